@@ -1,0 +1,81 @@
+# The only task runner. Needs python3 (3.11 or newer) with venv and pip; uses uv where there is one.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+# Variables of the targets below; give them on the command line: make chaos SEED=7 MINUTES=10
+PORT ?= 8000
+SEED ?= 1
+MINUTES ?= 2
+DB ?= postgres
+ARGS ?=
+
+# A copy of the lock that is installed: installing again happens only when its content changed.
+RUNTIME := $(VENV)/installed/requirements.lock
+DEV := $(VENV)/installed/requirements-dev.lock
+
+.PHONY: help
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: up
+up: $(RUNTIME) ## Start JOST on PORT (8000): page, workers, scheduler; Ctrl-C stops everything
+	@PORT=$(PORT) exec $(BIN)/python -m jost.embedded.up
+
+.PHONY: test
+test: $(DEV) ## Unit and integration tests and the short seeded chaos scenarios
+	$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: test-unit
+test-unit: $(DEV) ## Unit tests only: no services, a few seconds
+	$(BIN)/python -m pytest tests/unit $(ARGS)
+
+.PHONY: lint
+lint: $(DEV) ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+.PHONY: format
+format: $(DEV) ## Put the code into its one format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: bench
+bench: $(DEV) ## Measure against plain Celery; writes benchmarks/results/core.json
+	$(BIN)/python -m benchmarks.run $(ARGS)
+
+.PHONY: chaos
+chaos: $(DEV) ## Random faults for MINUTES (2) from SEED (1) on DB (postgres or sqlite)
+	$(BIN)/python -m tests.chaos.soak --seed $(SEED) --minutes $(MINUTES) --db $(DB) $(ARGS)
+
+.PHONY: docs
+docs: $(DEV) ## Check that the documentation's links and examples hold
+	$(BIN)/python -m pytest tests/docs $(ARGS)
+
+.PHONY: lock
+lock: ## Resolve the lock files anew (needs uv)
+	./.ci/lock
+
+.PHONY: clean
+clean: ## Remove the environment and all caches; var/ (JOST's data) stays
+	rm -rf $(VENV) .nox .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: .venv
+.venv: $(RUNTIME) ## The environment for running JOST (test and lint add their own tools)
+
+$(VENV)/pyvenv.cfg:
+	@test -n "$(PYTHON)" || { echo "Holdfast needs Python 3.11 or newer: install it, or run make PYTHON=/path/to/python3"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(RUNTIME): requirements.lock requirements-redis.lock pyproject.toml $(VENV)/pyvenv.cfg
+	@./.ci/install $(VENV) requirements.lock
+
+$(DEV): requirements-dev.lock $(RUNTIME)
+	@./.ci/install $(VENV) requirements-dev.lock
