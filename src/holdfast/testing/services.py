@@ -1,0 +1,28 @@
+"""Real services for tests, one import away: Redis, PostgreSQL, and a network that breaks; runs in test processes.
+
+Everything listens on loopback only, keeps its data in the directory it is given, and is killed by
+the system when the thread that started it ends.
+"""
+
+from holdfast.testing.child import ServiceError, free_port
+from holdfast.testing.postgres_server import PostgresServer, find_postgres_binaries
+from holdfast.testing.redis_server import (
+    RedisServer,
+    find_redis_server,
+    redis_answers,
+    redis_arguments,
+)
+from holdfast.testing.tcp_proxy import Mode, TcpProxy
+
+__all__ = [
+    "Mode",
+    "PostgresServer",
+    "RedisServer",
+    "ServiceError",
+    "TcpProxy",
+    "find_postgres_binaries",
+    "find_redis_server",
+    "free_port",
+    "redis_answers",
+    "redis_arguments",
+]
