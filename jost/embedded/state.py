@@ -1,0 +1,101 @@
+"""What processes of one machine know of each other, in files below the data folder; read by all of them."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+_PORT = "redis.port"
+_RUNNING = "running.json"
+_LOCK = "lock"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """The run that holds a data folder."""
+
+    pid: int
+    page: str
+    embedded_redis: bool
+
+
+def redis_port(folder: Path) -> int:
+    """Return the port of the embedded Redis: chosen once, then kept, so that addresses stay right."""
+    try:
+        return int((folder / _PORT).read_text())
+    except FileNotFoundError:
+        # Only the first start needs it: every other one is spared the import.
+        from holdfast.testing.services import free_port  # noqa: PLC0415
+
+        write_once(folder / _PORT, content=str(free_port()))
+        return int((folder / _PORT).read_text())
+
+
+def choose_another_redis_port(folder: Path) -> int:
+    """Forget a port that somebody else took meanwhile."""
+    (folder / _PORT).unlink(missing_ok=True)
+    return redis_port(folder)
+
+
+def redis_url(folder: Path) -> str:
+    """Return the address of the embedded Redis, without a database number."""
+    return f"redis://127.0.0.1:{redis_port(folder)}"
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[bool]:
+    """Hold the folder for one run; yields False if another run holds it. The system lets go for the dead."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / _LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+        (folder / _RUNNING).unlink(missing_ok=True)
+
+
+def announce(folder: Path, running: Running) -> None:
+    """Tell other shells what runs here."""
+    draft = folder / f".{_RUNNING}.{os.getpid()}"
+    draft.write_text(json.dumps(asdict(running)))
+    draft.replace(folder / _RUNNING)
+
+
+def running(folder: Path) -> Running | None:
+    """Return the run that holds this folder now."""
+    try:
+        with (folder / _LOCK).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return None
+    except BlockingIOError:
+        return _announced(folder)
+    return None
+
+
+def _announced(folder: Path) -> Running | None:
+    try:
+        return Running(**json.loads((folder / _RUNNING).read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None  # Still starting.
+
+
+def write_once(path: Path, *, content: str) -> None:
+    """Create a private file with its whole content, or leave the one another process made first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.touch(mode=0o600)
+    draft.write_text(content)
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()

@@ -1,0 +1,129 @@
+"""What is the same in development, production and tests; each stage adds where the data is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jost.settings import environment, profiles, queues
+
+ROOT = Path(__file__).resolve().parents[2]
+
+ENVIRONMENT = environment.read()
+
+LOG_LEVEL = ENVIRONMENT.LOG_LEVEL or "INFO"
+# One switch: whoever logs at DEBUG sees debug pages, Swagger UI and ReDoc, nobody else does.
+DEBUG = LOG_LEVEL == "DEBUG"
+
+ALLOWED_HOSTS = list(ENVIRONMENT.API_HOST)
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "rest_framework",
+    "holdfast",
+    "jost.simulations",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "jost.urls"
+ASGI_APPLICATION = "jost.asgi.application"
+WSGI_APPLICATION = "jost.wsgi.application"
+
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [ROOT / "jost" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.debug",
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+_VALIDATION = "django.contrib.auth.password_validation"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"{_VALIDATION}.UserAttributeSimilarityValidator"},
+    {"NAME": f"{_VALIDATION}.MinimumLengthValidator"},
+    {"NAME": f"{_VALIDATION}.CommonPasswordValidator"},
+    {"NAME": f"{_VALIDATION}.NumericPasswordValidator"},
+]
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = ROOT / "staticfiles"
+STATICFILES_DIRS = [path for path in [ROOT / "jost" / "static"] if path.is_dir()]
+
+REST_FRAMEWORK = {
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.LimitOffsetPagination",
+    "PAGE_SIZE": 50,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "JOST",
+    "DESCRIPTION": "The reference project of Holdfast.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    # The pages' scripts come from here, not from somebody's server.
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+HOLDFAST: dict[str, Any] = {}
+
+globals().update(profiles.celery_settings(ENVIRONMENT))
+CELERY_TASK_DEFAULT_QUEUE = queues.DEFAULT
+CELERY_TASK_QUEUES = queues.TASK_QUEUES
+CELERY_TASK_ROUTES = queues.TASK_ROUTES
+# A misspelt queue is an error where it is used, not a queue nobody reads.
+CELERY_TASK_CREATE_MISSING_QUEUES = False
+
+FOLLOWUP_REPEAT_THRESHOLD = ENVIRONMENT.FOLLOWUP_REPEAT_THRESHOLD or 1440
+TASK_LOCK_TIMEOUT = ENVIRONMENT.TASK_LOCK_TIMEOUT or 60
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "{asctime} {levelname:<7} {name} {message}", "style": "{"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    # At DEBUG these would say so much that nothing else is seen.
+    "loggers": {
+        name: {"level": "INFO" if DEBUG else LOG_LEVEL}
+        for name in ("amqp", "asyncio", "django.db.backends", "django.template", "kombu", "numba")
+    },
+}

@@ -1,0 +1,28 @@
+"""Settings of one developer's machine: everything that is not given is embedded, below one folder."""
+
+from jost.embedded import state
+from jost.settings import stores
+from jost.settings.base import *  # noqa: F403
+from jost.settings.base import ALLOWED_HOSTS, ENVIRONMENT, ROOT
+
+DATA_DIR = ENVIRONMENT.JOST_DATA_DIR or ROOT / "var"
+
+SECRET_KEY = stores.secret_key(ENVIRONMENT, folder=DATA_DIR)
+ALLOWED_HOSTS = ALLOWED_HOSTS or ["localhost", "127.0.0.1", "[::1]"]
+
+DATABASES = {"default": stores.database(ENVIRONMENT, embedded=DATA_DIR)}
+
+# The embedded server keeps its port, so this address is right even before it runs: jobs sent
+# meanwhile wait in the ledger.
+_EMBEDDED = state.redis_url(DATA_DIR)
+_BROKER = stores.broker_url(ENVIRONMENT)
+CELERY_BROKER_URL = _BROKER or f"{_EMBEDDED}/0"
+CACHES = stores.caches(ENVIRONMENT.CACHE_URL or (None if _BROKER else f"{_EMBEDDED}/2"))
+
+CELERY_BEAT_SCHEDULE_FILENAME = str(
+    ENVIRONMENT.CELERY_BEAT_SCHEDULE_FILENAME or DATA_DIR / "celerybeat-schedule"
+)
+
+# Style sheets are served from where they are edited.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = True

@@ -1,0 +1,163 @@
+"""Every environment variable JOST understands: name, type, meaning; read once by each process at its start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+REDIS_SCHEMES = ("redis", "rediss", "redis+socket", "unix")
+BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps", "memory")
+DATABASE_SCHEMES = ("postgres", "postgresql", "sqlite")
+
+
+def _address(*schemes: str) -> AfterValidator:
+    def check(url: str) -> str:
+        try:
+            # Several addresses of one broker (Sentinel) stand side by side, divided by semicolons.
+            known = all(urlsplit(part).scheme in schemes for part in url.split(";"))
+        except ValueError:
+            known = False
+        if not known or "://" not in url:
+            raise ValueError(f"it must start with {', '.join(f'{name}://' for name in schemes)}")
+        return url
+
+    return AfterValidator(check)
+
+
+def _hosts(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(host.strip() for host in value.split(";") if host.strip())
+
+
+def _level(value: object) -> object:
+    return value.strip().upper() if isinstance(value, str) else value
+
+
+def _none(value: object) -> object:
+    return None if value == "None" else value
+
+
+LogLevel = Annotated[
+    Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_level)
+]
+Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_hosts)]
+BrokerUrl = Annotated[str, _address(*BROKER_SCHEMES)]
+RedisUrl = Annotated[str, _address(*REDIS_SCHEMES)]
+DatabaseUrl = Annotated[str, _address(*DATABASE_SCHEMES)]
+Retries = Annotated[NonNegativeInt | None, BeforeValidator(_none)]
+
+
+class Environment(BaseSettings):
+    """The variables by name; what is not set, or set to nothing, is None and decided by the settings."""
+
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True, case_sensitive=True, extra="ignore", frozen=True
+    )
+
+    LOG_LEVEL: LogLevel | None = Field(
+        None, description="Logging threshold. Only `DEBUG` turns on debug pages, Swagger UI and ReDoc."
+    )
+    API_HOST: Hosts = Field(
+        (), description="Host names Django accepts, divided by semicolons: `d1.example.com; d2.example.com`."
+    )
+    DJANGO_SECRET_KEY: SecretStr | None = Field(
+        None,
+        min_length=20,
+        description="Secret key of Django; it also signs sessions and job messages. "
+        "Unset: a random one, kept in `JOST_DATA_DIR`.",
+    )
+    DATABASE_URL: DatabaseUrl | None = Field(
+        None, description="The database, before all other ways to name it: `postgresql://user:pass@host:5432/name`."
+    )
+    POSTGRES_HOST: str | None = Field(None, description="PostgreSQL host name.")
+    POSTGRES_PORT: PositiveInt | None = Field(None, le=65535, description="PostgreSQL port.")
+    POSTGRES_USER: str | None = Field(None, description="Database user.")
+    POSTGRES_DB: str | None = Field(None, description="Database name.")
+    POSTGRES_PASSWORD: SecretStr | None = Field(None, description="Password of `POSTGRES_USER`.")
+    CELERY_BROKER_URL: BrokerUrl | None = Field(None, description="The broker: `redis://redis:6379/0`.")
+    REDIS_URL: RedisUrl | None = Field(
+        None, description="The broker, where a host injects it under this name; `CELERY_BROKER_URL` wins."
+    )
+    CELERY_RESULT_BACKEND: str | None = Field(
+        None,
+        description="Result backend of tasks with `durable=False`; durable jobs keep their results in the ledger.",
+    )
+    CACHE_URL: RedisUrl | None = Field(None, description="Redis used for Django's cache.")
+    CELERY_TASK_RESULT_EXPIRES: PositiveInt | None = Field(
+        None, description="Lifetime of results in seconds."
+    )
+    CELERY_BROKER_POOL_LIMIT: NonNegativeInt | None = Field(
+        None, description="Broker connections kept open per process; 0 opens one per use."
+    )
+    CELERY_BROKER_CONNECTION_TIMEOUT: PositiveFloat | None = Field(
+        None, description="Seconds to wait for a broker connection."
+    )
+    CELERY_BROKER_CONNECTION_MAX_RETRIES: Retries = Field(
+        None,
+        description="Attempts to reconnect after a broker failure; 0 is for ever, `None` is Celery's default.",
+    )
+    CELERY_BROKER_HEARTBEAT: NonNegativeInt | None = Field(
+        None, description="Seconds between heartbeats to the broker (AMQP only)."
+    )
+    CELERY_BEAT_SCHEDULE_FILENAME: Path | None = Field(
+        None, description="File in which `celery beat` remembers what it has sent."
+    )
+    FOLLOWUP_REPEAT_THRESHOLD: PositiveInt | None = Field(
+        None, description="Minutes in which a follow-up message is not repeated."
+    )
+    TASK_LOCK_TIMEOUT: PositiveInt | None = Field(
+        None, description="Seconds after which the lock of a `singleton_task` that no longer beats is abandoned."
+    )
+    JOST_PROFILE: Literal["stable", "conservative"] = Field(
+        "stable", description="Set of connection settings: `stable` or `conservative`."
+    )
+    JOST_DATA_DIR: Path | None = Field(
+        None, description="Folder of the embedded database, Redis data and generated secret key."
+    )
+    JOST_HTTPS: bool | None = Field(
+        None, description="Whether browsers reach JOST by https: cookies are then sent by https only."
+    )
+
+    def is_given(self, name: str) -> bool:
+        """Say whether the environment itself has this variable."""
+        return name in self.model_fields_set
+
+
+def read() -> Environment:
+    """Read the environment.
+
+    Raises:
+        ImproperlyConfigured: naming every malformed variable and how it must look.
+    """
+    try:
+        return Environment()
+    except ValidationError as error:
+        problems = [_explain(problem) for problem in error.errors(include_input=False)]
+    raise ImproperlyConfigured("\n".join(["The environment is malformed.", *problems]))
+
+
+def missing(*names: str, repair: str) -> ImproperlyConfigured:
+    """Return the error for variables that must be set."""
+    return ImproperlyConfigured(f"{' and '.join(names)} must be set in the environment: {repair}")
+
+
+def _explain(problem: Any) -> str:
+    name = str(problem["loc"][0])
+    meaning = Environment.model_fields[name].description
+    said = problem["msg"].removeprefix("Value error, ")
+    return f"  {name}: {said[:1].lower()}{said[1:]}. Meaning: {meaning}"

@@ -1,0 +1,24 @@
+"""JOST's queues and which task goes to which; read by every process that sends or runs jobs."""
+
+from __future__ import annotations
+
+from kombu import Queue
+
+DEFAULT = "default"
+CRITICAL = "critical"  # payments: never behind anything else
+LOW_PRIORITY = "low-priority"  # reports: may wait
+FAST = "fast"  # milliseconds each
+CPU = "cpu"  # simulations: one per core, in processes
+IO = "io"  # waits for the outside world, in threads
+
+NAMES = (DEFAULT, CRITICAL, LOW_PRIORITY, FAST, CPU, IO)
+
+TASK_QUEUES = [Queue(name) for name in NAMES]
+
+TASK_ROUTES = {
+    "jost.orders.*": {"queue": CRITICAL},
+    "jost.reports.*": {"queue": LOW_PRIORITY},
+    "jost.embedded.*": {"queue": FAST},
+    "jost.simulations.*": {"queue": CPU},
+    "jost.gateways.*": {"queue": IO},
+}
