@@ -1,0 +1,16 @@
+"""The Django app: the one place where the parts are put together."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class HoldfastConfig(AppConfig):
+    """Registers the ledger's models, the checks and the admin."""
+
+    name = "holdfast"
+    verbose_name = "Holdfast"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from holdfast import checks  # noqa: F401  # registers the system checks

@@ -1,0 +1,1 @@
+"""Django system checks; they touch no network."""

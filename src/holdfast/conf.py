@@ -1,0 +1,100 @@
+"""Holdfast's settings: HOLDFAST = {...} in the Django settings becomes one frozen object, read once per process."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.core.signals import setting_changed
+
+from holdfast.exceptions import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings with their defaults; a bare number carries its unit in its name."""
+
+    database: str = "default"
+    """Alias of the database that holds the ledger: the one your own data is in."""
+    durable: bool = True
+    """Whether a task that says nothing is recorded in the ledger."""
+    lease_seconds: float = 30.0
+    """How long a worker's claims stand without a heartbeat."""
+    sweep_seconds: float = 5.0
+    """Pause between two looks of the rescuer and of the reconciler."""
+    relay_seconds: float = 0.5
+    """Longest pause between two looks for jobs that became due."""
+    grace_seconds: float = 10.0
+    """Age from which a queued job that the broker does not show is published again."""
+    max_lost_attempts: int = 3
+    """A job whose worker was lost this often becomes dead."""
+    publish_timeout_seconds: float = 0.5
+    """Longest wait for the broker, to connect and to answer, while a caller waits."""
+    dead_letter_days: float = 30.0
+    """How long failed and dead jobs are kept."""
+    prune_batch: int = 1000
+    """Rows deleted in one transaction by the pruner."""
+    signing_keys: tuple[str, ...] = ()
+    """Keys that sign messages, newest first; empty means derived from SECRET_KEY and its fallbacks."""
+    claim_ahead_seconds: float = 0.05
+    """How much work, by measured run time, a worker claims ahead of a free slot."""
+    claim_ahead_max: int = 16
+    """Most jobs a worker claims ahead of each slot."""
+
+    @property
+    def beat_seconds(self) -> float:
+        """Pause between two renewals: two may fail before the lease runs out."""
+        return self.lease_seconds * 0.4
+
+
+_POSITIVE = (
+    "lease_seconds",
+    "sweep_seconds",
+    "relay_seconds",
+    "grace_seconds",
+    "max_lost_attempts",
+    "publish_timeout_seconds",
+    "dead_letter_days",
+    "prune_batch",
+)
+
+
+def read(raw: Mapping[str, Any]) -> Settings:
+    """Build the settings from the HOLDFAST dictionary.
+
+    Raises:
+        ConfigurationError: for an unknown key (with the nearest known one) or a value out of range.
+    """
+    known = {field.name for field in fields(Settings)}
+    for key in raw:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"
+            raise ConfigurationError(f"HOLDFAST[{key!r}] is not a setting: {hint}")
+    values = dict(raw)
+    if "signing_keys" in values:
+        values["signing_keys"] = tuple(values["signing_keys"])
+    for key in _POSITIVE:
+        if key in values and not (isinstance(values[key], int | float) and values[key] > 0):
+            raise ConfigurationError(
+                f"HOLDFAST[{key!r}] is {values[key]!r}: it must be a number greater than 0; remove it for the default"
+            )
+    return Settings(**values)
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """Return the settings of this process."""
+    return read(getattr(django_settings, "HOLDFAST", {}))
+
+
+def _forget(*, setting: str, **_: Any) -> None:
+    if setting == "HOLDFAST":
+        get_settings.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="holdfast.conf")

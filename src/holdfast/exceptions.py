@@ -1,0 +1,55 @@
+"""Every error Holdfast raises, in one tree; each message says what happened, to which job, and the repair.
+
+HoldfastError
+├── ConfigurationError      settings or task classes that would break a promise
+├── UnsupportedDatabase     the ledger's database is neither PostgreSQL nor SQLite
+├── JobNotFound             no row with this id
+│   └── ResultPruned        there was one; its retention is over
+└── AttemptLost             this attempt lost its lease: it can change nothing any more
+"""
+
+from __future__ import annotations
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+class HoldfastError(Exception):
+    """Base of all errors of Holdfast."""
+
+
+class ConfigurationError(HoldfastError, ImproperlyConfigured):
+    """A setting or a task class would break a promise; the message says which and how to mend it."""
+
+
+class UnsupportedDatabase(ConfigurationError):
+    """The ledger's database is neither PostgreSQL nor SQLite."""
+
+
+class JobNotFound(HoldfastError, LookupError):
+    """No job has this id."""
+
+
+class ResultPruned(JobNotFound):
+    """The job was recorded here, but its row was pruned after its retention."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(
+            f"Job {job_id} is not in the ledger any more: its result was pruned after its retention. "
+            "Keep results longer with CELERY_RESULT_EXPIRES or HOLDFAST['dead_letter_days'], or store what "
+            "you need in your own tables."
+        )
+
+
+class AttemptLost(HoldfastError):
+    """This attempt was rescued, cancelled or finished by somebody else; its work is rolled back."""
+
+    def __init__(self, job_id: str, token: int) -> None:
+        super().__init__(
+            f"The attempt of job {job_id} with token {token} lost its lease: the job has moved on, so nothing of "
+            "this attempt is written. No repair is needed; lease_seconds may be too short if this is frequent."
+        )
+        self.job_id = job_id
+        self.token = token
+
+    def __reduce__(self) -> tuple[type[AttemptLost], tuple[str, int]]:
+        return (AttemptLost, (self.job_id, self.token))

@@ -1,0 +1,1 @@
+"""What is true: the only package that touches the ledger's tables."""

@@ -1,0 +1,99 @@
+"""Which database holds the ledger, how a transaction on it is opened, and what its passing errors are."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    connections,
+    transaction,
+)
+
+from holdfast.conf import get_settings
+from holdfast.exceptions import UnsupportedDatabase
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.transaction import Atomic
+
+    from holdfast.ledger.dialects import Dialect
+
+T = TypeVar("T")
+logger = logging.getLogger("holdfast.ledger")
+
+# What a lost, refused or busy database raises. The statement may or may not have happened: every
+# caller is fenced by a token, so asking again is safe.
+PASSING_ERRORS: tuple[type[Exception], ...] = (OperationalError, InterfaceError)
+
+
+def alias() -> str:
+    """Return the alias of the ledger's database."""
+    return get_settings().database
+
+
+def connection() -> BaseDatabaseWrapper:
+    """Return this thread's connection to the ledger's database."""
+    return connections[alias()]
+
+
+def dialect() -> Dialect:
+    """Return the hot statements for the ledger's database."""
+    from holdfast.ledger import dialects
+
+    vendor = connection().vendor
+    try:
+        return dialects.BY_VENDOR[vendor]
+    except KeyError:
+        raise UnsupportedDatabase(
+            f"The database {alias()!r} is {vendor}: the ledger needs PostgreSQL or SQLite. "
+            "Point HOLDFAST['database'] to an alias with one of them."
+        ) from None
+
+
+def atomic() -> Atomic:
+    """Open a transaction on the ledger's database, or join the caller's."""
+    return transaction.atomic(using=alias())
+
+
+def in_transaction() -> bool:
+    """Tell whether this thread is inside a transaction on the ledger's database."""
+    return connection().in_atomic_block
+
+
+def is_passing(error: BaseException) -> bool:
+    """Tell whether the error is about the connection or a lock, and not about what was asked."""
+    return isinstance(error, PASSING_ERRORS)
+
+
+def with_patience(ask: Callable[[], T], *, seconds: float, what: str) -> T:
+    """Ask until the database answers; after `seconds` let its error out.
+
+    Only outside a transaction: the connection is closed between two tries.
+    """
+    deadline = time.monotonic() + seconds
+    pause = 0.05
+    while True:
+        try:
+            return ask()
+        except PASSING_ERRORS as error:
+            if in_transaction() or time.monotonic() + pause > deadline:
+                raise
+            logger.warning("%s: the database does not answer (%s); asking again in %.1f s", what, error, pause)
+            close_connection()
+            time.sleep(pause * (0.5 + random.random()))
+            pause = min(pause * 2, 2.0)
+
+
+def close_connection() -> None:
+    """Drop this thread's connection, so that the next statement opens a fresh one."""
+    try:
+        connection().close()
+    except DatabaseError:  # a connection that is already gone may refuse even that
+        logger.debug("closing a broken connection failed", exc_info=True)

@@ -1,0 +1,40 @@
+"""The statements on the hot path, written once for each database the ledger supports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from holdfast.ledger.dialects.postgres import PostgresDialect
+from holdfast.ledger.dialects.sqlite import SQLiteDialect
+from holdfast.ledger.records import ClaimedJob, Hold, NewJob, StoredResult, Ticket
+
+
+class Dialect(Protocol):
+    """What a database must answer in as few round trips as it can."""
+
+    def record(self, jobs: Sequence[NewJob]) -> list[tuple[str, int, int]]:
+        """Insert jobs with their payloads; return (id, state, token) of those that are new."""
+
+    def claim(self, tickets: Sequence[tuple[str, int, bool]], *, worker: UUID) -> list[ClaimedJob]:
+        """Take queued jobs by (id, token, ahead) while the worker's lease stands."""
+
+    def succeed(self, hold: Hold, *, stored: StoredResult | None) -> bool:
+        """End an attempt in success; False means that it was not its to end."""
+
+    def publish_due(self, limit: int) -> list[Ticket]:
+        """Turn held jobs whose time has come into queued ones; return what must go on the broker."""
+
+    def mark_transaction(self, mark: str) -> None:
+        """Name the running transaction so that a rescuer can end it."""
+
+    def end_transactions(self, marks: Sequence[str]) -> int:
+        """End transactions named so; return how many there were."""
+
+    def now(self) -> datetime:
+        """Return the database's clock."""
+
+
+BY_VENDOR: dict[str, Dialect] = {"postgresql": PostgresDialect(), "sqlite": SQLiteDialect()}

@@ -1,0 +1,195 @@
+"""The hot statements for PostgreSQL: one round trip each, clocks and conditions decided by the server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from holdfast.conf import get_settings
+from holdfast.ledger.records import ClaimedJob, Hold, NewJob, StoredResult, Ticket
+from holdfast.ledger.states import Hold as HoldReason
+from holdfast.ledger.states import State
+
+# The server may answer before the commit is on disk. A crash of the server can undo such a commit, and
+# then the job simply runs again: allowed for claims (fenced by token and worker) and for ends nobody reads.
+_LAZY_COMMIT = "AND set_config('synchronous_commit', 'off', true) IS NOT NULL"
+
+_RECORD = f"""
+WITH incoming AS (
+  SELECT t.*,
+         coalesce(t.due_at, statement_timestamp() + t.delay * interval '1 second') AS due,
+         coalesce(t.expires_at, statement_timestamp() + t.expires_in * interval '1 second') AS expires
+  FROM unnest(%s::text[], %s::text[], %s::text[], %s::smallint[], %s::float8[], %s::timestamptz[], %s::float8[],
+              %s::timestamptz[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bool[], %s::bool[],
+              %s::text[], %s::bytea[], %s::text[], %s::text[])
+    AS t(id, task, queue, priority, delay, due_at, expires_in, expires_at, hold, root_id, parent_id, group_id,
+         ignore_result, linked, headers, body, content_type, content_encoding)
+), placed AS (
+  SELECT incoming.*, (hold <> '' OR due > statement_timestamp()) IS TRUE AS held FROM incoming
+), job AS (
+  INSERT INTO holdfast_job AS j
+    (id, task, queue, priority, state, token, attempts, failures, losses, suspect, ahead, hold, reason,
+     due_at, expires_at, recorded_at, published_at, root_id, parent_id, group_id, ignore_result, linked, unsettled)
+  SELECT id, task, queue, priority, CASE WHEN held THEN {State.HELD} ELSE {State.QUEUED} END, 1, 0, 0, 0, false, false,
+     CASE WHEN held AND hold = '' THEN '{HoldReason.ETA}' ELSE hold END, '',
+     CASE WHEN held THEN coalesce(due, statement_timestamp()) END, expires, statement_timestamp(),
+     CASE WHEN NOT held THEN statement_timestamp() END, root_id, parent_id, group_id, ignore_result, linked, false
+  FROM placed
+  ON CONFLICT (id) DO UPDATE SET
+     task = EXCLUDED.task, queue = EXCLUDED.queue, priority = EXCLUDED.priority, state = EXCLUDED.state,
+     token = j.token + 1, hold = EXCLUDED.hold, due_at = EXCLUDED.due_at, expires_at = EXCLUDED.expires_at,
+     published_at = EXCLUDED.published_at, ignore_result = EXCLUDED.ignore_result, linked = EXCLUDED.linked
+   WHERE j.state = {State.HELD} AND j.hold = '{HoldReason.REPLACED}'
+  RETURNING j.id, j.state, j.token
+), payload AS (
+  INSERT INTO holdfast_payload (job, headers, body, content_type, content_encoding)
+  SELECT p.id, p.headers, p.body, p.content_type, p.content_encoding FROM placed p JOIN job USING (id)
+  ON CONFLICT (job) DO UPDATE SET headers = EXCLUDED.headers, body = EXCLUDED.body,
+     content_type = EXCLUDED.content_type, content_encoding = EXCLUDED.content_encoding
+)
+SELECT id, state, token FROM job
+"""
+
+_CLAIM = f"""
+WITH asked AS (
+  SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bool[]) AS t(id, token, ahead)
+), claimed AS (
+  UPDATE holdfast_job j
+     SET state = {State.RUNNING}, token = j.token + 1, attempts = j.attempts + 1,
+         started_at = clock_timestamp(), worker = %s, ahead = asked.ahead
+    FROM asked
+   WHERE j.id = asked.id AND j.token = asked.token AND j.state = {State.QUEUED}
+     AND (j.expires_at IS NULL OR j.expires_at > statement_timestamp())
+     AND NOT (asked.ahead AND j.suspect)
+     AND EXISTS (SELECT 1 FROM holdfast_worker w
+                  WHERE w.id = %s AND w.lost_at IS NULL AND w.lease_until > statement_timestamp())
+     {_LAZY_COMMIT}
+  RETURNING j.id, j.token, j.attempts, j.task, j.queue, j.priority
+)
+SELECT c.*, p.headers, p.body, p.content_type, p.content_encoding
+  FROM claimed c JOIN holdfast_payload p ON p.job = c.id
+"""
+
+_END = f"""
+UPDATE holdfast_job SET state = {State.SUCCEEDED}, token = token + 1, finished_at = clock_timestamp()
+ WHERE id = %s AND token = %s AND state = {State.RUNNING} AND worker = %s
+"""
+
+_SUCCEED = f"""
+WITH done AS ({_END} RETURNING id)
+INSERT INTO holdfast_result
+  (id, status, result, content_type, content_encoding, traceback, children, stored_at)
+SELECT id, %s, %s, %s, %s, %s, %s, clock_timestamp() FROM done
+ON CONFLICT (id) DO UPDATE SET status = EXCLUDED.status, result = EXCLUDED.result,
+  content_type = EXCLUDED.content_type, content_encoding = EXCLUDED.content_encoding,
+  traceback = EXCLUDED.traceback, children = EXCLUDED.children, stored_at = EXCLUDED.stored_at
+"""
+
+_PUBLISH_DUE = f"""
+UPDATE holdfast_job SET state = {State.QUEUED}, token = token + 1, published_at = clock_timestamp(),
+       hold = '', due_at = NULL
+ WHERE state = {State.HELD} AND id IN (
+   SELECT id FROM holdfast_job WHERE state = {State.HELD} AND due_at <= statement_timestamp()
+    ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED)
+RETURNING id, token, task, queue, priority
+"""
+
+
+class PostgresDialect:
+    """PostgreSQL 14 and later."""
+
+    def record(self, jobs: Sequence[NewJob]) -> list[tuple[str, int, int]]:
+        columns: list[list[object]] = [
+            [j.id for j in jobs],
+            [j.task for j in jobs],
+            [j.queue for j in jobs],
+            [j.priority for j in jobs],
+            [j.delay_seconds for j in jobs],
+            [j.due_at for j in jobs],
+            [j.expires_in_seconds for j in jobs],
+            [j.expires_at for j in jobs],
+            [j.hold for j in jobs],
+            [j.root_id for j in jobs],
+            [j.parent_id for j in jobs],
+            [j.group_id for j in jobs],
+            [j.ignore_result for j in jobs],
+            [j.linked for j in jobs],
+            [j.headers for j in jobs],
+            [j.body for j in jobs],
+            [j.content_type for j in jobs],
+            [j.content_encoding for j in jobs],
+        ]
+        with _connection().cursor() as cursor:
+            cursor.execute(_RECORD, columns)
+            return [(row[0], row[1], row[2]) for row in cursor.fetchall()]
+
+    def claim(self, tickets: Sequence[tuple[str, int, bool]], *, worker: UUID) -> list[ClaimedJob]:
+        ids, tokens, ahead = ([t[i] for t in tickets] for i in range(3))
+        with _connection().cursor() as cursor:
+            cursor.execute(_CLAIM, [ids, tokens, ahead, worker, worker])
+            return [
+                ClaimedJob(
+                    id=row[0],
+                    token=row[1],
+                    attempt=row[2],
+                    task=row[3],
+                    queue=row[4],
+                    priority=row[5],
+                    headers=row[6],
+                    body=bytes(row[7]),
+                    content_type=row[8],
+                    content_encoding=row[9],
+                )
+                for row in cursor.fetchall()
+            ]
+
+    def succeed(self, hold: Hold, *, stored: StoredResult | None) -> bool:
+        where = [hold.id, hold.token, hold.worker]
+        connection = _connection()
+        with connection.cursor() as cursor:
+            if stored is None:
+                lazy = "" if connection.in_atomic_block else _LAZY_COMMIT
+                cursor.execute(_END + lazy, where)
+            else:
+                values = [
+                    stored.status,
+                    stored.result,
+                    stored.content_type,
+                    stored.content_encoding,
+                    stored.traceback,
+                    stored.children,
+                ]
+                cursor.execute(_SUCCEED, where + values)
+            return cursor.rowcount == 1
+
+    def publish_due(self, limit: int) -> list[Ticket]:
+        with _connection().cursor() as cursor:
+            cursor.execute(_PUBLISH_DUE, [limit])
+            return [Ticket(*row) for row in cursor.fetchall()]
+
+    def mark_transaction(self, mark: str) -> None:
+        with _connection().cursor() as cursor:
+            cursor.execute("SELECT set_config('application_name', %s, true)", [mark])
+
+    def end_transactions(self, marks: Sequence[str]) -> int:
+        with _connection().cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND application_name = ANY(%s) AND pid <> pg_backend_pid()",
+                [list(marks)],
+            )
+            return int(cursor.fetchone()[0])
+
+    def now(self) -> datetime:
+        with _connection().cursor() as cursor:
+            cursor.execute("SELECT clock_timestamp()")
+            moment: datetime = cursor.fetchone()[0]
+            return moment
+
+
+def _connection() -> BaseDatabaseWrapper:
+    return connections[get_settings().database]

@@ -1,0 +1,207 @@
+"""The hot statements for SQLite: short IMMEDIATE transactions of one writer, on one machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from uuid import UUID
+
+from django.db import connections, transaction
+from django.db.backends.utils import CursorWrapper
+
+from holdfast.conf import get_settings
+from holdfast.ledger.records import ClaimedJob, Hold, NewJob, StoredResult, Ticket
+from holdfast.ledger.states import Hold as HoldReason
+from holdfast.ledger.states import State
+
+# SQLite has no clock but the process's; the milliseconds sort with the microseconds Django writes.
+_NOW = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"
+
+
+def _shifted(column: str) -> str:
+    return f"strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', (t.value ->> '{column}') || ' seconds')"
+
+
+_RECORD = f"""
+INSERT INTO holdfast_job
+  (id, task, queue, priority, state, token, attempts, failures, losses, suspect, ahead, hold, reason, due_at,
+   expires_at, recorded_at, published_at, root_id, parent_id, group_id, ignore_result, linked, unsettled)
+SELECT id, task, queue, priority, CASE WHEN held THEN {State.HELD} ELSE {State.QUEUED} END, 1, 0, 0, 0, 0, 0,
+   CASE WHEN held AND hold = '' THEN '{HoldReason.ETA}' ELSE hold END, '',
+   CASE WHEN held THEN coalesce(due, {_NOW}) END, expires, {_NOW}, CASE WHEN NOT held THEN {_NOW} END,
+   root_id, parent_id, group_id, ignore_result, linked, 0
+FROM (
+  SELECT *, coalesce(hold <> '' OR due > {_NOW}, 0) AS held FROM (
+    SELECT t.value ->> 'id' AS id, t.value ->> 'task' AS task, t.value ->> 'queue' AS queue,
+           t.value ->> 'priority' AS priority, t.value ->> 'hold' AS hold,
+           coalesce(t.value ->> 'due_at', {_shifted("delay_seconds")}) AS due,
+           coalesce(t.value ->> 'expires_at', {_shifted("expires_in_seconds")}) AS expires,
+           t.value ->> 'root_id' AS root_id, t.value ->> 'parent_id' AS parent_id,
+           t.value ->> 'group_id' AS group_id, t.value ->> 'ignore_result' AS ignore_result,
+           t.value ->> 'linked' AS linked
+      FROM json_each(%s) AS t))
+WHERE true
+ON CONFLICT (id) DO UPDATE SET
+  task = excluded.task, queue = excluded.queue, priority = excluded.priority, state = excluded.state,
+  token = holdfast_job.token + 1, hold = excluded.hold, due_at = excluded.due_at, expires_at = excluded.expires_at,
+  published_at = excluded.published_at, ignore_result = excluded.ignore_result, linked = excluded.linked
+WHERE holdfast_job.state = {State.HELD} AND holdfast_job.hold = '{HoldReason.REPLACED}'
+RETURNING id, state, token
+"""
+
+_PAYLOAD = """
+INSERT INTO holdfast_payload (job, headers, body, content_type, content_encoding) VALUES (%s, %s, %s, %s, %s)
+ON CONFLICT (job) DO UPDATE SET headers = excluded.headers, body = excluded.body,
+  content_type = excluded.content_type, content_encoding = excluded.content_encoding
+"""
+
+_CLAIM = f"""
+UPDATE holdfast_job SET state = {State.RUNNING}, token = holdfast_job.token + 1, attempts = attempts + 1,
+       started_at = {_NOW}, worker = %s, ahead = asked.value ->> 2
+  FROM json_each(%s) AS asked
+ WHERE holdfast_job.id = asked.value ->> 0 AND holdfast_job.token = asked.value ->> 1
+   AND state = {State.QUEUED} AND (expires_at IS NULL OR expires_at > {_NOW})
+   AND NOT (asked.value ->> 2 AND suspect)
+   AND EXISTS (SELECT 1 FROM holdfast_worker w WHERE w.id = %s AND w.lost_at IS NULL AND w.lease_until > {_NOW})
+RETURNING holdfast_job.id
+"""
+
+_CLAIMED = """
+SELECT j.id, j.token, j.attempts, j.task, j.queue, j.priority, p.headers, p.body, p.content_type, p.content_encoding
+  FROM holdfast_job j JOIN holdfast_payload p ON p.job = j.id WHERE j.id IN (SELECT value FROM json_each(%s))
+"""
+
+_END = f"""
+UPDATE holdfast_job SET state = {State.SUCCEEDED}, token = token + 1, finished_at = {_NOW}
+ WHERE id = %s AND token = %s AND state = {State.RUNNING} AND worker = %s
+"""
+
+_RESULT = f"""
+INSERT INTO holdfast_result (id, status, result, content_type, content_encoding, traceback, children, stored_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, {_NOW})
+ON CONFLICT (id) DO UPDATE SET status = excluded.status, result = excluded.result,
+  content_type = excluded.content_type, content_encoding = excluded.content_encoding,
+  traceback = excluded.traceback, children = excluded.children, stored_at = excluded.stored_at
+"""
+
+_PUBLISH_DUE = f"""
+UPDATE holdfast_job SET state = {State.QUEUED}, token = token + 1, published_at = {_NOW}, hold = '', due_at = NULL
+ WHERE id IN (SELECT id FROM holdfast_job WHERE state = {State.HELD} AND due_at <= {_NOW} ORDER BY due_at LIMIT %s)
+RETURNING id, token, task, queue, priority
+"""
+
+
+class SQLiteDialect:
+    """SQLite 3.38 and later, in WAL mode with IMMEDIATE transactions."""
+
+    def record(self, jobs: Sequence[NewJob]) -> list[tuple[str, int, int]]:
+        with _transaction(), _cursor() as cursor:
+            cursor.execute(_RECORD, [json.dumps([_as_json(job) for job in jobs])])
+            rows = [(row[0], row[1], row[2]) for row in cursor.fetchall()]
+            new = {row[0] for row in rows}
+            cursor.executemany(
+                _PAYLOAD,
+                [(j.id, j.headers, j.body, j.content_type, j.content_encoding) for j in jobs if j.id in new],
+            )
+            return rows
+
+    def claim(self, tickets: Sequence[tuple[str, int, bool]], *, worker: UUID) -> list[ClaimedJob]:
+        asked = json.dumps([[id, token, int(ahead)] for id, token, ahead in tickets])
+        with _transaction(), _cursor() as cursor:
+            cursor.execute(_CLAIM, [worker.hex, asked, worker.hex])
+            ids = [row[0] for row in cursor.fetchall()]
+            if not ids:
+                return []
+            cursor.execute(_CLAIMED, [json.dumps(ids)])
+            return [
+                ClaimedJob(
+                    id=row[0],
+                    token=row[1],
+                    attempt=row[2],
+                    task=row[3],
+                    queue=row[4],
+                    priority=row[5],
+                    headers=row[6],
+                    body=bytes(row[7]),
+                    content_type=row[8],
+                    content_encoding=row[9],
+                )
+                for row in cursor.fetchall()
+            ]
+
+    def succeed(self, hold: Hold, *, stored: StoredResult | None) -> bool:
+        end = [hold.id, hold.token, hold.worker.hex]
+        if stored is None:
+            with _cursor() as cursor:
+                cursor.execute(_END, end)
+                return cursor.rowcount == 1
+        with _transaction(), _cursor() as cursor:
+            cursor.execute(_END, end)
+            if cursor.rowcount != 1:
+                return False
+            cursor.execute(
+                _RESULT,
+                [
+                    hold.id,
+                    stored.status,
+                    stored.result,
+                    stored.content_type,
+                    stored.content_encoding,
+                    stored.traceback,
+                    stored.children,
+                ],
+            )
+            return True
+
+    def publish_due(self, limit: int) -> list[Ticket]:
+        with _cursor() as cursor:
+            # A look takes no lock; only when something is due does it become the one writer.
+            cursor.execute(f"SELECT 1 FROM holdfast_job WHERE state = {State.HELD} AND due_at <= {_NOW} LIMIT 1", [])
+            if cursor.fetchone() is None:
+                return []
+            cursor.execute(_PUBLISH_DUE, [limit])
+            return [Ticket(*row) for row in cursor.fetchall()]
+
+    def mark_transaction(self, mark: str) -> None:
+        """Do nothing: a stopped writer is ended with its process, there is no server to ask."""
+
+    def end_transactions(self, marks: Sequence[str]) -> int:
+        return 0
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+def _transaction() -> AbstractContextManager[None]:
+    return transaction.atomic(using=get_settings().database)
+
+
+def _cursor() -> CursorWrapper:
+    return connections[get_settings().database].cursor()
+
+
+def _as_json(job: NewJob) -> dict[str, object]:
+    return {
+        "id": job.id,
+        "task": job.task,
+        "queue": job.queue,
+        "priority": job.priority,
+        "delay_seconds": job.delay_seconds,
+        "due_at": _moment(job.due_at),
+        "expires_in_seconds": job.expires_in_seconds,
+        "expires_at": _moment(job.expires_at),
+        "hold": job.hold,
+        "root_id": job.root_id,
+        "parent_id": job.parent_id,
+        "group_id": job.group_id,
+        "ignore_result": int(job.ignore_result),
+        "linked": int(job.linked),
+    }
+
+
+def _moment(moment: datetime | None) -> str | None:
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")

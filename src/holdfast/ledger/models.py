@@ -1,0 +1,208 @@
+"""The ledger's tables: what every job, attempt, chord and worker is; only the ledger package touches them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Q
+
+from holdfast.ledger.states import FINAL, State
+
+
+if TYPE_CHECKING:
+    _CharField = models.CharField[str, str]
+else:
+    _CharField = models.CharField
+
+
+class KeyField(_CharField):
+    """Text that is looked up as a whole: on PostgreSQL without the second index Django adds for LIKE."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("max_length", 255)
+        super().__init__(*args, **kwargs)
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str | None:
+        if connection.vendor == "postgresql":
+            return f"character varying({self.max_length})"
+        return super().db_type(connection)
+
+
+class Job(models.Model):
+    """One call of a task: the narrow row that moves. Its body and result lie in tables of their own."""
+
+    id = KeyField(primary_key=True)
+    task = models.CharField(max_length=255)
+    queue = models.CharField(max_length=255)
+    priority = models.SmallIntegerField(default=0)
+    state = models.SmallIntegerField(choices=[(int(s), s.name.lower()) for s in State])
+    token = models.BigIntegerField(default=1)
+    attempts = models.IntegerField(default=0)
+    failures = models.IntegerField(default=0)
+    losses = models.IntegerField(default=0)
+    # An attempt of it was lost before its turn came: from then on it is claimed only into a free slot,
+    # so that a job that kills its worker is told from the ones that waited behind it.
+    suspect = models.BooleanField(default=False)
+    ahead = models.BooleanField(default=False)
+    hold = models.CharField(max_length=16, default="", blank=True)
+    reason = models.CharField(max_length=64, default="", blank=True)
+    due_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+    recorded_at = models.DateTimeField()
+    published_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    worker = models.UUIDField(null=True)
+    root_id = KeyField(null=True)
+    parent_id = KeyField(null=True)
+    group_id = KeyField(null=True)
+    ignore_result = models.BooleanField(default=False)
+    # Somebody waits for its end: a chord, an error callback, the rest of a chain.
+    linked = models.BooleanField(default=False)
+    # Ended by somebody else than its own attempt, and those who wait have not been told yet.
+    unsettled = models.BooleanField(default=False)
+
+    class Meta:
+        db_table = "holdfast_job"
+        indexes = [
+            models.Index(
+                fields=["due_at"],
+                name="holdfast_job_held",
+                condition=Q(state=State.HELD, due_at__isnull=False),
+            ),
+            models.Index(
+                fields=["queue", "priority", "published_at"],
+                name="holdfast_job_queued",
+                condition=Q(state=State.QUEUED),
+            ),
+            models.Index(fields=["worker"], name="holdfast_job_running", condition=Q(state=State.RUNNING)),
+            models.Index(
+                fields=["finished_at"],
+                name="holdfast_job_finished",
+                condition=Q(state__in=sorted(FINAL)),
+            ),
+            models.Index(fields=["finished_at"], name="holdfast_job_unsettled", condition=Q(unsettled=True)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.task}[{self.id}] {State(self.state).name.lower()}"
+
+
+class Payload(models.Model):
+    """What a job was called with: written at its record, again only by a retry or a replacement."""
+
+    job = KeyField(primary_key=True)
+    headers = models.TextField()
+    body = models.BinaryField()
+    content_type = models.CharField(max_length=100)
+    content_encoding = models.CharField(max_length=50)
+
+    class Meta:
+        db_table = "holdfast_payload"
+
+
+class Result(models.Model):
+    """What Celery's result API answers for an id: a job's result or progress, or a state stored for a bare id."""
+
+    id = KeyField(primary_key=True)
+    status = models.CharField(max_length=50)
+    result = models.BinaryField(null=True)
+    content_type = models.CharField(max_length=100, default="application/json")
+    content_encoding = models.CharField(max_length=50, default="utf-8")
+    traceback = models.TextField(null=True)
+    children = models.TextField(null=True)
+    stored_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "holdfast_result"
+        indexes = [models.Index(fields=["stored_at"], name="holdfast_result_stored")]
+
+
+class Attempt(models.Model):
+    """An attempt that did not end in success; the latest attempt is on the job itself until it is over."""
+
+    job = KeyField()
+    number = models.IntegerField()
+    token = models.BigIntegerField()
+    outcome = models.CharField(max_length=16)
+    worker = models.UUIDField(null=True)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField()
+    error = models.TextField(default="", blank=True)
+    traceback = models.TextField(default="", blank=True)
+
+    class Meta:
+        db_table = "holdfast_attempt"
+        indexes = [models.Index(fields=["job"], name="holdfast_attempt_job")]
+
+
+class Chord(models.Model):
+    """A chord's count: its row lock puts the ends of its members in order, so exactly one of them is the last."""
+
+    group = KeyField(primary_key=True)
+    size = models.IntegerField()
+    done = models.IntegerField(default=0)
+    fired = models.BooleanField(default=False)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "holdfast_chord"
+        indexes = [models.Index(fields=["created_at"], name="holdfast_chord_created")]
+
+
+class ChordPart(models.Model):
+    """The result one member returned to its chord; one row a member, however often it is told."""
+
+    group = KeyField()
+    member = KeyField()
+    position = models.IntegerField()
+    failed = models.BooleanField(default=False)
+    result = models.BinaryField(null=True)
+
+    class Meta:
+        db_table = "holdfast_chord_part"
+        constraints = [models.UniqueConstraint(fields=["group", "member"], name="holdfast_chord_part_once")]
+
+
+class Group(models.Model):
+    """A saved GroupResult (`GroupResult.save()`)."""
+
+    id = KeyField(primary_key=True)
+    result = models.BinaryField()
+    stored_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "holdfast_group"
+        indexes = [models.Index(fields=["stored_at"], name="holdfast_group_stored")]
+
+
+class Worker(models.Model):
+    """One incarnation of a worker process and its lease, renewed by one small update that touches no index."""
+
+    id = models.UUIDField(primary_key=True)
+    name = models.CharField(max_length=255)
+    host = models.CharField(max_length=255)
+    pid = models.IntegerField()
+    pool = models.CharField(max_length=100)
+    concurrency = models.IntegerField(default=1)
+    queues = models.TextField(default="[]")
+    started_at = models.DateTimeField()
+    lease_until = models.DateTimeField()
+    lost_at = models.DateTimeField(null=True)
+    stopped_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "holdfast_worker"
+
+
+class Duty(models.Model):
+    """Which worker acts for all: one row per loop, held by a lease."""
+
+    name = models.CharField(max_length=50, primary_key=True)
+    holder = models.UUIDField(null=True)
+    until = models.DateTimeField()
+
+    class Meta:
+        db_table = "holdfast_duty"

@@ -1,0 +1,202 @@
+"""Every read the result backend, the loops and the pages need, as typed rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db.models import Count, Min, QuerySet
+from django.db.models.functions import Now
+
+from holdfast.ledger.database import alias, atomic
+from holdfast.ledger.models import Attempt, Chord, ChordPart, Group, Job, Payload, Result, Worker
+from holdfast.ledger.records import Hold, ResultMeta, StoredResult, Ticket
+from holdfast.ledger.states import FINAL, State
+
+
+def result_metas(ids: Iterable[str]) -> dict[str, ResultMeta]:
+    """Return what is known of each id; ids that neither have a job nor a stored state are left out."""
+    wanted = list(ids)
+    metas = {
+        row["id"]: ResultMeta(
+            state=row["state"],
+            hold=row["hold"],
+            reason=row["reason"],
+            finished_at=row["finished_at"],
+            parent_id=row["parent_id"],
+            group_id=row["group_id"],
+            failures=row["failures"],
+            worker=row["worker"],
+        )
+        for row in _jobs()
+        .filter(id__in=wanted)
+        .values(
+            "id",
+            "state",
+            "hold",
+            "reason",
+            "finished_at",
+            "parent_id",
+            "group_id",
+            "failures",
+            "worker",
+        )
+    }
+    for result in Result.objects.using(alias()).filter(id__in=wanted):
+        meta = metas.setdefault(result.id, ResultMeta(state=None, finished_at=result.stored_at))
+        meta.stored = StoredResult(
+            status=result.status,
+            result=None if result.result is None else bytes(result.result),
+            content_type=result.content_type,
+            content_encoding=result.content_encoding,
+            traceback=result.traceback,
+            children=result.children,
+        )
+    return metas
+
+
+def finished_ids(ids: Iterable[str]) -> set[str]:
+    """Return those ids whose job is in a final state; one short look for waiters."""
+    return set(_jobs().filter(id__in=list(ids), state__in=FINAL).values_list("id", flat=True))
+
+
+def seconds_to_next_due() -> float | None:
+    """Return how long until the next held job is due by the database's clock; negative if it is overdue."""
+    row = _jobs().filter(state=State.HELD, due_at__isnull=False).aggregate(due=Min("due_at"), now=Min(Now()))
+    if row["due"] is None:
+        return None
+    waiting: timedelta = row["due"] - row["now"]
+    return waiting.total_seconds()
+
+
+def queues_with_old_tickets(*, older_than: timedelta) -> list[tuple[str, int]]:
+    """Return (queue, priority) of every list in which a queued job is older than it should be."""
+    old = _jobs().filter(state=State.QUEUED, published_at__lt=Now() - older_than)
+    return list(old.values_list("queue", "priority").annotate(n=Count("id")).values_list("queue", "priority"))
+
+
+def queued_before(
+    queue: str, priority: int, *, moment: datetime | None, older_than: timedelta, limit: int
+) -> list[Ticket]:
+    """Return queued jobs of one list published before `moment` and at least `older_than` ago, oldest first."""
+    rows = _jobs().filter(
+        state=State.QUEUED, queue=queue, priority=priority, published_at__lt=Now() - older_than
+    )
+    if moment is not None:
+        rows = rows.filter(published_at__lt=moment)
+    return [
+        Ticket(*row)
+        for row in rows.order_by("published_at").values_list("id", "token", "task", "queue", "priority")[:limit]
+    ]
+
+
+def published_at(ids: Sequence[str]) -> dict[str, tuple[int, datetime]]:
+    """Return (token, published_at) of those ids that are queued."""
+    rows = _jobs().filter(id__in=ids, state=State.QUEUED, published_at__isnull=False)
+    return {id: (token, moment) for id, token, moment in rows.values_list("id", "token", "published_at") if moment}
+
+
+def held_by(worker: UUID) -> dict[str, int]:
+    """Return id and token of every job this worker runs or is about to run."""
+    return dict(_jobs().filter(worker=worker, state=State.RUNNING).values_list("id", "token"))
+
+
+def hold_of(job_id: str) -> Hold | None:
+    """Return the standing attempt of a job, if it runs."""
+    row = _jobs().filter(id=job_id, state=State.RUNNING).values_list("id", "token", "worker").first()
+    return Hold(row[0], row[1], row[2]) if row and row[2] else None
+
+
+def state_of(job_id: str) -> tuple[int, int, UUID | None] | None:
+    """Return (state, token, worker) of a job."""
+    return _jobs().filter(id=job_id).values_list("state", "token", "worker").first()
+
+
+def known(ids: Iterable[str]) -> set[str]:
+    """Return those ids that have a row."""
+    return set(_jobs().filter(id__in=list(ids)).values_list("id", flat=True))
+
+
+def unsettled(*, limit: int) -> list[str]:
+    """Return jobs that ended without their own attempt, and whose waiters have not been told."""
+    return list(_jobs().filter(unsettled=True).order_by("finished_at").values_list("id", flat=True)[:limit])
+
+
+def message_of(job_id: str) -> tuple[str, str, bytes, str, str] | None:
+    """Return (task, headers, body, content type, content encoding) of a job."""
+    task = _jobs().filter(id=job_id).values_list("task", flat=True).first()
+    row = (
+        Payload.objects.using(alias())
+        .filter(job=job_id)
+        .values_list("headers", "body", "content_type", "content_encoding")
+        .first()
+    )
+    if task is None or row is None:
+        return None
+    return task, row[0], bytes(row[1]), row[2], row[3]
+
+
+def ending_of(job_id: str) -> tuple[int, str] | None:
+    """Return (state, reason) of a job."""
+    return _jobs().filter(id=job_id).values_list("state", "reason").first()
+
+
+def last_error(job_id: str) -> str:
+    """Return the error text of the latest attempt that did not succeed."""
+    return (
+        Attempt.objects.using(alias()).filter(job=job_id).order_by("-id").values_list("error", flat=True).first()
+        or ""
+    )
+
+
+def tickets(ids: Iterable[str]) -> list[Ticket]:
+    """Return the tickets of those ids that are queued."""
+    rows = _jobs().filter(id__in=list(ids), state=State.QUEUED)
+    return [Ticket(*row) for row in rows.values_list("id", "token", "task", "queue", "priority")]
+
+
+def count_by_state() -> dict[str, int]:
+    """Count jobs by the name of their state. Reads the whole table: for tests and small ledgers."""
+    return {State(state).name.lower(): n for state, n in _jobs().values_list("state").annotate(n=Count("id"))}
+
+
+def live_workers() -> list[Worker]:
+    """Return workers whose lease stands."""
+    return list(Worker.objects.using(alias()).filter(lost_at=None, stopped_at=None, lease_until__gt=Now()))
+
+
+def prune_finished(*, succeeded_before: timedelta, dead_before: timedelta, limit: int) -> int:
+    """Delete one batch of jobs whose retention is over, with all that belongs to them; return how many."""
+    over = (
+        _jobs()
+        .filter(state__in=FINAL, unsettled=False, finished_at__lt=Now() - succeeded_before)
+        .exclude(state__in=[State.FAILED, State.DEAD], finished_at__gte=Now() - dead_before)
+    )
+    with atomic():
+        ids = list(over.order_by("finished_at").values_list("id", flat=True)[:limit])
+        for model, field in ((Payload, "job"), (Attempt, "job"), (Result, "id"), (Job, "id")):
+            model._default_manager.using(alias()).filter(**{f"{field}__in": ids}).delete()
+    return len(ids)
+
+
+def prune_stored(*, before: timedelta, limit: int) -> int:
+    """Delete one batch of stored states and groups that belong to no job; return how many."""
+    with atomic():
+        old = Result.objects.using(alias()).filter(stored_at__lt=Now() - before)
+        bare = old.exclude(id__in=Job.objects.using(alias()).values("id"))
+        ids = list(bare.order_by("stored_at").values_list("id", flat=True)[:limit])
+        Result.objects.using(alias()).filter(id__in=ids).delete()
+        Group.objects.using(alias()).filter(stored_at__lt=Now() - before).delete()
+        groups = list(
+            Chord.objects.using(alias())
+            .filter(created_at__lt=Now() - before, fired=True)
+            .values_list("group", flat=True)[:limit]
+        )
+        ChordPart.objects.using(alias()).filter(group__in=groups).delete()
+        Chord.objects.using(alias()).filter(group__in=groups).delete()
+    return len(ids)
+
+
+def _jobs() -> QuerySet[Job]:
+    return Job.objects.using(alias())

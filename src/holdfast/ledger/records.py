@@ -1,0 +1,122 @@
+"""Typed rows that go into and come out of the ledger; shared by all processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import NamedTuple
+from uuid import UUID
+
+
+@dataclass(slots=True, kw_only=True)
+class NewJob:
+    """A call to be recorded. Times are either absolute or, better, relative to the database's clock."""
+
+    id: str
+    task: str
+    queue: str
+    headers: str
+    body: bytes
+    content_type: str
+    content_encoding: str
+    priority: int = 0
+    delay_seconds: float | None = None
+    due_at: datetime | None = None
+    expires_in_seconds: float | None = None
+    expires_at: datetime | None = None
+    hold: str = ""
+    root_id: str | None = None
+    parent_id: str | None = None
+    group_id: str | None = None
+    ignore_result: bool = False
+    linked: bool = False
+
+
+class Ticket(NamedTuple):
+    """What a message on the broker stands for: this job at this token, on this queue."""
+
+    id: str
+    token: int
+    task: str
+    queue: str
+    priority: int
+
+
+class Hold(NamedTuple):
+    """One attempt's right to act: the job, the token it was claimed with, and the worker's incarnation."""
+
+    id: str
+    token: int
+    worker: UUID
+
+
+@dataclass(slots=True, kw_only=True)
+class ClaimedJob:
+    """A job taken for one attempt, with the body that the claim returns."""
+
+    id: str
+    token: int
+    attempt: int
+    task: str
+    queue: str
+    priority: int
+    headers: str
+    body: bytes
+    content_type: str
+    content_encoding: str
+
+
+class Refusal(Enum):
+    """Why a message did not become an attempt."""
+
+    STALE = "stale"
+    UNKNOWN = "unknown"
+    EXPIRED = "expired"
+    SUSPECT = "suspect"
+    NO_LEASE = "no lease"
+
+
+@dataclass(slots=True)
+class ClaimBatch:
+    """The answer to one claim: what was taken, and why the rest was not."""
+
+    claimed: list[ClaimedJob] = field(default_factory=list)
+    refused: dict[str, Refusal] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
+class StoredResult:
+    """An encoded result as it lies in the ledger."""
+
+    status: str
+    result: bytes | None
+    content_type: str
+    content_encoding: str
+    traceback: str | None = None
+    children: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class ResultMeta:
+    """All that Celery's result API may ask of one id."""
+
+    state: int | None
+    hold: str = ""
+    reason: str = ""
+    finished_at: datetime | None = None
+    parent_id: str | None = None
+    group_id: str | None = None
+    failures: int = 0
+    worker: UUID | None = None
+    stored: StoredResult | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class LapsedJob:
+    """A running job whose worker is gone, and what the rescue makes of it."""
+
+    id: str
+    token: int
+    ahead: bool
+    losses: int

@@ -1,0 +1,106 @@
+"""The states of a job and the moves between them: the whole life of a job, used by every process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class State(IntEnum):
+    """Where a job is. Stored as a small integer: never renumber."""
+
+    HELD = 0
+    QUEUED = 1
+    RUNNING = 2
+    SUCCEEDED = 3
+    FAILED = 4
+    CANCELLED = 5
+    EXPIRED = 6
+    DEAD = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A verb that takes a job from one of `sources` to one of `targets`."""
+
+    sources: frozenset[State]
+    targets: frozenset[State]
+
+
+FINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED, State.EXPIRED, State.DEAD})
+OPEN = frozenset(State) - FINAL
+DEAD_LETTERS = frozenset({State.FAILED, State.DEAD})
+
+
+def _move(sources: set[State] | frozenset[State], *targets: State) -> Move:
+    return Move(frozenset(sources), frozenset(targets))
+
+
+MOVES: dict[str, Move] = {
+    "record": _move(set(), State.HELD, State.QUEUED),
+    "publish": _move({State.HELD}, State.QUEUED),
+    "republish": _move({State.QUEUED}, State.QUEUED),
+    "recall": _move({State.QUEUED}, State.HELD),
+    "claim": _move({State.QUEUED}, State.RUNNING),
+    "succeed": _move({State.RUNNING}, State.SUCCEEDED),
+    "fail": _move({State.RUNNING}, State.FAILED),
+    "retry": _move({State.RUNNING}, State.HELD, State.QUEUED),
+    "replace": _move({State.RUNNING}, State.HELD, State.QUEUED),
+    "hand_back": _move({State.RUNNING}, State.QUEUED),
+    "rescue": _move({State.RUNNING}, State.QUEUED, State.DEAD),
+    "bury": _move({State.HELD, State.QUEUED, State.RUNNING}, State.DEAD),
+    "cancel": _move({State.HELD, State.QUEUED, State.RUNNING}, State.CANCELLED),
+    "expire": _move({State.HELD, State.QUEUED}, State.EXPIRED),
+    "replay": _move(FINAL, State.QUEUED),
+}
+
+# What Celery's result API says of a job in this state; a custom state (PROGRESS) wins while it runs.
+CELERY_STATE: dict[State, str] = {
+    State.HELD: "PENDING",
+    State.QUEUED: "PENDING",
+    State.RUNNING: "STARTED",
+    State.SUCCEEDED: "SUCCESS",
+    State.FAILED: "FAILURE",
+    State.CANCELLED: "REVOKED",
+    State.EXPIRED: "REVOKED",
+    State.DEAD: "FAILURE",
+}
+
+
+class Hold:
+    """Why a held job is held."""
+
+    ETA = "eta"
+    RETRY = "retry"
+    RELAY = "relay"
+    REPLACED = "replaced"
+
+
+class Reason:
+    """Why a job is dead, cancelled or expired without a result of its own."""
+
+    POISON = "poison"
+    REJECTED = "rejected"
+    UNKNOWN_TASK = "unknown task"
+    UNDECODABLE = "undecodable"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    IGNORED = "ignored"
+
+
+class Outcome:
+    """How an attempt that did not succeed ended."""
+
+    FAILED = "failed"
+    RETRIED = "retried"
+    REPLACED = "replaced"
+    LOST = "lost"
+    HANDED_BACK = "handed back"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+    REPLAYED = "replayed"
+
+
+def is_final(state: int) -> bool:
+    """Tell whether nothing but a replay moves a job out of this state."""
+    return State(state) in FINAL

@@ -1,0 +1,115 @@
+"""Workers' leases and the election of the one that acts for all; every clock here is the database's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import IntegrityError
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Now
+
+from holdfast.conf import get_settings
+from holdfast.ledger.database import alias, atomic, dialect
+from holdfast.ledger.models import Duty, Job, Worker
+from holdfast.ledger.records import LapsedJob
+from holdfast.ledger.states import State
+
+UPKEEP = "upkeep"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incarnation:
+    """One life of a worker process: a new one is taken at every start, and after a lost lease."""
+
+    id: UUID
+    name: str
+    host: str
+    pid: int
+    pool: str
+    concurrency: int
+    queues: Sequence[str]
+
+
+def register(incarnation: Incarnation) -> None:
+    """Give a new incarnation its lease."""
+    Worker.objects.using(alias()).create(
+        id=incarnation.id,
+        name=incarnation.name,
+        host=incarnation.host,
+        pid=incarnation.pid,
+        pool=incarnation.pool,
+        concurrency=incarnation.concurrency,
+        queues=json.dumps(list(incarnation.queues)),
+        started_at=Now(),
+        lease_until=Now() + _lease(),
+    )
+
+
+def renew(worker: UUID) -> datetime | None:
+    """Renew a worker's lease; return the database's clock, or None if it was declared lost."""
+    kept = _workers().filter(id=worker, lost_at=None, stopped_at=None).update(lease_until=Now() + _lease())
+    return dialect().now() if kept else None
+
+
+def retire(worker: UUID) -> None:
+    """Note that a worker stopped in order: whatever it still held is free at once."""
+    _workers().filter(id=worker, stopped_at=None).update(stopped_at=Now())
+
+
+def declare_lost() -> int:
+    """Take the lease of every worker that let it run out; from now on none of them can claim or renew."""
+    return _workers().filter(lease_until__lt=Now(), lost_at=None, stopped_at=None).update(lost_at=Now())
+
+
+def lapsed_jobs(*, limit: int) -> tuple[list[LapsedJob], dict[str, UUID | None]]:
+    """Return running jobs whose worker is lost, stopped or unknown."""
+    standing = Worker.objects.using(alias()).filter(id=OuterRef("worker"), lost_at=None, stopped_at=None)
+    rows = (
+        Job.objects.using(alias())
+        .filter(state=State.RUNNING)
+        .filter(~Exists(standing))
+        .values_list("id", "token", "ahead", "losses", "worker")[:limit]
+    )
+    lapsed = [LapsedJob(id=id, token=token, ahead=ahead, losses=losses) for id, token, ahead, losses, _ in rows]
+    return lapsed, {row[0]: row[4] for row in rows}
+
+
+def take_duty(name: str, worker: UUID, *, seconds: float) -> bool:
+    """Become or stay the one that acts; the others try again when this one stops renewing."""
+    until = Now() + timedelta(seconds=seconds)
+    duty = Duty.objects.using(alias()).filter(name=name)
+    if duty.filter(Q(holder=worker) | Q(holder=None) | Q(until__lt=Now())).update(holder=worker, until=until):
+        return True
+    if duty.exists():
+        return False
+    try:
+        with atomic():
+            Duty.objects.using(alias()).create(name=name, holder=worker, until=until)
+    except IntegrityError:  # somebody else was first
+        return False
+    return True
+
+
+def leave_duty(name: str, worker: UUID) -> None:
+    """Free the duty, so that the next worker need not wait for the lease to run out."""
+    Duty.objects.using(alias()).filter(name=name, holder=worker).update(holder=None)
+
+
+def prune_workers(*, older_than: timedelta) -> int:
+    """Forget workers long gone."""
+    gone = _workers().filter(lease_until__lt=Now() - older_than)
+    held = Job.objects.using(alias()).filter(worker=OuterRef("id"), state=State.RUNNING)
+    deleted, _ = gone.filter(~Exists(held)).delete()
+    return deleted
+
+
+def _workers() -> QuerySet[Worker]:
+    return Worker.objects.using(alias())
+
+
+def _lease() -> timedelta:
+    return timedelta(seconds=get_settings().lease_seconds)

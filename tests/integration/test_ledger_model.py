@@ -1,0 +1,266 @@
+"""The ledger against a model: any order of moves, a crash between any two statements, on both databases."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.db import connections
+from django.db.models.functions import Now
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from holdfast.conf import get_settings
+from holdfast.ledger import queries, transitions, workers
+from holdfast.ledger.models import Job, Worker
+from holdfast.ledger.records import Hold, NewJob, StoredResult, Ticket
+from holdfast.ledger.states import FINAL, MOVES, State
+from tests.ledgers import empty
+
+
+class Crash(Exception):
+    """The process died here."""
+
+
+@contextlib.contextmanager
+def crash_before_statement(alias: str, number: int | None) -> Iterator[None]:
+    """Die before the `number`-th statement on the database; None lives."""
+    count = 0
+
+    def wrapper(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        nonlocal count
+        count += 1
+        if number is not None and count > number:
+            raise Crash
+        return execute(sql, params, many, context)
+
+    with connections[alias].execute_wrapper(wrapper), contextlib.suppress(Crash):
+        yield
+
+
+CRASHES = st.one_of(st.none(), st.integers(min_value=0, max_value=6))
+RESULT = StoredResult(status="SUCCESS", result=b"1", content_type="application/json", content_encoding="utf-8")
+FAILURE = StoredResult(status="FAILURE", result=b"{}", content_type="application/json", content_encoding="utf-8")
+
+
+def new_job(id: str, **more: Any) -> NewJob:
+    return NewJob(
+        id=id,
+        task="t",
+        queue="q",
+        headers="{}",
+        body=b"[]",
+        content_type="application/json",
+        content_encoding="utf-8",
+        **more,
+    )
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Jobs, two workers, zombies of lost attempts, and a broker that loses and doubles messages."""
+
+    alias: str
+
+    @initialize()
+    def start(self) -> None:
+        empty(self.alias)
+        self.broker: list[Ticket] = []
+        self.attempts: list[Hold] = []
+        self.tokens: dict[str, int] = {}
+        self.committed: set[str] = set()
+        self.workers: list[UUID] = []
+        for _ in range(2):
+            self._hire()
+
+    def _hire(self) -> None:
+        worker = uuid4()
+        workers.register(
+            workers.Incarnation(id=worker, name="w", host="h", pid=1, pool="p", concurrency=1, queues=["q"])
+        )
+        self.workers.append(worker)
+
+    def _pick(self, items: list[Any], number: int) -> Any:
+        return items[number % len(items)] if items else None
+
+    @rule(delayed=st.booleans(), crash=CRASHES, lost=st.booleans())
+    def record(self, delayed: bool, crash: int | None, lost: bool) -> None:
+        if len(self.tokens) >= 3:  # few jobs, so that zombies and their successors meet
+            return
+        id = f"job-{len(self.tokens)}-{uuid4().hex[:6]}"
+        with crash_before_statement(self.alias, crash):
+            tickets = transitions.record([new_job(id, delay_seconds=-1.0 if delayed else None)])
+            if not lost:
+                self.broker += tickets
+        if queries.state_of(id):
+            self.committed.add(id)
+
+    @rule(number=st.integers(0, 99))
+    def lose_message(self, number: int) -> None:
+        if self.broker:
+            self.broker.pop(number % len(self.broker))
+
+    @rule(number=st.integers(0, 99))
+    def double_message(self, number: int) -> None:
+        if ticket := self._pick(self.broker, number):
+            self.broker.append(ticket)
+
+    @rule(number=st.integers(0, 99), who=st.integers(0, 1), ahead=st.booleans(), crash=CRASHES)
+    def claim(self, number: int, who: int, ahead: bool, crash: int | None) -> None:
+        if not self.broker:
+            return
+        ticket = self.broker.pop(number % len(self.broker))
+        worker = self.workers[who % len(self.workers)]
+        with crash_before_statement(self.alias, crash):
+            batch = transitions.claim([(ticket.id, ticket.token, ahead)], worker=worker)
+            self.attempts += [Hold(job.id, job.token, worker) for job in batch.claimed]
+
+    def _leave(self, number: int, crash: int | None, move: Callable[[Hold], Any]) -> None:
+        hold = self._pick(self.attempts, number)
+        if hold is None:
+            return
+        before = queries.state_of(hold.id)
+        standing = before is not None and before == (State.RUNNING, hold.token, hold.worker)
+        with crash_before_statement(self.alias, crash):
+            left = move(hold)
+            self.broker += left if isinstance(left, list) else [left] if isinstance(left, Ticket) else []
+        after = queries.state_of(hold.id)
+        if not standing:
+            assert after == before, "an attempt that does not stand changed its job"
+
+    @rule(number=st.integers(0, 99), crash=CRASHES, keep=st.booleans())
+    def succeed(self, number: int, crash: int | None, keep: bool) -> None:
+        self._leave(number, crash, lambda hold: transitions.succeed(hold, stored=RESULT if keep else None))
+
+    @rule(number=st.integers(0, 99), crash=CRASHES)
+    def fail(self, number: int, crash: int | None) -> None:
+        self._leave(number, crash, lambda hold: transitions.fail(hold, stored=FAILURE, error="e"))
+
+    @rule(number=st.integers(0, 99), crash=CRASHES, delay=st.sampled_from([None, -1.0]))
+    def retry(self, number: int, crash: int | None, delay: float | None) -> None:
+        self._leave(
+            number,
+            crash,
+            lambda hold: transitions.retry(hold, job=new_job(hold.id, delay_seconds=delay), stored=None, error="e"),
+        )
+
+    @rule(number=st.integers(0, 99), crash=CRASHES)
+    def hand_back(self, number: int, crash: int | None) -> None:
+        self._leave(number, crash, lambda hold: transitions.hand_back([hold], cause="stop"))
+
+    @rule(number=st.integers(0, 99), crash=CRASHES)
+    def child_dies(self, number: int, crash: int | None) -> None:
+        self._leave(number, crash, lambda hold: transitions.lose(hold, cause="child died"))
+
+    @rule(number=st.integers(0, 99), crash=CRASHES)
+    def reject(self, number: int, crash: int | None) -> None:
+        self._leave(number, crash, lambda hold: transitions.reject(hold, error="no"))
+
+    @rule(number=st.integers(0, 99), crash=CRASHES)
+    def cancel(self, number: int, crash: int | None) -> None:
+        if id := self._pick(sorted(self.tokens), number):
+            with crash_before_statement(self.alias, crash):
+                transitions.cancel([id], running=True)
+
+    @rule(number=st.integers(0, 99), crash=CRASHES)
+    def replay(self, number: int, crash: int | None) -> None:
+        if id := self._pick(sorted(self.tokens), number):
+            with crash_before_statement(self.alias, crash):
+                if ticket := transitions.replay(id):
+                    self.broker.append(ticket)
+
+    @rule(who=st.integers(0, 1), crash=CRASHES)
+    def worker_dies_and_is_rescued(self, who: int, crash: int | None) -> None:
+        worker = self.workers.pop(who % len(self.workers))
+        Worker.objects.using(self.alias).filter(id=worker).update(lease_until=Now() - timedelta(seconds=1))
+        self._hire()
+        with crash_before_statement(self.alias, crash):
+            self._rescue()
+
+    @rule(crash=CRASHES)
+    def relay(self, crash: int | None) -> None:
+        with crash_before_statement(self.alias, crash):
+            self.broker += transitions.publish_due(limit=10)
+
+    @rule(number=st.integers(0, 99), crash=CRASHES)
+    def publishing_fails(self, number: int, crash: int | None) -> None:
+        if ticket := self._pick(self.broker, number):
+            self.broker.remove(ticket)
+            with crash_before_statement(self.alias, crash):
+                transitions.recall([ticket])
+
+    @rule(crash=CRASHES)
+    def reconcile(self, crash: int | None) -> None:
+        with crash_before_statement(self.alias, crash):
+            self._reconcile()
+
+    def _rescue(self) -> None:
+        workers.declare_lost()
+        lapsed, worker_of = workers.lapsed_jobs(limit=100)
+        self.broker += transitions.rescue(lapsed, worker_of=worker_of)
+
+    def _reconcile(self) -> None:
+        present = {(ticket.id, ticket.token) for ticket in self.broker}
+        queued = queries.queued_before("q", 0, moment=None, older_than=timedelta(seconds=-5), limit=1000)
+        missing = [ticket for ticket in queued if (ticket.id, ticket.token) not in present]
+        self.broker += transitions.republish(missing)
+
+    @invariant()
+    def tokens_only_rise_and_attempts_are_counted(self) -> None:
+        if not hasattr(self, "tokens"):
+            return
+        for job in Job.objects.using(self.alias).all():
+            assert job.token >= self.tokens.get(job.id, 1)
+            assert job.losses <= get_settings().max_lost_attempts
+            if job.state == State.RUNNING:
+                assert job.worker is not None
+                assert job.attempts >= 1
+            self.tokens[job.id] = job.token
+
+    def teardown(self) -> None:
+        """P1: heal with everybody alive, and every committed job reaches a final state."""
+        if not hasattr(self, "tokens"):
+            return
+        for worker in self.workers:
+            Worker.objects.using(self.alias).filter(id=worker).update(lease_until=Now() - timedelta(seconds=1))
+        self._hire()
+        worker = self.workers[-1]
+        for _ in range(12):
+            self._rescue()
+            self.broker += transitions.publish_due(limit=1000)
+            self._reconcile()
+            tickets, self.broker = self.broker, []
+            batch = transitions.claim([(t.id, t.token, False) for t in tickets], worker=worker)
+            for job in batch.claimed:
+                assert transitions.succeed(Hold(job.id, job.token, worker), stored=RESULT)
+        states = dict(Job.objects.using(self.alias).values_list("id", "state"))
+        assert set(states) == self.committed
+        open_jobs = {id: State(state).name for id, state in states.items() if State(state) not in FINAL}
+        assert not open_jobs, f"never finished: {open_jobs}"
+
+
+def test_any_order_of_moves_with_a_crash_between_any_two_statements_loses_nothing(ledger: str) -> None:
+    class Machine(LedgerMachine):
+        alias = ledger
+
+    run_state_machine_as_test(
+        Machine,
+        settings=settings(
+            max_examples=120,
+            stateful_step_count=30,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+@pytest.mark.parametrize("verb", sorted(MOVES))
+def test_every_move_is_between_states_that_exist(verb: str) -> None:
+    move = MOVES[verb]
+    assert move.targets
+    assert move.sources <= set(State)

@@ -1,0 +1,55 @@
+"""Django settings of the test project; the tests put the databases and the broker in by environment."""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import urlsplit
+
+
+def _database(url: str) -> dict[str, object]:
+    parts = urlsplit(url)
+    if parts.scheme == "sqlite":
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": parts.path,
+            "OPTIONS": {
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL",
+            },
+            "TEST": {"NAME": parts.path},
+        }
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": parts.path.lstrip("/"),
+        "USER": parts.username or "postgres",
+        "HOST": parts.hostname or "127.0.0.1",
+        "PORT": parts.port or 5432,
+        "CONN_MAX_AGE": None,
+        "OPTIONS": {"connect_timeout": 3},
+    }
+
+
+SECRET_KEY = "only-for-tests"
+USE_TZ = True
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "holdfast",
+    "tests.project",
+]
+DATABASES = {
+    "default": _database(os.environ.get("TEST_DATABASE_URL", "sqlite:////tmp/holdfast-unit.sqlite3")),
+    "other": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ.get("TEST_OTHER_DATABASE", ":memory:")},
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+HOLDFAST: dict[str, object] = {
+    key.removeprefix("HOLDFAST_").lower(): float(value)
+    for key, value in os.environ.items()
+    if key.startswith("HOLDFAST_")
+}
+for _whole in ("max_lost_attempts", "prune_batch", "claim_ahead_max"):
+    if _whole in HOLDFAST:
+        HOLDFAST[_whole] = int(float(str(HOLDFAST[_whole])))
+CELERY_BROKER_URL = os.environ.get("TEST_BROKER_URL", "redis://127.0.0.1:1/0")
+CELERY_DB_REUSE_MAX = 100_000
