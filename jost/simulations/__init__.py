@@ -1,0 +1,1 @@
+"""Blackjack simulations as background jobs: engine, jobs, pages, REST and command line."""

@@ -1,0 +1,71 @@
+"""Builds the compiled twin of the kernel out of the kernel's own code; runs in cpu workers."""
+
+import logging
+import os
+import stat
+from collections.abc import Iterator
+from types import FunctionType
+from typing import Any
+
+from . import kernel
+
+log = logging.getLogger(__name__)
+
+# Once per card or per round: a call would cost more than what they do.
+INLINED = frozenset({"draw", "finish_hand", "play_dealer", "play_hand", "play_round"})
+
+
+def ways_to_compile() -> Iterator[Any]:
+    """Compiled `play_rounds`, the best way first; none without Numba. Each may still fail to run.
+
+    The compiled code is kept on disk beside the source, in the user's own cache directory, or
+    where NUMBA_CACHE_DIR says, but never where others may write: they could run code here.
+    """
+    try:
+        import numba
+    except ImportError:
+        log.warning("Numba is not installed: simulations run in plain Python, ~200 times slower.")
+        return
+    # Without counting references to the arrays, which outlive the call anyway: 10 times faster.
+    uncounted = {"_nrt": False}
+    twin = _build(numba, cache=True, **uncounted)
+    if twin is not None and _is_private(twin.stats.cache_path):
+        yield twin
+    else:
+        log.warning(
+            "No private directory to keep compiled code in: every process compiles anew. "
+            "Set NUMBA_CACHE_DIR to a directory that only this user can write to."
+        )
+    yield _build(numba, cache=False, **uncounted)
+    yield _build(numba, cache=False)
+
+
+def _build(numba: Any, **options: Any) -> Any:
+    """All functions of the kernel, compiled when first called; None if there is no cache."""
+    names = _compiled_names()
+    try:
+        for name, value in vars(kernel).items():
+            if isinstance(value, FunctionType) and value.__module__ == kernel.__name__:
+                inline = "always" if name in INLINED else "never"
+                compiler = numba.njit(nogil=True, error_model="numpy", inline=inline, **options)
+                # One dictionary of names for all: each function finds the others compiled.
+                names[name] = compiler(FunctionType(value.__code__, names, name))
+    except (KeyError, RuntimeError) as reason:
+        log.debug("Numba does not compile with %s: %s", options, reason)
+        return None
+    return names["play_rounds"]
+
+
+def _compiled_names() -> dict[str, Any]:
+    import numpy
+
+    names: dict[str, Any] = dict(vars(kernel))
+    for name, value in vars(kernel).items():
+        if name.startswith("WORD_"):
+            names[name] = numpy.uint64(value)
+    return names | {"word": numpy.uint64, "whole": numpy.int64}
+
+
+def _is_private(directory: str) -> bool:
+    os.makedirs(directory, exist_ok=True)
+    return not os.stat(directory).st_mode & stat.S_IWOTH
