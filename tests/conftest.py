@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from pytest_django import DjangoDbBlocker
+
 from holdfast.testing.services import PostgresServer, RedisServer
+from tests.ledgers import empty, ledger_in, sqlite_url
 
 
 @pytest.fixture
@@ -34,3 +37,27 @@ def postgres_server() -> Iterator[PostgresServer]:
     with PostgresServer(path) as server:
         yield server
     shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgres"])
+def ledger_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of an empty database: every test that asks for it runs once on each kind."""
+    if request.param == "sqlite":
+        return sqlite_url(tmp_path_factory.mktemp("sqlite"))
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return server.create_database("ledger")
+
+
+@pytest.fixture(scope="session")
+def ledger_alias(ledger_url: str, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
+    """A migrated ledger on each kind of database, shared by the tests of a run."""
+    with django_db_blocker.unblock(), ledger_in(ledger_url, alias="ledger") as alias:
+        yield alias
+
+
+@pytest.fixture
+def ledger(ledger_alias: str, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
+    """The alias of a ledger that is empty at the start of the test: real commits, nothing rolled back."""
+    with django_db_blocker.unblock():
+        empty(ledger_alias)
+        yield ledger_alias
