@@ -20,6 +20,7 @@ from holdfast.ledger import queries, transitions, workers
 from holdfast.ledger.models import Job, Worker
 from holdfast.ledger.records import Hold, NewJob, StoredResult, Ticket
 from holdfast.ledger.states import FINAL, MOVES, State
+from holdfast.ledger.states import Hold as HoldReason
 from tests.ledgers import empty
 
 
@@ -61,6 +62,21 @@ def new_job(id: str, **more: Any) -> NewJob:
     )
 
 
+EXITS: dict[str, Callable[[Hold], Any]] = {
+    "succeed": lambda hold: transitions.succeed(hold, stored=None),
+    "succeed with a result": lambda hold: transitions.succeed(hold, stored=RESULT),
+    "fail": lambda hold: transitions.fail(hold, stored=FAILURE, error="e"),
+    "retry now": lambda hold: transitions.retry(hold, job=new_job(hold.id), stored=None, error="e"),
+    "retry later": lambda hold: transitions.retry(
+        hold, job=new_job(hold.id, delay_seconds=-1.0), stored=None, error="e"
+    ),
+    "hand back": lambda hold: transitions.hand_back([hold], cause="stop"),
+    "lose": lambda hold: transitions.lose(hold, cause="child died"),
+    "reject": lambda hold: transitions.reject(hold, error="no"),
+    "await replacement": transitions.await_replacement,
+}
+
+
 class LedgerMachine(RuleBasedStateMachine):
     """Jobs, two workers, zombies of lost attempts, and a broker that loses and doubles messages."""
 
@@ -71,7 +87,7 @@ class LedgerMachine(RuleBasedStateMachine):
         empty(self.alias)
         self.broker: list[Ticket] = []
         self.attempts: list[Hold] = []
-        self.tokens: dict[str, int] = {}
+        self.tokens: dict[str, tuple[int, int | None]] = {}
         self.committed: set[str] = set()
         self.workers: list[UUID] = []
         for _ in range(2):
@@ -83,6 +99,31 @@ class LedgerMachine(RuleBasedStateMachine):
             workers.Incarnation(id=worker, name="w", host="h", pid=1, pool="p", concurrency=1, queues=["q"])
         )
         self.workers.append(worker)
+
+    def _run_one(self) -> Hold:
+        id = f"run-{uuid4().hex[:6]}"
+        (ticket,) = transitions.record([new_job(id)])
+        self.committed.add(id)
+        batch = transitions.claim([(ticket.id, ticket.token, False)], worker=self.workers[0])
+        hold = Hold(id, batch.claimed[0].token, self.workers[0])
+        self.attempts.append(hold)
+        return hold
+
+    @rule()
+    def start_one(self) -> None:
+        if len(self.committed) < 6:
+            self._run_one()
+
+    @rule(number=st.integers(0, 99))
+    def message_of_the_past_arrives(self, number: int) -> None:
+        """An old message of a queued job, and a message at a worker without a lease, claim nothing."""
+        queued = [t for t in self.broker if queries.state_of(t.id) == (State.QUEUED, t.token, None)]
+        ticket = self._pick(queued, number)
+        if ticket is None:
+            return
+        assert not transitions.claim([(ticket.id, ticket.token - 1, False)], worker=self.workers[0]).claimed
+        assert not transitions.claim([(ticket.id, ticket.token, False)], worker=uuid4()).claimed
+        assert queries.state_of(ticket.id) == (State.QUEUED, ticket.token, None)
 
     def _pick(self, items: list[Any], number: int) -> Any:
         return items[number % len(items)] if items else None
@@ -99,15 +140,10 @@ class LedgerMachine(RuleBasedStateMachine):
         if queries.state_of(id):
             self.committed.add(id)
 
-    @rule(number=st.integers(0, 99))
-    def lose_message(self, number: int) -> None:
-        if self.broker:
-            self.broker.pop(number % len(self.broker))
-
-    @rule(number=st.integers(0, 99))
-    def double_message(self, number: int) -> None:
+    @rule(number=st.integers(0, 99), doubled=st.booleans())
+    def broker_errs(self, number: int, doubled: bool) -> None:
         if ticket := self._pick(self.broker, number):
-            self.broker.append(ticket)
+            self.broker.append(ticket) if doubled else self.broker.remove(ticket)
 
     @rule(number=st.integers(0, 99), who=st.integers(0, 1), ahead=st.booleans(), crash=CRASHES)
     def claim(self, number: int, who: int, ahead: bool, crash: int | None) -> None:
@@ -132,33 +168,24 @@ class LedgerMachine(RuleBasedStateMachine):
         if not standing:
             assert after == before, "an attempt that does not stand changed its job"
 
-    @rule(number=st.integers(0, 99), crash=CRASHES, keep=st.booleans())
-    def succeed(self, number: int, crash: int | None, keep: bool) -> None:
-        self._leave(number, crash, lambda hold: transitions.succeed(hold, stored=RESULT if keep else None))
+    @rule(number=st.integers(0, 99), crash=CRASHES, verb=st.sampled_from(sorted(EXITS)))
+    def leave(self, number: int, crash: int | None, verb: str) -> None:
+        self._leave(number, crash, EXITS[verb])
 
-    @rule(number=st.integers(0, 99), crash=CRASHES)
-    def fail(self, number: int, crash: int | None) -> None:
-        self._leave(number, crash, lambda hold: transitions.fail(hold, stored=FAILURE, error="e"))
-
-    @rule(number=st.integers(0, 99), crash=CRASHES, delay=st.sampled_from([None, -1.0]))
-    def retry(self, number: int, crash: int | None, delay: float | None) -> None:
-        self._leave(
-            number,
-            crash,
-            lambda hold: transitions.retry(hold, job=new_job(hold.id, delay_seconds=delay), stored=None, error="e"),
+    @rule(number=st.integers(0, 99), verb=st.sampled_from(sorted(EXITS)))
+    def zombie_leaves(self, number: int, verb: str) -> None:
+        """Claim, be handed back, be claimed again by the same worker: the first attempt is a zombie."""
+        running = [hold for hold in self.attempts if queries.hold_of(hold.id) == hold]
+        hold = self._pick(running, number) or self._run_one()
+        transitions.claim(
+            [(ticket.id, ticket.token, False) for ticket in transitions.hand_back([hold], cause="stop")],
+            worker=hold.worker,
         )
-
-    @rule(number=st.integers(0, 99), crash=CRASHES)
-    def hand_back(self, number: int, crash: int | None) -> None:
-        self._leave(number, crash, lambda hold: transitions.hand_back([hold], cause="stop"))
-
-    @rule(number=st.integers(0, 99), crash=CRASHES)
-    def child_dies(self, number: int, crash: int | None) -> None:
-        self._leave(number, crash, lambda hold: transitions.lose(hold, cause="child died"))
-
-    @rule(number=st.integers(0, 99), crash=CRASHES)
-    def reject(self, number: int, crash: int | None) -> None:
-        self._leave(number, crash, lambda hold: transitions.reject(hold, error="no"))
+        successor = queries.hold_of(hold.id)
+        EXITS[verb](hold)
+        assert queries.hold_of(hold.id) == successor, f"{verb} of a zombie moved its successor"
+        if successor is not None:
+            self.attempts.append(successor)
 
     @rule(number=st.integers(0, 99), crash=CRASHES)
     def cancel(self, number: int, crash: int | None) -> None:
@@ -214,12 +241,13 @@ class LedgerMachine(RuleBasedStateMachine):
         if not hasattr(self, "tokens"):
             return
         for job in Job.objects.using(self.alias).all():
-            assert job.token >= self.tokens.get(job.id, 1)
+            token, state = self.tokens.get(job.id, (0, None))
+            assert job.token > token or (job.token, job.state) == (token, state), "moved without a new token"
             assert job.losses <= get_settings().max_lost_attempts
             if job.state == State.RUNNING:
                 assert job.worker is not None
                 assert job.attempts >= 1
-            self.tokens[job.id] = job.token
+            self.tokens[job.id] = (job.token, job.state)
 
     def teardown(self) -> None:
         """P1: heal with everybody alive, and every committed job reaches a final state."""
@@ -232,6 +260,8 @@ class LedgerMachine(RuleBasedStateMachine):
         for _ in range(12):
             self._rescue()
             self.broker += transitions.publish_due(limit=1000)
+            for id in Job.objects.using(self.alias).filter(hold=HoldReason.REPLACED, state=State.HELD):
+                self.broker += transitions.record([new_job(id.id)])  # the replacement arrives with the same id
             self._reconcile()
             tickets, self.broker = self.broker, []
             batch = transitions.claim([(t.id, t.token, False) for t in tickets], worker=worker)

@@ -391,7 +391,7 @@ def _held_by(hold: Hold) -> QuerySet[Job]:
     return _jobs().filter(id=hold.id, token=hold.token, state=State.RUNNING, worker=hold.worker)
 
 
-def _leave(hold: Hold, outcome: str, *, error: str = "", traceback: str = "", **changes: Any) -> bool:
+def _leave(hold: Hold, outcome: str, /, *, error: str = "", traceback: str = "", **changes: Any) -> bool:
     row = _lock(_held_by(hold)).values("attempts", "token", "worker", "started_at").first()
     if row is None:
         return False

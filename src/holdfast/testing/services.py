@@ -4,7 +4,7 @@ Everything listens on loopback only, keeps its data in the directory it is given
 the system when the thread that started it ends.
 """
 
-from holdfast.testing.child import ServiceError, free_port
+from holdfast.testing.child import ServiceError, die_with, free_port
 from holdfast.testing.postgres_server import PostgresServer, find_postgres_binaries
 from holdfast.testing.redis_server import (
     RedisServer,
@@ -20,6 +20,7 @@ __all__ = [
     "RedisServer",
     "ServiceError",
     "TcpProxy",
+    "die_with",
     "find_postgres_binaries",
     "find_redis_server",
     "free_port",

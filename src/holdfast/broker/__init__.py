@@ -1,0 +1,1 @@
+"""What Redis holds: the only package that speaks to the broker itself."""

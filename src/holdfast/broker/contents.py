@@ -1,0 +1,61 @@
+"""What the broker really holds: the oldest tickets of a list, its length, and a full look in chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from kombu.utils.encoding import bytes_to_str
+from kombu.utils.json import loads
+
+from holdfast.broker.messages import ticket_of
+from holdfast.broker.publisher import Publisher
+
+CHUNK = 1000
+
+
+class Contents:
+    """One queue's list of one priority, read without changing it."""
+
+    def __init__(self, publisher: Publisher, *, queue: str, priority: int) -> None:
+        self._client = publisher.client()
+        channel = publisher.channel()
+        self._key = channel._q_for_pri(queue, priority) if channel else queue
+
+    @property
+    def readable(self) -> bool:
+        """Whether this broker can be looked into; others can only be trusted."""
+        return self._client is not None
+
+    def length(self) -> int:
+        """Count the messages, durable or not."""
+        return int(self._client.llen(self._key)) if self._client is not None else 0
+
+    def oldest(self, limit: int) -> list[tuple[str, int]]:
+        """Return (id, token) of the durable ones among the `limit` messages that are fetched next."""
+        found = _tickets(self._client.lrange(self._key, -limit, -1))
+        return list(reversed(list(found)))
+
+    def all(self) -> Iterator[tuple[str, int]]:
+        """Read the whole list in chunks, from the end that is fetched next.
+
+        What is fetched meanwhile shifts the rest towards that end: the chunks overlap, so nothing is missed.
+        """
+        end = -1
+        while True:
+            chunk = self._client.lrange(self._key, end - CHUNK + 1, end)
+            yield from _tickets(chunk)
+            if len(chunk) < CHUNK:
+                return
+            end -= CHUNK // 2
+
+
+def _tickets(items: list[Any]) -> Iterator[tuple[str, int]]:
+    for item in items:
+        try:
+            headers = loads(bytes_to_str(item)).get("headers")
+        except (ValueError, AttributeError):
+            continue
+        ticket = ticket_of(headers)
+        if ticket is not None:
+            yield ticket

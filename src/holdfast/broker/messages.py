@@ -1,0 +1,97 @@
+"""The message of a job on the wire: it says which job at which token, and nothing of what is in it."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+from uuid import uuid4
+
+from django.conf import settings as django_settings
+from django.core.signals import setting_changed
+
+from holdfast.conf import get_settings
+from holdfast.ledger.records import Ticket
+
+HEADER = "holdfast"
+VERSION = 1
+
+
+def headers_of(ticket: Ticket) -> dict[str, Any]:
+    """Return the headers of a ticket's message; the body stays in the ledger and comes with the claim."""
+    return {
+        "lang": "py",
+        "task": ticket.task,
+        "id": ticket.id,
+        HEADER: {"v": VERSION, "token": ticket.token, "sig": sign(ticket)},
+    }
+
+
+def encode(ticket: Ticket) -> str:
+    """Return the message as kombu's Redis transport writes it into a list."""
+    return json.dumps(
+        {
+            "body": "",
+            "content-encoding": "utf-8",
+            "content-type": "application/json",
+            "headers": headers_of(ticket),
+            "properties": {
+                "correlation_id": ticket.id,
+                "delivery_mode": 2,
+                "delivery_info": {"exchange": "", "routing_key": ticket.queue},
+                "priority": ticket.priority,
+                "body_encoding": "base64",
+                "delivery_tag": uuid4().hex,
+            },
+        },
+        separators=(",", ":"),
+    )
+
+
+def ticket_of(headers: Mapping[str, Any] | None) -> tuple[str, int] | None:
+    """Return (id, token) if the headers are those of a durable job's message, else None."""
+    mark = headers.get(HEADER) if isinstance(headers, Mapping) else None
+    if not isinstance(mark, Mapping) or mark.get("v") != VERSION:
+        return None
+    token = mark.get("token")
+    return (str(headers["id"]), token) if headers and isinstance(token, int) and "id" in headers else None
+
+
+def is_authentic(headers: Mapping[str, Any], *, queue: str) -> bool:
+    """Tell whether the message was signed by a process that holds one of the keys."""
+    mark = headers.get(HEADER)
+    found = ticket_of(headers)
+    if found is None or not isinstance(mark, Mapping):
+        return False
+    ticket = Ticket(found[0], found[1], str(headers.get("task")), queue, 0)
+    signature = str(mark.get("sig", ""))
+    return any(hmac.compare_digest(signature, _digest(key, ticket)) for key in _keys())
+
+
+def sign(ticket: Ticket) -> str:
+    """Sign what the message claims, with the newest key."""
+    return _digest(_keys()[0], ticket)
+
+
+def _digest(key: bytes, ticket: Ticket) -> str:
+    said = "\0".join((str(VERSION), ticket.id, str(ticket.token), ticket.task, ticket.queue))
+    return hmac.digest(key, said.encode(), "sha256")[:16].hex()
+
+
+@lru_cache(maxsize=1)
+def _keys() -> tuple[bytes, ...]:
+    keys = get_settings().signing_keys or (
+        django_settings.SECRET_KEY,
+        *getattr(django_settings, "SECRET_KEY_FALLBACKS", ()),
+    )
+    return tuple(hmac.digest(key.encode(), b"holdfast.broker.messages", "sha256") for key in keys)
+
+
+def _forget_keys(*, setting: str, **_: Any) -> None:
+    if setting in {"HOLDFAST", "SECRET_KEY", "SECRET_KEY_FALLBACKS"}:
+        _keys.cache_clear()
+
+
+setting_changed.connect(_forget_keys, dispatch_uid="holdfast.broker.messages")

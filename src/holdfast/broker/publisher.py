@@ -1,0 +1,182 @@
+"""Puts tickets on the broker, bounded in time; after a failure it stops asking until a probe says the broker is back.
+
+One per process and app. Callers never wait for a broker that is down: their job is in the ledger, and the
+relay publishes it later.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from celery import Celery
+from kombu import Connection
+
+from holdfast.broker.messages import encode, headers_of
+from holdfast.broker.transport import Channel
+from holdfast.conf import get_settings
+from holdfast.ledger.records import Ticket
+
+logger = logging.getLogger("holdfast.broker")
+CHUNK = 500
+PROBE_SECONDS = 0.5
+
+
+class Unavailable(Exception):
+    """The broker did not take the tickets in time; `published` of them are on it."""
+
+    def __init__(self, cause: BaseException | str, *, rest: Sequence[Ticket]) -> None:
+        super().__init__(str(cause))
+        self.rest = rest
+
+
+class Publisher:
+    """A connection of its own with short timeouts, and the memory of whether the broker answers."""
+
+    def __init__(self, app: Celery) -> None:
+        self.app = app
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+        self._connection: Connection | None = None
+        self._client: Any = None
+        self._prober: threading.Thread | None = None
+        self.available = True
+
+    def publish(self, tickets: Sequence[Ticket]) -> None:
+        """Put tickets on their queues.
+
+        Raises:
+            Unavailable: with those that are not on the broker, or of which nobody knows.
+        """
+        self._after_fork()
+        if not self.available:
+            raise Unavailable("the broker did not answer a moment ago", rest=tickets)
+        done = 0
+        try:
+            for chunk in _chunks(tickets, CHUNK):
+                self._put(chunk)
+                done += len(chunk)
+        except Exception as error:  # every client library has its own tree of errors
+            self._break(error)
+            raise Unavailable(error, rest=tickets[done:]) from error
+
+    def client(self) -> Any:
+        """Return the Redis client, connected within the publish timeout; None on another broker."""
+        self._after_fork()
+        with self._lock:
+            if self._connection is None:
+                self._connect()
+            return self._client
+
+    def channel(self) -> Channel | None:
+        """Return the channel that knows the names of the lists; None on a broker that is not Redis."""
+        self.client()
+        channel = self._connection.default_channel if self._connection else None
+        return channel if isinstance(channel, Channel) else None
+
+    def close(self) -> None:
+        """Close the connection; the next publish opens a fresh one."""
+        with self._lock:
+            connection, self._connection, self._client = self._connection, None, None
+        if connection is not None:
+            try:
+                connection.release()
+            except Exception:  # a broken socket may refuse to be closed
+                logger.debug("closing the publisher's connection failed", exc_info=True)
+
+    def _connect(self) -> None:
+        wait = get_settings().publish_timeout_seconds * 0.9
+        connection = self.app.connection_for_write(connect_timeout=wait)
+        connection.transport_options = dict(
+            connection.transport_options or {},
+            socket_timeout=wait,
+            socket_connect_timeout=wait,
+            retry_on_timeout=False,
+        )
+        channel = connection.default_channel
+        self._connection = connection
+        if isinstance(channel, Channel):
+            self._client = channel.Client(connection_pool=channel.pool)
+
+    def _put(self, tickets: Sequence[Ticket]) -> None:
+        client = self.client()
+        if client is None:
+            self._put_by_kombu(tickets)
+            return
+        channel = self._connection.default_channel if self._connection else None
+        lists: dict[str, list[str]] = defaultdict(list)
+        for ticket in tickets:
+            lists[channel._q_for_pri(ticket.queue, ticket.priority)].append(encode(ticket))
+        if len(lists) == 1:
+            for key, messages in lists.items():
+                client.lpush(key, *messages)
+            return
+        pipeline = client.pipeline(transaction=False)
+        for key, messages in lists.items():
+            pipeline.lpush(key, *messages)
+        pipeline.execute()
+
+    def _put_by_kombu(self, tickets: Iterable[Ticket]) -> None:
+        with self.app.producer_pool.acquire(block=True) as producer:
+            for ticket in tickets:
+                producer.publish(
+                    "",
+                    routing_key=ticket.queue,
+                    exchange="",
+                    headers=headers_of(ticket),
+                    content_type="application/json",
+                    content_encoding="utf-8",
+                    correlation_id=ticket.id,
+                    priority=ticket.priority,
+                    declare=[self.app.amqp.queues[ticket.queue]],
+                    retry=False,
+                )
+
+    def _break(self, error: BaseException) -> None:
+        logger.warning("The broker does not take messages (%s): jobs stay in the ledger until it is back", error)
+        self.close()
+        with self._lock:
+            self.available = False
+            if self._prober is None or not self._prober.is_alive():
+                self._prober = threading.Thread(target=self._probe, name="holdfast-broker-probe", daemon=True)
+                self._prober.start()
+
+    def _probe(self) -> None:
+        while not self.available:
+            time.sleep(PROBE_SECONDS)
+            if self.is_reachable():
+                self.available = True
+                logger.warning("The broker takes messages again")
+
+    def is_reachable(self) -> bool:
+        """Ask the broker now, within the publish timeout; a full or read-only one counts as unreachable."""
+        try:
+            client = self.client()
+            if client is not None:
+                # A write, because a broker that is full or a replica still answers PING.
+                client.set("holdfast:probe", "1", px=1000)
+            return True
+        except Exception:
+            self.close()
+            return False
+
+    def _after_fork(self) -> None:
+        if self._pid != os.getpid():
+            # The parent's socket must not be written to from two processes.
+            self._pid = os.getpid()
+            self._lock = threading.Lock()
+            self._connection = self._client = self._prober = None
+            self.available = True
+
+
+def _chunks(tickets: Sequence[Ticket], size: int) -> Iterable[Sequence[Ticket]]:
+    for start in range(0, len(tickets), size):
+        yield tickets[start : start + size]
+
+
+Publish = Callable[[Sequence[Ticket]], None]

@@ -1,0 +1,141 @@
+"""kombu's Redis transport for workers on a ledger: many messages a round trip, no redelivery by Redis.
+
+The message of a durable job needs no acknowledgement on the server: the ledger gives the job to somebody
+else if this worker dies. All other messages keep kombu's own bookkeeping to the letter.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Protocol
+
+from kombu.transport import redis as stock
+from kombu.transport import virtual
+from kombu.utils.encoding import bytes_to_str
+from kombu.utils.json import loads
+
+from holdfast.broker.messages import ticket_of
+
+logger = logging.getLogger("holdfast.broker")
+
+
+class Gate(Protocol):
+    """What says how many more durable messages this process has room for."""
+
+    def room(self) -> int:
+        """Return how many more may be fetched."""
+
+
+class QoS(stock.QoS):
+    """Counts durable messages here only; all others are also kept on the server until acknowledged."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._tickets: set[str] = set()
+
+    def can_consume(self) -> bool:
+        gate = self.channel.gate
+        return bool(super().can_consume()) and (gate is None or gate.room() > 0)
+
+    def room(self) -> int:
+        """Return how many messages may still be delivered."""
+        limit = self.prefetch_count or 1_000
+        room = limit - (len(self._delivered) - len(self._dirty))
+        gate = self.channel.gate
+        return room if gate is None else min(room, gate.room())
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        if ticket_of(message.headers) is None:
+            super().append(message, delivery_tag)
+        else:
+            self._tickets.add(delivery_tag)
+            virtual.QoS.append(self, message, delivery_tag)
+
+    def ack(self, delivery_tag: str) -> None:
+        if delivery_tag in self._tickets:
+            self._tickets.discard(delivery_tag)
+            virtual.QoS.ack(self, delivery_tag)
+        else:
+            super().ack(delivery_tag)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        if delivery_tag in self._tickets:
+            self.ack(delivery_tag)
+        else:
+            super().reject(delivery_tag, requeue=requeue)
+
+    def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:
+        if tag not in self._tickets:
+            super().restore_by_tag(tag, client=client, leftmost=leftmost)
+
+
+class Channel(stock.Channel):
+    """Fetches as many messages as there is room for, highest priority first (9 before 0)."""
+
+    QoS = QoS
+    gate: Gate | None = None
+
+    # kombu's own defaults wait for ever on a connection that is half open.
+    socket_timeout = 30
+    socket_connect_timeout = 5
+    socket_keepalive = True
+
+    def keys_of(self, queue: str) -> list[str]:
+        """Return the lists of a queue, most urgent first; the last one is the queue's plain name."""
+        return [self._q_for_pri(queue, step) for step in reversed(self.priority_steps)]
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        queues = self._queue_cycle.consume(len(self.active_queues))
+        if not queues:
+            return
+        lists = [self.keys_of(queue) for queue in queues]
+        keys = [key for step in zip(*lists, strict=True) for key in step]
+        self._in_poll = self.client.connection
+        self._brpop_sent_at = stock.monotonic()
+        self._send("BRPOP", *keys, self.brpop_timeout if timeout is None else timeout)
+
+    def _brpop_read(self, **options: Any) -> bool:
+        try:
+            reply = self._read("BRPOP", **options)
+            if not reply:
+                raise stock.Empty
+            key, first = bytes_to_str(reply[0]), reply[1]
+            queue = key.rsplit(self.sep, 1)[0]
+            self._queue_cycle.rotate(queue)
+            self._deliver(queue, first)
+            room = self.qos.room()
+            if room > 0 and not self.closed:
+                self._send("RPOP", key, room)
+                for item in self._read("RPOP", **options) or ():
+                    self._deliver(queue, item)
+            return True
+        finally:
+            self._in_poll = None
+            self._flush_brpop_reauth()
+
+    def _send(self, *command: Any) -> None:
+        if self.global_keyprefix:
+            command = tuple(self.client._prefix_args(command))
+        self.client.connection.send_command(*command)
+
+    def _read(self, command: str, **options: Any) -> Any:
+        try:
+            return self.client.parse_response(self.client.connection, command, **options)
+        except self.connection_errors:
+            # What was popped and never arrived is missing from the broker: the ledger publishes it again.
+            self.client.connection.disconnect()
+            raise
+
+    def _deliver(self, queue: str, item: bytes) -> None:
+        try:
+            message = loads(bytes_to_str(item))
+        except ValueError:
+            logger.error("Dropped what is not a message from queue %s: %.200r", queue, item)
+            return
+        self.connection._deliver(message, queue)
+
+
+class Transport(stock.Transport):
+    """redis:// and rediss://, chosen by the `broker_transport` setting that `holdfast.Celery` fills in."""
+
+    Channel = Channel

@@ -1,0 +1,227 @@
+"""The life of an attempt, inside the process or thread that runs it: the body, its end, and every other way to leave.
+
+What if it dies here? Before the end's commit: the row stays running and the lease gives the job to somebody
+else. After it: the job is done, and what it sent on is in the ledger with it.
+"""
+
+from __future__ import annotations
+
+import logging
+import select
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from celery.exceptions import Ignore, Reject, Retry
+
+from holdfast.broker.messages import HEADER
+from holdfast.conf import get_settings
+from holdfast.exceptions import AttemptLost, HoldfastError
+from holdfast.ledger import queries, transitions
+from holdfast.ledger.database import (
+    atomic,
+    close_connection,
+    connection,
+    dialect,
+    is_passing,
+    with_patience,
+)
+from holdfast.ledger.records import Hold, NewJob, Ticket
+from holdfast.ledger.states import Outcome, State
+from holdfast.lineage import patience_seconds
+
+if TYPE_CHECKING:
+    from holdfast.dispatch.task import LedgerTask
+
+logger = logging.getLogger("holdfast.attempt")
+
+
+def hold_from(request: Any) -> Hold | None:
+    """Return the hold of the attempt a request belongs to; None for anything that is not a durable job's."""
+    mark = getattr(request, HEADER, None)
+    if not isinstance(mark, Mapping) or "worker" not in mark:
+        return None
+    return Hold(request.id, int(mark["token"]), UUID(mark["worker"]))
+
+
+def run(task: LedgerTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Run the body of a claimed job and end the attempt the way the body leaves."""
+    request = task.request
+    hold = hold_from(request)
+    if hold is None or request.is_eager:
+        return task.run(*args, **kwargs)
+    _drop_dead_connection()
+    try:
+        if task.atomic:
+            return _run_atomic(task, hold, args, kwargs)
+        return _run_plain(task, hold, args, kwargs)
+    except AttemptLost as lost:
+        raise Ignore(str(lost)) from None
+
+
+def _run_plain(task: LedgerTask, hold: Hold, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    try:
+        value = task.run(*args, **kwargs)
+    except (Retry, Ignore, Reject) as leaving:
+        _patiently(lambda: _leave(task, hold, leaving), hold)
+        raise
+    if _move(task) is not None:  # retry(throw=False): the body went on to its end, the job is still put back
+        _patiently(lambda: _retry(task, hold, None), hold)
+        raise Ignore("put back by retry(throw=False)")
+    encoded = task.backend.encode_success(task.request, value)
+    _patiently(lambda: task.backend.complete(task, hold, value, encoded), hold)
+    _mark_ended(task)
+    return value
+
+
+def _run_atomic(task: LedgerTask, hold: Hold, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    leaving: Ignore | None = None
+    value = None
+    body_over = False
+    try:
+        with atomic():
+            dialect().mark_transaction(transitions.transaction_mark(hold.id, hold.token))
+            started = time.monotonic()
+            try:
+                value = task.run(*args, **kwargs)
+            except Ignore as ignore:
+                # Ignore and replace() end the job as they find it: what the body wrote is kept.
+                leaving = ignore
+            _refuse_long_writer(started)
+            if leaving is not None:
+                _leave(task, hold, leaving)
+            elif _move(task) is not None:
+                raise Retry("retry(throw=False) rolls an atomic body back")
+            else:
+                task.backend.complete(task, hold, value, task.backend.encode_success(task.request, value))
+            body_over = True
+    except (Retry, Reject) as rolled_back:
+        _patiently(lambda: _leave(task, hold, rolled_back), hold)
+        raise
+    except Exception as error:
+        if isinstance(error, AttemptLost) or not is_passing(error) or not (body_over or not _is_usable()):
+            raise
+        _after_broken_commit(hold, error)
+    _mark_ended(task)
+    if leaving is not None:
+        raise leaving
+    return value
+
+
+def _after_broken_commit(hold: Hold, error: Exception) -> None:
+    """The connection broke and nobody knows whether the transaction is in: read the row, never guess."""
+    close_connection()
+    found = _patiently(lambda: queries.state_of(hold.id), hold)
+    if found is not None and found[1] == hold.token + 1 and found[2] == hold.worker:
+        return
+    logger.warning("Job %s: the database broke off (%s); its transaction is undone and the job goes back", hold.id, error)
+    tickets = _patiently(lambda: transitions.hand_back([hold], cause=f"database broke off: {error}"), hold)
+    raise _HandedBack(hold, tickets)
+
+
+class _HandedBack(Ignore):  # type: ignore[misc]  # celery's exceptions are untyped
+    """The attempt was undone and its job given back; counted neither as failure nor as loss."""
+
+    def __init__(self, hold: Hold, tickets: Sequence[Ticket]) -> None:
+        super().__init__(f"job {hold.id} was handed back: its transaction was undone by the database")
+        self.tickets = tickets
+
+
+def _leave(task: LedgerTask, hold: Hold, leaving: Exception) -> None:
+    if isinstance(leaving, Retry):
+        _retry(task, hold, leaving)
+    elif isinstance(leaving, Reject):
+        if leaving.requeue:
+            _publish(task, transitions.hand_back([hold], cause="rejected with requeue"))
+        else:
+            transitions.reject(hold, error=repr(leaving.reason))
+    elif _move(task) is not None:
+        _replace(task, hold)
+    elif task.request.get("holdfast_replaced"):
+        transitions.await_replacement(hold)
+    else:
+        task.backend.complete_ignored(task, hold)
+
+
+def _retry(task: LedgerTask, hold: Hold, leaving: Retry | None) -> None:
+    job = _move(task)
+    if job is None:
+        # Retry raised by hand: Celery would leave it in RETRY for ever.
+        raise HoldfastError(
+            f"Job {hold.id} raised Retry itself: nothing says when it is to run again. Call self.retry() instead."
+        )
+    exc = getattr(leaving, "exc", None)
+    stored = task.backend.encode_retry(task.request, exc)
+    ticket = transitions.retry(hold, job=job, stored=stored, error=repr(exc) if exc else str(leaving or "retry"))
+    if ticket is False:
+        raise AttemptLost(hold.id, hold.token)
+    if isinstance(ticket, Ticket):
+        _publish(task, [ticket])
+
+
+def _replace(task: LedgerTask, hold: Hold) -> None:
+    job = _move(task)
+    assert job is not None
+    ticket = transitions.retry(hold, job=job, stored=None, error="", outcome=Outcome.REPLACED)
+    if ticket is False:
+        raise AttemptLost(hold.id, hold.token)
+    if isinstance(ticket, Ticket):
+        _publish(task, [ticket])
+
+
+def _publish(task: LedgerTask, tickets: Sequence[Ticket]) -> None:
+    task.app.outbox.publish_on_commit(tickets)
+
+
+def _move(task: LedgerTask) -> NewJob | None:
+    """Return what the body asked this very job to become: a retry or a replacement sent with its own id."""
+    return task.request.get("holdfast_move")
+
+
+def _mark_ended(task: LedgerTask) -> None:
+    """Tell the tracer that links, chain and result are in the ledger already."""
+    task.request.update(callbacks=None, chain=None, holdfast_ended=True)
+
+
+def _patiently(work: Any, hold: Hold) -> Any:
+    """Do ledger work after the body: a database that is away must not turn a success into a failure."""
+    try:
+        return with_patience(work, seconds=patience_seconds(), what=f"ending job {hold.id}")
+    except Exception as error:
+        if not is_passing(error):
+            raise
+        # The row stays running; the worker's audit gives it back, and the lease does if the worker dies.
+        raise Ignore(f"the end of job {hold.id} could not be recorded: {error}") from error
+
+
+def _refuse_long_writer(started: float) -> None:
+    longest = get_settings().lease_seconds / 3
+    if connection().vendor == "sqlite" and time.monotonic() - started > longest:
+        raise HoldfastError(
+            f"An atomic body held SQLite's only writer for more than {longest:.0f} s, which keeps every heartbeat "
+            "waiting; it is rolled back. Do the slow part in a task that is not atomic, or use PostgreSQL."
+        )
+
+
+def _is_usable() -> bool:
+    here = connection()
+    return here.connection is not None and here.is_usable()
+
+
+def _drop_dead_connection() -> None:
+    """Close a connection the server has closed meanwhile, so that the body does not fail on its first query."""
+    here = connection()
+    here.close_if_unusable_or_obsolete()
+    raw = here.connection
+    if here.vendor == "postgresql" and raw is not None and not here.in_atomic_block:
+        poller = select.poll()
+        poller.register(raw.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
+        if poller.poll(0) and not here.is_usable():
+            close_connection()
+
+
+def ended_well(hold: Hold) -> bool:
+    """Tell whether this attempt's success is in the ledger."""
+    found = queries.state_of(hold.id)
+    return found == (State.SUCCEEDED, hold.token + 1, hold.worker)

@@ -1,0 +1,161 @@
+"""How a call leaves: recorded in the caller's transaction, published once that has committed.
+
+Runs in every process that sends. What if it dies here? Before the record's commit: nothing was promised.
+After it: the job is in the ledger as queued, and the relay publishes what the broker does not show.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TypeVar
+
+from django.db import connections, transaction
+
+from holdfast.broker.publisher import Publisher, Unavailable
+from holdfast.ledger import transitions
+from holdfast.ledger.database import alias, close_connection, in_transaction, is_passing, with_patience
+from holdfast.ledger.records import NewJob, Ticket
+from holdfast.ledger.states import Hold as HoldReason
+
+logger = logging.getLogger("holdfast.dispatch")
+T = TypeVar("T")
+_collecting: ContextVar[list[NewJob] | None] = ContextVar("holdfast_collecting", default=None)
+
+
+class Outbox:
+    """Records jobs and publishes them after the commit; one per app and process."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self.publisher = publisher
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Collect the calls made inside, and record them with one statement at the end.
+
+        An exception inside records none of them.
+        """
+        if _collecting.get() is not None:
+            yield
+            return
+        jobs: list[NewJob] = []
+        reset = _collecting.set(jobs)
+        try:
+            yield
+        finally:
+            _collecting.reset(reset)
+        if jobs:
+            self.send(jobs)
+
+    def add(self, job: NewJob) -> None:
+        """Send one job, or leave it to the batch that is open."""
+        jobs = _collecting.get()
+        if jobs is None:
+            self.send([job])
+        else:
+            jobs.append(job)
+
+    def send(self, jobs: Sequence[NewJob]) -> None:
+        """Record jobs in the transaction that is open, or in one of their own, and publish them on commit."""
+        if _in_event_loop():
+            # Django refuses the database here; a view that runs in the loop has no transaction either.
+            in_thread(lambda: self.send(jobs))
+            return
+        other = _foreign_transaction()
+        if other is not None:
+            # Recorded when that transaction commits: a crash between the two commits loses the call.
+            transaction.on_commit(lambda: self.send(jobs), using=other)
+            return
+        if not self.publisher.available:
+            for job in jobs:
+                job.hold = job.hold or HoldReason.RELAY
+        tickets = transitions.record(jobs)
+        if tickets:
+            self.publish_on_commit(tickets)
+
+    def publish_on_commit(self, tickets: Sequence[Ticket]) -> None:
+        """Publish after the open transaction commits, at once if there is none; never if it rolls back."""
+        if not in_transaction():
+            self.publish(tickets)
+            return
+        connection = connections[alias()]
+        waiting = connection.run_on_commit[-1] if connection.run_on_commit else None
+        if (
+            waiting is not None
+            and isinstance(waiting[1], _Publication)
+            and waiting[1].outbox is self
+            and waiting[0] == set(connection.savepoint_ids)
+        ):
+            # Same transaction, same savepoints, nothing registered in between: one publication for all.
+            waiting[1].tickets.extend(tickets)
+        else:
+            transaction.on_commit(_Publication(self, list(tickets)), using=alias(), robust=True)
+
+    def publish(self, tickets: Sequence[Ticket]) -> None:
+        """Publish now; what the broker does not take goes back to the relay. Never raises for the broker."""
+        try:
+            self.publisher.publish(tickets)
+        except Unavailable as unavailable:
+            try:
+                transitions.recall(unavailable.rest)
+            except Exception as error:
+                if not is_passing(error):
+                    raise
+                # The rows say queued: the relay finds that the broker does not show them.
+                logger.warning("Could not note that %d jobs are unpublished: %s", len(unavailable.rest), error)
+
+
+class _Publication:
+    """What one transaction will publish when it commits."""
+
+    def __init__(self, outbox: Outbox, tickets: list[Ticket]) -> None:
+        self.outbox = outbox
+        self.tickets = tickets
+
+    def __call__(self) -> None:
+        self.outbox.publish(self.tickets)
+
+
+def _foreign_transaction() -> str | None:
+    """Return the alias of an open transaction on another database, if the ledger's has none."""
+    if in_transaction():
+        return None
+    ledger = alias()
+    for connection in connections.all(initialized_only=True):
+        if connection.alias != ledger and connection.in_atomic_block:
+            return connection.alias
+    return None
+
+
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+_threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="holdfast-dispatch")
+
+
+def in_thread(work: Callable[[], T]) -> T:
+    """Run blocking work in a thread of its own, with a database connection of its own, and wait for it."""
+
+    def run() -> T:
+        try:
+            return work()
+        finally:
+            close_connection()
+
+    return _threads.submit(run).result()
+
+
+def patiently(work: Callable[[], T], *, seconds: float, what: str) -> T:
+    """Do ledger work that may be asked twice, waiting for the database where that is possible."""
+    return work() if in_transaction() else with_patience(work, seconds=seconds, what=what)
+
+

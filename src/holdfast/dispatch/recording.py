@@ -1,0 +1,243 @@
+"""The one choke point of every way to send: a task message becomes a row of the ledger, or goes on as plain Celery."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from celery import signals
+from celery.app.amqp import AMQP, task_message
+from kombu import serialization
+from kombu.common import Broadcast
+from kombu.compression import compress
+from kombu.utils.json import dumps
+
+from holdfast.broker.messages import HEADER
+from holdfast.conf import get_settings
+from holdfast.ledger.records import NewJob
+from holdfast.lineage import inherited_headers
+
+# What the claim knows from the row itself, or what must be decided by the database's clock.
+_NOT_STORED = frozenset({HEADER, "id", "task", "eta", "expires", "lang"})
+# Celery's own keys with the value that is left out of the stored headers.
+_DEFAULTS: dict[str, Any] = {
+    "shadow": None,
+    "group": None,
+    "group_index": None,
+    "retries": 0,
+    "timelimit": [None, None],
+    "parent_id": None,
+    "ignore_result": False,
+    "replaced_task_nesting": 0,
+    "stamped_headers": None,
+    "stamps": {},
+}
+
+
+class LedgerAMQP(AMQP):
+    """Celery's message factory with `send_task_message` leading to the ledger."""
+
+    def as_task_v2(self, task_id: str, name: str, *args: Any, **kwargs: Any) -> task_message:
+        """Build the message as Celery does, and keep what was said relative to now.
+
+        Celery turns `countdown` and a number for `expires` into a time by this machine's clock; the ledger
+        wants them as they were, to count by the database's clock.
+        """
+        message = super().as_task_v2(task_id, name, *args, **kwargs)
+        countdown = args[2] if len(args) > 2 else kwargs.get("countdown")
+        expires = args[6] if len(args) > 6 else kwargs.get("expires")
+        said = {
+            key: float(value)
+            for key, value in (("countdown", countdown), ("expires_in", expires))
+            if isinstance(value, int | float)
+        }
+        if said:
+            message.headers[HEADER] = said
+        return message
+
+    @property
+    def send_task_message(self) -> Callable[..., Any]:
+        """Record a durable task's message; pass any other on to Celery's own sender."""
+        return self._record_or_send
+
+    def _record_or_send(
+        self,
+        producer: Any,
+        name: str,
+        message: task_message,
+        *,
+        exchange: Any = None,
+        routing_key: str | None = None,
+        queue: Any = None,
+        durable: bool | None = None,
+        **options: Any,
+    ) -> Any:
+        target = self._durable_queue(name, durable, exchange, routing_key, queue)
+        if target is None:
+            message.headers.pop(HEADER, None)
+            send = super().send_task_message
+            return send(producer, name, message, exchange=exchange, routing_key=routing_key, queue=queue, **options)
+        headers, properties, body, sent_event = _as_protocol_2(message)
+        headers.update(options.pop("headers", None) or {})
+        for key, value in inherited_headers().items():
+            headers.setdefault(key, value)
+        said = headers.pop(HEADER, None)
+        serializer = options.pop("serializer", None) or self.app.conf.task_serializer
+        compression = options.pop("compression", None) or self.app.conf.task_compression
+        options.pop("retry_policy", None)
+        signals.before_task_publish.send(
+            sender=name,
+            body=body,
+            exchange="",
+            routing_key=target,
+            declare=[self.queues[target]],
+            headers=headers,
+            properties=dict(properties, **options),
+            retry_policy=self.app.conf.task_publish_retry_policy,
+        )
+        job = build_job(
+            name,
+            headers,
+            body,
+            queue=target,
+            priority=options.get("priority"),
+            said=said if isinstance(said, Mapping) and "token" not in said else {},
+            serializer=serializer,
+            compression=compression,
+        )
+        self.app.deliver(job)  # type: ignore[attr-defined]  # holdfast.Celery
+        signals.after_task_publish.send(
+            sender=name, body=body, headers=headers, exchange="", routing_key=target
+        )
+        if sent_event:
+            self._announce(producer, sent_event, target)
+        return None
+
+    def _durable_queue(
+        self, name: str, durable: bool | None, exchange: Any, routing_key: str | None, queue: Any
+    ) -> str | None:
+        """Return the queue a durable message goes to; None if this one is not durable."""
+        if durable is None:
+            task = self.app._tasks.get(name)
+            durable = getattr(task, "durable", None)
+        if durable is None:
+            durable = get_settings().durable
+        if not durable:
+            return None
+        if queue is None:
+            if exchange is None:
+                return str(self.default_queue.name)
+            return self._bound_queue(exchange, routing_key)
+        declared = self.queues[queue] if isinstance(queue, str) else queue
+        # Broadcast, topic and fanout have many receivers: one row cannot be the truth about all their runs.
+        if isinstance(declared, Broadcast) or (declared.exchange and declared.exchange.type not in {"direct", None}):
+            return None
+        return str(declared.name)
+
+    def _bound_queue(self, exchange: Any, routing_key: str | None) -> str | None:
+        wanted = getattr(exchange, "name", exchange)
+        if wanted == "" and routing_key:
+            return routing_key
+        bound = [
+            queue.name
+            for queue in self.queues.values()
+            if queue.exchange
+            and queue.exchange.name == wanted
+            and queue.exchange.type in {"direct", None}
+            and queue.routing_key == routing_key
+        ]
+        return str(bound[0]) if len(bound) == 1 else None
+
+    def _announce(self, producer: Any, sent_event: dict[str, Any], queue: str) -> None:
+        sent_event.update(queue=queue, exchange="", routing_key=queue)
+        if self.app.outbox.publisher.available:  # type: ignore[attr-defined]  # holdfast.Celery
+            self._event_dispatcher.publish("task-sent", sent_event, producer, retry=False)
+
+
+def build_job(
+    name: str,
+    headers: dict[str, Any],
+    body: Any,
+    *,
+    queue: str,
+    priority: int | None,
+    said: Mapping[str, float],
+    serializer: str,
+    compression: str | None,
+) -> NewJob:
+    """Turn a task message into a row: clocks stripped, body encoded as it would be on the wire."""
+    content_type, content_encoding, data = serialization.dumps(body, serializer=serializer)
+    if compression:
+        data, headers["compression"] = compress(data, compression)
+    embed = body[2]
+    countdown, expires_in = said.get("countdown"), said.get("expires_in")
+    return NewJob(
+        id=headers["id"],
+        task=name,
+        queue=queue,
+        priority=_priority(priority),
+        delay_seconds=countdown,
+        due_at=_moment(headers.get("eta")) if countdown is None else None,
+        expires_in_seconds=expires_in,
+        expires_at=_moment(headers.get("expires")) if expires_in is None else None,
+        headers=dumps(stored_headers(headers)),
+        body=data.encode() if isinstance(data, str) else bytes(data),
+        content_type=content_type,
+        content_encoding=content_encoding,
+        root_id=headers.get("root_id"),
+        parent_id=headers.get("parent_id"),
+        group_id=headers.get("group"),
+        ignore_result=bool(headers.get("ignore_result")),
+        linked=bool(embed.get("errbacks") or embed.get("chain") or embed.get("chord")),
+    )
+
+
+def stored_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what must be kept of a message's headers beside the row."""
+    return {
+        key: value
+        for key, value in headers.items()
+        if key not in _NOT_STORED and not (key in _DEFAULTS and (value == _DEFAULTS[key] or value is None))
+    }
+
+
+def restored_headers(job_id: str, task: str, stored: str) -> dict[str, Any]:
+    """Return the headers of a message as Celery's worker expects them."""
+    return {
+        **_DEFAULTS,
+        "lang": "py",
+        "eta": None,
+        "expires": None,
+        "argsrepr": "",
+        "kwargsrepr": "",
+        "root_id": job_id,
+        **json.loads(stored),
+        "id": job_id,
+        "task": task,
+    }
+
+
+def _as_protocol_2(message: task_message) -> task_message:
+    headers, properties, body, sent_event = message
+    if not isinstance(body, dict):
+        return message
+    embed = {key: body.get(key) for key in ("callbacks", "errbacks", "chord")} | {"chain": None}
+    headers = headers | {
+        key: body.get(key) for key in ("task", "id", "group", "group_index", "retries", "eta", "expires", "timelimit")
+    }
+    headers.setdefault("root_id", body["id"])
+    return task_message(headers, properties, (body["args"], body["kwargs"], embed), sent_event)
+
+
+def _priority(priority: int | None) -> int:
+    return 0 if priority is None else max(0, min(9, int(priority)))
+
+
+def _moment(moment: str | datetime | None) -> datetime | None:
+    if not moment:
+        return None
+    if isinstance(moment, str):
+        moment = datetime.fromisoformat(moment)
+    return moment if moment.tzinfo else moment.astimezone()
