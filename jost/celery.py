@@ -7,14 +7,12 @@ from typing import Any
 
 from celery.signals import celeryd_init
 
-from jost.settings.profiles import WORKER_TRANSPORT
-
 try:
     from holdfast import Celery
 except ImportError:
     from celery import Celery
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "jost.settings")
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "jost.settings.development")
 
 app = Celery("jost")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -25,4 +23,7 @@ app.autodiscover_tasks(["jost.embedded"])
 @celeryd_init.connect(dispatch_uid="jost.patient_reads")
 def let_workers_read_patiently(*, conf: Any, **_: object) -> None:
     """Give workers the longer read timeout: they block in Redis on purpose, producers never do."""
+    # Settings are not imported with the app: they may not be decided yet.
+    from jost.settings.profiles import WORKER_TRANSPORT  # noqa: PLC0415
+
     conf.broker_transport_options = conf.broker_transport_options | WORKER_TRANSPORT

@@ -57,8 +57,10 @@ def held(folder: Path) -> Iterator[bool]:
         except BlockingIOError:
             yield False
             return
-        yield True
-        (folder / _RUNNING).unlink(missing_ok=True)
+        try:
+            yield True
+        finally:
+            (folder / _RUNNING).unlink(missing_ok=True)
 
 
 def announce(folder: Path, running: Running) -> None:

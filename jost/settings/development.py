@@ -1,5 +1,8 @@
 """Settings of one developer's machine: everything that is not given is embedded, below one folder."""
 
+import os
+from datetime import UTC, datetime
+
 from jost.embedded import state
 from jost.settings import stores
 from jost.settings.base import *  # noqa: F403
@@ -26,3 +29,16 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(
 # Style sheets are served from where they are edited.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True
+
+# The scheduler's sign of life. A new name at every start, and long ago as the last time: it is due
+# at once, whatever the scheduler remembers of the start before.
+_RUN = os.environ.get("JOST_RUN", "")
+CELERY_BEAT_SCHEDULE = {
+    f"pulse {_RUN}": {
+        "task": "jost.embedded.pulse",
+        "schedule": 60.0,
+        "args": ["scheduler", _RUN],
+        "options": {"expires": 30},
+        "last_run_at": datetime(2000, 1, 1, tzinfo=UTC),
+    },
+}

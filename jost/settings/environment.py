@@ -70,10 +70,12 @@ class Environment(BaseSettings):
     )
 
     LOG_LEVEL: LogLevel | None = Field(
-        None, description="Logging threshold. Only `DEBUG` turns on debug pages, Swagger UI and ReDoc."
+        None,
+        description="Logging threshold. Only `DEBUG` turns on debug pages, Swagger UI and ReDoc.",
     )
     API_HOST: Hosts = Field(
-        (), description="Host names Django accepts, divided by semicolons: `d1.example.com; d2.example.com`."
+        (),
+        description="Host names Django accepts, divided by semicolons: `d1.example.com; d2.example.com`.",
     )
     DJANGO_SECRET_KEY: SecretStr | None = Field(
         None,
@@ -82,16 +84,20 @@ class Environment(BaseSettings):
         "Unset: a random one, kept in `JOST_DATA_DIR`.",
     )
     DATABASE_URL: DatabaseUrl | None = Field(
-        None, description="The database, before all other ways to name it: `postgresql://user:pass@host:5432/name`."
+        None,
+        description="The database, before all other ways to name it: `postgresql://user:pass@host:5432/name`.",
     )
     POSTGRES_HOST: str | None = Field(None, description="PostgreSQL host name.")
     POSTGRES_PORT: PositiveInt | None = Field(None, le=65535, description="PostgreSQL port.")
     POSTGRES_USER: str | None = Field(None, description="Database user.")
     POSTGRES_DB: str | None = Field(None, description="Database name.")
     POSTGRES_PASSWORD: SecretStr | None = Field(None, description="Password of `POSTGRES_USER`.")
-    CELERY_BROKER_URL: BrokerUrl | None = Field(None, description="The broker: `redis://redis:6379/0`.")
+    CELERY_BROKER_URL: BrokerUrl | None = Field(
+        None, description="The broker: `redis://redis:6379/0`."
+    )
     REDIS_URL: RedisUrl | None = Field(
-        None, description="The broker, where a host injects it under this name; `CELERY_BROKER_URL` wins."
+        None,
+        description="The broker, where a host injects it under this name; `CELERY_BROKER_URL` wins.",
     )
     CELERY_RESULT_BACKEND: str | None = Field(
         None,
@@ -121,7 +127,8 @@ class Environment(BaseSettings):
         None, description="Minutes in which a follow-up message is not repeated."
     )
     TASK_LOCK_TIMEOUT: PositiveInt | None = Field(
-        None, description="Seconds after which the lock of a `singleton_task` that no longer beats is abandoned."
+        None,
+        description="Seconds after which the lock of a `singleton_task` that no longer beats is abandoned.",
     )
     JOST_PROFILE: Literal["stable", "conservative"] = Field(
         "stable", description="Set of connection settings: `stable` or `conservative`."
@@ -130,7 +137,8 @@ class Environment(BaseSettings):
         None, description="Folder of the embedded database, Redis data and generated secret key."
     )
     JOST_HTTPS: bool | None = Field(
-        None, description="Whether browsers reach JOST by https: cookies are then sent by https only."
+        None,
+        description="Whether browsers reach JOST by https: cookies are then sent by https only.",
     )
 
     def is_given(self, name: str) -> bool:

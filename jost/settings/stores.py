@@ -131,7 +131,9 @@ def _from_url(url: str) -> dict[str, Any]:
 def _from_postgres_variables(environment: Environment) -> dict[str, Any]:
     absent = [name for name in _POSTGRES_REQUIRED if not environment.is_given(name)]
     if absent:
-        raise missing(*absent, repair="the other POSTGRES_ variables are; or set DATABASE_URL alone.")
+        raise missing(
+            *absent, repair="the other POSTGRES_ variables are; or set DATABASE_URL alone."
+        )
     password = environment.POSTGRES_PASSWORD
     return _postgres(
         {
