@@ -77,9 +77,10 @@ def test_cut_card_game_has_its_published_value(rules: Rules, ev: float, variance
 
 def test_two_deck_game_is_published_as_of_a_full_shoe() -> None:
     # At a cut card the same game is 0.06 % worse: the fewer decks, the stronger that effect.
-    rules = {"decks": 2, "hit_soft_17": True}
+    full_shoe = Rules(decks=2, hit_soft_17=True, rounds_per_shoe=1)
+    cut_card = Rules(decks=2, hit_soft_17=True)
 
-    assert_ev(simulate(Rules(**rules, rounds_per_shoe=1), chunks=3), -0.00398)
-    at_cut_card = simulate(Rules(**rules), chunks=3).estimate()
+    assert_ev(simulate(full_shoe, chunks=3), -0.00398)
+    at_cut_card = simulate(cut_card, chunks=3).estimate()
     assert at_cut_card is not None
     assert at_cut_card.ev == pytest.approx(-0.0046, abs=0.0008)

@@ -126,7 +126,7 @@ def test_doubling_after_a_split_and_surrender_are_worth_something_and_soft_17_co
 @pytest.mark.parametrize("decks", range(1, 9))
 @pytest.mark.parametrize("hit_soft_17", [False, True])
 def test_no_single_decision_can_be_improved_by_much_in_an_infinite_shoe(
-    decks: int, hit_soft_17: bool
+    *, decks: int, hit_soft_17: bool
 ) -> None:
     # Fewer decks move borderline decisions, never by more than 2.5 % of a bet in an infinite shoe.
     allowed = 1e-9 if decks == 8 else 0.025
@@ -153,8 +153,10 @@ def test_chart_follows_the_dealers_soft_17() -> None:
 def test_chart_splits_more_pairs_when_splits_may_be_doubled() -> None:
     with_das, without = Chart.of(Rules()), Chart.of(Rules(double_after_split=False))
 
-    assert with_das.splits(2, up=2) and not without.splits(2, up=2)
-    assert with_das.splits(4, up=5) and not without.splits(4, up=5)
+    assert with_das.splits(2, up=2)
+    assert not without.splits(2, up=2)
+    assert with_das.splits(4, up=5)
+    assert not without.splits(4, up=5)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +169,7 @@ def test_chart_splits_more_pairs_when_splits_may_be_doubled() -> None:
     ],
 )
 def test_surrenders_depend_on_decks_and_soft_17(
-    decks: int, hit_soft_17: bool, surrendered: set[tuple[int, int]]
+    *, decks: int, hit_soft_17: bool, surrendered: set[tuple[int, int]]
 ) -> None:
     chart = Chart.of(Rules(decks=decks, hit_soft_17=hit_soft_17, late_surrender=True))
 

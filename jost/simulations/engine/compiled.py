@@ -1,9 +1,9 @@
 """Builds the compiled twin of the kernel out of the kernel's own code; runs in cpu workers."""
 
 import logging
-import os
 import stat
 from collections.abc import Iterator
+from pathlib import Path
 from types import FunctionType
 from typing import Any
 
@@ -57,15 +57,16 @@ def _build(numba: Any, **options: Any) -> Any:
 
 
 def _compiled_names() -> dict[str, Any]:
-    import numpy
+    import numpy as np
 
     names: dict[str, Any] = dict(vars(kernel))
     for name, value in vars(kernel).items():
         if name.startswith("WORD_"):
-            names[name] = numpy.uint64(value)
-    return names | {"word": numpy.uint64, "whole": numpy.int64}
+            names[name] = np.uint64(value)
+    return names | {"word": np.uint64, "whole": np.int64}
 
 
 def _is_private(directory: str) -> bool:
-    os.makedirs(directory, exist_ok=True)
-    return not os.stat(directory).st_mode & stat.S_IWOTH
+    path = Path(directory)
+    path.mkdir(parents=True, exist_ok=True)
+    return not path.stat().st_mode & stat.S_IWOTH

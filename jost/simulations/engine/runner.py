@@ -101,6 +101,6 @@ def _stream(*, seed: int, index: int) -> Cells:
 
 def _as_numpy(desk: Desk) -> tuple[Any, ...]:
     """The same memory as NumPy arrays."""
-    import numpy
+    import numpy as np
 
-    return tuple(numpy.frombuffer(cells, dtype=cells.typecode) for cells in desk)
+    return tuple(np.frombuffer(cells, dtype=cells.typecode) for cells in desk)

@@ -91,7 +91,7 @@ def _column(up: int) -> int:
 
 
 def _hard_changes(rules: Rules) -> dict[int, str]:
-    changes = {}
+    changes: dict[int, str] = {}
     if rules.decks <= 2 or rules.hit_soft_17:
         changes[11] = "DDDDDDDDDD"
     if rules.decks <= 2:
@@ -102,7 +102,7 @@ def _hard_changes(rules: Rules) -> dict[int, str]:
 
 
 def _soft_changes(rules: Rules) -> dict[int, str]:
-    changes = {}
+    changes: dict[int, str] = {}
     if rules.hit_soft_17:
         changes[18] = "dddddSSHHH"
         changes[19] = "SSSSdSSSSS"
@@ -117,7 +117,7 @@ def _soft_changes(rules: Rules) -> dict[int, str]:
 
 
 def _pair_changes(rules: Rules) -> dict[int, str]:
-    changes = {}
+    changes: dict[int, str] = {}
     if rules.double_after_split:
         changes |= PAIRS_DAS
         if rules.decks <= 2:

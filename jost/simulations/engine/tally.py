@@ -129,7 +129,11 @@ class Estimate:
         return self.sd / sqrt(self.rounds)
 
     @property
+    def reach(self) -> float:
+        """How far the ends of the 95 % confidence interval are from `ev`."""
+        return Z_95 * self.standard_error
+
+    @property
     def interval(self) -> tuple[float, float]:
         """The 95 % confidence interval of `ev`."""
-        reach = Z_95 * self.standard_error
-        return self.ev - reach, self.ev + reach
+        return self.ev - self.reach, self.ev + self.reach
