@@ -38,7 +38,7 @@ test-unit: $(DEV) ## Unit tests only: no services, a few seconds
 lint: $(DEV) ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/python -m mypy
 	$(BIN)/lint-imports --no-cache
 
 .PHONY: format

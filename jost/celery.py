@@ -7,10 +7,7 @@ from typing import Any
 
 from celery.signals import celeryd_init
 
-try:
-    from holdfast import Celery
-except ImportError:
-    from celery import Celery
+from holdfast import Celery
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "jost.settings.development")
 
@@ -24,6 +21,6 @@ app.autodiscover_tasks(["jost.embedded"])
 def let_workers_read_patiently(*, conf: Any, **_: object) -> None:
     """Give workers the longer read timeout: they block in Redis on purpose, producers never do."""
     # Settings are not imported with the app: they may not be decided yet.
-    from jost.settings.profiles import WORKER_TRANSPORT  # noqa: PLC0415
+    from jost.settings.profiles import WORKER_TRANSPORT
 
     conf.broker_transport_options = conf.broker_transport_options | WORKER_TRANSPORT

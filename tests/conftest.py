@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from pytest_django import DjangoDbBlocker
 
 from holdfast.testing.services import PostgresServer, RedisServer

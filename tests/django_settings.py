@@ -1,8 +1,10 @@
 """Settings of the test process: JOST, and beside it the project the product is tested with."""
 
+from typing import Any, cast
+
 from jost.settings.test import *  # noqa: F403
 from jost.settings.test import DATABASES, INSTALLED_APPS
 from tests import settings as product
 
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.project"]
-DATABASES = {**DATABASES, "other": product.DATABASES["other"]}
+DATABASES = {**DATABASES, "other": cast("dict[str, Any]", product.DATABASES["other"])}

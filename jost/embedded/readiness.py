@@ -38,7 +38,7 @@ async def _wait(name: str, waiting: set[str], answers: Callable[[], Awaitable[bo
 def _send_pulses(run: str) -> None:
     try:
         for worker, name in WORKER_QUEUES.items():
-            pulse.apply_async(args=[worker, run], queue=name)
+            pulse.apply_async(args=(worker, run), queue=name)
     finally:
         connections.close_all()
 

@@ -30,7 +30,7 @@ def redis_port(folder: Path) -> int:
         return int((folder / _PORT).read_text())
     except FileNotFoundError:
         # Only the first start needs it: every other one is spared the import.
-        from holdfast.testing.services import free_port  # noqa: PLC0415
+        from holdfast.testing.services import free_port
 
         write_once(folder / _PORT, content=str(free_port()))
         return int((folder / _PORT).read_text())

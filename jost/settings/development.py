@@ -38,7 +38,8 @@ CELERY_BEAT_SCHEDULE = {
         "task": "jost.embedded.pulse",
         "schedule": 60.0,
         "args": ["scheduler", _RUN],
-        "options": {"expires": 30},
+        # A sign of life is no job to keep: nothing of it belongs in the ledger.
+        "options": {"expires": 30, "durable": False},
         "last_run_at": datetime(2000, 1, 1, tzinfo=UTC),
     },
 }

@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 from holdfast.testing.child import (
     LOOPBACK,
@@ -63,7 +64,7 @@ class PostgresServer:
         """Return the URL of a database of this cluster."""
         return f"postgresql://postgres@{LOOPBACK}:{self.port}/{database}"
 
-    def start(self, *, timeout: float = 30) -> PostgresServer:
+    def start(self, *, timeout: float = 30) -> Self:
         """Start, on a new cluster if there is none yet; return once it takes connections."""
         self._prepare()
         # The socket's path must be short (107 bytes at most), and TCP is all anybody needs here.
@@ -116,7 +117,7 @@ class PostgresServer:
             self._child.end_family()
             self._child = None
 
-    def restart(self, *, immediate: bool = False) -> PostgresServer:
+    def restart(self, *, immediate: bool = False) -> Self:
         """Stop and start on the same port and data."""
         self.stop(immediate=immediate)
         return self.start()
@@ -129,7 +130,7 @@ class PostgresServer:
         """Let a frozen server go on."""
         self._signal_all(signal.SIGCONT)
 
-    def __enter__(self) -> PostgresServer:
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, *_: object) -> None:

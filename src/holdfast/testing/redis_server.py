@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import Self
 
 from holdfast.testing.child import LOOPBACK, Child, ServiceError, free_port, wait_until_ready
 
@@ -74,11 +75,11 @@ class RedisServer:
     def pid(self) -> int:
         return self._running_child().pid
 
-    def start(self, *, timeout: float = 15) -> RedisServer:
+    def start(self, *, timeout: float = 15) -> Self:
         """Start on the data that is there; return once PING is answered."""
         self.directory.mkdir(parents=True, exist_ok=True)
         options = redis_arguments(port=self.port, directory=self.directory)
-        command = [find_redis_server(), *options]
+        command = [str(find_redis_server()), *options]
         child = self._child = Child(command, log=self.directory / "redis.log")
         wait_until_ready(
             child,
@@ -104,7 +105,7 @@ class RedisServer:
             self._child.end(signal.SIGKILL, timeout=10)
             self._child = None
 
-    def restart(self) -> RedisServer:
+    def restart(self) -> Self:
         """Stop and start on the same port and data."""
         self.stop()
         return self.start()
@@ -117,7 +118,7 @@ class RedisServer:
         """Let a frozen process go on."""
         self._running_child().send(signal.SIGCONT)
 
-    def __enter__(self) -> RedisServer:
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, *_: object) -> None:

@@ -9,7 +9,7 @@ import struct
 import threading
 from collections.abc import Coroutine
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from holdfast.testing.child import LOOPBACK, ServiceError, free_port
@@ -22,7 +22,7 @@ _LINGER_NONE = struct.pack("ii", 1, 0)
 class Mode(StrEnum):
     """What the proxy does with connections, old and new."""
 
-    PASS = "pass"  # everything goes through
+    PASS = "pass"  # noqa: S105  # everything goes through
     DELAY = "delay"  # everything goes through, later, in both directions
     BLACKHOLE = "blackhole"  # nothing goes through; what was sent arrives when the mode changes
     HALF = "half"  # requests go through, replies do not
@@ -59,7 +59,7 @@ class TcpProxy:
         account, at, _ = parts.netloc.rpartition("@")
         return urlunsplit(parts._replace(netloc=f"{account}{at}{LOOPBACK}:{self.port}"))
 
-    def start(self) -> TcpProxy:
+    def start(self) -> Self:
         """Listen; return once connections are accepted."""
         self._thread.start()
         self._call(self._listen())
@@ -82,7 +82,7 @@ class TcpProxy:
         self._thread.join()
         self._loop.close()
 
-    def __enter__(self) -> TcpProxy:
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, *_: object) -> None:
