@@ -1,0 +1,25 @@
+"""Holdfast keeps the jobs of a Django project in its own database, under the Celery tasks it already has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from holdfast.api import apply_many as apply_many
+    from holdfast.api import cancel as cancel
+    from holdfast.api import replay as replay
+    from holdfast.dispatch.app import Celery as Celery
+
+__all__ = ["Celery", "apply_many", "cancel", "replay"]
+__version__ = "0.1.0.dev0"
+
+_HOME = {"Celery": "holdfast.dispatch.app"}
+
+
+def __getattr__(name: str) -> Any:
+    # Looked up on first use: the package must be importable before Django is set up.
+    if name not in __all__:
+        raise AttributeError(f"module 'holdfast' has no attribute {name!r}; it has: {', '.join(__all__)}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOME.get(name, "holdfast.api")), name)

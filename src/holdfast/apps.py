@@ -14,3 +14,4 @@ class HoldfastConfig(AppConfig):
 
     def ready(self) -> None:
         from holdfast import checks  # noqa: F401  # registers the system checks
+        from holdfast.results import tasks  # noqa: F401  # registers the tasks of our own

@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+# The header under which a message says that it is a durable job's, and a claimed request whose attempt it is.
+HEADER = "holdfast"
+
 # Custom headers that the jobs recorded inside inherit unless they bring their own.
 _inherited: ContextVar[Mapping[str, Any]] = ContextVar("holdfast_inherited", default={})
 # How long ledger work of the current thread may wait for the database.
@@ -16,7 +19,7 @@ _patience: ContextVar[float] = ContextVar("holdfast_patience", default=20.0)
 @contextmanager
 def inheriting(headers: Mapping[str, Any] | None) -> Iterator[None]:
     """Let every job recorded inside inherit these custom headers."""
-    reset = _inherited.set(headers or {})
+    reset = _inherited.set({key: value for key, value in (headers or {}).items() if key != HEADER})
     try:
         yield
     finally:
@@ -41,3 +44,4 @@ def patience(seconds: float) -> Iterator[None]:
 def patience_seconds() -> float:
     """Return how long ledger work may wait for the database here."""
     return _patience.get()
+

@@ -14,8 +14,8 @@ from django.core.signals import setting_changed
 
 from holdfast.conf import get_settings
 from holdfast.ledger.records import Ticket
+from holdfast.lineage import HEADER
 
-HEADER = "holdfast"
 VERSION = 1
 
 

@@ -27,7 +27,7 @@ class Gate(Protocol):
 
 
 class QoS(stock.QoS):
-    """Counts durable messages here only; all others are also kept on the server until acknowledged."""
+    """Leaves durable messages to the gate; all others are counted and kept on the server until acknowledged."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -39,8 +39,7 @@ class QoS(stock.QoS):
 
     def room(self) -> int:
         """Return how many messages may still be delivered."""
-        limit = self.prefetch_count or 1_000
-        room = limit - (len(self._delivered) - len(self._dirty))
+        room = (self.prefetch_count or 1_000) - (len(self._delivered) - len(self._dirty))
         gate = self.channel.gate
         return room if gate is None else min(room, gate.room())
 
@@ -49,24 +48,18 @@ class QoS(stock.QoS):
             super().append(message, delivery_tag)
         else:
             self._tickets.add(delivery_tag)
-            virtual.QoS.append(self, message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
         if delivery_tag in self._tickets:
             self._tickets.discard(delivery_tag)
-            virtual.QoS.ack(self, delivery_tag)
         else:
             super().ack(delivery_tag)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         if delivery_tag in self._tickets:
-            self.ack(delivery_tag)
+            self._tickets.discard(delivery_tag)
         else:
             super().reject(delivery_tag, requeue=requeue)
-
-    def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:
-        if tag not in self._tickets:
-            super().restore_by_tag(tag, client=client, leftmost=leftmost)
 
 
 class Channel(stock.Channel):

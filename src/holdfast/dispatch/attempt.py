@@ -11,11 +11,9 @@ import select
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from celery.exceptions import Ignore, Reject, Retry
 
-from holdfast.broker.messages import HEADER
 from holdfast.conf import get_settings
 from holdfast.exceptions import AttemptLost, HoldfastError
 from holdfast.ledger import queries, transitions
@@ -28,21 +26,14 @@ from holdfast.ledger.database import (
     with_patience,
 )
 from holdfast.ledger.records import Hold, NewJob, Ticket
-from holdfast.ledger.states import Outcome, State
+from holdfast.ledger.states import Outcome
+from holdfast.ledger.holds import hold_from
 from holdfast.lineage import patience_seconds
 
 if TYPE_CHECKING:
     from holdfast.dispatch.task import LedgerTask
 
 logger = logging.getLogger("holdfast.attempt")
-
-
-def hold_from(request: Any) -> Hold | None:
-    """Return the hold of the attempt a request belongs to; None for anything that is not a durable job's."""
-    mark = getattr(request, HEADER, None)
-    if not isinstance(mark, Mapping) or "worker" not in mark:
-        return None
-    return Hold(request.id, int(mark["token"]), UUID(mark["worker"]))
 
 
 def run(task: LedgerTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -138,9 +129,7 @@ def _leave(task: LedgerTask, hold: Hold, leaving: Exception) -> None:
             transitions.reject(hold, error=repr(leaving.reason))
     elif _move(task) is not None:
         _replace(task, hold)
-    elif task.request.get("holdfast_replaced"):
-        transitions.await_replacement(hold)
-    else:
+    elif not task.request.get("holdfast_ended"):
         task.backend.complete_ignored(task, hold)
 
 
@@ -220,8 +209,3 @@ def _drop_dead_connection() -> None:
         if poller.poll(0) and not here.is_usable():
             close_connection()
 
-
-def ended_well(hold: Hold) -> bool:
-    """Tell whether this attempt's success is in the ledger."""
-    found = queries.state_of(hold.id)
-    return found == (State.SUCCEEDED, hold.token + 1, hold.worker)

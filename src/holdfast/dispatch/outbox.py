@@ -51,6 +51,16 @@ class Outbox:
         if jobs:
             self.send(jobs)
 
+    @contextmanager
+    def capture(self) -> Iterator[list[NewJob]]:
+        """Collect the calls made inside without recording them; the caller sends what it makes of them."""
+        jobs: list[NewJob] = []
+        reset = _collecting.set(jobs)
+        try:
+            yield jobs
+        finally:
+            _collecting.reset(reset)
+
     def add(self, job: NewJob) -> None:
         """Send one job, or leave it to the batch that is open."""
         jobs = _collecting.get()

@@ -14,10 +14,10 @@ from kombu.common import Broadcast
 from kombu.compression import compress
 from kombu.utils.json import dumps
 
-from holdfast.broker.messages import HEADER
 from holdfast.conf import get_settings
 from holdfast.ledger.records import NewJob
-from holdfast.lineage import inherited_headers
+from holdfast.ledger.holds import hold_from
+from holdfast.lineage import HEADER, inherited_headers
 
 # What the claim knows from the row itself, or what must be decided by the database's clock.
 _NOT_STORED = frozenset({HEADER, "id", "task", "eta", "expires", "lang"})
@@ -80,10 +80,12 @@ class LedgerAMQP(AMQP):
             send = super().send_task_message
             return send(producer, name, message, exchange=exchange, routing_key=routing_key, queue=queue, **options)
         headers, properties, body, sent_event = _as_protocol_2(message)
+        said = headers.pop(HEADER, None) or {}
         headers.update(options.pop("headers", None) or {})
         for key, value in inherited_headers().items():
             headers.setdefault(key, value)
-        said = headers.pop(HEADER, None)
+        # A retry brings the headers of the attempt it comes from, its mark included.
+        headers.pop(HEADER, None)
         serializer = options.pop("serializer", None) or self.app.conf.task_serializer
         compression = options.pop("compression", None) or self.app.conf.task_compression
         options.pop("retry_policy", None)
@@ -103,11 +105,16 @@ class LedgerAMQP(AMQP):
             body,
             queue=target,
             priority=options.get("priority"),
-            said=said if isinstance(said, Mapping) and "token" not in said else {},
+            said=said,
             serializer=serializer,
             compression=compression,
         )
-        self.app.deliver(job)  # type: ignore[attr-defined]  # holdfast.Celery
+        current = self.app.current_worker_task
+        if current is not None and current.request.id == job.id and hold_from(current.request) is not None:
+            # A retry or a replacement of the very job that runs: it moves when the body leaves.
+            current.request.update(holdfast_move=job)
+        else:
+            self.app.outbox.add(job)  # type: ignore[attr-defined]  # holdfast.Celery
         signals.after_task_publish.send(
             sender=name, body=body, headers=headers, exchange="", routing_key=target
         )

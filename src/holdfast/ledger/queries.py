@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from django.db.models import Count, Min, QuerySet
 from django.db.models.functions import Now
 
 from holdfast.ledger.database import alias, atomic
+from holdfast.ledger.ids import minted_at
 from holdfast.ledger.models import Attempt, Chord, ChordPart, Group, Job, Payload, Result, Worker
 from holdfast.ledger.records import Hold, ResultMeta, StoredResult, Ticket
 from holdfast.ledger.states import FINAL, State
@@ -116,6 +117,12 @@ def state_of(job_id: str) -> tuple[int, int, UUID | None] | None:
 def known(ids: Iterable[str]) -> set[str]:
     """Return those ids that have a row."""
     return set(_jobs().filter(id__in=list(ids)).values_list("id", flat=True))
+
+
+def is_pruned(job_id: str, *, kept_seconds: float | None) -> bool:
+    """Tell whether an id of ours that has no row is older than rows are kept."""
+    made = minted_at(job_id)
+    return made is not None and bool(kept_seconds) and datetime.now(UTC) - made > timedelta(seconds=kept_seconds or 0)
 
 
 def unsettled(*, limit: int) -> list[str]:

@@ -357,6 +357,30 @@ def store_result(id: str, stored: StoredResult, *, hold: Hold | None = None) -> 
         return True
 
 
+def store_bare(id: str, stored: StoredResult, *, failed: bool) -> None:
+    """Write the state of an id that no attempt stands for, such as the step of a chain that will never be sent.
+
+    A job that runs or waits to run is left alone, but for one that waits for a replacement that failed.
+    """
+    with atomic():
+        row = _lock(Job.objects.filter(id=id)).values("state", "hold").first()
+        if row is not None:
+            replaced = row["state"] == State.HELD and row["hold"] == HoldReason.REPLACED
+            if not replaced or not failed:
+                return
+            _jobs().filter(id=id).update(state=State.FAILED, token=RISE, hold="", finished_at=Now(), reason="replacement failed")
+        store_result(id, stored)
+
+
+def forget(id: str) -> None:
+    """Delete an id's result, and its job if that is finished."""
+    with atomic():
+        Result.objects.using(alias()).filter(id=id).delete()
+        if _jobs().filter(id=id, state__in=FINAL).delete()[0]:
+            Payload.objects.using(alias()).filter(job=id).delete()
+            Attempt.objects.using(alias()).filter(job=id).delete()
+
+
 def rescue(lapsed: Iterable[LapsedJob], *, worker_of: dict[str, UUID | None]) -> list[Ticket]:
     """Give back the jobs of workers that are gone; return what must be published."""
     rows = list(lapsed)

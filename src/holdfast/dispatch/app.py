@@ -1,0 +1,119 @@
+"""`holdfast.Celery`: Celery's application class, put together from the parts that keep jobs in the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import celery
+import kombu
+from celery import Task
+from celery.app.base import Celery as StockCelery
+
+from holdfast.dispatch.task import LedgerTask
+from holdfast.exceptions import ConfigurationError
+from holdfast.ledger.ids import new_id
+
+if TYPE_CHECKING:
+    from holdfast.dispatch.outbox import Outbox
+
+OLDEST = (5, 7)
+TRANSPORT = "holdfast.broker.transport:Transport"
+_REDIS = ("redis://", "rediss://")
+
+
+class Celery(StockCelery):  # type: ignore[misc]  # celery-types leaves it untyped
+    """Use it in place of `celery.Celery`; everything else of the project stays as it is."""
+
+    amqp_cls = "holdfast.dispatch.recording:LedgerAMQP"
+    task_cls = "holdfast.dispatch.task:LedgerTask"
+    backend_cls = "holdfast.results.backend:LedgerBackend"
+    control_cls = "holdfast.dispatch.control:LedgerControl"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        require_versions()
+        super().__init__(*args, **kwargs)
+        self.add_defaults(
+            {
+                "worker_consumer": "holdfast.worker.consumer:LedgerConsumer",
+                # Celery's Django fixup closes every connection around every task unless told otherwise.
+                "CELERY_DB_REUSE_MAX": 1_000_000,
+            }
+        )
+        self._outbox: Outbox | None = None
+        self.steps["worker"].add("holdfast.worker.lifeline:Lifeline")
+        self.steps["consumer"].add("holdfast.worker.consumer:GateStep")
+
+    @property
+    def outbox(self) -> Outbox:
+        """Where this app's calls leave from."""
+        if self._outbox is None:
+            # Projects make their app while Django is still loading; the ledger's models come later.
+            from holdfast.broker.publisher import Publisher
+            from holdfast.dispatch.outbox import Outbox
+
+            self._outbox = Outbox(Publisher(self))
+        return self._outbox
+
+    def send_task(self, name: str, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
+        """Send by name; the id is minted here so that it sorts by time."""
+        if len(rest) < 3 and options.get("task_id") is None:
+            options["task_id"] = new_id()
+        return super().send_task(name, args, kwargs, *rest, **options)
+
+    def _task_from_fun(self, fun: Any, *args: Any, base: type[Task] | None = None, **options: Any) -> Any:
+        """Make a task of a function; a base class of the project's own is set before ours."""
+        return super()._task_from_fun(fun, *args, base=_on_ledger(base), **options)
+
+    def register_task(self, task: Any, **options: Any) -> Any:
+        """Register a class-based task, on the ledger like any other."""
+        instance = task() if isinstance(task, type) else task
+        if not isinstance(instance, LedgerTask):
+            instance.__class__ = _on_ledger(type(instance))
+        return super().register_task(instance, **options)
+
+    @contextmanager
+    def producer_or_acquire(self, producer: Any = None) -> Iterator[Any]:
+        """Give out a producer; what is sent inside the outermost block is recorded together at its end."""
+        if producer is not None:
+            yield producer
+            return
+        with super().producer_or_acquire() as acquired, self.outbox.batch():
+            yield acquired
+
+    def connection_for_read(self, url: str | None = None, **kwargs: Any) -> kombu.Connection:
+        """Connect to consume, over Holdfast's transport where the broker is Redis."""
+        return super().connection_for_read(url, **self._over_our_transport(url or self.conf.broker_read_url, kwargs))
+
+    def connection_for_write(self, url: str | None = None, **kwargs: Any) -> kombu.Connection:
+        """Connect to publish, over Holdfast's transport where the broker is Redis."""
+        return super().connection_for_write(url, **self._over_our_transport(url or self.conf.broker_write_url, kwargs))
+
+    def _over_our_transport(self, url: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+        first = url[0] if isinstance(url, list | tuple) and url else url
+        if isinstance(first, str) and first.startswith(_REDIS) and not self.conf.broker_transport:
+            kwargs.setdefault("transport", TRANSPORT)
+        return kwargs
+
+
+def _on_ledger(base: type[Task] | None) -> type[Task] | None:
+    """Return a base class that has the ledger's below it."""
+    if base is None or issubclass(base, LedgerTask):
+        return base
+    return type(base.__name__, (base, LedgerTask), {"__module__": base.__module__, "abstract": True})
+
+
+def require_versions() -> None:
+    """Refuse versions whose workers stop consuming after a reconnect.
+
+    Raises:
+        ConfigurationError: naming the version found and the one to install.
+    """
+    for package, version in (("celery", celery.__version__), ("kombu", kombu.__version__)):
+        found = tuple(int(part) for part in version.split(".")[:2])
+        if found < OLDEST:
+            raise ConfigurationError(
+                f"{package} {version} is too old: before 5.7 a worker can stop consuming after a reconnect. "
+                "Install celery>=5.7 and kombu>=5.7."
+            )

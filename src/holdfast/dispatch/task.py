@@ -1,0 +1,99 @@
+"""The class every task of a Holdfast app gets: Celery's own, with the ledger under dispatch and under the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from celery import Celery, Task
+from celery.exceptions import Ignore
+from celery.result import AsyncResult
+
+from holdfast.exceptions import AttemptLost, ConfigurationError
+from holdfast.ledger.database import atomic
+from holdfast.ledger.holds import hold_from
+
+
+class LedgerTask(Task):  # type: ignore[misc, type-arg]  # celery's Task is generic only in its stubs
+    """Base class of durable tasks.
+
+    Options beyond Celery's:
+        durable: False makes every call of the task plain Celery; None follows HOLDFAST['durable'].
+        atomic: True runs the body and its end in one transaction of the ledger's database: its effects
+            there happen exactly once, whatever dies.
+    """
+
+    abstract = True
+    durable: bool | None = None
+    atomic = False
+    Strategy = "holdfast.worker.strategy:choose"
+    Request = "holdfast.worker.request:LedgerRequest"
+
+    @classmethod
+    def on_bound(cls, app: Celery) -> None:
+        """Refuse a class whose `__call__` would run the body around the ledger."""
+        super().on_bound(app)
+        own = cls.__call__
+        if own is not LedgerTask.__call__ and not _calls_super(own):
+            raise ConfigurationError(
+                f"Task {cls.name!r}: {cls.__qualname__}.__call__ never calls super().__call__(), so the end of its "
+                "jobs would not be recorded with what they send on. Call super().__call__(*args, **kwargs) in it, "
+                "or set durable=False on the task."
+            )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the task: as a claimed attempt inside a worker, as a plain function anywhere else."""
+        if self.request.called_directly:
+            return super().__call__(*args, **kwargs)
+        # Task classes are made while Django is still loading; the ledger's models come later.
+        from holdfast.dispatch import attempt
+
+        return attempt.run(self, args, kwargs)
+
+    def apply_many(self, calls: Iterable[Any], **options: Any) -> list[AsyncResult[Any]]:
+        """Send many calls in one go: recorded with few statements, published in few round trips.
+
+        Args:
+            calls: one item per call: a tuple or list of positional arguments, a dict of keyword
+                arguments, or a pair (args, kwargs) of a tuple or list and a dict.
+            options: as for `apply_async`, the same for all.
+
+        Inside a transaction it is part of it; otherwise all calls commit together, or none.
+        """
+        from holdfast.dispatch.bulk import apply_many
+
+        return apply_many(self, calls, options)
+
+    async def adelay(self, *args: Any, **kwargs: Any) -> AsyncResult[Any]:
+        """Send from async code without holding up its event loop."""
+        return await self.aapply_async(args, kwargs)
+
+    async def aapply_async(
+        self, args: Sequence[Any] | None = None, kwargs: dict[str, Any] | None = None, **options: Any
+    ) -> AsyncResult[Any]:
+        """Send from async code, with the options of `apply_async`."""
+        send = sync_to_async(self.apply_async, thread_sensitive=True)
+        return await send(args, kwargs, **options)
+
+    def on_replace(self, sig: Any) -> Any:
+        """Put a signature in this job's place: what it sends and this job's move are one transaction."""
+        from holdfast.ledger import transitions
+
+        hold = hold_from(self.request)
+        if hold is None or self.request.is_eager:
+            return super().on_replace(sig)
+        with atomic():
+            sig.delay()
+            if self.request.get("holdfast_move") is None:
+                if not transitions.await_replacement(hold):
+                    raise AttemptLost(hold.id, hold.token)
+                self.request.update(callbacks=None, chain=None, holdfast_ended=True)
+        raise Ignore("Replaced by new task")
+
+
+def _calls_super(method: Any) -> bool:
+    code = getattr(getattr(method, "__func__", method), "__code__", None)
+    if code is None:
+        return True
+    return "__class__" in code.co_freevars or "super" in code.co_names or "__call__" in code.co_names

@@ -1,0 +1,27 @@
+"""What Holdfast tells about itself: one Django signal per event, sent in the process where it happens.
+
+Logs, metrics and the console read these; tests wait for them instead of for time. Arguments are plain values.
+"""
+
+from __future__ import annotations
+
+from django.dispatch import Signal
+
+worker_registered = Signal()
+"""A worker has a lease. worker: UUID, name: str."""
+lease_lost = Signal()
+"""A worker was declared lost and found out. worker: UUID."""
+jobs_rescued = Signal()
+"""Jobs of lost workers were given back. count: int, workers: int."""
+jobs_republished = Signal()
+"""Queued jobs the broker did not hold were published again. count: int, queue: str."""
+jobs_published = Signal()
+"""Held jobs became due and were published. count: int."""
+jobs_pruned = Signal()
+"""Finished jobs were deleted after their retention. count: int."""
+jobs_settled = Signal()
+"""Waiters of jobs that ended without their own attempt were told. count: int."""
+rescuer_waits = Signal()
+"""The rescuer does not act: its own heartbeats or the clocks give no ground. reason: str."""
+message_refused = Signal()
+"""A message was not what it claims to be. job: str, reason: str."""

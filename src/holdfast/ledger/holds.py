@@ -1,0 +1,18 @@
+"""Whose attempt a Celery request is: read from the mark the claim put into its headers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from holdfast.ledger.records import Hold
+from holdfast.lineage import HEADER
+
+
+def hold_from(request: Any) -> Hold | None:
+    """Return the hold of the attempt a request belongs to; None for anything that is not a durable job's."""
+    mark = getattr(request, HEADER, None)
+    if not isinstance(mark, Mapping) or "worker" not in mark:
+        return None
+    return Hold(request.id, int(mark["token"]), UUID(mark["worker"]))

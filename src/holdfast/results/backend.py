@@ -1,0 +1,415 @@
+"""Celery's result backend over the ledger: results, states, groups and chords are rows, written with the job's end.
+
+Runs in every process. Jobs that are not durable keep the backend the project has configured.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from celery import states
+from celery.app import backends
+from celery.app.trace import get_actual_ignore_result
+from celery.backends.base import BaseBackend
+from celery.exceptions import NotRegistered, TimeoutError
+from kombu.serialization import dumps, loads
+from kombu.utils.encoding import ensure_bytes
+
+from holdfast.exceptions import AttemptLost, ResultPruned
+from holdfast.ledger import groups, queries, transitions
+from holdfast.ledger.database import atomic, is_passing, with_patience
+from holdfast.ledger.holds import hold_from
+from holdfast.ledger.records import Hold, ResultMeta, StoredResult
+from holdfast.ledger.states import FINAL, Reason, State
+from holdfast.lineage import patience_seconds
+from holdfast.results import encoding, successors
+
+logger = logging.getLogger("holdfast.results")
+SHORTEST_WAIT = 0.005
+LONGEST_WAIT = 0.25
+
+
+class LedgerBackend(BaseBackend):  # type: ignore[misc]  # celery's backends are untyped
+    """The ledger as Celery's result store."""
+
+    persistent = True
+    supports_autoexpire = True
+    supports_native_join = True
+
+    def __init__(self, app: Any, **kwargs: Any) -> None:
+        super().__init__(app, **kwargs)
+        # Another process changes results at any time, and a replay even finished ones.
+        self._cache = _NoCache()
+        self._configured: Any = None
+
+    @property
+    def configured(self) -> Any:
+        """The backend of the project's own settings: for tasks that are not durable, and for results of old."""
+        if self._configured is None:
+            cls, url = backends.by_url(self.app.conf.result_backend, self.app.loader)
+            self._configured = cls(app=self.app, url=url)
+        return self._configured
+
+    def as_uri(self, include_password: bool = False) -> str:
+        return "holdfast://"
+
+    # -- ends of attempts -------------------------------------------------------------------------
+
+    def encode_success(self, request: Any, value: Any) -> StoredResult | None:
+        """Encode a result before anything is written; None if nobody keeps it."""
+        if _ignores_result(request, self.app):
+            return None
+        return encoding.store(self.prepare_value(value), status=states.SUCCESS, serializer=self.serializer)
+
+    def encode_retry(self, request: Any, exc: BaseException | None) -> StoredResult | None:
+        """Encode the error a retry comes from."""
+        if exc is None or _ignores_result(request, self.app):
+            return None
+        return self._encode_error(exc, states.RETRY, None)
+
+    def complete(self, task: Any, hold: Hold, value: Any, encoded: StoredResult | None) -> None:
+        """End an attempt in success, together with all that it sends on.
+
+        Raises:
+            AttemptLost: the job has moved on; nothing is written and nothing sent.
+        """
+        request = task.request
+        if not (request.callbacks or request.chain or request.chord):
+            if encoded is not None:
+                encoded.children = _children_of(self, request)
+            if not transitions.succeed(hold, stored=encoded) and not _ended_well(hold):
+                raise AttemptLost(hold.id, hold.token)
+            return
+        children = len(request.children)
+        try:
+            with atomic():
+                if not transitions.succeed(hold, stored=None):
+                    if _ended_well(hold):
+                        return
+                    raise AttemptLost(hold.id, hold.token)
+                successors.send(self, task, value, encoded)
+                if encoded is not None:
+                    encoded.children = _children_of(self, request)
+                    transitions.store_result(hold.id, encoded)
+        except Exception:
+            del request.children[children:]
+            raise
+
+    def complete_ignored(self, task: Any, hold: Hold) -> None:
+        """End an attempt whose body raised Ignore: as the state it stored says, else in success without result."""
+        meta = queries.result_metas([hold.id]).get(hold.id)
+        status = meta.stored.status if meta and meta.stored else None
+        if status == states.FAILURE:
+            ended = transitions.fail(hold, stored=None, error="stored by the task before it raised Ignore")
+        elif status == states.REVOKED:
+            ended = bool(transitions.cancel([hold.id], running=True)) if queries.hold_of(hold.id) == hold else False
+        else:
+            ended = transitions.succeed(hold, stored=None)
+        if not ended and not _ended_well(hold):
+            raise AttemptLost(hold.id, hold.token)
+
+    def mark_as_done(
+        self, task_id: str, result: Any, request: Any = None, store_result: bool = True, state: str = states.SUCCESS
+    ) -> None:
+        """Called by Celery after the body; durable attempts ended with it already."""
+        hold = hold_from(request)
+        if hold is None:
+            self._for_plain(request).mark_as_done(task_id, result, request, store_result, state)
+            if request and request.chord:
+                self.on_chord_part_return(request, state, result)
+
+    def mark_as_failure(
+        self,
+        task_id: str,
+        exc: BaseException,
+        traceback: Any = None,
+        request: Any = None,
+        store_result: bool = True,
+        call_errbacks: bool = True,
+        state: str = states.FAILURE,
+    ) -> None:
+        """Record that a job failed, and tell its chord, chain and error callbacks in the same transaction."""
+        hold = hold_from(request)
+        if isinstance(exc, NotRegistered) and hold is None:
+            if self._survive(lambda: transitions.bury(task_id, reason=Reason.UNKNOWN_TASK, task=request.name)):
+                return
+        if hold is None:
+            self._fail_plain(task_id, exc, traceback, request, store_result, call_errbacks, state)
+            return
+        stored = self._encode_error(exc, state, traceback) if store_result else None
+
+        def end() -> None:
+            with atomic():
+                if not transitions.fail(hold, stored=stored, error=repr(exc)):
+                    logger.info("Job %s: a failure of an attempt that lost its lease is not recorded", task_id)
+                    return
+                successors.tell_failure(self, request, exc, traceback, state=state, call_errbacks=call_errbacks)
+
+        self._survive(lambda: with_patience(end, seconds=patience_seconds(), what=f"failing job {task_id}"))
+
+    def mark_as_retry(self, task_id: str, exc: Any, traceback: Any = None, request: Any = None, **kwargs: Any) -> Any:
+        """Durable attempts have moved already; Celery's own retries go to the configured backend."""
+        if hold_from(request) is None:
+            return self._for_plain(request).mark_as_retry(task_id, exc, traceback, request=request, **kwargs)
+        return None
+
+    def mark_as_revoked(
+        self, task_id: str, reason: str = "", request: Any = None, store_result: bool = True, state: str = states.REVOKED
+    ) -> None:
+        """Record that an attempt was stopped on purpose, unless its job has moved on."""
+        hold = hold_from(request)
+        if hold is None:
+            self._for_plain(request).mark_as_revoked(task_id, reason, request, store_result, state)
+        elif self._survive(lambda: queries.hold_of(task_id) == hold):
+            self._survive(lambda: transitions.cancel([task_id], running=True))
+
+    def settle(self, job_id: str) -> None:
+        """Tell those who wait for a job that ended without its own attempt (dead, cancelled, expired)."""
+        message = queries.message_of(job_id)
+        ending = queries.ending_of(job_id)
+        if message is None or ending is None:
+            transitions.settle(job_id)
+            return
+        task, headers, body, content_type, content_encoding = message
+        exc = encoding.ending_without_result(*ending, queries.last_error(job_id), task)
+        revoked = ending[0] in {State.CANCELLED, State.EXPIRED}
+        with atomic():
+            if transitions.settle(job_id):
+                request = successors.request_of(job_id, task, headers, body, content_type, content_encoding, self.accept)
+                state = states.REVOKED if revoked else states.FAILURE
+                successors.tell_failure(self, request, exc, None, state=state, call_errbacks=not revoked)
+
+    def _fail_plain(
+        self,
+        task_id: str,
+        exc: BaseException,
+        traceback: Any,
+        request: Any,
+        store_result: bool,
+        call_errbacks: bool,
+        state: str,
+    ) -> None:
+        if request is not None and getattr(request, "delivery_info", None):
+            self._for_plain(request).mark_as_failure(
+                task_id, exc, traceback, request, store_result, call_errbacks, state
+            )
+            if request.chord:
+                self.on_chord_part_return(request, state, exc)
+            return
+        # A job that was never sent, such as the body of a chord whose header failed.
+        if store_result:
+            self.store_result(task_id, exc, state, traceback=traceback)
+        if request is not None:
+            successors.tell_failure(self, request, exc, traceback, state=state, call_errbacks=call_errbacks)
+
+    # -- states and results -----------------------------------------------------------------------
+
+    def _store_result(
+        self, task_id: str, result: Any, state: str, traceback: str | None = None, request: Any = None, **kwargs: Any
+    ) -> Any:
+        hold = hold_from(request)
+        if hold is None and request is not None and getattr(request, "delivery_info", None):
+            return self._for_plain(request)._store_result(task_id, result, state, traceback, request=request, **kwargs)
+        if hold is not None and (hold.id != task_id or state == states.STARTED):
+            return result
+        stored = encoding.store(result, status=state, serializer=self.serializer, traceback=traceback)
+        if hold is not None:
+            transitions.store_result(task_id, stored, hold=hold)
+        else:
+            transitions.store_bare(task_id, stored, failed=state in states.PROPAGATE_STATES)
+        return result
+
+    def _get_task_meta_for(self, task_id: str) -> dict[str, Any]:
+        meta = queries.result_metas([task_id]).get(task_id)
+        if meta is None:
+            return dict(self.configured._get_task_meta_for(task_id))
+        return self._as_celery(task_id, meta)
+
+    def _as_celery(self, task_id: str, meta: ResultMeta) -> dict[str, Any]:
+        status = encoding.celery_status(meta)
+        stored = meta.stored
+        found: dict[str, Any] = {
+            "task_id": task_id,
+            "status": status,
+            "result": None,
+            "traceback": stored.traceback if stored else None,
+            "children": json.loads(stored.children) if stored and stored.children else [],
+            "date_done": meta.finished_at.isoformat() if meta.finished_at and status in states.READY_STATES else None,
+        }
+        if meta.parent_id:
+            found["parent_id"] = meta.parent_id
+        if meta.group_id:
+            found["group_id"] = meta.group_id
+        if stored and stored.status == status:
+            found["result"] = encoding.load(stored, accept=self.accept)
+        elif status in states.EXCEPTION_STATES and meta.state is not None and State(meta.state) in FINAL:
+            error = queries.last_error(task_id)
+            found["result"] = self.prepare_exception(encoding.ending_without_result(meta.state, meta.reason, error))
+        elif stored and status == states.STARTED:
+            found["result"] = None
+        if found["status"] in self.EXCEPTION_STATES and found["result"] is not None:
+            found["result"] = self.exception_to_python(found["result"])
+        return found
+
+    def forget(self, task_id: str) -> None:
+        """Delete an id's result, and its finished job with it."""
+        transitions.forget(task_id)
+
+    def wait_for(
+        self,
+        task_id: str,
+        timeout: float | None = None,
+        interval: float = LONGEST_WAIT,
+        no_ack: bool = True,
+        on_interval: Callable[[], None] | None = None,
+    ) -> dict[str, Any]:
+        """Wait for a job's end, asking ever less often.
+
+        Raises:
+            celery.exceptions.TimeoutError: it is not finished after `timeout` seconds.
+            ResultPruned: it was finished, and its row is gone.
+        """
+        for _, meta in self.get_many([task_id], timeout=timeout, interval=interval, on_interval=on_interval):
+            return meta
+        raise TimeoutError("The operation timed out.")
+
+    def get_many(
+        self,
+        task_ids: Iterable[str],
+        timeout: float | None = None,
+        interval: float = LONGEST_WAIT,
+        no_ack: bool = True,
+        on_message: Callable[[dict[str, Any]], None] | None = None,
+        on_interval: Callable[[], None] | None = None,
+        **_: Any,
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield (id, meta) of each job as it finishes; one short query a look for all of them."""
+        self._ensure_not_eager()
+        waiting = list(dict.fromkeys(task_ids))
+        deadline = None if timeout is None else time.monotonic() + timeout
+        pause = SHORTEST_WAIT
+        longest = min(max(interval, SHORTEST_WAIT), LONGEST_WAIT)
+        while waiting:
+            ready = self._finished(waiting)
+            for task_id, meta in ready:
+                if on_message is not None:
+                    on_message(meta)
+                yield task_id, meta
+            if ready:
+                done = {task_id for task_id, _ in ready}
+                waiting = [task_id for task_id in waiting if task_id not in done]
+                pause = SHORTEST_WAIT
+                continue
+            if on_interval:
+                on_interval()
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                raise TimeoutError("The operation timed out.")
+            time.sleep(pause if left is None else min(pause, left))
+            pause = min(pause * 1.3, longest)
+
+    def _finished(self, waiting: list[str]) -> list[tuple[str, dict[str, Any]]]:
+        metas = queries.result_metas(waiting)
+        ready = [
+            (task_id, self._as_celery(task_id, metas[task_id]))
+            for task_id in waiting
+            if task_id in metas and encoding.celery_status(metas[task_id]) in states.READY_STATES
+        ]
+        for task_id in waiting:
+            if task_id not in metas:
+                if queries.is_pruned(task_id, kept_seconds=self.expires):
+                    raise ResultPruned(task_id)
+                other = self.configured._get_task_meta_for(task_id)
+                if other["status"] in states.READY_STATES:
+                    ready.append((task_id, other))
+        return ready
+
+    # -- groups and chords ------------------------------------------------------------------------
+
+    def _save_group(self, group_id: str, result: Any) -> Any:
+        _, _, data = dumps({"result": result.as_tuple()}, serializer="json")
+        groups.save_group(group_id, ensure_bytes(data))
+        return result
+
+    def _restore_group(self, group_id: str) -> dict[str, Any] | None:
+        data = groups.load_group(group_id)
+        if data is None:
+            return self.configured._restore_group(group_id) if hasattr(self.configured, "_restore_group") else None
+        from celery.result import result_from_tuple
+
+        meta = loads(data, "application/json", "utf-8")
+        return {"result": result_from_tuple(meta["result"], self.app)}
+
+    def _delete_group(self, group_id: str) -> None:
+        groups.delete_group(group_id)
+
+    def apply_chord(self, header_result_args: Any, body: Any, **kwargs: Any) -> None:
+        """Begin to count a chord's members; the last one's end sends the body."""
+        successors.open_chord(header_result_args)
+
+    def set_chord_size(self, group_id: str, chord_size: int) -> None:
+        """Correct the count once nested members are known."""
+        successors.resize(group_id, chord_size)
+
+    def add_to_chord(self, chord_id: str, result: Any) -> None:
+        """Let a chord wait for one more member."""
+        successors.grow(chord_id)
+
+    def on_chord_part_return(self, request: Any, state: str, result: Any, **kwargs: Any) -> None:
+        """Count a member's end, and send the body after the last."""
+        successors.return_part(self, request, state, result)
+
+    def _call_task_errbacks(self, request: Any, exc: BaseException, traceback: Any) -> None:
+        successors.record_errbacks(self, request, exc, traceback)
+
+    # -- helpers ----------------------------------------------------------------------------------
+
+    def _encode_error(self, exc: BaseException, state: str, traceback: Any) -> StoredResult:
+        return encoding.store(
+            self.prepare_exception(exc),
+            status=state,
+            serializer=self.serializer,
+            traceback=None if traceback is None else str(traceback),
+        )
+
+    def _for_plain(self, request: Any) -> Any:
+        return self.configured
+
+    def _survive(self, ask: Callable[[], Any]) -> Any:
+        """Ask the ledger where an error would stop the worker's main process: what is not written, heals."""
+        try:
+            return ask()
+        except Exception as error:
+            if not is_passing(error):
+                raise
+            logger.warning("The ledger does not answer (%s): the job is left to the worker's audit", error)
+            return None
+
+
+class _NoCache(dict[str, Any]):
+    def __setitem__(self, key: str, value: Any) -> None:
+        """Keep nothing."""
+
+    def __getitem__(self, key: str) -> Any:
+        raise KeyError(key)
+
+
+def _ignores_result(request: Any, app: Any) -> bool:
+    task = app.tasks.get(request.task)
+    return bool(get_actual_ignore_result(task, request) if task is not None else request.ignore_result)
+
+
+def _children_of(backend: LedgerBackend, request: Any) -> str | None:
+    children = backend.current_task_children(request)
+    return json.dumps(children) if children else None
+
+
+def _ended_well(hold: Hold) -> bool:
+    """Tell whether this very attempt's success is in: the answer to its commit may have been lost."""
+    return queries.state_of(hold.id) == (State.SUCCEEDED, hold.token + 1, hold.worker)
+
+

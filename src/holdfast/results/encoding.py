@@ -1,0 +1,68 @@
+"""How results, errors and children lie in the ledger, and how they come out again."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from celery import states
+from celery.exceptions import NotRegistered, Reject, TaskRevokedError, WorkerLostError
+from kombu.exceptions import DecodeError
+from kombu.serialization import dumps, loads
+
+from holdfast.ledger.records import ResultMeta, StoredResult
+from holdfast.ledger.states import CELERY_STATE, Reason, State
+from holdfast.ledger.states import Hold as HoldReason
+
+
+def store(
+    value: Any, *, status: str, serializer: str, traceback: str | None = None, children: Any = None
+) -> StoredResult:
+    """Encode a value with the result serializer.
+
+    Raises:
+        kombu.exceptions.EncodeError: the value cannot be written with it.
+    """
+    content_type, content_encoding, data = dumps(value, serializer=serializer)
+    return StoredResult(
+        status=status,
+        result=data.encode() if isinstance(data, str) else bytes(data),
+        content_type=content_type,
+        content_encoding=content_encoding,
+        traceback=traceback,
+        children=json.dumps(children) if children else None,
+    )
+
+
+def load(stored: StoredResult, *, accept: Any) -> Any:
+    """Decode a stored value."""
+    if stored.result is None:
+        return None
+    return loads(stored.result, stored.content_type, stored.content_encoding, accept=accept)
+
+
+def celery_status(meta: ResultMeta) -> str:
+    """Return the state Celery's result API shows."""
+    if meta.state is None:
+        return meta.stored.status if meta.stored else states.PENDING
+    state = State(meta.state)
+    if state == State.HELD and meta.hold == HoldReason.RETRY:
+        return states.RETRY
+    if state == State.RUNNING and meta.stored and meta.stored.status not in states.READY_STATES | {states.RETRY}:
+        return meta.stored.status
+    return CELERY_STATE[state]
+
+
+def ending_without_result(state: int, reason: str, error: str, task: str = "") -> BaseException:
+    """Return the exception for a job that ended without leaving one."""
+    if state in {State.CANCELLED, State.EXPIRED}:
+        return TaskRevokedError(reason or "revoked")
+    if reason == Reason.UNKNOWN_TASK:
+        return NotRegistered(task)
+    if reason == Reason.UNDECODABLE:
+        return DecodeError(error or "the body cannot be decoded")
+    if reason == Reason.REJECTED:
+        return Reject(error or "rejected")
+    if reason == Reason.POISON:
+        return WorkerLostError(f"the job is dead: its worker was lost too often ({error})")
+    return RuntimeError(error or reason or "failed")

@@ -1,0 +1,156 @@
+"""What a job's end sets off: links, the rest of a chain, a chord's body, error callbacks; all in the end's transaction."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from celery import states
+from celery.app.task import Context
+from celery.canvas import group, maybe_signature
+from celery.exceptions import ChordError, NotRegistered
+from kombu.serialization import loads
+
+from holdfast.ledger import chords
+from holdfast.ledger.records import StoredResult
+from holdfast.lineage import inheriting
+from holdfast.results import encoding
+
+logger = logging.getLogger("holdfast.results")
+ERRBACK_TASK = "holdfast.call_errback"
+
+
+def send(backend: Any, task: Any, value: Any, encoded: StoredResult | None) -> None:
+    """Record the successors of a job that succeeded."""
+    request = task.request
+    app = backend.app
+    info = request.delivery_info or {}
+    options = {
+        "parent_id": request.id,
+        "root_id": request.root_id or request.id,
+        "priority": info.get("priority") if app.conf.task_inherit_parent_priority else None,
+    }
+    with inheriting(request.headers), app.outbox.batch():
+        callbacks = [maybe_signature(callback, app=app) for callback in request.callbacks or ()]
+        plain = [callback for callback in callbacks if not isinstance(callback, group)]
+        for callback in callbacks:
+            if isinstance(callback, group):
+                callback.apply_async((value,), **options)
+        if len(plain) > 1:
+            group(plain, app=app).apply_async((value,), **options)
+        elif plain:
+            plain[0].apply_async((value,), **options)
+        if request.chain:
+            following = maybe_signature(request.chain[-1], app=app)
+            following.apply_async((value,), chain=request.chain[:-1], **options)
+    if request.chord:
+        return_part(backend, request, states.SUCCESS, value)
+
+
+def tell_failure(
+    backend: Any, request: Any, exc: BaseException, traceback: Any, *, state: str, call_errbacks: bool
+) -> None:
+    """Tell the chord, the rest of the chain and the error callbacks of a job that will give no result."""
+    if request.chord:
+        return_part(backend, request, state, exc)
+    with inheriting(getattr(request, "headers", None)):
+        backend._fail_chain(getattr(request, "chain", None), exc, traceback, state=state)
+        if call_errbacks and request.errbacks:
+            record_errbacks(backend, request, exc, traceback)
+
+
+def record_errbacks(backend: Any, request: Any, exc: BaseException, traceback: Any) -> None:
+    """Record error callbacks as jobs: none of them runs inside the process that failed.
+
+    Callbacks that take (request, exc, traceback) get them from the ledger when their own job runs.
+    """
+    app = backend.app
+    plain = []
+    for errback in request.errbacks:
+        signature = app.signature(errback)
+        if _wants_request(backend, signature):
+            app.send_task(
+                ERRBACK_TASK,
+                (request.id, dict(signature), backend.prepare_exception(exc), str(traceback or "")),
+                parent_id=request.id,
+                root_id=request.root_id or request.id,
+                queue=signature.options.get("queue"),
+            )
+        else:
+            plain.append(signature)
+    if plain:
+        group(plain, app=app).apply_async(
+            (request.id,), parent_id=request.id, root_id=request.root_id or request.id
+        )
+
+
+def _wants_request(backend: Any, signature: Any) -> bool:
+    try:
+        header = getattr(signature.type, "__header__", None)
+    except NotRegistered:  # another worker knows it
+        return False
+    if header is None or hasattr(header, "func"):  # bound tasks take the id, as in Celery
+        return False
+    return bool(backend._errback_arity_greater(signature, 1))
+
+
+def request_of(
+    job_id: str, task: str, headers: str, body: bytes, content_type: str, content_encoding: str, accept: Any
+) -> Context:
+    """Build the request of a job that no worker is running."""
+    stored = json.loads(headers)
+    try:
+        args, kwargs, embed = loads(body, content_type, content_encoding, accept=accept)
+    except Exception:  # what cannot be read has no successors that could be found
+        logger.warning("Job %s: its body cannot be decoded, so its error callbacks are unknown", job_id)
+        args, kwargs, embed = (), {}, {}
+    return Context(
+        {**stored, "id": job_id, "task": task, "args": args, "kwargs": kwargs, "delivery_info": {}, **embed}
+    )
+
+
+def open_chord(header_result_args: Any) -> None:
+    """Begin to count the members of a chord."""
+    group_id, results = header_result_args[0], header_result_args[1]
+    chords.open_chord(group_id, size=len(results))
+
+
+def resize(group_id: str, size: int) -> None:
+    """Correct the number of members."""
+    chords.resize(group_id, size=size)
+
+
+def grow(group_id: str) -> None:
+    """Wait for one more member."""
+    chords.grow(group_id)
+
+
+def return_part(backend: Any, request: Any, state: str, result: Any) -> None:
+    """Count a member's end; after the last, send the body or tell it that a member failed."""
+    failed = state in states.PROPAGATE_STATES
+    value = backend.encode_result(result, state)
+    stored = encoding.store(value, status=state, serializer=backend.serializer)
+    position = request.group_index if request.group_index is not None else 1_000_000
+    complete = chords.return_part(
+        request.group, request.id, position=position, failed=failed, result=stored.result
+    )
+    if complete:
+        _send_body(backend, request, stored)
+
+
+def _send_body(backend: Any, request: Any, like: StoredResult) -> None:
+    body = maybe_signature(request.chord, app=backend.app)
+    values = []
+    for part in chords.parts(request.group):
+        like.result = part.result
+        value = encoding.load(like, accept=backend.accept)
+        if part.failed:
+            cause = backend.exception_to_python(value)
+            error = ChordError(f"Dependency {part.member} raised {cause!r}")
+            error.__cause__ = cause
+            backend.chord_error_from_stack(body, exc=error)
+            return
+        values.append(value)
+    with inheriting(getattr(request, "headers", None)):
+        body.delay(values)

@@ -1,0 +1,85 @@
+"""The loops of one worker, and the duty that lets only one worker's act."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from holdfast.conf import get_settings
+from holdfast.ledger import workers
+from holdfast.upkeep.loop import Loop
+from holdfast.upkeep.pruner import Pruner
+from holdfast.upkeep.pulse import Pulse
+from holdfast.upkeep.reconciler import Reconciler
+from holdfast.upkeep.relay import Relay
+from holdfast.upkeep.rescuer import Rescuer
+from holdfast.upkeep.settler import Settler
+
+PRUNE_SECONDS = 10.0
+
+
+class Crew:
+    """Two loops: the relay, which must be quick, and the sweep, which rescues, reconciles, settles and prunes."""
+
+    def __init__(self, app: Any, worker: Callable[[], UUID], pulse: Pulse) -> None:
+        outbox = app.outbox
+        self._worker = worker
+        self._on_duty = False
+        self._duty_checked = float("-inf")
+        self._relay = Relay(outbox.publisher)
+        self._rescuer = Rescuer(pulse, outbox.publish)
+        self._reconciler = Reconciler(outbox.publisher, outbox.publish)
+        self._settler = Settler(app.backend.settle)
+        self._pruner = Pruner(results_kept_seconds=app.backend.expires)
+        self._next_prune = time.monotonic() + PRUNE_SECONDS
+        self._next_rescue = 0.0
+        self.loops = [Loop("relay", self._relay_pass), Loop("sweep", self._sweep_pass)]
+
+    def start(self) -> None:
+        """Start the loops."""
+        for loop in self.loops:
+            loop.start()
+
+    def stop(self, *, seconds: float) -> None:
+        """Stop the loops and free the duty for the next worker."""
+        for loop in self.loops:
+            loop.stop(seconds=seconds)
+        if self._on_duty:
+            workers.leave_duty(workers.UPKEEP, self._worker())
+
+    def _sweep_pass(self) -> float:
+        settings = get_settings()
+        if not self._take_duty():
+            return settings.beat_seconds
+        now = time.monotonic()
+        self._settler.one_pass()
+        if now >= self._next_rescue:
+            self._rescuer.one_pass()
+            self._reconciler.one_pass()
+            self._next_rescue = now + settings.sweep_seconds
+        if now >= self._next_prune:
+            busy = self._pruner.one_pass() > 0
+            self._next_prune = now if busy else now + PRUNE_SECONDS
+        return min(1.0, settings.sweep_seconds)
+
+    def _relay_pass(self) -> float:
+        if not self._on_duty:
+            return min(1.0, get_settings().beat_seconds)
+        return self._relay.one_pass()
+
+    def _take_duty(self) -> bool:
+        """Take or renew the duty; the row is written once in a while and not at every pass."""
+        seconds = max(3.0, get_settings().sweep_seconds * 2)
+        now = time.monotonic()
+        if self._on_duty and now - self._duty_checked < seconds / 3:
+            return True
+        try:
+            self._on_duty = workers.take_duty(workers.UPKEEP, self._worker(), seconds=seconds)
+        except Exception:
+            # Who cannot write the row cannot know that nobody else has taken it.
+            self._on_duty = False
+            raise
+        self._duty_checked = now
+        return self._on_duty

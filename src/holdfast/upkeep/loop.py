@@ -1,0 +1,57 @@
+"""The one shape of every loop: start, one pass, stop; a pass can be called by a test."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from holdfast.ledger.database import close_connection, is_passing
+
+logger = logging.getLogger("holdfast.upkeep")
+
+
+class Loop:
+    """Runs `one_pass` in a thread; what it returns is the pause until the next pass, in seconds."""
+
+    def __init__(self, name: str, one_pass: Callable[[], float], *, after_error: float = 1.0) -> None:
+        self.name = name
+        self.one_pass = one_pass
+        self._after_error = after_error
+        self._wake = threading.Event()
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to pass; a database that is away is waited for."""
+        self._thread = threading.Thread(target=self._run, name=f"holdfast-{self.name}", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Pass again without waiting for the pause to end."""
+        self._wake.set()
+
+    def stop(self, *, seconds: float) -> None:
+        """End after the pass that runs, waiting for it so long at most."""
+        self._stopped.set()
+        self._wake.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(seconds)
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            pause = self._pass_safely()
+            self._wake.wait(pause)
+            self._wake.clear()
+        close_connection()
+
+    def _pass_safely(self) -> float:
+        try:
+            return self.one_pass()
+        except Exception as error:
+            if is_passing(error):
+                logger.warning("%s: the database does not answer (%s); trying again", self.name, error)
+            else:
+                logger.exception("%s: a pass failed; the next one tries again", self.name)
+            close_connection()
+            return self._after_error

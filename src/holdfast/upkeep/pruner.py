@@ -1,0 +1,32 @@
+"""The pruner: deletes what has outlived its retention, in small transactions. One worker does it for all."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from holdfast import events
+from holdfast.conf import get_settings
+from holdfast.ledger import queries, workers
+
+WORKERS_KEPT = timedelta(days=1)
+
+
+class Pruner:
+    """Results are kept as long as Celery's `result_expires` says, dead letters for `dead_letter_days`."""
+
+    def __init__(self, *, results_kept_seconds: float | None) -> None:
+        self._kept = results_kept_seconds
+
+    def one_pass(self) -> int:
+        """Delete a batch; return how many jobs were deleted."""
+        if not self._kept:
+            return 0
+        settings = get_settings()
+        succeeded = timedelta(seconds=self._kept)
+        dead = max(succeeded, timedelta(days=settings.dead_letter_days))
+        count = queries.prune_finished(succeeded_before=succeeded, dead_before=dead, limit=settings.prune_batch)
+        queries.prune_stored(before=succeeded, limit=settings.prune_batch)
+        workers.prune_workers(older_than=WORKERS_KEPT)
+        if count:
+            events.jobs_pruned.send(sender=type(self), count=count)
+        return count

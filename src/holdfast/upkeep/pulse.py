@@ -1,0 +1,59 @@
+"""Whether this worker may judge others: only with its own heartbeats unbroken and the clocks in step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from holdfast.conf import get_settings
+
+CLOCK_STEP_SECONDS = 2.0
+
+
+class Pulse:
+    """Remembers this worker's own beats.
+
+    After a database outage, a stepped clock or a frozen process every lease looks run out. Who has not
+    beaten for a whole lease without a gap gives the others the time to renew first.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._steady_since: float | None = None
+        self._last: tuple[float, datetime] | None = None
+
+    def beat(self, database_now: datetime) -> None:
+        """Note a renewal that succeeded, with the database's clock at it."""
+        now = self._monotonic()
+        if self._last is None or self._gap(now) or self._stepped(now, database_now):
+            self._steady_since = now
+        self._last = (now, database_now)
+
+    def skip(self) -> None:
+        """Note a renewal that failed: the steadiness starts anew."""
+        self._steady_since = None
+        self._last = None
+
+    def why_not(self, database_now: datetime) -> str:
+        """Return why this worker may not judge now; empty if it may."""
+        now = self._monotonic()
+        lease = get_settings().lease_seconds
+        if self._last is None or self._steady_since is None or self._gap(now):
+            return "its own heartbeat has a gap"
+        if self._stepped(now, database_now):
+            self._steady_since = now
+            self._last = (now, database_now)
+            return "the database's clock was set"
+        if now - self._steady_since < lease:
+            return "it has not beaten for a whole lease yet"
+        return ""
+
+    def _gap(self, now: float) -> bool:
+        assert self._last is not None
+        return now - self._last[0] > get_settings().beat_seconds * 1.8
+
+    def _stepped(self, now: float, database_now: datetime) -> bool:
+        assert self._last is not None
+        passed = (database_now - self._last[1]).total_seconds()
+        return abs(passed - (now - self._last[0])) > CLOCK_STEP_SECONDS

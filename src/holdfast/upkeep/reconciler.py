@@ -1,0 +1,86 @@
+"""The reconciler: compares what the ledger says is queued with what the broker holds, and publishes the difference.
+
+This is what makes a wiped broker harmless. One worker does it for all, and reads a list only by its oldest
+end unless that leaves a doubt.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from holdfast import events
+from holdfast.broker.contents import Contents
+from holdfast.broker.publisher import Publisher
+from holdfast.conf import get_settings
+from holdfast.ledger import queries, transitions
+from holdfast.ledger.records import Ticket
+
+logger = logging.getLogger("holdfast.upkeep")
+HEAD = 50
+BATCH = 1000
+SUSPECTS = 20_000
+
+
+class Reconciler:
+    """A queued job older than the oldest message of its list has been taken from it, and nobody claimed it."""
+
+    def __init__(self, publisher: Publisher, publish: Callable[[Sequence[Ticket]], None]) -> None:
+        self._publisher = publisher
+        self._publish = publish
+
+    def one_pass(self) -> int:
+        """Publish again what the broker has lost; return how many jobs."""
+        if not self._publisher.available:
+            return 0
+        grace = timedelta(seconds=get_settings().grace_seconds)
+        return sum(
+            self._one_list(queue, priority, grace) for queue, priority in queries.queues_with_old_tickets(older_than=grace)
+        )
+
+    def _one_list(self, queue: str, priority: int, grace: timedelta) -> int:
+        contents = Contents(self._publisher, queue=queue, priority=priority)
+        if not contents.readable:
+            return 0
+        if contents.length() == 0:
+            return self._republish_all(queue, priority, grace)
+        moment = None
+        head = contents.oldest(HEAD)
+        if head:
+            known = queries.published_at([id for id, _ in head])
+            times = [known[id][1] for id, token in head if id in known and known[id][0] == token]
+            if times:
+                moment = min(times) - grace
+        suspects = queries.queued_before(queue, priority, moment=moment, older_than=grace, limit=SUSPECTS)
+        if not suspects:
+            return 0
+        # Older than the head: taken from the list, or recorded by a transaction that committed late. Look.
+        missing = {(ticket.id, ticket.token): ticket for ticket in suspects}
+        for present in contents.all():
+            missing.pop(present, None)
+            if not missing:
+                return 0
+        return self._republish(queue, list(missing.values()))
+
+    def _republish_all(self, queue: str, priority: int, grace: timedelta) -> int:
+        """The list is gone: everything that was queued before this look is missing, however much is published meanwhile."""
+        total = 0
+        tickets = queries.queued_before(queue, priority, moment=None, older_than=grace, limit=BATCH)
+        while tickets:
+            total += self._republish(queue, tickets)
+            if not self._publisher.available:
+                break
+            # Republished rows are younger than the grace now, so this asks for the rest.
+            tickets = queries.queued_before(queue, priority, moment=None, older_than=grace, limit=BATCH)
+        return total
+
+    def _republish(self, queue: str, tickets: list[Ticket]) -> int:
+        total = 0
+        for start in range(0, len(tickets), BATCH):
+            again = transitions.republish(tickets[start : start + BATCH])
+            self._publish(again)
+            total += len(again)
+        logger.warning("Queue %s: published %d jobs again that the broker did not hold", queue, total)
+        events.jobs_republished.send(sender=type(self), count=total, queue=queue)
+        return total

@@ -1,0 +1,40 @@
+"""The relay: publishes what is due and not yet on the broker. One worker does it for all."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from holdfast import events
+from holdfast.broker.publisher import Publisher, Unavailable
+from holdfast.conf import get_settings
+from holdfast.ledger import queries, transitions
+
+BATCH = 500
+
+
+class Relay:
+    """One pass publishes a batch; the pause ends when the next job is due."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+
+    def one_pass(self) -> float:
+        """Publish a batch of due jobs; return the seconds until there is something to do."""
+        longest = get_settings().relay_seconds
+        if not self._publisher.available:
+            return longest
+        waiting = queries.seconds_to_next_due()
+        if waiting is None or waiting > 0:
+            return longest if waiting is None else min(longest, waiting)
+        # Marked and committed before it is published: a crash in between costs one grace, a publish
+        # before the commit would hold the rows' locks while the broker hangs.
+        tickets = transitions.publish_due(limit=BATCH)
+        if not tickets:
+            return longest
+        try:
+            self._publisher.publish(tickets)
+        except Unavailable as unavailable:
+            transitions.recall(unavailable.rest, delay=timedelta(seconds=longest))
+            return longest
+        events.jobs_published.send(sender=type(self), count=len(tickets))
+        return 0.0

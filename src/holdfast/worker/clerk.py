@@ -1,0 +1,71 @@
+"""The one thread of a worker's main process that asks the ledger; the event loop never waits for a database."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from holdfast.ledger.database import close_connection, is_passing
+
+logger = logging.getLogger("holdfast.worker")
+PAUSE = 0.5
+
+
+class Clerk:
+    """Runs work in order; what fails on a database that is away is asked again until it answers."""
+
+    def __init__(self, idle: Callable[[], bool]) -> None:
+        self._idle = idle
+        self._work: deque[Callable[[], None]] = deque()
+        self._ready = threading.Condition()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="holdfast-clerk", daemon=True)
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._thread.start()
+
+    def submit(self, work: Callable[[], None]) -> None:
+        """Do this work soon; it may be done twice if the database breaks off in the middle."""
+        with self._ready:
+            self._work.append(work)
+            self._ready.notify()
+
+    def wake(self) -> None:
+        """Look whether there is something to claim."""
+        with self._ready:
+            self._ready.notify()
+
+    def stop(self, *, seconds: float) -> None:
+        """Finish what was submitted, for so long at most."""
+        with self._ready:
+            self._stopping = True
+            self._ready.notify()
+        self._thread.join(seconds)
+
+    def _run(self) -> None:
+        while True:
+            with self._ready:
+                work = self._work.popleft() if self._work else None
+                if work is None and self._stopping:
+                    break
+            try:
+                if work is not None:
+                    work()
+                    continue
+                if self._idle():
+                    with self._ready:
+                        if not self._work and not self._stopping:
+                            self._ready.wait(PAUSE)
+            except Exception as error:
+                if work is not None and is_passing(error):
+                    with self._ready:
+                        self._work.appendleft(work)
+                elif not is_passing(error):
+                    logger.exception("Work for the ledger failed; the worker's audit will find what it left")
+                close_connection()
+                time.sleep(PAUSE)
+        close_connection()

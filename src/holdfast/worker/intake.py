@@ -1,0 +1,282 @@
+"""What a worker has taken in: tickets that wait, jobs it has claimed, and the claims between; in the main process.
+
+A ticket is claimed for a free slot, or a little ahead of one while jobs are short. What if the process dies
+here? A ticket that waits is found missing and published again; a claimed job is given back with the lease.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+from celery.exceptions import InvalidTaskError
+from kombu.compression import decompress
+from kombu.exceptions import ContentDisallowed, DecodeError
+
+from holdfast.conf import get_settings
+from holdfast.dispatch.recording import restored_headers
+from holdfast.ledger import transitions
+from holdfast.ledger.database import is_passing
+from holdfast.ledger.records import ClaimedJob, Hold, Refusal, Ticket
+from holdfast.ledger.states import Reason
+from holdfast.lineage import HEADER
+from holdfast.worker.clerk import Clerk
+
+logger = logging.getLogger("holdfast.worker")
+SMOOTHING = 0.2
+
+
+@dataclass(slots=True)
+class Delivery:
+    """A ticket as it came from the broker."""
+
+    id: str
+    token: int
+    message: Any
+    ack: Any
+    reject: Any
+    callbacks: Any
+    # Claimed only into a free slot: an attempt of this job was lost while it waited behind others.
+    needs_slot: bool = False
+
+
+@dataclass(slots=True)
+class Held:
+    """A job this worker has claimed and not finished."""
+
+    hold: Hold
+    request: Any = None
+    delivered: bool = False
+    since: float = field(default_factory=time.monotonic)
+    doubtful_since: float | None = None
+
+
+class Intake:
+    """The gate of the transport, and the desk between the event loop and the clerk."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+        self.worker: UUID = uuid4()
+        self.held: dict[str, Held] = {}
+        self.waiting: deque[Delivery] = deque()
+        self.ready: deque[tuple[Delivery, ClaimedJob]] = deque()
+        self.handlers: dict[str, Callable[..., Any]] = {}
+        self.open = False
+        self.claiming = 0
+        self._run_time: float | None = None
+        self._consumer: Any = None
+        self._pool: Any = None
+        self.clerk = Clerk(self.claim)
+
+    # -- capacity ---------------------------------------------------------------------------------
+
+    @property
+    def slots(self) -> int:
+        """How many jobs the pool runs at once."""
+        return max(1, int(getattr(self._pool, "num_processes", 1) or 1))
+
+    def room(self) -> int:
+        """Return how many more tickets may be fetched."""
+        if not self.open:
+            return 0
+        return self.slots + self._ahead() - len(self.held) - len(self.waiting) - self.claiming
+
+    def _ahead(self) -> int:
+        """Claim ahead as much as is worked off in a blink: much while jobs are short, nothing while they are long."""
+        settings = get_settings()
+        if self._run_time is None:
+            return self.slots
+        each = int(settings.claim_ahead_seconds / max(self._run_time, 1e-4))
+        return self.slots * min(each, settings.claim_ahead_max)
+
+    # -- the event loop's side --------------------------------------------------------------------
+
+    def bind(self, consumer: Any) -> None:
+        """Serve this consumer; again after every reconnect."""
+        self._consumer = consumer
+        self._pool = consumer.pool
+        self.open = True
+        self._deliver()
+
+    def receive(self, delivery: Delivery) -> None:
+        """Take a ticket from the transport."""
+        self.waiting.append(delivery)
+        if self._consumer.hub is None:
+            # gevent and other pools without a hub: claim here, there is no loop to hold up.
+            self.claim()
+        else:
+            self.clerk.wake()
+
+    def attach(self, request: Any) -> None:
+        """Remember the request that runs a claimed job."""
+        held = self.held.get(request.id)
+        if held is not None and held.hold == request.hold:
+            held.request = request
+
+    def release(self, hold: Hold, *, run_time: float | None = None) -> None:
+        """Note that an attempt is over; its slot takes the next job."""
+        held = self.held.get(hold.id)
+        if held is None or held.hold != hold:
+            return
+        del self.held[hold.id]
+        if run_time is not None:
+            before = self._run_time if self._run_time is not None else run_time
+            self._run_time = before + SMOOTHING * (run_time - before)
+        self.in_loop(self._deliver)
+        if self.waiting:
+            self.clerk.wake()
+
+    def in_loop(self, work: Callable[[], None]) -> None:
+        """Run work in the event loop's thread, and let the loop look for room."""
+        consumer = self._consumer
+        if consumer is None or consumer.hub is None:
+            work()
+        else:
+            consumer.hub.call_soon(work)
+
+    def _deliver(self) -> None:
+        """Give claimed jobs to the pool, one for each slot: what waits, waits here, where a stop can hand it back."""
+        while self.ready and self.open and self._running() < self.slots:
+            delivery, job = self.ready.popleft()
+            held = self.held.get(job.id)
+            if held is None or held.hold.token != job.token:
+                continue
+            held.delivered = True
+            held.since = time.monotonic()
+            self._hand_to_celery(delivery, job, held.hold)
+
+    def _running(self) -> int:
+        return sum(1 for held in list(self.held.values()) if held.delivered)
+
+    def _hand_to_celery(self, delivery: Delivery, job: ClaimedJob, hold: Hold) -> None:
+        handler = self.handlers.get(job.task)
+        try:
+            if handler is None:
+                raise InvalidTaskError(f"no task named {job.task} is registered here")
+            fill(delivery.message, job, worker=self.worker)
+            handler(delivery.message, None, delivery.ack, delivery.reject, delivery.callbacks)
+        except (InvalidTaskError, ContentDisallowed, DecodeError, ValueError, TypeError) as error:
+            logger.error("Job %s (%s) cannot be decoded and is dead: %s", job.id, job.task, error)
+            reason = Reason.UNKNOWN_TASK if handler is None else Reason.UNDECODABLE
+            text = repr(error)
+            self.clerk.submit(lambda: self._note(transitions.bury_attempt(hold, reason=reason, error=text)))
+            self.release(hold)
+
+    # -- the clerk's side -------------------------------------------------------------------------
+
+    def claim(self) -> bool:
+        """Claim what waits, in one statement; True when there was nothing to do."""
+        batch = self._next_batch()
+        if not batch:
+            return True
+        free = self.slots - len(self.held)
+        asked = [(d.id, d.token, position >= free) for position, d in enumerate(batch)]
+        try:
+            answer = transitions.claim(asked, worker=self.worker)
+        except Exception as error:
+            # The row is as it was, or claimed without our knowing: the audit finds that.
+            self.waiting.extendleft(reversed(batch))
+            self.claiming = 0
+            if not is_passing(error):
+                logger.exception("A claim failed")
+            raise
+        claimed = {job.id: job for job in answer.claimed}
+        for delivery in batch:
+            job = claimed.pop(delivery.id, None)
+            if job is not None:
+                self.held[job.id] = Held(Hold(job.id, job.token, self.worker))
+                self.ready.append((delivery, job))
+            else:
+                self._refused(delivery, answer.refused.get(delivery.id, Refusal.STALE))
+        self.claiming = 0
+        self.in_loop(self._deliver)
+        return all(reason in {Refusal.NO_LEASE, Refusal.SUSPECT} for reason in answer.refused.values()) and not answer.claimed
+
+    def _next_batch(self) -> list[Delivery]:
+        batch: list[Delivery] = []
+        free = self.slots - len(self.held)
+        kept: list[Delivery] = []
+        while self.waiting:
+            delivery = self.waiting.popleft()
+            if delivery.needs_slot and len(batch) >= free:
+                kept.append(delivery)
+            else:
+                batch.append(delivery)
+        self.claiming = len(batch)
+        self.waiting.extendleft(reversed(kept))
+        return batch
+
+    def _refused(self, delivery: Delivery, why: Refusal) -> None:
+        if why == Refusal.SUSPECT:
+            delivery.needs_slot = True
+            self.waiting.append(delivery)
+        elif why == Refusal.NO_LEASE:
+            self.waiting.append(delivery)
+        else:
+            logger.debug("Job %s: message with token %d dropped (%s)", delivery.id, delivery.token, why.value)
+            delivery.message.ack_log_error(logger, (Exception,))
+            if why == Refusal.EXPIRED:
+                transitions.expire([delivery.id])
+
+    def give_back(self, holds: Iterable[Hold], *, cause: str) -> None:
+        """Return jobs whose attempts will not be run here, and publish them."""
+        many = list(holds)
+        for hold in many:
+            held = self.held.get(hold.id)
+            if held is not None and held.hold == hold:
+                del self.held[hold.id]
+        if many:
+            self.publish(transitions.hand_back(many, cause=cause))
+
+    def lose(self, hold: Hold, *, cause: str) -> None:
+        """Give back the job of a child that is gone; counted as a loss."""
+        ticket = transitions.lose(hold, cause=cause)
+        if ticket is not None:
+            self.publish([ticket])
+
+    def publish(self, tickets: list[Ticket]) -> None:
+        """Put tickets on the broker, or leave them to the relay."""
+        if tickets:
+            self.app.outbox.publish(tickets)
+
+    def close(self) -> None:
+        """Take nothing more, and hand back what no slot has started."""
+        self.open = False
+        waiting = [job for _, job in self.ready]
+        self.ready.clear()
+        holds = [self.held[job.id].hold for job in waiting if job.id in self.held]
+        if holds:
+            self.clerk.submit(lambda: self.give_back(holds, cause="the worker is stopping"))
+
+    def _note(self, moved: bool) -> None:
+        if not moved:
+            logger.debug("a job had moved on before its end was noted")
+
+
+def fill(message: Any, job: ClaimedJob, *, worker: UUID) -> None:
+    """Make a thin message the one Celery expects, with the body that came with the claim."""
+    headers = restored_headers(job.id, job.task, job.headers)
+    compression = headers.pop("compression", None)
+    message.headers = headers | {HEADER: {"token": job.token, "worker": str(worker), "attempt": job.attempt}}
+    message.body = decompress(job.body, compression) if compression else job.body
+    message.content_type, message.content_encoding = job.content_type, job.content_encoding
+    message.properties["correlation_id"] = job.id
+    message.properties["priority"] = job.priority or None
+    message._decoded_cache = None
+
+
+# One worker per process: the request class and the strategies find it here.
+_current: Intake | None = None
+
+
+def current_intake(app: Any) -> Intake:
+    """Return this process's intake, made at first use."""
+    global _current
+    if _current is None or _current.app is not app:
+        _current = Intake(app)
+    return _current

@@ -1,0 +1,193 @@
+"""A worker's lease: taken at start, renewed from a thread of its own, given up at the end; in the main process.
+
+The same thread audits: what the ledger says this worker runs is what it runs, or it is put right.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from celery import bootsteps
+
+from holdfast import events
+from holdfast.conf import get_settings
+from holdfast.ledger import queries, workers
+from holdfast.ledger.records import Hold
+from holdfast.upkeep.crew import Crew
+from holdfast.upkeep.loop import Loop
+from holdfast.upkeep.pulse import Pulse
+from holdfast.worker.intake import Held, Intake, current_intake
+
+logger = logging.getLogger("holdfast.worker")
+STOP_SECONDS = 5.0
+DOUBT_SECONDS = 3.0
+SETTLE_SECONDS = 2.0
+
+
+class Lifeline(bootsteps.StartStopStep):  # type: ignore[misc]  # untyped in celery
+    """Keeps the worker's lease while the worker lives, however long its pool takes to stop."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, parent: Any, **kwargs: Any) -> None:
+        super().__init__(parent, **kwargs)
+        parent.lifeline = self
+        self._parent = parent
+        self._intake: Intake = current_intake(parent.app)
+        self._pulse = Pulse()
+        self._beat = Loop("heartbeat", self._beat_pass, after_error=1.0)
+        self._crew: Crew | None = None
+        self._orphans: set[tuple[str, int]] = set()
+        self._stopped_children: dict[int, float] = {}
+        self._registered = False
+        self._retired = False
+
+    def start(self, parent: Any) -> None:
+        """Take a lease and begin to keep it."""
+        self._crew = Crew(parent.app, lambda: self._intake.worker, self._pulse)
+        self._intake.clerk.start()
+        self._beat.start()
+        self._crew.start()
+
+    def close(self, parent: Any) -> None:
+        """The worker begins to stop: hand back what has not started."""
+        self._intake.close()
+
+    def stop(self, parent: Any) -> None:
+        """Go on beating: the pool is still finishing its jobs. `retire` is the end."""
+
+    def terminate(self, parent: Any) -> None:
+        """Go on beating until the pool is gone; then `retire` hands back what it ran."""
+
+    def retire(self) -> None:
+        """The pool has stopped: hand back what is left, and give the lease up."""
+        if self._retired:
+            return
+        self._retired = True
+        if self._crew is not None:
+            self._crew.stop(seconds=STOP_SECONDS)
+        left = [held.hold for held in list(self._intake.held.values())]
+        self._intake.clerk.submit(lambda: self._intake.give_back(left, cause="the worker stopped"))
+        self._intake.clerk.submit(lambda: workers.retire(self._intake.worker))
+        self._intake.clerk.stop(seconds=STOP_SECONDS)
+        self._beat.stop(seconds=STOP_SECONDS)
+
+    def _beat_pass(self) -> float:
+        settings = get_settings()
+        if not self._registered:
+            self._register()
+        try:
+            database_now = workers.renew(self._intake.worker)
+        except Exception:
+            self._pulse.skip()
+            raise
+        if database_now is None:
+            if not self._retired:
+                self._start_anew()
+            return 0.0
+        self._pulse.beat(database_now)
+        self._audit()
+        self._end_stopped_children(settings.lease_seconds)
+        return settings.beat_seconds
+
+    def _register(self) -> None:
+        parent = self._parent
+        queues = sorted(parent.app.amqp.queues.consume_from)
+        pool = type(parent.pool).__module__.rsplit(".", 1)[-1] if getattr(parent, "pool", None) else "?"
+        workers.register(
+            workers.Incarnation(
+                id=self._intake.worker,
+                name=parent.hostname,
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                pool=pool,
+                concurrency=int(parent.concurrency or 1),
+                queues=queues,
+            )
+        )
+        self._registered = True
+        logger.info("Lease taken by %s as %s", parent.hostname, self._intake.worker)
+        events.worker_registered.send(sender=type(self), worker=self._intake.worker, name=parent.hostname)
+
+    def _start_anew(self) -> None:
+        """This worker was declared lost: all it runs belongs to others now. Stop that, and begin a new life."""
+        lost = self._intake.worker
+        logger.error("The lease of %s was taken away: its attempts are stopped, it starts anew", lost)
+        attempts = list(self._intake.held.values())
+        self._intake.worker = uuid4()
+        self._intake.ready.clear()
+        self._intake.waiting.clear()
+        self._registered = False
+        self._pulse.skip()
+        for held in attempts:
+            self._stop_attempt(held)
+        events.lease_lost.send(sender=type(self), worker=lost)
+
+    def _audit(self) -> None:
+        """Compare the ledger's view of this worker with what it really runs."""
+        intake = self._intake
+        rows = queries.held_by(intake.worker)
+        now = time.monotonic()
+        for held in list(intake.held.values()):
+            if rows.get(held.hold.id) != held.hold.token and now - held.since > SETTLE_SECONDS:
+                if intake.held.get(held.hold.id) is held:
+                    logger.warning("Job %s has moved on: its attempt here is stopped", held.hold.id)
+                    self._stop_attempt(held)
+            elif held.doubtful_since is not None and now - held.doubtful_since > DOUBT_SECONDS:
+                if getattr(held.request, "time_start", None) is None:
+                    self._give_back([held.hold], cause="dropped at a reconnect")
+                held.doubtful_since = None
+        unheld = {(id, token) for id, token in rows.items() if id not in intake.held and not intake.claiming}
+        # Twice in a row: between a claim's commit and its note here there is a moment.
+        orphans = unheld & self._orphans
+        if orphans:
+            self._give_back([Hold(id, token, intake.worker) for id, token in orphans], cause="nobody here runs it")
+        self._orphans = unheld - orphans
+
+    def _give_back(self, holds: list[Hold], *, cause: str) -> None:
+        self._intake.clerk.submit(lambda: self._intake.give_back(holds, cause=cause))
+
+    def _stop_attempt(self, held: Held) -> None:
+        """End an attempt whose job is somebody else's now: prefork by signal, a thread by leaving with the process."""
+        intake = self._intake
+        request = held.request
+        intake.held.pop(held.hold.id, None)
+        if request is None or request.time_start is None:
+            return
+        if hasattr(self._parent.pool, "terminate_job") and self._is_prefork():
+            request._already_revoked = True
+            pid = request.worker_pid
+            intake.in_loop(lambda: self._parent.pool.terminate_job(pid, signal.SIGKILL))
+        else:
+            logger.error("Job %s runs in a thread that cannot be stopped: nothing it writes to the ledger counts", held.hold.id)
+
+    def _is_prefork(self) -> bool:
+        return "prefork" in type(self._parent.pool).__module__
+
+    def _end_stopped_children(self, lease: float) -> None:
+        """Kill children that somebody stopped for longer than a lease: their parent beats, so nobody else would."""
+        now = time.monotonic()
+        seen = {}
+        for held in list(self._intake.held.values()):
+            pid = getattr(held.request, "worker_pid", None)
+            if pid and pid != os.getpid() and _is_stopped(pid):
+                seen[pid] = self._stopped_children.get(pid, now)
+                if now - seen[pid] >= lease:
+                    logger.error("Process %d of job %s has been stopped for %.0f s: killed", pid, held.hold.id, lease)
+                    os.kill(pid, signal.SIGKILL)
+        self._stopped_children = seen
+
+
+def _is_stopped(pid: int) -> bool:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (OSError, IndexError):
+        return False
+    return fields[0] == "T"

@@ -1,0 +1,78 @@
+"""A claimed job on its way through the worker's main process: what the pool reports becomes a move in the ledger."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from billiard.einfo import ExceptionWithTraceback
+from celery.exceptions import WorkerLostError
+from celery.worker.request import Request
+from celery.worker.state import task_ready
+
+from holdfast.ledger.holds import hold_from
+from holdfast.ledger.records import Hold
+from holdfast.lineage import patience
+from holdfast.worker.intake import current_intake
+
+logger = logging.getLogger("holdfast.worker")
+# The event loop stands still meanwhile.
+LOOP_PATIENCE = 1.0
+
+
+class LedgerRequest(Request):  # type: ignore[misc]  # untyped in celery
+    """Celery's request; for a durable job the ledger decides what revoked, lost and timed out mean."""
+
+    hold: Hold | None = None
+
+    def __init__(self, message: Any, **kwargs: Any) -> None:
+        super().__init__(message, **kwargs)
+        self.hold = hold_from(_Headers(self._request_dict))
+        if self.hold is not None:
+            self.intake = current_intake(self._app)
+            self.intake.attach(self)
+            # Celery's generated subclass defines on_success itself; only the instance comes before it.
+            self.on_success = self._on_end
+
+    def _on_end(self, failed__retval__runtime: Any, **kwargs: Any) -> Any:
+        assert self.hold is not None
+        try:
+            return type(self).on_success(self, failed__retval__runtime, **kwargs)
+        finally:
+            self.intake.release(self.hold, run_time=failed__retval__runtime[2])
+
+    def revoked(self) -> bool:
+        """The claim has asked the ledger; the worker's memory of revoked ids would forget a replay."""
+        return False if self.hold is not None else bool(super().revoked())
+
+    def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
+        """A child that is gone is a loss, and not a failure of the task."""
+        if self.hold is None:
+            super().on_failure(exc_info, send_failed_event, return_ok)
+            return
+        error = exc_info.exception
+        if isinstance(error, ExceptionWithTraceback):
+            error = error.exc
+        stopped = self._already_cancelled or self._already_revoked
+        if not return_ok and not stopped and isinstance(error, WorkerLostError | SystemExit | KeyboardInterrupt):
+            task_ready(self)
+            hold, cause = self.hold, str(error) or repr(error)
+            logger.error("Job %s (%s): its process is gone: %s", self.id, self.name, cause)
+            self.intake.clerk.submit(lambda: self.intake.lose(hold, cause=cause))
+        else:
+            with patience(LOOP_PATIENCE):
+                super().on_failure(exc_info, send_failed_event, return_ok)
+        if not return_ok:
+            self.intake.release(self.hold)
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:
+        """A hard time limit fails the job; the pool kills the process that runs it."""
+        with patience(LOOP_PATIENCE):
+            super().on_timeout(soft, timeout)
+        if not soft and self.hold is not None:
+            self.intake.release(self.hold)
+
+
+class _Headers:
+    def __init__(self, headers: dict[str, Any]) -> None:
+        self.__dict__.update(headers)
