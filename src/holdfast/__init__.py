@@ -19,7 +19,9 @@ _HOME = {"Celery": "holdfast.dispatch.app"}
 def __getattr__(name: str) -> Any:
     # Looked up on first use: the package must be importable before Django is set up.
     if name not in __all__:
-        raise AttributeError(f"module 'holdfast' has no attribute {name!r}; it has: {', '.join(__all__)}")
+        raise AttributeError(
+            f"module 'holdfast' has no attribute {name!r}; it has: {', '.join(__all__)}"
+        )
     from importlib import import_module
 
     return getattr(import_module(_HOME.get(name, "holdfast.api")), name)

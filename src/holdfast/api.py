@@ -26,7 +26,9 @@ def apply_many(signatures: Iterable[Signature[Any]]) -> list[AsyncResult[Any]]:
         return [signature.apply_async(producer=producer) for signature in sendable]
 
 
-def cancel(jobs: str | AsyncResult[Any] | Iterable[str | AsyncResult[Any]], *, terminate: bool = True) -> None:
+def cancel(
+    jobs: str | AsyncResult[Any] | Iterable[str | AsyncResult[Any]], *, terminate: bool = True
+) -> None:
     """Cancel jobs for good, by id or result handle.
 
     Waiting jobs never run. Running ones are stopped if `terminate` is true: their rows are cancelled at
@@ -48,6 +50,8 @@ def replay(job: str | AsyncResult[Any]) -> AsyncResult[Any]:
     job_id = job if isinstance(job, str) else job.id
     ticket = transitions.replay(job_id)
     if ticket is None:
-        raise JobNotFound(f"Job {job_id} cannot be replayed: it is not in the ledger, or it has not finished yet.")
-    current_app.outbox.publish_on_commit([ticket])  # type: ignore[attr-defined]  # holdfast.Celery
+        raise JobNotFound(
+            f"Job {job_id} cannot be replayed: it is not in the ledger, or it has not finished yet."
+        )
+    current_app.outbox.publish_on_commit([ticket])
     return AsyncResult(job_id)

@@ -73,7 +73,9 @@ def read(raw: Mapping[str, Any]) -> Settings:
     for key in raw:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"
+            hint = (
+                f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"
+            )
             raise ConfigurationError(f"HOLDFAST[{key!r}] is not a setting: {hint}")
     values = dict(raw)
     if "signing_keys" in values:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any
 
 # The header under which a message says that it is a durable job's, and a claimed request whose attempt it is.
 HEADER = "holdfast"
 
 # Custom headers that the jobs recorded inside inherit unless they bring their own.
-_inherited: ContextVar[Mapping[str, Any]] = ContextVar("holdfast_inherited", default={})
+_inherited: ContextVar[Mapping[str, Any]] = ContextVar(
+    "holdfast_inherited", default=MappingProxyType({})
+)
 # How long ledger work of the current thread may wait for the database.
 _patience: ContextVar[float] = ContextVar("holdfast_patience", default=20.0)
 
@@ -44,4 +47,3 @@ def patience(seconds: float) -> Iterator[None]:
 def patience_seconds() -> float:
     """Return how long ledger work may wait for the database here."""
     return _patience.get()
-

@@ -56,7 +56,11 @@ def ticket_of(headers: Mapping[str, Any] | None) -> tuple[str, int] | None:
     if not isinstance(mark, Mapping) or mark.get("v") != VERSION:
         return None
     token = mark.get("token")
-    return (str(headers["id"]), token) if headers and isinstance(token, int) and "id" in headers else None
+    return (
+        (str(headers["id"]), token)
+        if headers and isinstance(token, int) and "id" in headers
+        else None
+    )
 
 
 def is_authentic(headers: Mapping[str, Any], *, queue: str) -> bool:

@@ -108,7 +108,7 @@ class Publisher:
         if client is None:
             self._put_by_kombu(tickets)
             return
-        channel = self._connection.default_channel if self._connection else None
+        channel: Any = self._connection.default_channel if self._connection else None
         lists: dict[str, list[str]] = defaultdict(list)
         for ticket in tickets:
             lists[channel._q_for_pri(ticket.queue, ticket.priority)].append(encode(ticket))
@@ -138,12 +138,17 @@ class Publisher:
                 )
 
     def _break(self, error: BaseException) -> None:
-        logger.warning("The broker does not take messages (%s): jobs stay in the ledger until it is back", error)
+        logger.warning(
+            "The broker does not take messages (%s): jobs stay in the ledger until it is back",
+            error,
+        )
         self.close()
         with self._lock:
             self.available = False
             if self._prober is None or not self._prober.is_alive():
-                self._prober = threading.Thread(target=self._probe, name="holdfast-broker-probe", daemon=True)
+                self._prober = threading.Thread(
+                    target=self._probe, name="holdfast-broker-probe", daemon=True
+                )
                 self._prober.start()
 
     def _probe(self) -> None:

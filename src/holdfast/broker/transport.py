@@ -10,7 +10,6 @@ import logging
 from typing import Any, Protocol
 
 from kombu.transport import redis as stock
-from kombu.transport import virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 
@@ -123,7 +122,7 @@ class Channel(stock.Channel):
         try:
             message = loads(bytes_to_str(item))
         except ValueError:
-            logger.error("Dropped what is not a message from queue %s: %.200r", queue, item)
+            logger.exception("Dropped what is not a message from queue %s: %.200r", queue, item)
             return
         self.connection._deliver(message, queue)
 

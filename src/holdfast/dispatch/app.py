@@ -23,7 +23,7 @@ TRANSPORT = "holdfast.broker.transport:Transport"
 _REDIS = ("redis://", "rediss://")
 
 
-class Celery(StockCelery):  # type: ignore[misc]  # celery-types leaves it untyped
+class Celery(StockCelery):
     """Use it in place of `celery.Celery`; everything else of the project stays as it is."""
 
     amqp_cls = "holdfast.dispatch.recording:LedgerAMQP"
@@ -56,13 +56,17 @@ class Celery(StockCelery):  # type: ignore[misc]  # celery-types leaves it untyp
             self._outbox = Outbox(Publisher(self))
         return self._outbox
 
-    def send_task(self, name: str, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
+    def send_task(
+        self, name: str, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any
+    ) -> Any:
         """Send by name; the id is minted here so that it sorts by time."""
         if len(rest) < 3 and options.get("task_id") is None:
             options["task_id"] = new_id()
         return super().send_task(name, args, kwargs, *rest, **options)
 
-    def _task_from_fun(self, fun: Any, *args: Any, base: type[Task] | None = None, **options: Any) -> Any:
+    def _task_from_fun(
+        self, fun: Any, *args: Any, base: type[Task] | None = None, **options: Any
+    ) -> Any:
         """Make a task of a function; a base class of the project's own is set before ours."""
         return super()._task_from_fun(fun, *args, base=_on_ledger(base), **options)
 
@@ -84,11 +88,15 @@ class Celery(StockCelery):  # type: ignore[misc]  # celery-types leaves it untyp
 
     def connection_for_read(self, url: str | None = None, **kwargs: Any) -> kombu.Connection:
         """Connect to consume, over Holdfast's transport where the broker is Redis."""
-        return super().connection_for_read(url, **self._over_our_transport(url or self.conf.broker_read_url, kwargs))
+        return super().connection_for_read(
+            url, **self._over_our_transport(url or self.conf.broker_read_url, kwargs)
+        )
 
     def connection_for_write(self, url: str | None = None, **kwargs: Any) -> kombu.Connection:
         """Connect to publish, over Holdfast's transport where the broker is Redis."""
-        return super().connection_for_write(url, **self._over_our_transport(url or self.conf.broker_write_url, kwargs))
+        return super().connection_for_write(
+            url, **self._over_our_transport(url or self.conf.broker_write_url, kwargs)
+        )
 
     def _over_our_transport(self, url: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
         first = url[0] if isinstance(url, list | tuple) and url else url
@@ -101,7 +109,9 @@ def _on_ledger(base: type[Task] | None) -> type[Task] | None:
     """Return a base class that has the ledger's below it."""
     if base is None or issubclass(base, LedgerTask):
         return base
-    return type(base.__name__, (base, LedgerTask), {"__module__": base.__module__, "abstract": True})
+    return type(
+        base.__name__, (base, LedgerTask), {"__module__": base.__module__, "abstract": True}
+    )
 
 
 def require_versions() -> None:

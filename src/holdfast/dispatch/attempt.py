@@ -10,6 +10,7 @@ import logging
 import select
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from celery.exceptions import Ignore, Reject, Retry
@@ -25,9 +26,9 @@ from holdfast.ledger.database import (
     is_passing,
     with_patience,
 )
+from holdfast.ledger.holds import hold_from
 from holdfast.ledger.records import Hold, NewJob, Ticket
 from holdfast.ledger.states import Outcome
-from holdfast.ledger.holds import hold_from
 from holdfast.lineage import patience_seconds
 
 if TYPE_CHECKING:
@@ -55,18 +56,21 @@ def _run_plain(task: LedgerTask, hold: Hold, args: Sequence[Any], kwargs: Mappin
     try:
         value = task.run(*args, **kwargs)
     except (Retry, Ignore, Reject) as leaving:
-        _patiently(lambda: _leave(task, hold, leaving), hold)
+        _patiently(partial(_leave, task, hold, leaving), hold)
         raise
-    if _move(task) is not None:  # retry(throw=False): the body went on to its end, the job is still put back
-        _patiently(lambda: _retry(task, hold, None), hold)
+    if _move(task) is not None:
+        # retry(throw=False): the body went on to its end, the job is put back all the same.
+        _patiently(partial(_retry, task, hold, None), hold)
         raise Ignore("put back by retry(throw=False)")
     encoded = task.backend.encode_success(task.request, value)
-    _patiently(lambda: task.backend.complete(task, hold, value, encoded), hold)
+    _patiently(partial(task.backend.complete, task, hold, value, encoded), hold)
     _mark_ended(task)
     return value
 
 
-def _run_atomic(task: LedgerTask, hold: Hold, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+def _run_atomic(
+    task: LedgerTask, hold: Hold, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Any:
     leaving: Ignore | None = None
     value = None
     body_over = False
@@ -85,13 +89,19 @@ def _run_atomic(task: LedgerTask, hold: Hold, args: Sequence[Any], kwargs: Mappi
             elif _move(task) is not None:
                 raise Retry("retry(throw=False) rolls an atomic body back")
             else:
-                task.backend.complete(task, hold, value, task.backend.encode_success(task.request, value))
+                task.backend.complete(
+                    task, hold, value, task.backend.encode_success(task.request, value)
+                )
             body_over = True
-    except (Retry, Reject) as rolled_back:
-        _patiently(lambda: _leave(task, hold, rolled_back), hold)
+    except (Retry, Reject) as leaving_undone:
+        _patiently(partial(_leave, task, hold, leaving_undone), hold)
         raise
     except Exception as error:
-        if isinstance(error, AttemptLost) or not is_passing(error) or not (body_over or not _is_usable()):
+        if (
+            isinstance(error, AttemptLost)
+            or not is_passing(error)
+            or not (body_over or not _is_usable())
+        ):
             raise
         _after_broken_commit(hold, error)
     _mark_ended(task)
@@ -106,16 +116,24 @@ def _after_broken_commit(hold: Hold, error: Exception) -> None:
     found = _patiently(lambda: queries.state_of(hold.id), hold)
     if found is not None and found[1] == hold.token + 1 and found[2] == hold.worker:
         return
-    logger.warning("Job %s: the database broke off (%s); its transaction is undone and the job goes back", hold.id, error)
-    tickets = _patiently(lambda: transitions.hand_back([hold], cause=f"database broke off: {error}"), hold)
+    logger.warning(
+        "Job %s: the database broke off (%s); its transaction is undone and the job goes back",
+        hold.id,
+        error,
+    )
+    tickets = _patiently(
+        lambda: transitions.hand_back([hold], cause=f"database broke off: {error}"), hold
+    )
     raise _HandedBack(hold, tickets)
 
 
-class _HandedBack(Ignore):  # type: ignore[misc]  # celery's exceptions are untyped
+class _HandedBack(Ignore):
     """The attempt was undone and its job given back; counted neither as failure nor as loss."""
 
     def __init__(self, hold: Hold, tickets: Sequence[Ticket]) -> None:
-        super().__init__(f"job {hold.id} was handed back: its transaction was undone by the database")
+        super().__init__(
+            f"job {hold.id} was handed back: its transaction was undone by the database"
+        )
         self.tickets = tickets
 
 
@@ -123,10 +141,10 @@ def _leave(task: LedgerTask, hold: Hold, leaving: Exception) -> None:
     if isinstance(leaving, Retry):
         _retry(task, hold, leaving)
     elif isinstance(leaving, Reject):
-        if leaving.requeue:
+        if getattr(leaving, "requeue", False):
             _publish(task, transitions.hand_back([hold], cause="rejected with requeue"))
         else:
-            transitions.reject(hold, error=repr(leaving.reason))
+            transitions.reject(hold, error=repr(getattr(leaving, "reason", leaving)))
     elif _move(task) is not None:
         _replace(task, hold)
     elif not task.request.get("holdfast_ended"):
@@ -142,7 +160,9 @@ def _retry(task: LedgerTask, hold: Hold, leaving: Retry | None) -> None:
         )
     exc = getattr(leaving, "exc", None)
     stored = task.backend.encode_retry(task.request, exc)
-    ticket = transitions.retry(hold, job=job, stored=stored, error=repr(exc) if exc else str(leaving or "retry"))
+    ticket = transitions.retry(
+        hold, job=job, stored=stored, error=repr(exc) if exc else str(leaving or "retry")
+    )
     if ticket is False:
         raise AttemptLost(hold.id, hold.token)
     if isinstance(ticket, Ticket):
@@ -208,4 +228,3 @@ def _drop_dead_connection() -> None:
         poller.register(raw.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
         if poller.poll(0) and not here.is_usable():
             close_connection()
-

@@ -11,8 +11,8 @@ from celery.utils.saferepr import saferepr
 from kombu import serialization
 from kombu.utils.json import dumps, loads
 
-from holdfast.ledger.ids import new_id
 from holdfast.ledger.database import atomic
+from holdfast.ledger.ids import new_id
 from holdfast.ledger.records import NewJob
 
 if TYPE_CHECKING:
@@ -20,10 +20,14 @@ if TYPE_CHECKING:
 
 CHUNK = 1000
 # These make each call its own message: they are sent one by one, in one batch.
-_OWN_MESSAGE = frozenset({"task_id", "link", "link_error", "chain", "chord", "group_id", "serializer", "compression"})
+_OWN_MESSAGE = frozenset(
+    {"task_id", "link", "link_error", "chain", "chord", "group_id", "serializer", "compression"}
+)
 
 
-def apply_many(task: LedgerTask, calls: Iterable[Any], options: Mapping[str, Any]) -> list[AsyncResult[Any]]:
+def apply_many(
+    task: LedgerTask, calls: Iterable[Any], options: Mapping[str, Any]
+) -> list[AsyncResult[Any]]:
     """Record and publish one job for each call; see `LedgerTask.apply_many`."""
     pairs = [_arguments(call) for call in calls]
     app = task.app
@@ -32,7 +36,10 @@ def apply_many(task: LedgerTask, calls: Iterable[Any], options: Mapping[str, Any
     durable = options.get("durable", task.durable)
     if app.conf.task_always_eager or durable is False or _OWN_MESSAGE & options.keys():
         with app.producer_or_acquire() as producer:
-            return [task.apply_async(args, kwargs, producer=producer, **options) for args, kwargs in pairs]
+            return [
+                task.apply_async(args, kwargs, producer=producer, **options)
+                for args, kwargs in pairs
+            ]
     with app.outbox.capture() as captured:
         task.apply_async(*pairs[0], **options)
     (template,) = captured

@@ -13,7 +13,7 @@ from holdfast.ledger import queries, transitions
 logger = logging.getLogger("holdfast.dispatch")
 
 
-class LedgerControl(Control):  # type: ignore[misc]  # untyped in celery
+class LedgerControl(Control):
     """Revoking a durable job is an update of its row: it needs no worker to hear it, and a replay can undo it."""
 
     def revoke(
@@ -36,8 +36,14 @@ class LedgerControl(Control):  # type: ignore[misc]  # untyped in celery
             try:
                 super().revoke(running, destination=destination, terminate=True, signal=signal)
             except Exception as error:  # the broker's client library decides which
-                logger.warning("Could not tell the workers of %d cancelled jobs at once: %s", len(running), error)
+                logger.warning(
+                    "Could not tell the workers of %d cancelled jobs at once: %s",
+                    len(running),
+                    error,
+                )
         others = [id for id in ids if id not in ours]
         if others:
-            return super().revoke(others, destination=destination, terminate=terminate, signal=signal, **kwargs)
+            return super().revoke(
+                others, destination=destination, terminate=terminate, signal=signal, **kwargs
+            )
         return None

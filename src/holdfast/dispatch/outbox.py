@@ -18,7 +18,13 @@ from django.db import connections, transaction
 
 from holdfast.broker.publisher import Publisher, Unavailable
 from holdfast.ledger import transitions
-from holdfast.ledger.database import alias, close_connection, in_transaction, is_passing, with_patience
+from holdfast.ledger.database import (
+    alias,
+    close_connection,
+    in_transaction,
+    is_passing,
+    with_patience,
+)
 from holdfast.ledger.records import NewJob, Ticket
 from holdfast.ledger.states import Hold as HoldReason
 
@@ -116,7 +122,9 @@ class Outbox:
                 if not is_passing(error):
                     raise
                 # The rows say queued: the relay finds that the broker does not show them.
-                logger.warning("Could not note that %d jobs are unpublished: %s", len(unavailable.rest), error)
+                logger.warning(
+                    "Could not note that %d jobs are unpublished: %s", len(unavailable.rest), error
+                )
 
 
 class _Publication:
@@ -167,5 +175,3 @@ def in_thread(work: Callable[[], T]) -> T:
 def patiently(work: Callable[[], T], *, seconds: float, what: str) -> T:
     """Do ledger work that may be asked twice, waiting for the database where that is possible."""
     return work() if in_transaction() else with_patience(work, seconds=seconds, what=what)
-
-

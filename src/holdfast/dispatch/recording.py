@@ -15,8 +15,8 @@ from kombu.compression import compress
 from kombu.utils.json import dumps
 
 from holdfast.conf import get_settings
-from holdfast.ledger.records import NewJob
 from holdfast.ledger.holds import hold_from
+from holdfast.ledger.records import NewJob
 from holdfast.lineage import HEADER, inherited_headers
 
 # What the claim knows from the row itself, or what must be decided by the database's clock.
@@ -78,7 +78,15 @@ class LedgerAMQP(AMQP):
         if target is None:
             message.headers.pop(HEADER, None)
             send = super().send_task_message
-            return send(producer, name, message, exchange=exchange, routing_key=routing_key, queue=queue, **options)
+            return send(
+                producer,
+                name,
+                message,
+                exchange=exchange,
+                routing_key=routing_key,
+                queue=queue,
+                **options,
+            )
         headers, properties, body, sent_event = _as_protocol_2(message)
         said = headers.pop(HEADER, None) or {}
         headers.update(options.pop("headers", None) or {})
@@ -110,11 +118,15 @@ class LedgerAMQP(AMQP):
             compression=compression,
         )
         current = self.app.current_worker_task
-        if current is not None and current.request.id == job.id and hold_from(current.request) is not None:
+        if (
+            current is not None
+            and current.request.id == job.id
+            and hold_from(current.request) is not None
+        ):
             # A retry or a replacement of the very job that runs: it moves when the body leaves.
             current.request.update(holdfast_move=job)
         else:
-            self.app.outbox.add(job)  # type: ignore[attr-defined]  # holdfast.Celery
+            self.app.outbox.add(job)
         signals.after_task_publish.send(
             sender=name, body=body, headers=headers, exchange="", routing_key=target
         )
@@ -139,7 +151,9 @@ class LedgerAMQP(AMQP):
             return self._bound_queue(exchange, routing_key)
         declared = self.queues[queue] if isinstance(queue, str) else queue
         # Broadcast, topic and fanout have many receivers: one row cannot be the truth about all their runs.
-        if isinstance(declared, Broadcast) or (declared.exchange and declared.exchange.type not in {"direct", None}):
+        if isinstance(declared, Broadcast) or (
+            declared.exchange and declared.exchange.type not in {"direct", None}
+        ):
             return None
         return str(declared.name)
 
@@ -159,7 +173,7 @@ class LedgerAMQP(AMQP):
 
     def _announce(self, producer: Any, sent_event: dict[str, Any], queue: str) -> None:
         sent_event.update(queue=queue, exchange="", routing_key=queue)
-        if self.app.outbox.publisher.available:  # type: ignore[attr-defined]  # holdfast.Celery
+        if self.app.outbox.publisher.available:
             self._event_dispatcher.publish("task-sent", sent_event, producer, retry=False)
 
 
@@ -206,7 +220,8 @@ def stored_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: value
         for key, value in headers.items()
-        if key not in _NOT_STORED and not (key in _DEFAULTS and (value == _DEFAULTS[key] or value is None))
+        if key not in _NOT_STORED
+        and not (key in _DEFAULTS and (value == _DEFAULTS[key] or value is None))
     }
 
 
@@ -232,7 +247,8 @@ def _as_protocol_2(message: task_message) -> task_message:
         return message
     embed = {key: body.get(key) for key in ("callbacks", "errbacks", "chord")} | {"chain": None}
     headers = headers | {
-        key: body.get(key) for key in ("task", "id", "group", "group_index", "retries", "eta", "expires", "timelimit")
+        key: body.get(key)
+        for key in ("task", "id", "group", "group_index", "retries", "eta", "expires", "timelimit")
     }
     headers.setdefault("root_id", body["id"])
     return task_message(headers, properties, (body["args"], body["kwargs"], embed), sent_event)

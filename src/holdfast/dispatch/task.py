@@ -15,7 +15,7 @@ from holdfast.ledger.database import atomic
 from holdfast.ledger.holds import hold_from
 
 
-class LedgerTask(Task):  # type: ignore[misc, type-arg]  # celery's Task is generic only in its stubs
+class LedgerTask(Task):
     """Base class of durable tasks.
 
     Options beyond Celery's:
@@ -70,7 +70,10 @@ class LedgerTask(Task):  # type: ignore[misc, type-arg]  # celery's Task is gene
         return await self.aapply_async(args, kwargs)
 
     async def aapply_async(
-        self, args: Sequence[Any] | None = None, kwargs: dict[str, Any] | None = None, **options: Any
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: dict[str, Any] | None = None,
+        **options: Any,
     ) -> AsyncResult[Any]:
         """Send from async code, with the options of `apply_async`."""
         send = sync_to_async(self.apply_async, thread_sensitive=True)
@@ -96,4 +99,6 @@ def _calls_super(method: Any) -> bool:
     code = getattr(getattr(method, "__func__", method), "__code__", None)
     if code is None:
         return True
-    return "__class__" in code.co_freevars or "super" in code.co_names or "__call__" in code.co_names
+    return (
+        "__class__" in code.co_freevars or "super" in code.co_names or "__call__" in code.co_names
+    )

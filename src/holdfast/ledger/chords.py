@@ -22,7 +22,9 @@ class Part:
 
 def open_chord(group: str, *, size: int) -> None:
     """Begin to count; opening it again changes nothing."""
-    Chord.objects.using(alias()).get_or_create(group=group, defaults={"size": size, "created_at": Now()})
+    Chord.objects.using(alias()).get_or_create(
+        group=group, defaults={"size": size, "created_at": Now()}
+    )
 
 
 def resize(group: str, *, size: int) -> None:
@@ -35,7 +37,9 @@ def grow(group: str) -> None:
     Chord.objects.using(alias()).filter(group=group).update(size=F("size") + 1)
 
 
-def return_part(group: str, member: str, *, position: int, failed: bool, result: bytes | None) -> bool:
+def return_part(
+    group: str, member: str, *, position: int, failed: bool, result: bytes | None
+) -> bool:
     """Note a member's end; True for the one that completes the chord.
 
     In the transaction of the member's own end: the chord's row lock lets one after the other through.
@@ -61,4 +65,7 @@ def return_part(group: str, member: str, *, position: int, failed: bool, result:
 def parts(group: str) -> list[Part]:
     """Return what all members returned, in their order."""
     rows = ChordPart.objects.using(alias()).filter(group=group).order_by("position", "id")
-    return [Part(row.member, row.failed, None if row.result is None else bytes(row.result)) for row in rows]
+    return [
+        Part(row.member, row.failed, None if row.result is None else bytes(row.result))
+        for row in rows
+    ]

@@ -85,9 +85,11 @@ def with_patience(ask: Callable[[], T], *, seconds: float, what: str) -> T:
         except PASSING_ERRORS as error:
             if in_transaction() or time.monotonic() + pause > deadline:
                 raise
-            logger.warning("%s: the database does not answer (%s); asking again in %.1f s", what, error, pause)
+            logger.warning(
+                "%s: the database does not answer (%s); asking again in %.1f s", what, error, pause
+            )
             close_connection()
-            time.sleep(pause * (0.5 + random.random()))
+            time.sleep(pause * (0.5 + random.random()))  # noqa: S311  # spreads, hides nothing
             pause = min(pause * 2, 2.0)
 
 

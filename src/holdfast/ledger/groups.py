@@ -10,7 +10,9 @@ from holdfast.ledger.models import Group
 
 def save_group(group_id: str, encoded: bytes) -> None:
     """Keep an encoded GroupResult under its id."""
-    Group.objects.using(alias()).update_or_create(id=group_id, defaults={"result": encoded, "stored_at": Now()})
+    Group.objects.using(alias()).update_or_create(
+        id=group_id, defaults={"result": encoded, "stored_at": Now()}
+    )
 
 
 def load_group(group_id: str) -> bytes | None:

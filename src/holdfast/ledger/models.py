@@ -10,7 +10,6 @@ from django.db.models import Q
 
 from holdfast.ledger.states import FINAL, State
 
-
 if TYPE_CHECKING:
     _CharField = models.CharField[str, str]
 else:
@@ -55,9 +54,9 @@ class Job(models.Model):
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     worker = models.UUIDField(null=True)
-    root_id = KeyField(null=True)
-    parent_id = KeyField(null=True)
-    group_id = KeyField(null=True)
+    root_id = KeyField(null=True)  # type: ignore[misc]  # the stub of CharField is not generic in null
+    parent_id = KeyField(null=True)  # type: ignore[misc]  # see above
+    group_id = KeyField(null=True)  # type: ignore[misc]  # see above
     ignore_result = models.BooleanField(default=False)
     # Somebody waits for its end: a chord, an error callback, the rest of a chain.
     linked = models.BooleanField(default=False)
@@ -77,13 +76,17 @@ class Job(models.Model):
                 name="holdfast_job_queued",
                 condition=Q(state=State.QUEUED),
             ),
-            models.Index(fields=["worker"], name="holdfast_job_running", condition=Q(state=State.RUNNING)),
+            models.Index(
+                fields=["worker"], name="holdfast_job_running", condition=Q(state=State.RUNNING)
+            ),
             models.Index(
                 fields=["finished_at"],
                 name="holdfast_job_finished",
                 condition=Q(state__in=sorted(FINAL)),
             ),
-            models.Index(fields=["finished_at"], name="holdfast_job_unsettled", condition=Q(unsettled=True)),
+            models.Index(
+                fields=["finished_at"], name="holdfast_job_unsettled", condition=Q(unsettled=True)
+            ),
         ]
 
     def __str__(self) -> str:
@@ -163,7 +166,9 @@ class ChordPart(models.Model):
 
     class Meta:
         db_table = "holdfast_chord_part"
-        constraints = [models.UniqueConstraint(fields=["group", "member"], name="holdfast_chord_part_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["group", "member"], name="holdfast_chord_part_once")
+        ]
 
 
 class Group(models.Model):

@@ -64,7 +64,11 @@ def finished_ids(ids: Iterable[str]) -> set[str]:
 
 def seconds_to_next_due() -> float | None:
     """Return how long until the next held job is due by the database's clock; negative if it is overdue."""
-    row = _jobs().filter(state=State.HELD, due_at__isnull=False).aggregate(due=Min("due_at"), now=Min(Now()))
+    row = (
+        _jobs()
+        .filter(state=State.HELD, due_at__isnull=False)
+        .aggregate(due=Min("due_at"), now=Min(Now()))
+    )
     if row["due"] is None:
         return None
     waiting: timedelta = row["due"] - row["now"]
@@ -74,7 +78,11 @@ def seconds_to_next_due() -> float | None:
 def queues_with_old_tickets(*, older_than: timedelta) -> list[tuple[str, int]]:
     """Return (queue, priority) of every list in which a queued job is older than it should be."""
     old = _jobs().filter(state=State.QUEUED, published_at__lt=Now() - older_than)
-    return list(old.values_list("queue", "priority").annotate(n=Count("id")).values_list("queue", "priority"))
+    return list(
+        old.values_list("queue", "priority")
+        .annotate(n=Count("id"))
+        .values_list("queue", "priority")
+    )
 
 
 def queued_before(
@@ -88,14 +96,20 @@ def queued_before(
         rows = rows.filter(published_at__lt=moment)
     return [
         Ticket(*row)
-        for row in rows.order_by("published_at").values_list("id", "token", "task", "queue", "priority")[:limit]
+        for row in rows.order_by("published_at").values_list(
+            "id", "token", "task", "queue", "priority"
+        )[:limit]
     ]
 
 
 def published_at(ids: Sequence[str]) -> dict[str, tuple[int, datetime]]:
     """Return (token, published_at) of those ids that are queued."""
     rows = _jobs().filter(id__in=ids, state=State.QUEUED, published_at__isnull=False)
-    return {id: (token, moment) for id, token, moment in rows.values_list("id", "token", "published_at") if moment}
+    return {
+        id: (token, moment)
+        for id, token, moment in rows.values_list("id", "token", "published_at")
+        if moment
+    }
 
 
 def held_by(worker: UUID) -> dict[str, int]:
@@ -105,7 +119,9 @@ def held_by(worker: UUID) -> dict[str, int]:
 
 def hold_of(job_id: str) -> Hold | None:
     """Return the standing attempt of a job, if it runs."""
-    row = _jobs().filter(id=job_id, state=State.RUNNING).values_list("id", "token", "worker").first()
+    row = (
+        _jobs().filter(id=job_id, state=State.RUNNING).values_list("id", "token", "worker").first()
+    )
     return Hold(row[0], row[1], row[2]) if row and row[2] else None
 
 
@@ -122,12 +138,18 @@ def known(ids: Iterable[str]) -> set[str]:
 def is_pruned(job_id: str, *, kept_seconds: float | None) -> bool:
     """Tell whether an id of ours that has no row is older than rows are kept."""
     made = minted_at(job_id)
-    return made is not None and bool(kept_seconds) and datetime.now(UTC) - made > timedelta(seconds=kept_seconds or 0)
+    return (
+        made is not None
+        and bool(kept_seconds)
+        and datetime.now(UTC) - made > timedelta(seconds=kept_seconds or 0)
+    )
 
 
 def unsettled(*, limit: int) -> list[str]:
     """Return jobs that ended without their own attempt, and whose waiters have not been told."""
-    return list(_jobs().filter(unsettled=True).order_by("finished_at").values_list("id", flat=True)[:limit])
+    return list(
+        _jobs().filter(unsettled=True).order_by("finished_at").values_list("id", flat=True)[:limit]
+    )
 
 
 def message_of(job_id: str) -> tuple[str, str, bytes, str, str] | None:
@@ -152,7 +174,11 @@ def ending_of(job_id: str) -> tuple[int, str] | None:
 def last_error(job_id: str) -> str:
     """Return the error text of the latest attempt that did not succeed."""
     return (
-        Attempt.objects.using(alias()).filter(job=job_id).order_by("-id").values_list("error", flat=True).first()
+        Attempt.objects.using(alias())
+        .filter(job=job_id)
+        .order_by("-id")
+        .values_list("error", flat=True)
+        .first()
         or ""
     )
 
@@ -165,12 +191,17 @@ def tickets(ids: Iterable[str]) -> list[Ticket]:
 
 def count_by_state() -> dict[str, int]:
     """Count jobs by the name of their state. Reads the whole table: for tests and small ledgers."""
-    return {State(state).name.lower(): n for state, n in _jobs().values_list("state").annotate(n=Count("id"))}
+    return {
+        State(state).name.lower(): n
+        for state, n in _jobs().values_list("state").annotate(n=Count("id"))
+    }
 
 
 def live_workers() -> list[Worker]:
     """Return workers whose lease stands."""
-    return list(Worker.objects.using(alias()).filter(lost_at=None, stopped_at=None, lease_until__gt=Now()))
+    return list(
+        Worker.objects.using(alias()).filter(lost_at=None, stopped_at=None, lease_until__gt=Now())
+    )
 
 
 def prune_finished(*, succeeded_before: timedelta, dead_before: timedelta, limit: int) -> int:
@@ -183,7 +214,7 @@ def prune_finished(*, succeeded_before: timedelta, dead_before: timedelta, limit
     with atomic():
         ids = list(over.order_by("finished_at").values_list("id", flat=True)[:limit])
         for model, field in ((Payload, "job"), (Attempt, "job"), (Result, "id"), (Job, "id")):
-            model._default_manager.using(alias()).filter(**{f"{field}__in": ids}).delete()
+            model.objects.using(alias()).filter(**{f"{field}__in": ids}).delete()
     return len(ids)
 
 

@@ -7,7 +7,7 @@ attempt that asks. Every move raises the token, and no token is used twice.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -75,7 +75,9 @@ def republish(tickets: Iterable[Ticket]) -> list[Ticket]:
     """Give queued jobs that the broker has lost a new token; return what must be published in their place."""
     wanted = {ticket.id: ticket for ticket in tickets}
     with atomic():
-        rows = _lock(Job.objects.filter(id__in=wanted, state=State.QUEUED)).values_list("id", "token")
+        rows = _lock(Job.objects.filter(id__in=wanted, state=State.QUEUED)).values_list(
+            "id", "token"
+        )
         mine = [id for id, token in rows if wanted[id].token == token]
         _jobs().filter(id__in=mine).update(token=RISE, published_at=Now())
     return [wanted[id]._replace(token=wanted[id].token + 1) for id in mine]
@@ -95,12 +97,22 @@ def claim(tickets: Sequence[tuple[str, int, bool]], *, worker: UUID) -> ClaimBat
 
 
 def _explain(missed: dict[str, tuple[str, int, bool]], *, worker: UUID) -> dict[str, Refusal]:
-    standing = Worker.objects.using(alias()).filter(id=worker, lost_at=None, lease_until__gt=Now()).exists()
+    standing = (
+        Worker.objects.using(alias())
+        .filter(id=worker, lost_at=None, lease_until__gt=Now())
+        .exists()
+    )
     rows = {
         row["id"]: row
         for row in _jobs()
         .filter(id__in=missed)
-        .values("id", "state", "token", "suspect", late=Case(When(expires_at__lte=Now(), then=True), default=False))
+        .values(
+            "id",
+            "state",
+            "token",
+            "suspect",
+            late=Case(When(expires_at__lte=Now(), then=True), default=False),
+        )
     }
     why: dict[str, Refusal] = {}
     for id, (_, token, ahead) in missed.items():
@@ -147,14 +159,16 @@ def retry(
     stored: StoredResult | None,
     error: str,
     outcome: str = Outcome.RETRIED,
-) -> Ticket | None | bool:
+) -> Ticket | bool | None:
     """Put the job back with what it is to be called with next; counted as a failure unless it is a replacement.
 
     Returns:
         the ticket to publish if it is due at once, None if it is held, False if the attempt had lost its lease.
     """
     delayed = job.due_at is not None or bool(job.delay_seconds)
-    due = job.due_at if job.due_at is not None else Now() + timedelta(seconds=job.delay_seconds or 0)
+    due = (
+        job.due_at if job.due_at is not None else Now() + timedelta(seconds=job.delay_seconds or 0)
+    )
     with atomic():
         left = _leave(
             hold,
@@ -273,15 +287,23 @@ def bury(job_id: str, *, reason: str, task: str | None = None) -> bool:
     if task is not None:
         waiting = waiting.filter(task=task)
     return bool(
-        waiting.update(state=State.DEAD, token=RISE, reason=reason, finished_at=Now(), unsettled=F("linked"))
+        waiting.update(
+            state=State.DEAD, token=RISE, reason=reason, finished_at=Now(), unsettled=F("linked")
+        )
     )
 
 
 def expire(job_ids: Iterable[str]) -> int:
     """End waiting jobs whose time to be of use is over."""
-    late = _jobs().filter(id__in=list(job_ids), state__in=[State.HELD, State.QUEUED], expires_at__lte=Now())
+    late = _jobs().filter(
+        id__in=list(job_ids), state__in=[State.HELD, State.QUEUED], expires_at__lte=Now()
+    )
     return late.update(
-        state=State.EXPIRED, token=RISE, reason=Reason.EXPIRED, finished_at=Now(), unsettled=F("linked")
+        state=State.EXPIRED,
+        token=RISE,
+        reason=Reason.EXPIRED,
+        finished_at=Now(),
+        unsettled=F("linked"),
     )
 
 
@@ -290,7 +312,9 @@ def cancel(job_ids: Iterable[str], *, running: bool) -> list[str]:
     ids = list(job_ids)
     states = [State.HELD, State.QUEUED, State.RUNNING] if running else [State.HELD, State.QUEUED]
     with atomic():
-        rows = list(_lock(Job.objects.filter(id__in=ids, state__in=states)).values_list("id", "state"))
+        rows = list(
+            _lock(Job.objects.filter(id__in=ids, state__in=states)).values_list("id", "state")
+        )
         _jobs().filter(id__in=[id for id, _ in rows]).update(
             state=State.CANCELLED,
             token=RISE,
@@ -308,7 +332,9 @@ def replay(job_id: str) -> Ticket | None:
     with atomic():
         row = (
             _lock(Job.objects.filter(id=job_id, state__in=FINAL))
-            .values("state", "attempts", "token", "worker", "started_at", "task", "queue", "priority")
+            .values(
+                "state", "attempts", "token", "worker", "started_at", "task", "queue", "priority"
+            )
             .first()
         )
         if row is None:
@@ -368,7 +394,13 @@ def store_bare(id: str, stored: StoredResult, *, failed: bool) -> None:
             replaced = row["state"] == State.HELD and row["hold"] == HoldReason.REPLACED
             if not replaced or not failed:
                 return
-            _jobs().filter(id=id).update(state=State.FAILED, token=RISE, hold="", finished_at=Now(), reason="replacement failed")
+            _jobs().filter(id=id).update(
+                state=State.FAILED,
+                token=RISE,
+                hold="",
+                finished_at=Now(),
+                reason="replacement failed",
+            )
         store_result(id, stored)
 
 
@@ -391,7 +423,9 @@ def rescue(lapsed: Iterable[LapsedJob], *, worker_of: dict[str, UUID | None]) ->
         worker = worker_of[row.id]
         if worker is None:
             continue
-        ticket = lose(Hold(row.id, row.token, worker), cause="its worker's lease ran out", ahead=row.ahead)
+        ticket = lose(
+            Hold(row.id, row.token, worker), cause="its worker's lease ran out", ahead=row.ahead
+        )
         if ticket:
             tickets.append(ticket)
     return tickets
@@ -415,7 +449,9 @@ def _held_by(hold: Hold) -> QuerySet[Job]:
     return _jobs().filter(id=hold.id, token=hold.token, state=State.RUNNING, worker=hold.worker)
 
 
-def _leave(hold: Hold, outcome: str, /, *, error: str = "", traceback: str = "", **changes: Any) -> bool:
+def _leave(
+    hold: Hold, outcome: str, /, *, error: str = "", traceback: str = "", **changes: Any
+) -> bool:
     row = _lock(_held_by(hold)).values("attempts", "token", "worker", "started_at").first()
     if row is None:
         return False
@@ -424,7 +460,9 @@ def _leave(hold: Hold, outcome: str, /, *, error: str = "", traceback: str = "",
     return True
 
 
-def _remember(job_id: str, row: dict[str, Any], outcome: str, *, error: str, traceback: str) -> None:
+def _remember(
+    job_id: str, row: Mapping[str, Any], outcome: str, *, error: str, traceback: str
+) -> None:
     Attempt.objects.using(alias()).create(
         job=job_id,
         number=row["attempts"],
@@ -448,5 +486,3 @@ def _write_payload(job: NewJob) -> None:
             "content_encoding": job.content_encoding,
         },
     )
-
-

@@ -51,7 +51,11 @@ def register(incarnation: Incarnation) -> None:
 
 def renew(worker: UUID) -> datetime | None:
     """Renew a worker's lease; return the database's clock, or None if it was declared lost."""
-    kept = _workers().filter(id=worker, lost_at=None, stopped_at=None).update(lease_until=Now() + _lease())
+    kept = (
+        _workers()
+        .filter(id=worker, lost_at=None, stopped_at=None)
+        .update(lease_until=Now() + _lease())
+    )
     return dialect().now() if kept else None
 
 
@@ -62,19 +66,28 @@ def retire(worker: UUID) -> None:
 
 def declare_lost() -> int:
     """Take the lease of every worker that let it run out; from now on none of them can claim or renew."""
-    return _workers().filter(lease_until__lt=Now(), lost_at=None, stopped_at=None).update(lost_at=Now())
+    return (
+        _workers()
+        .filter(lease_until__lt=Now(), lost_at=None, stopped_at=None)
+        .update(lost_at=Now())
+    )
 
 
 def lapsed_jobs(*, limit: int) -> tuple[list[LapsedJob], dict[str, UUID | None]]:
     """Return running jobs whose worker is lost, stopped or unknown."""
-    standing = Worker.objects.using(alias()).filter(id=OuterRef("worker"), lost_at=None, stopped_at=None)
+    standing = Worker.objects.using(alias()).filter(
+        id=OuterRef("worker"), lost_at=None, stopped_at=None
+    )
     rows = (
         Job.objects.using(alias())
         .filter(state=State.RUNNING)
         .filter(~Exists(standing))
         .values_list("id", "token", "ahead", "losses", "worker")[:limit]
     )
-    lapsed = [LapsedJob(id=id, token=token, ahead=ahead, losses=losses) for id, token, ahead, losses, _ in rows]
+    lapsed = [
+        LapsedJob(id=id, token=token, ahead=ahead, losses=losses)
+        for id, token, ahead, losses, _ in rows
+    ]
     return lapsed, {row[0]: row[4] for row in rows}
 
 
@@ -82,7 +95,9 @@ def take_duty(name: str, worker: UUID, *, seconds: float) -> bool:
     """Become or stay the one that acts; the others try again when this one stops renewing."""
     until = Now() + timedelta(seconds=seconds)
     duty = Duty.objects.using(alias()).filter(name=name)
-    if duty.filter(Q(holder=worker) | Q(holder=None) | Q(until__lt=Now())).update(holder=worker, until=until):
+    if duty.filter(Q(holder=worker) | Q(holder=None) | Q(until__lt=Now())).update(
+        holder=worker, until=until
+    ):
         return True
     if duty.exists():
         return False

@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from celery import exceptions as celery_exceptions
 from celery import states
 from celery.app import backends
 from celery.app.trace import get_actual_ignore_result
 from celery.backends.base import BaseBackend
-from celery.exceptions import NotRegistered, TimeoutError
+from celery.exceptions import NotRegistered
 from kombu.serialization import dumps, loads
 from kombu.utils.encoding import ensure_bytes
 
@@ -33,7 +34,7 @@ SHORTEST_WAIT = 0.005
 LONGEST_WAIT = 0.25
 
 
-class LedgerBackend(BaseBackend):  # type: ignore[misc]  # celery's backends are untyped
+class LedgerBackend(BaseBackend):
     """The ledger as Celery's result store."""
 
     persistent = True
@@ -63,7 +64,9 @@ class LedgerBackend(BaseBackend):  # type: ignore[misc]  # celery's backends are
         """Encode a result before anything is written; None if nobody keeps it."""
         if _ignores_result(request, self.app):
             return None
-        return encoding.store(self.prepare_value(value), status=states.SUCCESS, serializer=self.serializer)
+        return encoding.store(
+            self.prepare_value(value), status=states.SUCCESS, serializer=self.serializer
+        )
 
     def encode_retry(self, request: Any, exc: BaseException | None) -> StoredResult | None:
         """Encode the error a retry comes from."""
@@ -91,7 +94,7 @@ class LedgerBackend(BaseBackend):  # type: ignore[misc]  # celery's backends are
                     if _ended_well(hold):
                         return
                     raise AttemptLost(hold.id, hold.token)
-                successors.send(self, task, value, encoded)
+                successors.send(self, task, value)
                 if encoded is not None:
                     encoded.children = _children_of(self, request)
                     transitions.store_result(hold.id, encoded)
@@ -104,16 +107,27 @@ class LedgerBackend(BaseBackend):  # type: ignore[misc]  # celery's backends are
         meta = queries.result_metas([hold.id]).get(hold.id)
         status = meta.stored.status if meta and meta.stored else None
         if status == states.FAILURE:
-            ended = transitions.fail(hold, stored=None, error="stored by the task before it raised Ignore")
+            ended = transitions.fail(
+                hold, stored=None, error="stored by the task before it raised Ignore"
+            )
         elif status == states.REVOKED:
-            ended = bool(transitions.cancel([hold.id], running=True)) if queries.hold_of(hold.id) == hold else False
+            ended = (
+                bool(transitions.cancel([hold.id], running=True))
+                if queries.hold_of(hold.id) == hold
+                else False
+            )
         else:
             ended = transitions.succeed(hold, stored=None)
         if not ended and not _ended_well(hold):
             raise AttemptLost(hold.id, hold.token)
 
     def mark_as_done(
-        self, task_id: str, result: Any, request: Any = None, store_result: bool = True, state: str = states.SUCCESS
+        self,
+        task_id: str,
+        result: Any,
+        request: Any = None,
+        store_result: bool = True,
+        state: str = states.SUCCESS,
     ) -> None:
         """Called by Celery after the body; durable attempts ended with it already."""
         hold = hold_from(request)
@@ -134,9 +148,8 @@ class LedgerBackend(BaseBackend):  # type: ignore[misc]  # celery's backends are
     ) -> None:
         """Record that a job failed, and tell its chord, chain and error callbacks in the same transaction."""
         hold = hold_from(request)
-        if isinstance(exc, NotRegistered) and hold is None:
-            if self._survive(lambda: transitions.bury(task_id, reason=Reason.UNKNOWN_TASK, task=request.name)):
-                return
+        if isinstance(exc, NotRegistered) and self._bury_unknown(task_id, request, hold):
+            return
         if hold is None:
             self._fail_plain(task_id, exc, traceback, request, store_result, call_errbacks, state)
             return
@@ -145,20 +158,36 @@ class LedgerBackend(BaseBackend):  # type: ignore[misc]  # celery's backends are
         def end() -> None:
             with atomic():
                 if not transitions.fail(hold, stored=stored, error=repr(exc)):
-                    logger.info("Job %s: a failure of an attempt that lost its lease is not recorded", task_id)
+                    logger.info(
+                        "Job %s: a failure of an attempt that lost its lease is not recorded",
+                        task_id,
+                    )
                     return
-                successors.tell_failure(self, request, exc, traceback, state=state, call_errbacks=call_errbacks)
+                successors.tell_failure(
+                    self, request, exc, traceback, state=state, call_errbacks=call_errbacks
+                )
 
-        self._survive(lambda: with_patience(end, seconds=patience_seconds(), what=f"failing job {task_id}"))
+        self._survive(
+            lambda: with_patience(end, seconds=patience_seconds(), what=f"failing job {task_id}")
+        )
 
-    def mark_as_retry(self, task_id: str, exc: Any, traceback: Any = None, request: Any = None, **kwargs: Any) -> Any:
+    def mark_as_retry(
+        self, task_id: str, exc: Any, traceback: Any = None, request: Any = None, **kwargs: Any
+    ) -> Any:
         """Durable attempts have moved already; Celery's own retries go to the configured backend."""
         if hold_from(request) is None:
-            return self._for_plain(request).mark_as_retry(task_id, exc, traceback, request=request, **kwargs)
+            return self._for_plain(request).mark_as_retry(
+                task_id, exc, traceback, request=request, **kwargs
+            )
         return None
 
     def mark_as_revoked(
-        self, task_id: str, reason: str = "", request: Any = None, store_result: bool = True, state: str = states.REVOKED
+        self,
+        task_id: str,
+        reason: str = "",
+        request: Any = None,
+        store_result: bool = True,
+        state: str = states.REVOKED,
     ) -> None:
         """Record that an attempt was stopped on purpose, unless its job has moved on."""
         hold = hold_from(request)
@@ -179,9 +208,23 @@ class LedgerBackend(BaseBackend):  # type: ignore[misc]  # celery's backends are
         revoked = ending[0] in {State.CANCELLED, State.EXPIRED}
         with atomic():
             if transitions.settle(job_id):
-                request = successors.request_of(job_id, task, headers, body, content_type, content_encoding, self.accept)
+                request = successors.request_of(
+                    job_id, task, headers, body, content_type, content_encoding, self.accept
+                )
                 state = states.REVOKED if revoked else states.FAILURE
-                successors.tell_failure(self, request, exc, None, state=state, call_errbacks=not revoked)
+                successors.tell_failure(
+                    self, request, exc, None, state=state, call_errbacks=not revoked
+                )
+
+    def _bury_unknown(self, task_id: str, request: Any, hold: Hold | None) -> bool:
+        """A waiting job whose task this worker does not know becomes dead; False if it is not one of ours."""
+        if hold is not None:
+            return False
+        return bool(
+            self._survive(
+                lambda: transitions.bury(task_id, reason=Reason.UNKNOWN_TASK, task=request.name)
+            )
+        )
 
     def _fail_plain(
         self,
@@ -204,19 +247,31 @@ class LedgerBackend(BaseBackend):  # type: ignore[misc]  # celery's backends are
         if store_result:
             self.store_result(task_id, exc, state, traceback=traceback)
         if request is not None:
-            successors.tell_failure(self, request, exc, traceback, state=state, call_errbacks=call_errbacks)
+            successors.tell_failure(
+                self, request, exc, traceback, state=state, call_errbacks=call_errbacks
+            )
 
     # -- states and results -----------------------------------------------------------------------
 
     def _store_result(
-        self, task_id: str, result: Any, state: str, traceback: str | None = None, request: Any = None, **kwargs: Any
+        self,
+        task_id: str,
+        result: Any,
+        state: str,
+        traceback: str | None = None,
+        request: Any = None,
+        **kwargs: Any,
     ) -> Any:
         hold = hold_from(request)
         if hold is None and request is not None and getattr(request, "delivery_info", None):
-            return self._for_plain(request)._store_result(task_id, result, state, traceback, request=request, **kwargs)
+            return self._for_plain(request)._store_result(
+                task_id, result, state, traceback, request=request, **kwargs
+            )
         if hold is not None and (hold.id != task_id or state == states.STARTED):
             return result
-        stored = encoding.store(result, status=state, serializer=self.serializer, traceback=traceback)
+        stored = encoding.store(
+            result, status=state, serializer=self.serializer, traceback=traceback
+        )
         if hold is not None:
             transitions.store_result(task_id, stored, hold=hold)
         else:
@@ -238,7 +293,9 @@ class LedgerBackend(BaseBackend):  # type: ignore[misc]  # celery's backends are
             "result": None,
             "traceback": stored.traceback if stored else None,
             "children": json.loads(stored.children) if stored and stored.children else [],
-            "date_done": meta.finished_at.isoformat() if meta.finished_at and status in states.READY_STATES else None,
+            "date_done": meta.finished_at.isoformat()
+            if meta.finished_at and status in states.READY_STATES
+            else None,
         }
         if meta.parent_id:
             found["parent_id"] = meta.parent_id
@@ -246,9 +303,15 @@ class LedgerBackend(BaseBackend):  # type: ignore[misc]  # celery's backends are
             found["group_id"] = meta.group_id
         if stored and stored.status == status:
             found["result"] = encoding.load(stored, accept=self.accept)
-        elif status in states.EXCEPTION_STATES and meta.state is not None and State(meta.state) in FINAL:
+        elif (
+            status in states.EXCEPTION_STATES
+            and meta.state is not None
+            and State(meta.state) in FINAL
+        ):
             error = queries.last_error(task_id)
-            found["result"] = self.prepare_exception(encoding.ending_without_result(meta.state, meta.reason, error))
+            found["result"] = self.prepare_exception(
+                encoding.ending_without_result(meta.state, meta.reason, error)
+            )
         elif stored and status == states.STARTED:
             found["result"] = None
         if found["status"] in self.EXCEPTION_STATES and found["result"] is not None:
@@ -273,9 +336,11 @@ class LedgerBackend(BaseBackend):  # type: ignore[misc]  # celery's backends are
             celery.exceptions.TimeoutError: it is not finished after `timeout` seconds.
             ResultPruned: it was finished, and its row is gone.
         """
-        for _, meta in self.get_many([task_id], timeout=timeout, interval=interval, on_interval=on_interval):
+        for _, meta in self.get_many(
+            [task_id], timeout=timeout, interval=interval, on_interval=on_interval
+        ):
             return meta
-        raise TimeoutError("The operation timed out.")
+        raise celery_exceptions.TimeoutError("The operation timed out.")
 
     def get_many(
         self,
@@ -308,7 +373,7 @@ class LedgerBackend(BaseBackend):  # type: ignore[misc]  # celery's backends are
                 on_interval()
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
-                raise TimeoutError("The operation timed out.")
+                raise celery_exceptions.TimeoutError("The operation timed out.")
             time.sleep(pause if left is None else min(pause, left))
             pause = min(pause * 1.3, longest)
 
@@ -338,7 +403,11 @@ class LedgerBackend(BaseBackend):  # type: ignore[misc]  # celery's backends are
     def _restore_group(self, group_id: str) -> dict[str, Any] | None:
         data = groups.load_group(group_id)
         if data is None:
-            return self.configured._restore_group(group_id) if hasattr(self.configured, "_restore_group") else None
+            return (
+                self.configured._restore_group(group_id)
+                if hasattr(self.configured, "_restore_group")
+                else None
+            )
         from celery.result import result_from_tuple
 
         meta = loads(data, "application/json", "utf-8")
@@ -386,7 +455,9 @@ class LedgerBackend(BaseBackend):  # type: ignore[misc]  # celery's backends are
         except Exception as error:
             if not is_passing(error):
                 raise
-            logger.warning("The ledger does not answer (%s): the job is left to the worker's audit", error)
+            logger.warning(
+                "The ledger does not answer (%s): the job is left to the worker's audit", error
+            )
             return None
 
 
@@ -400,7 +471,9 @@ class _NoCache(dict[str, Any]):
 
 def _ignores_result(request: Any, app: Any) -> bool:
     task = app.tasks.get(request.task)
-    return bool(get_actual_ignore_result(task, request) if task is not None else request.ignore_result)
+    return bool(
+        get_actual_ignore_result(task, request) if task is not None else request.ignore_result
+    )
 
 
 def _children_of(backend: LedgerBackend, request: Any) -> str | None:
@@ -411,5 +484,3 @@ def _children_of(backend: LedgerBackend, request: Any) -> str | None:
 def _ended_well(hold: Hold) -> bool:
     """Tell whether this very attempt's success is in: the answer to its commit may have been lost."""
     return queries.state_of(hold.id) == (State.SUCCEEDED, hold.token + 1, hold.worker)
-
-

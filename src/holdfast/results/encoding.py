@@ -48,7 +48,11 @@ def celery_status(meta: ResultMeta) -> str:
     state = State(meta.state)
     if state == State.HELD and meta.hold == HoldReason.RETRY:
         return states.RETRY
-    if state == State.RUNNING and meta.stored and meta.stored.status not in states.READY_STATES | {states.RETRY}:
+    if (
+        state == State.RUNNING
+        and meta.stored
+        and meta.stored.status not in states.READY_STATES | {states.RETRY}
+    ):
         return meta.stored.status
     return CELERY_STATE[state]
 

@@ -1,4 +1,4 @@
-"""What a job's end sets off: links, the rest of a chain, a chord's body, error callbacks; all in the end's transaction."""
+"""What a job's end sets off: links, the rest of a chain, a chord's body, error callbacks; in the end's transaction."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ logger = logging.getLogger("holdfast.results")
 ERRBACK_TASK = "holdfast.call_errback"
 
 
-def send(backend: Any, task: Any, value: Any, encoded: StoredResult | None) -> None:
+def send(backend: Any, task: Any, value: Any) -> None:
     """Record the successors of a job that succeeded."""
     request = task.request
     app = backend.app
@@ -49,7 +49,13 @@ def send(backend: Any, task: Any, value: Any, encoded: StoredResult | None) -> N
 
 
 def tell_failure(
-    backend: Any, request: Any, exc: BaseException, traceback: Any, *, state: str, call_errbacks: bool
+    backend: Any,
+    request: Any,
+    exc: BaseException,
+    traceback: Any,
+    *,
+    state: str,
+    call_errbacks: bool,
 ) -> None:
     """Tell the chord, the rest of the chain and the error callbacks of a job that will give no result."""
     if request.chord:
@@ -96,17 +102,33 @@ def _wants_request(backend: Any, signature: Any) -> bool:
 
 
 def request_of(
-    job_id: str, task: str, headers: str, body: bytes, content_type: str, content_encoding: str, accept: Any
+    job_id: str,
+    task: str,
+    headers: str,
+    body: bytes,
+    content_type: str,
+    content_encoding: str,
+    accept: Any,
 ) -> Context:
     """Build the request of a job that no worker is running."""
     stored = json.loads(headers)
     try:
         args, kwargs, embed = loads(body, content_type, content_encoding, accept=accept)
     except Exception:  # what cannot be read has no successors that could be found
-        logger.warning("Job %s: its body cannot be decoded, so its error callbacks are unknown", job_id)
+        logger.warning(
+            "Job %s: its body cannot be decoded, so its error callbacks are unknown", job_id
+        )
         args, kwargs, embed = (), {}, {}
     return Context(
-        {**stored, "id": job_id, "task": task, "args": args, "kwargs": kwargs, "delivery_info": {}, **embed}
+        {
+            **stored,
+            "id": job_id,
+            "task": task,
+            "args": args,
+            "kwargs": kwargs,
+            "delivery_info": {},
+            **embed,
+        }
     )
 
 

@@ -10,8 +10,10 @@ from holdfast.ledger import queries
 from holdfast.results import successors
 
 
-@shared_task(bind=True, name=successors.ERRBACK_TASK, ignore_result=True)
-def call_errback(self: Any, job_id: str, signature: dict[str, Any], error: Any, traceback: str) -> None:
+@shared_task(bind=True, name=successors.ERRBACK_TASK, ignore_result=True)  # type: ignore[untyped-decorator]
+def call_errback(
+    self: Any, job_id: str, signature: dict[str, Any], error: Any, traceback: str
+) -> None:
     """Call an error callback that wants (request, exc, traceback), with what the ledger keeps of the failed job."""
     app = self.app
     message = queries.message_of(job_id)

@@ -14,7 +14,9 @@ logger = logging.getLogger("holdfast.upkeep")
 class Loop:
     """Runs `one_pass` in a thread; what it returns is the pause until the next pass, in seconds."""
 
-    def __init__(self, name: str, one_pass: Callable[[], float], *, after_error: float = 1.0) -> None:
+    def __init__(
+        self, name: str, one_pass: Callable[[], float], *, after_error: float = 1.0
+    ) -> None:
         self.name = name
         self.one_pass = one_pass
         self._after_error = after_error
@@ -50,7 +52,9 @@ class Loop:
             return self.one_pass()
         except Exception as error:
             if is_passing(error):
-                logger.warning("%s: the database does not answer (%s); trying again", self.name, error)
+                logger.warning(
+                    "%s: the database does not answer (%s); trying again", self.name, error
+                )
             else:
                 logger.exception("%s: a pass failed; the next one tries again", self.name)
             close_connection()

@@ -24,7 +24,9 @@ class Pruner:
         settings = get_settings()
         succeeded = timedelta(seconds=self._kept)
         dead = max(succeeded, timedelta(days=settings.dead_letter_days))
-        count = queries.prune_finished(succeeded_before=succeeded, dead_before=dead, limit=settings.prune_batch)
+        count = queries.prune_finished(
+            succeeded_before=succeeded, dead_before=dead, limit=settings.prune_batch
+        )
         queries.prune_stored(before=succeeded, limit=settings.prune_batch)
         workers.prune_workers(older_than=WORKERS_KEPT)
         if count:

@@ -36,7 +36,8 @@ class Reconciler:
             return 0
         grace = timedelta(seconds=get_settings().grace_seconds)
         return sum(
-            self._one_list(queue, priority, grace) for queue, priority in queries.queues_with_old_tickets(older_than=grace)
+            self._one_list(queue, priority, grace)
+            for queue, priority in queries.queues_with_old_tickets(older_than=grace)
         )
 
     def _one_list(self, queue: str, priority: int, grace: timedelta) -> int:
@@ -52,7 +53,9 @@ class Reconciler:
             times = [known[id][1] for id, token in head if id in known and known[id][0] == token]
             if times:
                 moment = min(times) - grace
-        suspects = queries.queued_before(queue, priority, moment=moment, older_than=grace, limit=SUSPECTS)
+        suspects = queries.queued_before(
+            queue, priority, moment=moment, older_than=grace, limit=SUSPECTS
+        )
         if not suspects:
             return 0
         # Older than the head: taken from the list, or recorded by a transaction that committed late. Look.
@@ -64,7 +67,7 @@ class Reconciler:
         return self._republish(queue, list(missing.values()))
 
     def _republish_all(self, queue: str, priority: int, grace: timedelta) -> int:
-        """The list is gone: everything that was queued before this look is missing, however much is published meanwhile."""
+        """The list is gone: all that was queued before this look is missing, however much is published meanwhile."""
         total = 0
         tickets = queries.queued_before(queue, priority, moment=None, older_than=grace, limit=BATCH)
         while tickets:
@@ -72,7 +75,9 @@ class Reconciler:
             if not self._publisher.available:
                 break
             # Republished rows are younger than the grace now, so this asks for the rest.
-            tickets = queries.queued_before(queue, priority, moment=None, older_than=grace, limit=BATCH)
+            tickets = queries.queued_before(
+                queue, priority, moment=None, older_than=grace, limit=BATCH
+            )
         return total
 
     def _republish(self, queue: str, tickets: list[Ticket]) -> int:
@@ -81,6 +86,8 @@ class Reconciler:
             again = transitions.republish(tickets[start : start + BATCH])
             self._publish(again)
             total += len(again)
-        logger.warning("Queue %s: published %d jobs again that the broker did not hold", queue, total)
+        logger.warning(
+            "Queue %s: published %d jobs again that the broker did not hold", queue, total
+        )
         events.jobs_republished.send(sender=type(self), count=total, queue=queue)
         return total

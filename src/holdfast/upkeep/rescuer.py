@@ -34,6 +34,8 @@ class Rescuer:
             return 0
         tickets = transitions.rescue(lapsed, worker_of=worker_of)
         self._publish(tickets)
-        logger.warning("Gave back %d jobs of workers that are gone (%d lost now)", len(lapsed), lost)
+        logger.warning(
+            "Gave back %d jobs of workers that are gone (%d lost now)", len(lapsed), lost
+        )
         events.jobs_rescued.send(sender=type(self), count=len(lapsed), workers=lost)
         return len(lapsed)

@@ -65,7 +65,9 @@ class Clerk:
                     with self._ready:
                         self._work.appendleft(work)
                 elif not is_passing(error):
-                    logger.exception("Work for the ledger failed; the worker's audit will find what it left")
+                    logger.exception(
+                        "Work for the ledger failed; the worker's audit will find what it left"
+                    )
                 close_connection()
                 time.sleep(PAUSE)
         close_connection()

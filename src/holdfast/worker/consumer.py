@@ -11,7 +11,7 @@ from celery.worker.consumer.consumer import Consumer
 from holdfast.worker.intake import current_intake
 
 
-class LedgerConsumer(Consumer):  # type: ignore[misc]  # untyped in celery
+class LedgerConsumer(Consumer):
     """Celery's consumer; chosen by the `worker_consumer` setting that `holdfast.Celery` fills in."""
 
     def on_close(self) -> None:
@@ -23,7 +23,7 @@ class LedgerConsumer(Consumer):  # type: ignore[misc]  # untyped in celery
                 held.doubtful_since = now
 
 
-class GateStep(bootsteps.StartStopStep):  # type: ignore[misc]  # untyped in celery
+class GateStep(bootsteps.StartStopStep):
     """Opens the intake for each new connection, and ends it when the worker has stopped for good."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)

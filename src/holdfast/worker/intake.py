@@ -161,10 +161,12 @@ class Intake:
             fill(delivery.message, job, worker=self.worker)
             handler(delivery.message, None, delivery.ack, delivery.reject, delivery.callbacks)
         except (InvalidTaskError, ContentDisallowed, DecodeError, ValueError, TypeError) as error:
-            logger.error("Job %s (%s) cannot be decoded and is dead: %s", job.id, job.task, error)
+            logger.exception("Job %s (%s) cannot be decoded and is dead", job.id, job.task)
             reason = Reason.UNKNOWN_TASK if handler is None else Reason.UNDECODABLE
             text = repr(error)
-            self.clerk.submit(lambda: self._note(transitions.bury_attempt(hold, reason=reason, error=text)))
+            self.clerk.submit(
+                lambda: self._note(transitions.bury_attempt(hold, reason=reason, error=text))
+            )
             self.release(hold)
 
     # -- the clerk's side -------------------------------------------------------------------------
@@ -195,7 +197,10 @@ class Intake:
                 self._refused(delivery, answer.refused.get(delivery.id, Refusal.STALE))
         self.claiming = 0
         self.in_loop(self._deliver)
-        return all(reason in {Refusal.NO_LEASE, Refusal.SUSPECT} for reason in answer.refused.values()) and not answer.claimed
+        return (
+            all(reason in {Refusal.NO_LEASE, Refusal.SUSPECT} for reason in answer.refused.values())
+            and not answer.claimed
+        )
 
     def _next_batch(self) -> list[Delivery]:
         batch: list[Delivery] = []
@@ -218,7 +223,9 @@ class Intake:
         elif why == Refusal.NO_LEASE:
             self.waiting.append(delivery)
         else:
-            logger.debug("Job %s: message with token %d dropped (%s)", delivery.id, delivery.token, why.value)
+            logger.debug(
+                "Job %s: message with token %d dropped (%s)", delivery.id, delivery.token, why.value
+            )
             delivery.message.ack_log_error(logger, (Exception,))
             if why == Refusal.EXPIRED:
                 transitions.expire([delivery.id])
@@ -262,7 +269,9 @@ def fill(message: Any, job: ClaimedJob, *, worker: UUID) -> None:
     """Make a thin message the one Celery expects, with the body that came with the claim."""
     headers = restored_headers(job.id, job.task, job.headers)
     compression = headers.pop("compression", None)
-    message.headers = headers | {HEADER: {"token": job.token, "worker": str(worker), "attempt": job.attempt}}
+    message.headers = headers | {
+        HEADER: {"token": job.token, "worker": str(worker), "attempt": job.attempt}
+    }
     message.body = decompress(job.body, compression) if compression else job.body
     message.content_type, message.content_encoding = job.content_type, job.content_encoding
     message.properties["correlation_id"] = job.id
@@ -271,12 +280,12 @@ def fill(message: Any, job: ClaimedJob, *, worker: UUID) -> None:
 
 
 # One worker per process: the request class and the strategies find it here.
-_current: Intake | None = None
+_current: dict[int, Intake] = {}
 
 
 def current_intake(app: Any) -> Intake:
-    """Return this process's intake, made at first use."""
-    global _current
-    if _current is None or _current.app is not app:
-        _current = Intake(app)
-    return _current
+    """Return this process's intake for an app, made at first use."""
+    found = _current.get(id(app))
+    if found is None:
+        found = _current[id(app)] = Intake(app)
+    return found

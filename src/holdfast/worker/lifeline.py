@@ -31,7 +31,7 @@ DOUBT_SECONDS = 3.0
 SETTLE_SECONDS = 2.0
 
 
-class Lifeline(bootsteps.StartStopStep):  # type: ignore[misc]  # untyped in celery
+class Lifeline(bootsteps.StartStopStep):
     """Keeps the worker's lease while the worker lives, however long its pool takes to stop."""
 
     requires = ("celery.worker.components:Pool",)
@@ -100,7 +100,11 @@ class Lifeline(bootsteps.StartStopStep):  # type: ignore[misc]  # untyped in cel
     def _register(self) -> None:
         parent = self._parent
         queues = sorted(parent.app.amqp.queues.consume_from)
-        pool = type(parent.pool).__module__.rsplit(".", 1)[-1] if getattr(parent, "pool", None) else "?"
+        pool = (
+            type(parent.pool).__module__.rsplit(".", 1)[-1]
+            if getattr(parent, "pool", None)
+            else "?"
+        )
         workers.register(
             workers.Incarnation(
                 id=self._intake.worker,
@@ -114,12 +118,16 @@ class Lifeline(bootsteps.StartStopStep):  # type: ignore[misc]  # untyped in cel
         )
         self._registered = True
         logger.info("Lease taken by %s as %s", parent.hostname, self._intake.worker)
-        events.worker_registered.send(sender=type(self), worker=self._intake.worker, name=parent.hostname)
+        events.worker_registered.send(
+            sender=type(self), worker=self._intake.worker, name=parent.hostname
+        )
 
     def _start_anew(self) -> None:
         """This worker was declared lost: all it runs belongs to others now. Stop that, and begin a new life."""
         lost = self._intake.worker
-        logger.error("The lease of %s was taken away: its attempts are stopped, it starts anew", lost)
+        logger.error(
+            "The lease of %s was taken away: its attempts are stopped, it starts anew", lost
+        )
         attempts = list(self._intake.held.values())
         self._intake.worker = uuid4()
         self._intake.ready.clear()
@@ -144,11 +152,18 @@ class Lifeline(bootsteps.StartStopStep):  # type: ignore[misc]  # untyped in cel
                 if getattr(held.request, "time_start", None) is None:
                     self._give_back([held.hold], cause="dropped at a reconnect")
                 held.doubtful_since = None
-        unheld = {(id, token) for id, token in rows.items() if id not in intake.held and not intake.claiming}
+        unheld = {
+            (id, token)
+            for id, token in rows.items()
+            if id not in intake.held and not intake.claiming
+        }
         # Twice in a row: between a claim's commit and its note here there is a moment.
         orphans = unheld & self._orphans
         if orphans:
-            self._give_back([Hold(id, token, intake.worker) for id, token in orphans], cause="nobody here runs it")
+            self._give_back(
+                [Hold(id, token, intake.worker) for id, token in orphans],
+                cause="nobody here runs it",
+            )
         self._orphans = unheld - orphans
 
     def _give_back(self, holds: list[Hold], *, cause: str) -> None:
@@ -166,7 +181,10 @@ class Lifeline(bootsteps.StartStopStep):  # type: ignore[misc]  # untyped in cel
             pid = request.worker_pid
             intake.in_loop(lambda: self._parent.pool.terminate_job(pid, signal.SIGKILL))
         else:
-            logger.error("Job %s runs in a thread that cannot be stopped: nothing it writes to the ledger counts", held.hold.id)
+            logger.error(
+                "Job %s runs in a thread that cannot be stopped: nothing it writes to the ledger counts",
+                held.hold.id,
+            )
 
     def _is_prefork(self) -> bool:
         return "prefork" in type(self._parent.pool).__module__
@@ -180,7 +198,12 @@ class Lifeline(bootsteps.StartStopStep):  # type: ignore[misc]  # untyped in cel
             if pid and pid != os.getpid() and _is_stopped(pid):
                 seen[pid] = self._stopped_children.get(pid, now)
                 if now - seen[pid] >= lease:
-                    logger.error("Process %d of job %s has been stopped for %.0f s: killed", pid, held.hold.id, lease)
+                    logger.error(
+                        "Process %d of job %s has been stopped for %.0f s: killed",
+                        pid,
+                        held.hold.id,
+                        lease,
+                    )
                     os.kill(pid, signal.SIGKILL)
         self._stopped_children = seen
 

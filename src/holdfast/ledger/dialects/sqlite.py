@@ -103,7 +103,11 @@ class SQLiteDialect:
             new = {row[0] for row in rows}
             cursor.executemany(
                 _PAYLOAD,
-                [(j.id, j.headers, j.body, j.content_type, j.content_encoding) for j in jobs if j.id in new],
+                [
+                    (j.id, j.headers, j.body, j.content_type, j.content_encoding)
+                    for j in jobs
+                    if j.id in new
+                ],
             )
             return rows
 
@@ -132,7 +136,7 @@ class SQLiteDialect:
             ]
 
     def succeed(self, hold: Hold, *, stored: StoredResult | None) -> bool:
-        end = [hold.id, hold.token, hold.worker.hex]
+        end = (hold.id, hold.token, hold.worker.hex)
         if stored is None:
             with _cursor() as cursor:
                 cursor.execute(_END, end)
@@ -158,7 +162,10 @@ class SQLiteDialect:
     def publish_due(self, limit: int) -> list[Ticket]:
         with _cursor() as cursor:
             # A look takes no lock; only when something is due does it become the one writer.
-            cursor.execute(f"SELECT 1 FROM holdfast_job WHERE state = {State.HELD} AND due_at <= {_NOW} LIMIT 1", [])
+            cursor.execute(
+                f"SELECT 1 FROM holdfast_job WHERE state = {State.HELD} AND due_at <= {_NOW} LIMIT 1",
+                [],
+            )
             if cursor.fetchone() is None:
                 return []
             cursor.execute(_PUBLISH_DUE, [limit])
@@ -168,6 +175,8 @@ class SQLiteDialect:
         """Do nothing: a stopped writer is ended with its process, there is no server to ask."""
 
     def end_transactions(self, marks: Sequence[str]) -> int:
+        """Return 0: see `mark_transaction`."""
+        del marks
         return 0
 
     def now(self) -> datetime:
