@@ -37,6 +37,7 @@ def test_lock_hashes_every_package(lock: Path) -> None:
 def test_dev_lock_agrees_with_the_runtime_lock() -> None:
     def pins(name: str) -> set[str]:
         lines = (ROOT / name).read_text().splitlines()
-        return {line.split("\\")[0].strip() for line in lines if "==" in line}
+        # The dev lock may need a package on more Pythons: only name and version must agree.
+        return {line.split()[0] for line in lines if "==" in line}
 
     assert pins("requirements.lock") - pins("requirements-dev.lock") == set()
