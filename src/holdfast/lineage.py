@@ -8,8 +8,7 @@ from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any
 
-# The header under which a message says that it is a durable job's, and a claimed request whose attempt it is.
-HEADER = "holdfast"
+from holdfast.tickets import HEADER
 
 # Custom headers that the jobs recorded inside inherit unless they bring their own.
 _inherited: ContextVar[Mapping[str, Any]] = ContextVar(

@@ -13,8 +13,7 @@ from django.conf import settings as django_settings
 from django.core.signals import setting_changed
 
 from holdfast.conf import get_settings
-from holdfast.ledger.records import Ticket
-from holdfast.lineage import HEADER
+from holdfast.tickets import HEADER, Ticket
 
 VERSION = 1
 

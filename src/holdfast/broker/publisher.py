@@ -20,7 +20,7 @@ from kombu import Connection
 from holdfast.broker.messages import encode, headers_of
 from holdfast.broker.transport import Channel
 from holdfast.conf import get_settings
-from holdfast.ledger.records import Ticket
+from holdfast.tickets import Ticket
 
 logger = logging.getLogger("holdfast.broker")
 CHUNK = 500

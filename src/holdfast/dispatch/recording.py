@@ -17,7 +17,8 @@ from kombu.utils.json import dumps
 from holdfast.conf import get_settings
 from holdfast.ledger.holds import hold_from
 from holdfast.ledger.records import NewJob
-from holdfast.lineage import HEADER, inherited_headers
+from holdfast.lineage import inherited_headers
+from holdfast.tickets import HEADER
 
 # What the claim knows from the row itself, or what must be decided by the database's clock.
 _NOT_STORED = frozenset({HEADER, "id", "task", "eta", "expires", "lang"})

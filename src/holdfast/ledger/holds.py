@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from holdfast.ledger.records import Hold
-from holdfast.lineage import HEADER
+from holdfast.tickets import HEADER
 
 
 def hold_from(request: Any) -> Hold | None:

@@ -8,6 +8,20 @@ from enum import Enum
 from typing import NamedTuple
 from uuid import UUID
 
+from holdfast.tickets import Ticket
+
+__all__ = [
+    "ClaimBatch",
+    "ClaimedJob",
+    "Hold",
+    "LapsedJob",
+    "NewJob",
+    "Refusal",
+    "ResultMeta",
+    "StoredResult",
+    "Ticket",
+]
+
 
 @dataclass(slots=True, kw_only=True)
 class NewJob:
@@ -31,16 +45,6 @@ class NewJob:
     group_id: str | None = None
     ignore_result: bool = False
     linked: bool = False
-
-
-class Ticket(NamedTuple):
-    """What a message on the broker stands for: this job at this token, on this queue."""
-
-    id: str
-    token: int
-    task: str
-    queue: str
-    priority: int
 
 
 class Hold(NamedTuple):

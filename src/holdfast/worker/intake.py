@@ -24,7 +24,7 @@ from holdfast.ledger import transitions
 from holdfast.ledger.database import is_passing
 from holdfast.ledger.records import ClaimedJob, Hold, Refusal, Ticket
 from holdfast.ledger.states import Reason
-from holdfast.lineage import HEADER
+from holdfast.tickets import HEADER
 from holdfast.worker.clerk import Clerk
 
 logger = logging.getLogger("holdfast.worker")
