@@ -1,1 +1,193 @@
-"""Django system checks; they touch no network."""
+"""Django system checks: settings that would break a promise, each named with its repair; they touch no network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import celery
+import kombu
+from celery import current_app
+from django.apps import AppConfig
+from django.conf import settings as django_settings
+from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
+from django.db import connections
+
+from holdfast.conf import get_settings
+from holdfast.exceptions import ConfigurationError
+
+OLDEST = (5, 7)
+OLDEST_SQLITE = (3, 38)
+# Ids never change their meaning.
+BAD_SETTING = "holdfast.E001"
+UNSUPPORTED_DATABASE = "holdfast.E002"
+SQLITE_NOT_IMMEDIATE = "holdfast.E003"
+OLD_CELERY = "holdfast.E004"
+STOCK_APP = "holdfast.E005"
+EAGER = "holdfast.E006"
+NO_SUCH_DATABASE = "holdfast.E007"
+RESULT_BACKEND = "holdfast.W001"
+PICKLE = "holdfast.W002"
+CONNECTIONS_CLOSED = "holdfast.W003"
+NO_TIME_LIMIT = "holdfast.W004"
+MANY_RECEIVERS = "holdfast.W005"
+OURS_INSTEAD = "holdfast.I001"
+
+
+@register(Tags.compatibility)
+def check_versions(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Refuse Celery and kombu whose workers stall after a reconnect."""
+    del app_configs, kwargs
+    return [
+        Error(
+            f"{package} {version} is older than 5.7: its workers can stop consuming after a reconnect.",
+            hint="Install celery>=5.7 and kombu>=5.7.",
+            id=OLD_CELERY,
+        )
+        for package, version in (("celery", celery.__version__), ("kombu", kombu.__version__))
+        if tuple(int(part) for part in version.split(".")[:2]) < OLDEST
+    ]
+
+
+@register(Tags.database)
+def check_ledger_database(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """The ledger's database must be able to keep the promises."""
+    del app_configs, kwargs
+    try:
+        alias = get_settings().database
+    except ConfigurationError as error:
+        return [Error(str(error), id=BAD_SETTING)]
+    if alias not in connections:
+        known = ", ".join(sorted(connections))
+        hint = f"Name one of DATABASES: {known}."
+        return [
+            Error(
+                f"HOLDFAST['database'] is {alias!r}: no such alias.", hint=hint, id=NO_SUCH_DATABASE
+            )
+        ]
+    connection = connections[alias]
+    if connection.vendor not in {"postgresql", "sqlite"}:
+        return [
+            Error(
+                f"The ledger's database {alias!r} is {connection.vendor}; the ledger needs PostgreSQL or SQLite.",
+                hint="Point HOLDFAST['database'] to an alias with one of them.",
+                id=UNSUPPORTED_DATABASE,
+            )
+        ]
+    return list(_check_sqlite(connection)) if connection.vendor == "sqlite" else []
+
+
+def _check_sqlite(connection: Any) -> Iterator[CheckMessage]:
+    options = connection.settings_dict.get("OPTIONS", {})
+    if str(options.get("transaction_mode", "")).upper() not in {"IMMEDIATE", "EXCLUSIVE"}:
+        yield Error(
+            "SQLite begins its transactions deferred: two that write at once fail with 'database is locked'.",
+            hint=(
+                'Set OPTIONS = {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": '
+                '"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL"} on the database.'
+            ),
+            id=SQLITE_NOT_IMMEDIATE,
+        )
+    version = connection.Database.sqlite_version_info
+    if version < OLDEST_SQLITE:
+        yield Error(
+            f"SQLite {'.'.join(map(str, version))} is too old for the ledger's statements.",
+            hint="Use a Python built with SQLite 3.38 or later, or PostgreSQL.",
+            id=UNSUPPORTED_DATABASE,
+        )
+
+
+@register("celery")
+def check_celery(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Settings of Celery that mean something else on the ledger, or would go around it."""
+    del app_configs, kwargs
+    if not hasattr(current_app, "outbox"):
+        return [
+            Error(
+                "holdfast is installed, but the project's Celery app is celery.Celery: nothing is recorded.",
+                hint="Write 'from holdfast import Celery' where the app is made, and import it in the project's "
+                "__init__.py.",
+                id=STOCK_APP,
+            )
+        ]
+    return list(_check_conf(current_app.conf))
+
+
+def _check_conf(conf: Any) -> Iterator[CheckMessage]:
+    if conf.result_backend and not str(conf.result_backend).startswith("disabled"):
+        yield Warning(
+            "CELERY_RESULT_BACKEND is set: durable jobs keep their results in the ledger all the same.",
+            hint="It still serves tasks with durable=False, and results stored before. Remove it when nothing needs "
+            "it, or silence this check.",
+            id=RESULT_BACKEND,
+        )
+    if "pickle" in (conf.accept_content or ()) or "application/x-python-serialize" in (
+        conf.accept_content or ()
+    ):
+        yield Warning(
+            "CELERY_ACCEPT_CONTENT allows pickle: whoever can write to the database or the broker can run code.",
+            hint="Send JSON, and remove pickle from CELERY_ACCEPT_CONTENT.",
+            id=PICKLE,
+        )
+    reuse = conf.get("CELERY_DB_REUSE_MAX")
+    if reuse is not None and int(reuse) < 100:
+        yield Warning(
+            "CELERY_DB_REUSE_MAX is small: Celery closes every database connection around almost every task.",
+            hint="Remove it: Holdfast keeps connections open and drops those that broke.",
+            id=CONNECTIONS_CLOSED,
+        )
+    if not conf.task_time_limit:
+        yield Warning(
+            "No CELERY_TASK_TIME_LIMIT: a task that hangs under a living worker is never ended.",
+            hint="Set CELERY_TASK_TIME_LIMIT above your longest task, or time_limit on each task.",
+            id=NO_TIME_LIMIT,
+        )
+    yield from _check_queues(conf)
+    ignored = [name for name in _OURS if conf.get(name)]
+    if ignored:
+        yield Info(
+            f"For durable jobs the ledger does what {', '.join(sorted(ignored))} would do.",
+            hint="They still hold for tasks with durable=False.",
+            id=OURS_INSTEAD,
+        )
+
+
+_OURS = ("task_acks_late", "task_reject_on_worker_lost", "task_retry_on_worker_lost")
+
+
+def _check_queues(conf: Any) -> Iterable[CheckMessage]:
+    names = [
+        queue.name
+        for queue in conf.task_queues or ()
+        if getattr(getattr(queue, "exchange", None), "type", "direct") not in {"direct", None}
+    ]
+    if names:
+        yield Warning(
+            f"Queues with a topic or fanout exchange are not durable: {', '.join(sorted(map(str, names)))}.",
+            hint="A message with many receivers has no single end to record. Use direct queues for what must not "
+            "be lost.",
+            id=MANY_RECEIVERS,
+        )
+
+
+@register(Tags.security, deploy=True)
+def check_eager(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Eager mode runs tasks inside the caller and records nothing."""
+    del app_configs, kwargs
+    if current_app.conf.task_always_eager and not django_settings.DEBUG:
+        return [
+            Error(
+                "CELERY_TASK_ALWAYS_EAGER is on: every task runs inside its caller and nothing is recorded.",
+                hint="Set it in the test settings only.",
+                id=EAGER,
+            )
+        ]
+    return []

@@ -1,0 +1,110 @@
+"""Django's admin on the ledger: for looking only; nothing can be added, changed or deleted here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.core.paginator import Paginator
+from django.db import connections
+from django.http import HttpRequest
+from django.utils.functional import cached_property
+
+from holdfast.models import Attempt, Job, Worker
+
+if TYPE_CHECKING:
+    from django.db.models import Model
+
+    _ModelAdmin = admin.ModelAdmin[Model]
+    _Paginator = Paginator[Any]
+else:
+    _ModelAdmin = admin.ModelAdmin
+    _Paginator = Paginator
+
+EXACT_UP_TO = 10_000
+
+
+class EstimatingPaginator(_Paginator):
+    """Counts exactly while that is cheap, and takes PostgreSQL's estimate for a big table without filters."""
+
+    @cached_property
+    def count(self) -> int:
+        rows: Any = self.object_list
+        connection = connections[rows.db]
+        if connection.vendor == "postgresql" and not rows.query.where:
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass",
+                    [rows.model._meta.db_table],
+                )
+                estimate = cursor.fetchone()
+            if estimate and estimate[0] > EXACT_UP_TO:
+                return int(estimate[0])
+        return int(rows.count())
+
+
+class ReadOnlyAdmin(_ModelAdmin):
+    """Shows rows; the ledger is moved by its verbs and never by a form."""
+
+    show_full_result_count = False
+    paginator = EstimatingPaginator
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody adds rows by hand."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody edits rows by hand."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody deletes rows by hand: the pruner does, after the retention."""
+        return False
+
+
+@admin.register(Job)
+class JobAdmin(ReadOnlyAdmin):
+    """Jobs by the time of their record, newest first; ids of ours sort by it."""
+
+    list_display = (
+        "id",
+        "task",
+        "queue",
+        "state",
+        "attempts",
+        "failures",
+        "losses",
+        "recorded_at",
+        "finished_at",
+    )
+    list_filter = ("state",)
+    search_fields = ("id__exact",)
+    ordering = ("-id",)
+
+
+@admin.register(Attempt)
+class AttemptAdmin(ReadOnlyAdmin):
+    """Attempts that did not end in success."""
+
+    list_display = ("job", "number", "outcome", "worker", "started_at", "ended_at", "error")
+    list_filter = ("outcome",)
+    search_fields = ("job__exact",)
+    ordering = ("-id",)
+
+
+@admin.register(Worker)
+class WorkerAdmin(ReadOnlyAdmin):
+    """Incarnations of workers with their leases."""
+
+    list_display = (
+        "name",
+        "id",
+        "pool",
+        "concurrency",
+        "started_at",
+        "lease_until",
+        "lost_at",
+        "stopped_at",
+    )
+    ordering = ("-started_at",)
