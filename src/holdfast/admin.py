@@ -35,7 +35,7 @@ class EstimatingPaginator(_Paginator):
             with connection.cursor() as cursor:
                 cursor.execute(
                     "SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass",
-                    [rows.model._meta.db_table],
+                    [rows.model._meta.db_table],  # noqa: SLF001  # Django's documented Options API
                 )
                 estimate = cursor.fetchone()
             if estimate and estimate[0] > EXACT_UP_TO:

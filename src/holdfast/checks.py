@@ -10,7 +10,8 @@ import kombu
 from celery import current_app
 from django.apps import AppConfig
 from django.conf import settings as django_settings
-from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Info, Tags, register
 from django.db import connections
 
 from holdfast.conf import get_settings
@@ -121,7 +122,7 @@ def check_celery(
 
 def _check_conf(conf: Any) -> Iterator[CheckMessage]:
     if conf.result_backend and not str(conf.result_backend).startswith("disabled"):
-        yield Warning(
+        yield checks.Warning(
             "CELERY_RESULT_BACKEND is set: durable jobs keep their results in the ledger all the same.",
             hint="It still serves tasks with durable=False, and results stored before. Remove it when nothing needs "
             "it, or silence this check.",
@@ -130,20 +131,20 @@ def _check_conf(conf: Any) -> Iterator[CheckMessage]:
     if "pickle" in (conf.accept_content or ()) or "application/x-python-serialize" in (
         conf.accept_content or ()
     ):
-        yield Warning(
+        yield checks.Warning(
             "CELERY_ACCEPT_CONTENT allows pickle: whoever can write to the database or the broker can run code.",
             hint="Send JSON, and remove pickle from CELERY_ACCEPT_CONTENT.",
             id=PICKLE,
         )
     reuse = conf.get("CELERY_DB_REUSE_MAX")
     if reuse is not None and int(reuse) < 100:
-        yield Warning(
+        yield checks.Warning(
             "CELERY_DB_REUSE_MAX is small: Celery closes every database connection around almost every task.",
             hint="Remove it: Holdfast keeps connections open and drops those that broke.",
             id=CONNECTIONS_CLOSED,
         )
     if not conf.task_time_limit:
-        yield Warning(
+        yield checks.Warning(
             "No CELERY_TASK_TIME_LIMIT: a task that hangs under a living worker is never ended.",
             hint="Set CELERY_TASK_TIME_LIMIT above your longest task, or time_limit on each task.",
             id=NO_TIME_LIMIT,
@@ -168,7 +169,7 @@ def _check_queues(conf: Any) -> Iterable[CheckMessage]:
         if getattr(getattr(queue, "exchange", None), "type", "direct") not in {"direct", None}
     ]
     if names:
-        yield Warning(
+        yield checks.Warning(
             f"Queues with a topic or fanout exchange are not durable: {', '.join(sorted(map(str, names)))}.",
             hint="A message with many receivers has no single end to record. Use direct queues for what must not "
             "be lost.",
