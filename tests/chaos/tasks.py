@@ -1,0 +1,98 @@
+"""Tasks of the chaos scenarios: each notes every run of its body outside the database; runs in workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from celery import shared_task
+
+from tests.project.models import AtomicEffect
+from tests.project.tasks import note
+
+
+@shared_task(bind=True)
+def work(self: Any, seconds: float = 0.0) -> str:
+    """Run for a while."""
+    with noted(self.request):
+        time.sleep(seconds)
+    return str(self.request.id)
+
+
+@shared_task(bind=True)
+def work_until(self: Any, path: str) -> str:
+    """Run until a file is there: a test says when, and no bound depends on the machine's speed."""
+    with noted(self.request):
+        while not os.path.exists(path):  # noqa: PTH110  # nothing else is loaded
+            time.sleep(0.01)
+    return str(self.request.id)
+
+
+@shared_task(bind=True, ignore_result=True)
+def quick(self: Any) -> None:
+    """End at once, with nothing kept."""
+    with noted(self.request):
+        pass
+
+
+@shared_task(bind=True, atomic=True)
+def atomic_work(self: Any, seconds: float = 0.0) -> str:
+    """Write one row in the ledger's database, in the transaction that ends the job."""
+    with noted(self.request):
+        AtomicEffect.objects.using(_ledger()).create(job=self.request.id)
+        time.sleep(seconds)
+    return str(self.request.id)
+
+
+@shared_task(bind=True, max_retries=None)
+def flaky(self: Any, failures: int, countdown: float = 0.1) -> str:
+    """Ask for a retry so often, then return."""
+    with noted(self.request):
+        if self.request.retries < failures:
+            raise self.retry(countdown=countdown)
+    return str(self.request.id)
+
+
+@shared_task(bind=True)
+def step(self: Any, before: Any = None, seconds: float = 0.0) -> str:
+    """Be a link of a chain, or a member or the body of a chord."""
+    with noted(self.request):
+        time.sleep(seconds)
+    return str(self.request.id)
+
+
+@shared_task(bind=True)
+def step_until(self: Any, path: str) -> str:
+    """Be a first step that ends when a file is there."""
+    with noted(self.request):
+        while not os.path.exists(path):  # noqa: PTH110  # nothing else is loaded
+            time.sleep(0.01)
+    return str(self.request.id)
+
+
+@shared_task(bind=True)
+def poison(self: Any, *, whole_worker: bool = False) -> None:
+    """Kill the process that runs it, or its whole group as a container's limit does."""
+    with noted(self.request):
+        if whole_worker:
+            os.killpg(os.getpgid(0), signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@contextmanager
+def noted(request: Any) -> Iterator[None]:
+    """Note the start and the end of a body: what, job, token of the attempt, process, time."""
+    token = getattr(request, "holdfast", {}).get("token", 0)
+    note(f"start {request.id} {token} {os.getpid()} {time.time():.3f}")
+    yield
+    note(f"end {request.id} {token} {os.getpid()} {time.time():.3f}")
+
+
+def _ledger() -> str:
+    from holdfast.conf import get_settings
+
+    return get_settings().database
