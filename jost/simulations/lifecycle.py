@@ -1,7 +1,7 @@
 """Every move in the life of a simulation: queued, running, then succeeded, cancelled or failed.
 
-Web and command line start and cancel; cpu workers do the rest. A move out of a final state does
-nothing, so repeats and late arrivals are harmless.
+Web and command line start and cancel; cpu workers do the rest. Nothing moves what has succeeded or
+was cancelled, so repeats and late arrivals are harmless; what failed may still be replayed.
 """
 
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ def new_seed() -> int:
 def begin_chunk(simulation_id: UUID, *, index: int) -> ChunkOrder | None:
     """Say what to count for chunk `index`; None if nobody needs it any more."""
     simulation = Simulation.objects.get(pk=simulation_id)
-    if not simulation.is_active or simulation.chunks.filter(index=index).exists():
+    if simulation.is_over or simulation.chunks.filter(index=index).exists():
         return None
     if simulation.engine_version != ENGINE_VERSION:
         message = (
@@ -93,7 +93,7 @@ def finish(simulation_id: UUID) -> None:
     """Add up all chunks and call the simulation succeeded."""
     with transaction.atomic():
         simulation = Simulation.objects.select_for_update().get(pk=simulation_id)
-        if not simulation.is_active:
+        if simulation.is_over:
             return
         tallies = simulation.chunks.values_list("tally", flat=True)
         tally = Tally.total(Tally.from_dict(values) for values in tallies)
@@ -104,9 +104,9 @@ def finish(simulation_id: UUID) -> None:
             )
             raise RuntimeError(message)
         simulation.tally = tally.to_dict()
-        simulation.state = State.SUCCEEDED
+        simulation.state, simulation.reason = State.SUCCEEDED, ""
         simulation.finished_at = timezone.now()
-        simulation.save(update_fields=["tally", "state", "finished_at"])
+        simulation.save(update_fields=["tally", "state", "reason", "finished_at"])
 
 
 def fail(simulation_id: UUID, *, reason: str) -> None:

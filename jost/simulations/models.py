@@ -20,6 +20,8 @@ class Simulation(models.Model):
         FAILED = "failed"
 
     ACTIVE = (State.QUEUED, State.RUNNING)
+    # Beyond return. A failed one is not: its failed job can be replayed.
+    OVER = (State.SUCCEEDED, State.CANCELLED)
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     rules = models.JSONField()
@@ -57,6 +59,10 @@ class Simulation(models.Model):
     @property
     def is_active(self) -> bool:
         return self.state in self.ACTIVE
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in self.OVER
 
     def job_id(self, index: int) -> str:
         """The id of the job of chunk `index`; needs no column, so it cannot get lost."""

@@ -10,7 +10,7 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 
 import holdfast
-from jost.celery import app
+from jost.simulations import tasks
 from jost.simulations.engine import MAX_SEED, Rules
 from jost.simulations.models import Simulation
 
@@ -22,9 +22,10 @@ HOME = "/api/simulations/"
 @pytest.fixture(autouse=True)
 def inline() -> Iterator[None]:
     """Run every job in the call that sends it."""
-    app.conf.task_always_eager = True
+    conf = tasks.run_chunk.app.conf
+    conf.task_always_eager = True
     yield
-    app.conf.task_always_eager = False
+    conf.task_always_eager = False
 
 
 def start(client: Client, body: Any) -> Any:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from jost.celery import app
 from jost.simulations import lifecycle, tasks
 from jost.simulations.engine import ENGINE_VERSION, Rules
 from jost.simulations.models import Simulation
@@ -17,9 +16,10 @@ from jost.simulations.models import Simulation
 @pytest.fixture
 def inline_jobs() -> Iterator[None]:
     """Run every job in the call that sends it."""
-    app.conf.task_always_eager = True
+    conf = tasks.run_chunk.app.conf
+    conf.task_always_eager = True
     yield
-    app.conf.task_always_eager = False
+    conf.task_always_eager = False
 
 
 def simulate(*options: str) -> tuple[str, str]:

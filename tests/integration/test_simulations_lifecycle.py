@@ -7,7 +7,6 @@ import pytest
 from django.db import IntegrityError, transaction
 
 import holdfast
-from jost.celery import app
 from jost.simulations import lifecycle, tasks
 from jost.simulations.engine import ENGINE_VERSION, Plan, Rules, Tally, count_chunk
 from jost.simulations.models import Chunk, Simulation
@@ -21,9 +20,10 @@ ROUNDS, SEED = 3_000, 11
 @pytest.fixture
 def inline() -> Iterator[None]:
     """Run every job in the call that sends it."""
-    app.conf.task_always_eager = True
+    conf = tasks.run_chunk.app.conf
+    conf.task_always_eager = True
     yield
-    app.conf.task_always_eager = False
+    conf.task_always_eager = False
 
 
 @pytest.fixture
@@ -123,6 +123,21 @@ def test_failed_simulation_says_where_to_look(waiting: Simulation) -> None:
     waiting.refresh_from_db()
     assert waiting.state == Simulation.State.FAILED
     assert "ledger" in waiting.reason
+
+
+def test_failed_simulation_succeeds_once_its_missing_chunk_is_replayed(
+    waiting: Simulation,
+) -> None:
+    tasks.run_chunk(str(waiting.pk), 0)
+    tasks.fail(str(waiting.pk))
+
+    tasks.run_chunk(str(waiting.pk), 1)
+    tasks.finish(str(waiting.pk))
+
+    waiting.refresh_from_db()
+    assert (waiting.state, waiting.reason) == (Simulation.State.SUCCEEDED, "")
+    assert waiting.tally is not None
+    assert Tally.from_dict(waiting.tally) == expected()
 
 
 @pytest.mark.parametrize("late", [tasks.fail, tasks.finish], ids=lambda task: task.name)

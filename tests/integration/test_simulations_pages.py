@@ -9,7 +9,6 @@ import pytest
 from django.test import Client
 
 import holdfast
-from jost.celery import app
 from jost.simulations import tasks
 from jost.simulations.engine import ENGINE_VERSION, Plan, Rules
 from jost.simulations.models import Simulation
@@ -29,9 +28,10 @@ FORM = {
 @pytest.fixture
 def inline() -> Iterator[None]:
     """Run every job in the call that sends it."""
-    app.conf.task_always_eager = True
+    conf = tasks.run_chunk.app.conf
+    conf.task_always_eager = True
     yield
-    app.conf.task_always_eager = False
+    conf.task_always_eager = False
 
 
 @pytest.fixture

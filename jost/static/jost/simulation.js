@@ -30,6 +30,11 @@ function duration(seconds) {
   return `${Math.floor(minutes / 60)}${THIN}h ${minutes % 60}${THIN}min`;
 }
 
+function short(number) {
+  const [size, letter] = number < 1e5 ? [1e3, "k"] : [1e6, "M"];
+  return (number / size).toFixed(1) + THIN + letter;
+}
+
 function speed() {
   if (!figures.active) return figures.rounds_per_second;
   const now = performance.now();
@@ -45,7 +50,7 @@ function show() {
   part("fraction").textContent = Math.floor((figures.rounds_done / figures.rounds) * 100) + THIN + "%";
   part("rounds").textContent = grouped(figures.rounds_done);
   part("chunks").textContent = `${grouped(figures.chunks_done)} of ${grouped(figures.chunks)}`;
-  part("speed").textContent = dash(speed(), (value) => (value / 1e6).toFixed(1) + THIN + "M");
+  part("speed").textContent = dash(speed(), short);
   part("time").textContent = dash(figures.seconds, duration);
   part("ev").textContent = dash(figures.ev, (value) => percent(value, 4));
   part("low").textContent = dash(figures.ev_95?.[0], (value) => percent(value, 4));
