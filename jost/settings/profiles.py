@@ -26,8 +26,9 @@ _STABLE: dict[str, Any] = {
     # Web, worker and Redis may start in any order.
     "broker_connection_retry_on_startup": True,
     "broker_connection_retry": True,
-    # For ever: a worker that gives up is an outage of its own.
-    "broker_connection_max_retries": 0,
+    # For ever: a worker that gives up is an outage of its own. None says so; kombu 5.7 takes 0 for
+    # "give up at the first refusal", and the worker ends.
+    "broker_connection_max_retries": None,
     # A producer must not hang: a Redis that does not answer the telephone in 5 s will not.
     "broker_connection_timeout": 5,
     "broker_transport_options": {
@@ -55,7 +56,7 @@ _CONSERVATIVE: dict[str, Any] = {
     "broker_pool_limit": 0,
     "broker_connection_retry_on_startup": True,
     "broker_connection_retry": True,
-    "broker_connection_max_retries": 0,
+    "broker_connection_max_retries": None,
     # Generous in both directions: slow is not taken for broken.
     "broker_connection_timeout": 30,
     "broker_transport_options": {
@@ -133,9 +134,17 @@ def celery_settings(environment: Environment) -> dict[str, Any]:
         # Redis does not look at Celery's own setting, only at the transport's.
         timeout = {"socket_connect_timeout": environment.CELERY_BROKER_CONNECTION_TIMEOUT}
         chosen["broker_transport_options"] = chosen["broker_transport_options"] | timeout
-    if environment.is_given("CELERY_BROKER_CONNECTION_MAX_RETRIES"):
-        chosen["broker_connection_max_retries"] = environment.CELERY_BROKER_CONNECTION_MAX_RETRIES
-        # "None" leaves Celery's own default in force: the setting must then not exist at all.
-        if environment.CELERY_BROKER_CONNECTION_MAX_RETRIES is None:
-            del chosen["broker_connection_max_retries"]
+    _set_retries(chosen, environment)
     return {f"CELERY_{name.upper()}": value for name, value in chosen.items()}
+
+
+def _set_retries(chosen: dict[str, Any], environment: Environment) -> None:
+    """Translate the variable: 0 is for ever (None to Celery), "None" is Celery's own default (no setting)."""
+    if not environment.is_given("CELERY_BROKER_CONNECTION_MAX_RETRIES"):
+        return
+    if environment.CELERY_BROKER_CONNECTION_MAX_RETRIES is None:
+        del chosen["broker_connection_max_retries"]
+        return
+    chosen["broker_connection_max_retries"] = (
+        environment.CELERY_BROKER_CONNECTION_MAX_RETRIES or None
+    )

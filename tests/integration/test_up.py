@@ -127,6 +127,7 @@ def test_killed_redis_is_back_on_the_same_port_with_its_data(jost: Up) -> None:
     eventually(lambda: client.info("persistence")["aof_rewrite_in_progress"] == 0)
 
     killed = jost.pid("redis")
+    others = {name: jost.pid(name) for name in ("web", "cpu", "jobs", "scheduler")}
     os.kill(killed, signal.SIGKILL)
 
     def is_back() -> bool:
@@ -136,6 +137,9 @@ def test_killed_redis_is_back_on_the_same_port_with_its_data(jost: Up) -> None:
             return False
 
     eventually(is_back, within=20)
+    # Everybody else has come through it: nobody gives up because Redis is away for a moment.
+    eventually(lambda: _reconnected(jost), within=20)
+    assert {name: jost.pid(name) for name in others} == others
 
 
 def test_other_shells_find_the_running_services(jost: Up) -> None:
@@ -215,6 +219,13 @@ _COUNT_USERS = "from django.contrib.auth.models import User; print(User.objects.
 
 def _broker_url(up: Up) -> str:
     return up.manage("shell", "-v0", "-c", _PRINT_BROKER)
+
+
+def _reconnected(up: Up) -> bool:
+    """Say whether both workers are connected to the Redis that was started last."""
+    since = max(number for number, line in enumerate(up.lines) if line.startswith("redis "))
+    ready = [line for line in up.lines[since:] if "Connected to" in line]
+    return {line.split()[0] for line in ready} >= {"cpu", "jobs"}
 
 
 def _runner(up: Up) -> psutil.Process:

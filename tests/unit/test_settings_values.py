@@ -81,7 +81,7 @@ def test_stable_profile_keeps_connections_and_lets_producers_wait_5_seconds(tmp_
     settings = _development(tmp_path)
     transport = settings["CELERY_BROKER_TRANSPORT_OPTIONS"]
     assert settings["CELERY_BROKER_POOL_LIMIT"] == 10
-    assert settings["CELERY_BROKER_CONNECTION_MAX_RETRIES"] == 0
+    assert settings["CELERY_BROKER_CONNECTION_MAX_RETRIES"] is None
     assert transport["socket_connect_timeout"] == transport["socket_timeout"] == 5
     assert transport["socket_keepalive"] is True
     assert transport["health_check_interval"] == 30
@@ -115,6 +115,18 @@ def test_connection_timeout_reaches_redis(tmp_path: Path) -> None:
     settings = _development(tmp_path, CELERY_BROKER_CONNECTION_TIMEOUT="7")
     assert settings["CELERY_BROKER_CONNECTION_TIMEOUT"] == 7
     assert settings["CELERY_BROKER_TRANSPORT_OPTIONS"]["socket_connect_timeout"] == 7
+
+
+def test_retries_zero_is_for_ever_and_not_give_up_at_once(tmp_path: Path) -> None:
+    # kombu ends the worker at the first refused connection when it is told 0.
+    settings = _development(tmp_path, CELERY_BROKER_CONNECTION_MAX_RETRIES="0")
+    assert settings["CELERY_BROKER_CONNECTION_MAX_RETRIES"] is None
+    assert _development(tmp_path)["CELERY_BROKER_CONNECTION_MAX_RETRIES"] is None
+
+
+def test_retries_are_counted_when_a_number_is_given(tmp_path: Path) -> None:
+    settings = _development(tmp_path, CELERY_BROKER_CONNECTION_MAX_RETRIES="7")
+    assert settings["CELERY_BROKER_CONNECTION_MAX_RETRIES"] == 7
 
 
 def test_retries_none_leaves_celerys_own_default(tmp_path: Path) -> None:
