@@ -23,5 +23,5 @@ jobs_settled = Signal()
 """Waiters of jobs that ended without their own attempt were told. count: int."""
 rescuer_waits = Signal()
 """The rescuer does not act: its own heartbeats or the clocks give no ground. reason: str."""
-message_refused = Signal()
-"""A message was not what it claims to be. job: str, reason: str."""
+message_unsigned = Signal()
+"""A ticket was not signed with one of our keys. job: str, queue: str."""

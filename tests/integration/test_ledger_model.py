@@ -13,9 +13,16 @@ from django.db import connections
 from django.db.models.functions import Now
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from holdfast.conf import get_settings
+from holdfast.exceptions import AttemptLost
 from holdfast.ledger import queries, transitions, workers
 from holdfast.ledger.models import Job, Worker
 from holdfast.ledger.records import Hold, NewJob, StoredResult, Ticket
@@ -33,7 +40,9 @@ def crash_before_statement(alias: str, number: int | None) -> Iterator[None]:
     """Die before the `number`-th statement on the database; None lives."""
     count = 0
 
-    def wrapper(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    def wrapper(
+        execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]
+    ) -> Any:
         nonlocal count
         count += 1
         if number is not None and count > number:
@@ -45,8 +54,12 @@ def crash_before_statement(alias: str, number: int | None) -> Iterator[None]:
 
 
 CRASHES = st.one_of(st.none(), st.integers(min_value=0, max_value=6))
-RESULT = StoredResult(status="SUCCESS", result=b"1", content_type="application/json", content_encoding="utf-8")
-FAILURE = StoredResult(status="FAILURE", result=b"{}", content_type="application/json", content_encoding="utf-8")
+RESULT = StoredResult(
+    status="SUCCESS", result=b"1", content_type="application/json", content_encoding="utf-8"
+)
+FAILURE = StoredResult(
+    status="FAILURE", result=b"{}", content_type="application/json", content_encoding="utf-8"
+)
 
 
 def new_job(id: str, **more: Any) -> NewJob:
@@ -62,14 +75,19 @@ def new_job(id: str, **more: Any) -> NewJob:
     )
 
 
+def retry(hold: Hold, *, delay: float | None) -> Ticket | None:
+    job = new_job(hold.id, delay_seconds=delay)
+    with contextlib.suppress(AttemptLost):
+        return transitions.retry(hold, job=job, stored=None, error="e")
+    return None
+
+
 EXITS: dict[str, Callable[[Hold], Any]] = {
     "succeed": lambda hold: transitions.succeed(hold, stored=None),
     "succeed with a result": lambda hold: transitions.succeed(hold, stored=RESULT),
     "fail": lambda hold: transitions.fail(hold, stored=FAILURE, error="e"),
-    "retry now": lambda hold: transitions.retry(hold, job=new_job(hold.id), stored=None, error="e"),
-    "retry later": lambda hold: transitions.retry(
-        hold, job=new_job(hold.id, delay_seconds=-1.0), stored=None, error="e"
-    ),
+    "retry now": lambda hold: retry(hold, delay=None),
+    "retry later": lambda hold: retry(hold, delay=-1.0),
     "hand back": lambda hold: transitions.hand_back([hold], cause="stop"),
     "lose": lambda hold: transitions.lose(hold, cause="child died"),
     "reject": lambda hold: transitions.reject(hold, error="no"),
@@ -96,7 +114,9 @@ class LedgerMachine(RuleBasedStateMachine):
     def _hire(self) -> None:
         worker = uuid4()
         workers.register(
-            workers.Incarnation(id=worker, name="w", host="h", pid=1, pool="p", concurrency=1, queues=["q"])
+            workers.Incarnation(
+                id=worker, name="w", host="h", pid=1, pool="p", concurrency=1, queues=["q"]
+            )
         )
         self.workers.append(worker)
 
@@ -121,7 +141,9 @@ class LedgerMachine(RuleBasedStateMachine):
         ticket = self._pick(queued, number)
         if ticket is None:
             return
-        assert not transitions.claim([(ticket.id, ticket.token - 1, False)], worker=self.workers[0]).claimed
+        assert not transitions.claim(
+            [(ticket.id, ticket.token - 1, False)], worker=self.workers[0]
+        ).claimed
         assert not transitions.claim([(ticket.id, ticket.token, False)], worker=uuid4()).claimed
         assert queries.state_of(ticket.id) == (State.QUEUED, ticket.token, None)
 
@@ -163,7 +185,9 @@ class LedgerMachine(RuleBasedStateMachine):
         standing = before is not None and before == (State.RUNNING, hold.token, hold.worker)
         with crash_before_statement(self.alias, crash):
             left = move(hold)
-            self.broker += left if isinstance(left, list) else [left] if isinstance(left, Ticket) else []
+            self.broker += (
+                left if isinstance(left, list) else [left] if isinstance(left, Ticket) else []
+            )
         after = queries.state_of(hold.id)
         if not standing:
             assert after == before, "an attempt that does not stand changed its job"
@@ -178,7 +202,10 @@ class LedgerMachine(RuleBasedStateMachine):
         running = [hold for hold in self.attempts if queries.hold_of(hold.id) == hold]
         hold = self._pick(running, number) or self._run_one()
         transitions.claim(
-            [(ticket.id, ticket.token, False) for ticket in transitions.hand_back([hold], cause="stop")],
+            [
+                (ticket.id, ticket.token, False)
+                for ticket in transitions.hand_back([hold], cause="stop")
+            ],
             worker=hold.worker,
         )
         successor = queries.hold_of(hold.id)
@@ -203,7 +230,9 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(who=st.integers(0, 1), crash=CRASHES)
     def worker_dies_and_is_rescued(self, who: int, crash: int | None) -> None:
         worker = self.workers.pop(who % len(self.workers))
-        Worker.objects.using(self.alias).filter(id=worker).update(lease_until=Now() - timedelta(seconds=1))
+        Worker.objects.using(self.alias).filter(id=worker).update(
+            lease_until=Now() - timedelta(seconds=1)
+        )
         self._hire()
         with crash_before_statement(self.alias, crash):
             self._rescue()
@@ -232,7 +261,9 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def _reconcile(self) -> None:
         present = {(ticket.id, ticket.token) for ticket in self.broker}
-        queued = queries.queued_before("q", 0, moment=None, older_than=timedelta(seconds=-5), limit=1000)
+        queued = queries.queued_before(
+            "q", 0, moment=None, older_than=timedelta(seconds=-5), limit=1000
+        )
         missing = [ticket for ticket in queued if (ticket.id, ticket.token) not in present]
         self.broker += transitions.republish(missing)
 
@@ -242,7 +273,9 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         for job in Job.objects.using(self.alias).all():
             token, state = self.tokens.get(job.id, (0, None))
-            assert job.token > token or (job.token, job.state) == (token, state), "moved without a new token"
+            assert job.token > token or (job.token, job.state) == (token, state), (
+                "moved without a new token"
+            )
             assert job.losses <= get_settings().max_lost_attempts
             if job.state == State.RUNNING:
                 assert job.worker is not None
@@ -254,14 +287,20 @@ class LedgerMachine(RuleBasedStateMachine):
         if not hasattr(self, "tokens"):
             return
         for worker in self.workers:
-            Worker.objects.using(self.alias).filter(id=worker).update(lease_until=Now() - timedelta(seconds=1))
+            Worker.objects.using(self.alias).filter(id=worker).update(
+                lease_until=Now() - timedelta(seconds=1)
+            )
         self._hire()
         worker = self.workers[-1]
         for _ in range(12):
             self._rescue()
             self.broker += transitions.publish_due(limit=1000)
-            for id in Job.objects.using(self.alias).filter(hold=HoldReason.REPLACED, state=State.HELD):
-                self.broker += transitions.record([new_job(id.id)])  # the replacement arrives with the same id
+            for id in Job.objects.using(self.alias).filter(
+                hold=HoldReason.REPLACED, state=State.HELD
+            ):
+                self.broker += transitions.record(
+                    [new_job(id.id)]
+                )  # the replacement arrives with the same id
             self._reconcile()
             tickets, self.broker = self.broker, []
             batch = transitions.claim([(t.id, t.token, False) for t in tickets], worker=worker)
@@ -269,11 +308,15 @@ class LedgerMachine(RuleBasedStateMachine):
                 assert transitions.succeed(Hold(job.id, job.token, worker), stored=RESULT)
         states = dict(Job.objects.using(self.alias).values_list("id", "state"))
         assert set(states) == self.committed
-        open_jobs = {id: State(state).name for id, state in states.items() if State(state) not in FINAL}
+        open_jobs = {
+            id: State(state).name for id, state in states.items() if State(state) not in FINAL
+        }
         assert not open_jobs, f"never finished: {open_jobs}"
 
 
-def test_any_order_of_moves_with_a_crash_between_any_two_statements_loses_nothing(ledger: str) -> None:
+def test_any_order_of_moves_with_a_crash_between_any_two_statements_loses_nothing(
+    ledger: str,
+) -> None:
     class Machine(LedgerMachine):
         alias = ledger
 

@@ -11,7 +11,8 @@ from kombu.utils.json import loads
 from holdfast.broker.messages import ticket_of
 from holdfast.broker.publisher import Publisher
 
-CHUNK = 1000
+FIRST_PAGE = 200
+PAGE = 2000
 
 
 class Contents:
@@ -31,23 +32,19 @@ class Contents:
         """Count the messages, durable or not."""
         return int(self._client.llen(self._key)) if self._client is not None else 0
 
-    def oldest(self, limit: int) -> list[tuple[str, int]]:
-        """Return (id, token) of the durable ones among the `limit` messages that are fetched next."""
-        found = _tickets(self._client.lrange(self._key, -limit, -1))
-        return list(reversed(list(found)))
+    def pages(self) -> Iterator[list[tuple[str, int]]]:
+        """Yield (id, token) of the durable messages in pages, from the end that is fetched next.
 
-    def all(self) -> Iterator[tuple[str, int]]:
-        """Read the whole list in chunks, from the end that is fetched next.
-
-        What is fetched meanwhile shifts the rest towards that end: the chunks overlap, so nothing is missed.
+        What is fetched meanwhile shifts the rest towards that end: the pages overlap, so nothing is missed.
         """
-        end = -1
+        size, end = FIRST_PAGE, -1
         while True:
-            chunk = self._client.lrange(self._key, end - CHUNK + 1, end)
-            yield from _tickets(chunk)
-            if len(chunk) < CHUNK:
+            items = self._client.lrange(self._key, end - size + 1, end)
+            yield list(reversed(list(_tickets(items))))
+            if len(items) < size:
                 return
-            end -= CHUNK // 2
+            end -= size - size // 4
+            size = PAGE
 
 
 def _tickets(items: list[Any]) -> Iterator[tuple[str, int]]:

@@ -10,6 +10,7 @@ import logging
 import select
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ from holdfast.ledger.database import (
 from holdfast.ledger.holds import hold_from
 from holdfast.ledger.records import Hold, NewJob, Ticket
 from holdfast.ledger.states import Outcome
+from holdfast.ledger.watchdog import answer_within
 from holdfast.lineage import patience_seconds
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ def _run_atomic(
     value = None
     body_over = False
     try:
-        with atomic():
+        with ExitStack() as commit, atomic():
             dialect().mark_transaction(transitions.transaction_mark(hold.id, hold.token))
             started = time.monotonic()
             try:
@@ -84,6 +86,7 @@ def _run_atomic(
                 # Ignore and replace() end the job as they find it: what the body wrote is kept.
                 leaving = ignore
             _refuse_long_writer(started)
+            commit.enter_context(answer_within(patience_seconds()))
             if leaving is not None:
                 _leave(task, hold, leaving)
             elif _move(task) is not None:
@@ -163,9 +166,7 @@ def _retry(task: LedgerTask, hold: Hold, leaving: Retry | None) -> None:
     ticket = transitions.retry(
         hold, job=job, stored=stored, error=repr(exc) if exc else str(leaving or "retry")
     )
-    if ticket is False:
-        raise AttemptLost(hold.id, hold.token)
-    if isinstance(ticket, Ticket):
+    if ticket is not None:
         _publish(task, [ticket])
 
 
@@ -173,9 +174,7 @@ def _replace(task: LedgerTask, hold: Hold) -> None:
     job = _move(task)
     assert job is not None
     ticket = transitions.retry(hold, job=job, stored=None, error="", outcome=Outcome.REPLACED)
-    if ticket is False:
-        raise AttemptLost(hold.id, hold.token)
-    if isinstance(ticket, Ticket):
+    if ticket is not None:
         _publish(task, [ticket])
 
 
@@ -196,12 +195,19 @@ def _mark_ended(task: LedgerTask) -> None:
 def _patiently(work: Any, hold: Hold) -> Any:
     """Do ledger work after the body: a database that is away must not turn a success into a failure."""
     try:
-        return with_patience(work, seconds=patience_seconds(), what=f"ending job {hold.id}")
+        return with_patience(
+            partial(_bounded, work), seconds=patience_seconds(), what=f"ending job {hold.id}"
+        )
     except Exception as error:
         if not is_passing(error):
             raise
         # The row stays running; the worker's audit gives it back, and the lease does if the worker dies.
         raise Ignore(f"the end of job {hold.id} could not be recorded: {error}") from error
+
+
+def _bounded(work: Any) -> Any:
+    with answer_within(patience_seconds()):
+        return work()
 
 
 def _refuse_long_writer(started: float) -> None:

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Q
 
-from holdfast.ledger.states import FINAL, State
+from holdfast.ledger.states import DEAD_LETTERS, FINAL, State
 
 if TYPE_CHECKING:
     _CharField = models.CharField[str, str]
@@ -82,7 +82,12 @@ class Job(models.Model):
             models.Index(
                 fields=["finished_at"],
                 name="holdfast_job_finished",
-                condition=Q(state__in=sorted(FINAL)),
+                condition=Q(state__in=sorted(FINAL - DEAD_LETTERS)),
+            ),
+            models.Index(
+                fields=["finished_at"],
+                name="holdfast_job_dead_letter",
+                condition=Q(state__in=sorted(DEAD_LETTERS)),
             ),
             models.Index(
                 fields=["finished_at"], name="holdfast_job_unsettled", condition=Q(unsettled=True)
@@ -117,10 +122,14 @@ class Result(models.Model):
     traceback = models.TextField(null=True)
     children = models.TextField(null=True)
     stored_at = models.DateTimeField()
+    # Belongs to no job, so no job takes it along when it is pruned.
+    bare = models.BooleanField(default=False)
 
     class Meta:
         db_table = "holdfast_result"
-        indexes = [models.Index(fields=["stored_at"], name="holdfast_result_stored")]
+        indexes = [
+            models.Index(fields=["stored_at"], name="holdfast_result_bare", condition=Q(bare=True))
+        ]
 
 
 class Attempt(models.Model):

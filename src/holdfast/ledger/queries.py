@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -75,14 +75,17 @@ def seconds_to_next_due() -> float | None:
     return waiting.total_seconds()
 
 
-def queues_with_old_tickets(*, older_than: timedelta) -> list[tuple[str, int]]:
-    """Return (queue, priority) of every list in which a queued job is older than it should be."""
-    old = _jobs().filter(state=State.QUEUED, published_at__lt=Now() - older_than)
-    return list(
-        old.values_list("queue", "priority")
-        .annotate(n=Count("id"))
-        .values_list("queue", "priority")
-    )
+def queued_lists() -> Iterator[tuple[str, int]]:
+    """Yield (queue, priority) of every list that has queued jobs, by one short index look each."""
+    queued = _jobs().filter(state=State.QUEUED).order_by("queue", "priority")
+    found = queued.values_list("queue", "priority").first()
+    while found is not None:
+        yield found
+        queue, priority = found
+        more = queued.filter(queue=queue, priority__gt=priority)
+        found = more.values_list("queue", "priority").first()
+        if found is None:
+            found = queued.filter(queue__gt=queue).values_list("queue", "priority").first()
 
 
 def queued_before(
@@ -204,13 +207,9 @@ def live_workers() -> list[Worker]:
     )
 
 
-def prune_finished(*, succeeded_before: timedelta, dead_before: timedelta, limit: int) -> int:
+def prune_finished(*, states: Iterable[State], before: timedelta, limit: int) -> int:
     """Delete one batch of jobs whose retention is over, with all that belongs to them; return how many."""
-    over = (
-        _jobs()
-        .filter(state__in=FINAL, unsettled=False, finished_at__lt=Now() - succeeded_before)
-        .exclude(state__in=[State.FAILED, State.DEAD], finished_at__gte=Now() - dead_before)
-    )
+    over = _jobs().filter(state__in=sorted(states), unsettled=False, finished_at__lt=Now() - before)
     with atomic():
         ids = list(over.order_by("finished_at").values_list("id", flat=True)[:limit])
         for model, field in ((Payload, "job"), (Attempt, "job"), (Result, "id"), (Job, "id")):
@@ -221,8 +220,7 @@ def prune_finished(*, succeeded_before: timedelta, dead_before: timedelta, limit
 def prune_stored(*, before: timedelta, limit: int) -> int:
     """Delete one batch of stored states and groups that belong to no job; return how many."""
     with atomic():
-        old = Result.objects.using(alias()).filter(stored_at__lt=Now() - before)
-        bare = old.exclude(id__in=Job.objects.using(alias()).values("id"))
+        bare = Result.objects.using(alias()).filter(bare=True, stored_at__lt=Now() - before)
         ids = list(bare.order_by("stored_at").values_list("id", flat=True)[:limit])
         Result.objects.using(alias()).filter(id__in=ids).delete()
         Group.objects.using(alias()).filter(stored_at__lt=Now() - before).delete()

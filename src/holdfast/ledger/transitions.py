@@ -16,6 +16,7 @@ from django.db.models import Case, F, QuerySet, When
 from django.db.models.functions import Now
 
 from holdfast.conf import get_settings
+from holdfast.exceptions import AttemptLost
 from holdfast.ledger.database import alias, atomic, dialect
 from holdfast.ledger.models import Attempt, Job, Payload, Result, Worker
 from holdfast.ledger.records import (
@@ -162,8 +163,10 @@ def retry(
 ) -> Ticket | bool | None:
     """Put the job back with what it is to be called with next; counted as a failure unless it is a replacement.
 
-    Returns:
-        the ticket to publish if it is due at once, None if it is held, False if the attempt had lost its lease.
+    Returns the ticket to publish if it is due at once, None if it is held.
+
+    Raises:
+        AttemptLost: the job has moved on, nothing is written.
     """
     delayed = job.due_at is not None or bool(job.delay_seconds)
     due = (
@@ -188,7 +191,7 @@ def retry(
             worker=None,
         )
         if not left:
-            return False
+            raise AttemptLost(hold.id, hold.token)
         _write_payload(job)
         if stored:
             store_result(hold.id, stored)
@@ -363,7 +366,9 @@ def settle(job_id: str) -> bool:
     return bool(_jobs().filter(id=job_id, unsettled=True).update(unsettled=False))
 
 
-def store_result(id: str, stored: StoredResult, *, hold: Hold | None = None) -> bool:
+def store_result(
+    id: str, stored: StoredResult, *, hold: Hold | None = None, bare: bool = False
+) -> bool:
     """Write the result or progress of an id; with a hold, only while its attempt stands."""
     with atomic():
         if hold is not None and not _lock(_held_by(hold)).exists():
@@ -378,6 +383,7 @@ def store_result(id: str, stored: StoredResult, *, hold: Hold | None = None) -> 
                 "traceback": stored.traceback,
                 "children": stored.children,
                 "stored_at": Now(),
+                "bare": bare,
             },
         )
         return True
@@ -401,7 +407,7 @@ def store_bare(id: str, stored: StoredResult, *, failed: bool) -> None:
                 finished_at=Now(),
                 reason="replacement failed",
             )
-        store_result(id, stored)
+        store_result(id, stored, bare=row is None)
 
 
 def forget(id: str) -> None:

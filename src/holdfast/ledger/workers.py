@@ -51,12 +51,7 @@ def register(incarnation: Incarnation) -> None:
 
 def renew(worker: UUID) -> datetime | None:
     """Renew a worker's lease; return the database's clock, or None if it was declared lost."""
-    kept = (
-        _workers()
-        .filter(id=worker, lost_at=None, stopped_at=None)
-        .update(lease_until=Now() + _lease())
-    )
-    return dialect().now() if kept else None
+    return dialect().renew(worker, seconds=get_settings().lease_seconds)
 
 
 def retire(worker: UUID) -> None:

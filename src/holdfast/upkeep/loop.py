@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 
 from holdfast.ledger.database import close_connection, is_passing
+from holdfast.ledger.watchdog import answer_within
 
 logger = logging.getLogger("holdfast.upkeep")
 
@@ -15,11 +16,17 @@ class Loop:
     """Runs `one_pass` in a thread; what it returns is the pause until the next pass, in seconds."""
 
     def __init__(
-        self, name: str, one_pass: Callable[[], float], *, after_error: float = 1.0
+        self,
+        name: str,
+        one_pass: Callable[[], float],
+        *,
+        after_error: float = 1.0,
+        longest: float = 60.0,
     ) -> None:
         self.name = name
         self.one_pass = one_pass
         self._after_error = after_error
+        self._longest = longest
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -49,7 +56,8 @@ class Loop:
 
     def _pass_safely(self) -> float:
         try:
-            return self.one_pass()
+            with answer_within(self._longest):
+                return self.one_pass()
         except Exception as error:
             if is_passing(error):
                 logger.warning(

@@ -7,6 +7,7 @@ from datetime import timedelta
 from holdfast import events
 from holdfast.conf import get_settings
 from holdfast.ledger import queries, workers
+from holdfast.ledger.states import DEAD_LETTERS, FINAL
 
 WORKERS_KEPT = timedelta(days=1)
 
@@ -25,7 +26,10 @@ class Pruner:
         succeeded = timedelta(seconds=self._kept)
         dead = max(succeeded, timedelta(days=settings.dead_letter_days))
         count = queries.prune_finished(
-            succeeded_before=succeeded, dead_before=dead, limit=settings.prune_batch
+            states=FINAL - DEAD_LETTERS, before=succeeded, limit=settings.prune_batch
+        )
+        count += queries.prune_finished(
+            states=DEAD_LETTERS, before=dead, limit=settings.prune_batch
         )
         queries.prune_stored(before=succeeded, limit=settings.prune_batch)
         workers.prune_workers(older_than=WORKERS_KEPT)

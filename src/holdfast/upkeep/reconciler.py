@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from holdfast import events
 from holdfast.broker.contents import Contents
@@ -18,7 +18,6 @@ from holdfast.ledger import queries, transitions
 from holdfast.ledger.records import Ticket
 
 logger = logging.getLogger("holdfast.upkeep")
-HEAD = 50
 BATCH = 1000
 SUSPECTS = 20_000
 
@@ -35,36 +34,44 @@ class Reconciler:
         if not self._publisher.available:
             return 0
         grace = timedelta(seconds=get_settings().grace_seconds)
-        return sum(
-            self._one_list(queue, priority, grace)
-            for queue, priority in queries.queues_with_old_tickets(older_than=grace)
-        )
+        lists = list(queries.queued_lists())
+        return sum(self._one_list(queue, priority, grace) for queue, priority in lists)
 
     def _one_list(self, queue: str, priority: int, grace: timedelta) -> int:
+        if not queries.queued_before(queue, priority, moment=None, older_than=grace, limit=1):
+            return 0
         contents = Contents(self._publisher, queue=queue, priority=priority)
         if not contents.readable:
             return 0
         if contents.length() == 0:
             return self._republish_all(queue, priority, grace)
-        moment = None
-        head = contents.oldest(HEAD)
-        if head:
-            known = queries.published_at([id for id, _ in head])
-            times = [known[id][1] for id, token in head if id in known and known[id][0] == token]
-            if times:
-                moment = min(times) - grace
+        oldest = self._oldest_published(contents)
         suspects = queries.queued_before(
-            queue, priority, moment=moment, older_than=grace, limit=SUSPECTS
+            queue,
+            priority,
+            moment=None if oldest is None else oldest - grace,
+            older_than=grace,
+            limit=SUSPECTS,
         )
-        if not suspects:
-            return 0
         # Older than the head: taken from the list, or recorded by a transaction that committed late. Look.
         missing = {(ticket.id, ticket.token): ticket for ticket in suspects}
-        for present in contents.all():
-            missing.pop(present, None)
+        if not missing:
+            return 0
+        for page in contents.pages():
+            for present in page:
+                missing.pop(present, None)
             if not missing:
                 return 0
         return self._republish(queue, list(missing.values()))
+
+    def _oldest_published(self, contents: Contents) -> datetime | None:
+        """Return when the oldest standing ticket of the list was published; None if none of it stands."""
+        for page in contents.pages():
+            known = queries.published_at([id for id, _ in page])
+            times = [known[id][1] for id, token in page if id in known and known[id][0] == token]
+            if times:
+                return min(times)
+        return None
 
     def _republish_all(self, queue: str, priority: int, grace: timedelta) -> int:
         """The list is gone: all that was queued before this look is missing, however much is published meanwhile."""

@@ -9,9 +9,11 @@ from collections import deque
 from collections.abc import Callable
 
 from holdfast.ledger.database import close_connection, is_passing
+from holdfast.ledger.watchdog import answer_within
 
 logger = logging.getLogger("holdfast.worker")
 PAUSE = 0.5
+ANSWER_SECONDS = 10.0
 
 
 class Clerk:
@@ -22,6 +24,7 @@ class Clerk:
         self._work: deque[Callable[[], None]] = deque()
         self._ready = threading.Condition()
         self._stopping = False
+        self._woken = False
         self._thread = threading.Thread(target=self._run, name="holdfast-clerk", daemon=True)
 
     def start(self) -> None:
@@ -37,6 +40,7 @@ class Clerk:
     def wake(self) -> None:
         """Look whether there is something to claim."""
         with self._ready:
+            self._woken = True
             self._ready.notify()
 
     def stop(self, *, seconds: float) -> None:
@@ -50,15 +54,15 @@ class Clerk:
         while True:
             with self._ready:
                 work = self._work.popleft() if self._work else None
+                self._woken = False
                 if work is None and self._stopping:
                     break
             try:
-                if work is not None:
-                    work()
-                    continue
-                if self._idle():
+                with answer_within(ANSWER_SECONDS):
+                    nothing_to_do = work() is None if work is not None else self._idle()
+                if work is None and nothing_to_do:
                     with self._ready:
-                        if not self._work and not self._stopping:
+                        if not (self._work or self._stopping or self._woken):
                             self._ready.wait(PAUSE)
             except Exception as error:
                 if work is not None and is_passing(error):

@@ -19,6 +19,7 @@ from celery import bootsteps
 from holdfast import events
 from holdfast.conf import get_settings
 from holdfast.ledger import queries, workers
+from holdfast.ledger.database import connection
 from holdfast.ledger.records import Hold
 from holdfast.upkeep.crew import Crew
 from holdfast.upkeep.loop import Loop
@@ -29,6 +30,8 @@ logger = logging.getLogger("holdfast.worker")
 STOP_SECONDS = 5.0
 DOUBT_SECONDS = 3.0
 SETTLE_SECONDS = 2.0
+EXIT_LEASE_LOST = 75
+CONNECT_SECONDS = 5
 
 
 class Lifeline(bootsteps.StartStopStep):
@@ -42,7 +45,9 @@ class Lifeline(bootsteps.StartStopStep):
         self._parent = parent
         self._intake: Intake = current_intake(parent.app)
         self._pulse = Pulse()
-        self._beat = Loop("heartbeat", self._beat_pass, after_error=1.0)
+        self._beat = Loop(
+            "heartbeat", self._beat_pass, after_error=1.0, longest=get_settings().lease_seconds / 3
+        )
         self._crew: Crew | None = None
         self._orphans: set[tuple[str, int]] = set()
         self._stopped_children: dict[int, float] = {}
@@ -51,6 +56,9 @@ class Lifeline(bootsteps.StartStopStep):
 
     def start(self, parent: Any) -> None:
         """Take a lease and begin to keep it."""
+        # Without it a connect to a host that has gone silent waits for minutes.
+        if connection().vendor == "postgresql":
+            connection().settings_dict["OPTIONS"].setdefault("connect_timeout", CONNECT_SECONDS)
         self._crew = Crew(parent.app, lambda: self._intake.worker, self._pulse)
         self._intake.clerk.start()
         self._beat.start()
@@ -81,6 +89,7 @@ class Lifeline(bootsteps.StartStopStep):
 
     def _beat_pass(self) -> float:
         settings = get_settings()
+        self._end_stopped_children(settings.lease_seconds)
         if not self._registered:
             self._register()
         try:
@@ -94,7 +103,6 @@ class Lifeline(bootsteps.StartStopStep):
             return 0.0
         self._pulse.beat(database_now)
         self._audit()
-        self._end_stopped_children(settings.lease_seconds)
         return settings.beat_seconds
 
     def _register(self) -> None:
@@ -134,9 +142,13 @@ class Lifeline(bootsteps.StartStopStep):
         self._intake.waiting.clear()
         self._registered = False
         self._pulse.skip()
+        events.lease_lost.send(sender=type(self), worker=lost)
+        if not self._is_prefork() and any(held.delivered for held in attempts):
+            # A thread cannot be stopped from outside: the process leaves, its supervisor starts a new one.
+            logger.critical("Attempts that lost their lease run in threads: this process ends")
+            os._exit(EXIT_LEASE_LOST)
         for held in attempts:
             self._stop_attempt(held)
-        events.lease_lost.send(sender=type(self), worker=lost)
 
     def _audit(self) -> None:
         """Compare the ledger's view of this worker with what it really runs."""

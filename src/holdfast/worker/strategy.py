@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
 from celery.worker import strategy as stock
 
-from holdfast.broker.messages import ticket_of
-from holdfast.worker.intake import Delivery, current_intake
+from holdfast import events
+from holdfast.broker.messages import is_authentic, ticket_of
+from holdfast.worker.intake import Delivery, Intake, current_intake
+
+logger = logging.getLogger("holdfast.security")
 
 
 def choose(task: Any, app: Any, consumer: Any, **kwargs: Any) -> Callable[..., Any]:
@@ -23,6 +27,11 @@ def choose(task: Any, app: Any, consumer: Any, **kwargs: Any) -> Callable[..., A
         ticket = ticket_of(message.headers)
         if ticket is None:
             return handle(message, body, ack, reject, callbacks, **options)
+        queue = str(message.delivery_info.get("routing_key", ""))
+        if not is_authentic(message.headers, queue=queue):
+            # Only what the ledger knows can run, and only as it was recorded; a claim decides that.
+            logger.warning("Job %s: its message on queue %s is not signed by us", ticket[0], queue)
+            events.message_unsigned.send(sender=Intake, job=ticket[0], queue=queue)
         return intake.receive(Delivery(*ticket, message, ack, reject, callbacks))
 
     return receive

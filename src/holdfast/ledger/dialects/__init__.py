@@ -27,6 +27,9 @@ class Dialect(Protocol):
     def publish_due(self, limit: int) -> list[Ticket]:
         """Turn held jobs whose time has come into queued ones; return what must go on the broker."""
 
+    def renew(self, worker: UUID, *, seconds: float) -> datetime | None:
+        """Renew a lease that was not taken away; return the clock, or None."""
+
     def mark_transaction(self, mark: str) -> None:
         """Name the running transaction so that a rescuer can end it."""
 

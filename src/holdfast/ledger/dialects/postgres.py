@@ -83,8 +83,8 @@ UPDATE holdfast_job SET state = {State.SUCCEEDED}, token = token + 1, finished_a
 _SUCCEED = f"""
 WITH done AS ({_END} RETURNING id)
 INSERT INTO holdfast_result
-  (id, status, result, content_type, content_encoding, traceback, children, stored_at)
-SELECT id, %s, %s, %s, %s, %s, %s, clock_timestamp() FROM done
+  (id, status, result, content_type, content_encoding, traceback, children, stored_at, bare)
+SELECT id, %s, %s, %s, %s, %s, %s, clock_timestamp(), false FROM done
 ON CONFLICT (id) DO UPDATE SET status = EXCLUDED.status, result = EXCLUDED.result,
   content_type = EXCLUDED.content_type, content_encoding = EXCLUDED.content_encoding,
   traceback = EXCLUDED.traceback, children = EXCLUDED.children, stored_at = EXCLUDED.stored_at
@@ -171,6 +171,16 @@ class PostgresDialect:
         with _connection().cursor() as cursor:
             cursor.execute(_PUBLISH_DUE, [limit])
             return [Ticket(*row) for row in cursor.fetchall()]
+
+    def renew(self, worker: UUID, *, seconds: float) -> datetime | None:
+        with _connection().cursor() as cursor:
+            cursor.execute(
+                "UPDATE holdfast_worker SET lease_until = clock_timestamp() + %s * interval '1 second' "
+                "WHERE id = %s AND lost_at IS NULL AND stopped_at IS NULL RETURNING clock_timestamp()",
+                [seconds, worker],
+            )
+            row = cursor.fetchone()
+            return row[0] if row else None
 
     def mark_transaction(self, mark: str) -> None:
         with _connection().cursor() as cursor:

@@ -79,8 +79,8 @@ UPDATE holdfast_job SET state = {State.SUCCEEDED}, token = token + 1, finished_a
 """
 
 _RESULT = f"""
-INSERT INTO holdfast_result (id, status, result, content_type, content_encoding, traceback, children, stored_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, {_NOW})
+INSERT INTO holdfast_result (id, status, result, content_type, content_encoding, traceback, children, stored_at, bare)
+VALUES (%s, %s, %s, %s, %s, %s, %s, {_NOW}, 0)
 ON CONFLICT (id) DO UPDATE SET status = excluded.status, result = excluded.result,
   content_type = excluded.content_type, content_encoding = excluded.content_encoding,
   traceback = excluded.traceback, children = excluded.children, stored_at = excluded.stored_at
@@ -170,6 +170,16 @@ class SQLiteDialect:
                 return []
             cursor.execute(_PUBLISH_DUE, [limit])
             return [Ticket(*row) for row in cursor.fetchall()]
+
+    def renew(self, worker: UUID, *, seconds: float) -> datetime | None:
+        with _cursor() as cursor:
+            cursor.execute(
+                "UPDATE holdfast_worker SET lease_until = "
+                "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s || ' seconds') "
+                "WHERE id = %s AND lost_at IS NULL AND stopped_at IS NULL",
+                [str(seconds), worker.hex],
+            )
+            return self.now() if cursor.rowcount == 1 else None
 
     def mark_transaction(self, mark: str) -> None:
         """Do nothing: a stopped writer is ended with its process, there is no server to ask."""

@@ -1,0 +1,82 @@
+"""Ends a wait for a database that has gone silent: no timeout of the server or of TCP does, if packets just vanish.
+
+One thread per process watches the connections of the threads that asked for it. When a statement takes
+longer than its thread allowed, the socket is shut down, and the statement fails like any broken connection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from holdfast.ledger.database import connection
+
+logger = logging.getLogger("holdfast.ledger")
+LOOK_SECONDS = 0.5
+_lock = threading.Lock()
+_deadlines: dict[int, tuple[float, Any]] = {}
+_thread: list[threading.Thread] = []
+
+
+@contextlib.contextmanager
+def answer_within(seconds: float) -> Iterator[None]:
+    """Let the ledger work inside fail if it takes longer; only a connection over a socket can be cut."""
+    here = connection()
+    if here.vendor != "postgresql":
+        yield
+        return
+    me = threading.get_ident()
+    with _lock:
+        _deadlines[me] = (time.monotonic() + seconds, here)
+        _start()
+    try:
+        yield
+    finally:
+        with _lock:
+            _deadlines.pop(me, None)
+
+
+def _start() -> None:
+    if not _thread or not _thread[0].is_alive():
+        # After a fork the parent's thread is not there.
+        _thread[:] = [threading.Thread(target=_watch, name="holdfast-watchdog", daemon=True)]
+        _thread[0].start()
+
+
+def _watch() -> None:
+    while True:
+        time.sleep(LOOK_SECONDS)
+        now = time.monotonic()
+        with _lock:
+            late = [key for key, (deadline, _) in _deadlines.items() if now > deadline]
+            cut = [_deadlines.pop(key)[1] for key in late]
+        for here in cut:
+            _shut_down(here)
+
+
+def _shut_down(here: Any) -> None:
+    raw = here.connection
+    if raw is None:
+        return
+    logger.warning("The database does not answer: its connection is cut")
+    # The descriptor is copied: the thread that waits stays the owner of its own.
+    with (
+        contextlib.suppress(Exception),
+        socket.socket(fileno=os.dup(raw.fileno())) as copy,
+    ):
+        copy.shutdown(socket.SHUT_RDWR)
+
+
+def _after_fork() -> None:
+    global _lock  # noqa: PLW0603  # the parent's lock may be held by a thread that is not here
+    _lock = threading.Lock()
+    _deadlines.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
