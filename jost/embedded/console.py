@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import sys
 import threading
 
 _COLOURS = (36, 32, 33, 35, 34, 31)
@@ -19,10 +18,11 @@ class Console:
     When the reader stops for long, the newest lines are dropped: stopping JOST must not depend on it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, descriptor: int = _STDOUT) -> None:
+        self._descriptor = descriptor
         self._lines: queue.Queue[str | None] = queue.Queue(maxsize=10_000)
         self._colours: dict[str, int] = {}
-        self._coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        self._coloured = os.isatty(descriptor) and "NO_COLOR" not in os.environ
         self._thread = threading.Thread(target=self._write, name="console", daemon=True)
         self._thread.start()
 
@@ -51,6 +51,6 @@ class Console:
             data = f"{line}\n".encode(errors="replace")
             while data:
                 try:
-                    data = data[os.write(_STDOUT, data) :]
+                    data = data[os.write(self._descriptor, data) :]
                 except OSError:
                     return
