@@ -160,7 +160,7 @@ def retry(
     stored: StoredResult | None,
     error: str,
     outcome: str = Outcome.RETRIED,
-) -> Ticket | bool | None:
+) -> Ticket | None:
     """Put the job back with what it is to be called with next; counted as a failure unless it is a replacement.
 
     Returns the ticket to publish if it is due at once, None if it is held.
