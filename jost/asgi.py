@@ -1,9 +1,15 @@
 """The ASGI entry point; loaded by the web server."""
 
 import os
+import warnings
 
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "jost.settings.development")
+
+# Static files are sent whole under ASGI: they are small, and a proxy serves them where it matters.
+warnings.filterwarnings(
+    "ignore", message="StreamingHttpResponse must consume synchronous iterators"
+)
 
 application = get_asgi_application()

@@ -33,7 +33,7 @@ class Up:
         self.lines: list[str] = []
         self.environment = _plain_environment() | {"JOST_DATA_DIR": str(folder)} | environment
         self.make = subprocess.Popen(
-            ["make", "up", f"PORT={self.port}"],
+            _make_up(self.port),
             cwd=ROOT,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -156,7 +156,7 @@ def test_second_run_on_the_same_data_says_where_the_first_is(jost: Up) -> None:
 def test_busy_port_gets_a_message_with_the_repair(jost: Up, tmp_path: Path) -> None:
     environment = jost.environment | {"JOST_DATA_DIR": str(tmp_path)}
     refused = subprocess.run(
-        ["make", "up", f"PORT={jost.port}"],
+        _make_up(jost.port),
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -215,6 +215,11 @@ _PRINT_DATABASE = "from django.conf import settings; print(settings.DATABASES['d
 _PRINT_BROKER = "from django.conf import settings; print(settings.CELERY_BROKER_URL)"
 _MAKE_USER = "from django.contrib.auth.models import User; User.objects.create_user('kept')"
 _COUNT_USERS = "from django.contrib.auth.models import User; print(User.objects.count())"
+
+
+def _make_up(port: int) -> list[str]:
+    # In the environment the tests run in, whichever that is.
+    return ["make", "up", f"PORT={port}", f"VENV={sys.prefix}"]
 
 
 def _broker_url(up: Up) -> str:
