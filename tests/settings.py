@@ -53,3 +53,7 @@ for _whole in ("max_lost_attempts", "prune_batch", "claim_ahead_max"):
         HOLDFAST[_whole] = int(float(str(HOLDFAST[_whole])))
 CELERY_BROKER_URL = os.environ.get("TEST_BROKER_URL", "redis://127.0.0.1:1/0")
 CELERY_DB_REUSE_MAX = 100_000
+# Only a `celery beat` that a test starts reads it.
+CELERY_BEAT_SCHEDULE = {
+    "tick": {"task": "tests.project.tasks.effect", "schedule": 0.5, "args": ["tick"]}
+}
