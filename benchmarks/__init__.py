@@ -1,0 +1,1 @@
+"""Holdfast measured against plain Celery: `python -m benchmarks.run`."""

@@ -1,0 +1,58 @@
+"""The measured tasks: none does anything but tell the driver, on a Redis of the driver's own, that it ran."""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import cache
+from typing import Any
+
+from celery import shared_task
+
+
+@cache
+def _counter(pid: int) -> Any:
+    # By pid: a forked child must not share its parent's socket.
+    del pid
+    import redis
+
+    return redis.Redis.from_url(os.environ["BENCH_COUNTER_URL"])
+
+
+def count() -> None:
+    """Tell the driver that one more job ran; the same price for every contender."""
+    _counter(os.getpid()).incr("ran")
+
+
+@shared_task(ignore_result=True)
+def noop(_number: int) -> None:
+    count()
+
+
+@shared_task
+def kept(number: int) -> int:
+    count()
+    return number
+
+
+@shared_task(ignore_result=True, durable=False)
+def fleeting(_number: int) -> None:
+    count()
+
+
+@shared_task(ignore_result=True, atomic=True)
+def effect(number: int) -> None:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO bench_effect (number) VALUES (%s)", [number])
+    count()
+
+
+@shared_task(ignore_result=True)
+def timed(sent_at: float) -> None:
+    """Tell the driver how long ago, by the clock all processes share, the call was made."""
+    begun = time.monotonic()
+    if sent_at:
+        _counter(os.getpid()).rpush("latencies", begun - sent_at)
+    count()
