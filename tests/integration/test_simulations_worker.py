@@ -138,3 +138,4 @@ def test_cancelled_simulation_leaves_no_job_behind(site: Site) -> None:
     assert asked.returncode == 1
     assert "was cancelled" in err
     assert site.ask("Chunk.objects.count()") == 0
+    assert "Traceback" not in site.log.read_text()

@@ -170,8 +170,12 @@ def _send_body(backend: Any, request: Any, like: StoredResult) -> None:
         if part.failed:
             cause = backend.exception_to_python(value)
             error = ChordError(f"Dependency {part.member} raised {cause!r}")
-            error.__cause__ = cause
-            backend.chord_error_from_stack(body, exc=error)
+            try:
+                # Raised here: Celery reads the traceback of the exception being handled, and a member
+                # that was cancelled or became dead is settled by a loop that handles none.
+                raise error from cause
+            except ChordError:
+                backend.chord_error_from_stack(body, exc=error)
             return
         values.append(value)
     with inheriting(getattr(request, "headers", None)):
