@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
@@ -13,6 +13,10 @@ from holdfast.tickets import HEADER
 # Custom headers that the jobs recorded inside inherit unless they bring their own.
 _inherited: ContextVar[Mapping[str, Any]] = ContextVar(
     "holdfast_inherited", default=MappingProxyType({})
+)
+# Who does the ledger work of an event loop; None: whoever asks for it.
+_submit: ContextVar[Callable[[Callable[[], None]], None] | None] = ContextVar(
+    "holdfast_submit", default=None
 )
 # How long ledger work of the current thread may wait for the database.
 _patience: ContextVar[float] = ContextVar("holdfast_patience", default=20.0)
@@ -34,13 +38,22 @@ def inherited_headers() -> Mapping[str, Any]:
 
 
 @contextmanager
-def patience(seconds: float) -> Iterator[None]:
-    """Bound how long ledger work inside waits for the database: short where an event loop waits for it."""
-    reset = _patience.set(seconds)
+def leaving_it_to(submit: Callable[[Callable[[], None]], None]) -> Iterator[None]:
+    """Give ledger work inside to somebody else: an event loop must not wait for a database."""
+    reset = _submit.set(submit)
     try:
         yield
     finally:
-        _patience.reset(reset)
+        _submit.reset(reset)
+
+
+def do_or_leave(work: Callable[[], None]) -> None:
+    """Do ledger work here, or leave it to whoever does it for this event loop."""
+    submit = _submit.get()
+    if submit is None:
+        work()
+    else:
+        submit(work)
 
 
 def patience_seconds() -> float:

@@ -26,7 +26,7 @@ from holdfast.ledger.database import atomic, is_passing, with_patience
 from holdfast.ledger.holds import hold_from
 from holdfast.ledger.records import Hold, ResultMeta, StoredResult
 from holdfast.ledger.states import FINAL, Reason, State
-from holdfast.lineage import patience_seconds
+from holdfast.lineage import do_or_leave, patience_seconds
 from holdfast.results import encoding, successors
 
 logger = logging.getLogger("holdfast.results")
@@ -167,8 +167,9 @@ class LedgerBackend(BaseBackend):
                     self, request, exc, traceback, state=state, call_errbacks=call_errbacks
                 )
 
-        self._survive(
-            lambda: with_patience(end, seconds=patience_seconds(), what=f"failing job {task_id}")
+        what = f"failing job {task_id}"
+        do_or_leave(
+            lambda: self._survive(lambda: with_patience(end, seconds=patience_seconds(), what=what))
         )
 
     def mark_as_retry(
@@ -193,8 +194,13 @@ class LedgerBackend(BaseBackend):
         hold = hold_from(request)
         if hold is None:
             self._for_plain(request).mark_as_revoked(task_id, reason, request, store_result, state)
-        elif self._survive(lambda: queries.hold_of(task_id) == hold):
-            self._survive(lambda: transitions.cancel([task_id], running=True))
+            return
+
+        def end() -> None:
+            if queries.hold_of(task_id) == hold:
+                transitions.cancel([task_id], running=True)
+
+        do_or_leave(lambda: self._survive(end))
 
     def settle(self, job_id: str) -> None:
         """Tell those who wait for a job that ended without its own attempt (dead, cancelled, expired)."""

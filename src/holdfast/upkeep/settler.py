@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from holdfast import events
 from holdfast.ledger import queries
+from holdfast.ledger.database import is_passing
 
+logger = logging.getLogger("holdfast.upkeep")
 BATCH = 200
 
 
@@ -20,7 +23,13 @@ class Settler:
         """Tell the waiters of a batch of jobs; return how many jobs."""
         ids = queries.unsettled(limit=BATCH)
         for job_id in ids:
-            self._settle(job_id)
+            try:
+                self._settle(job_id)
+            except Exception as error:
+                if is_passing(error):
+                    raise
+                # One job whose waiters cannot be told must not keep the others from being told or rescued.
+                logger.exception("Those who wait for job %s could not be told", job_id)
         if ids:
             events.jobs_settled.send(sender=type(self), count=len(ids))
         return len(ids)

@@ -12,12 +12,10 @@ from celery.worker.state import task_ready
 
 from holdfast.ledger.holds import hold_from
 from holdfast.ledger.records import Hold
-from holdfast.lineage import patience
+from holdfast.lineage import leaving_it_to
 from holdfast.worker.intake import current_intake
 
 logger = logging.getLogger("holdfast.worker")
-# The event loop stands still meanwhile.
-LOOP_PATIENCE = 1.0
 
 
 class LedgerRequest(Request):
@@ -67,16 +65,22 @@ class LedgerRequest(Request):
             logger.error("Job %s (%s): its process is gone: %s", self.id, self.name, cause)
             self.intake.clerk.submit(lambda: self.intake.lose(hold, cause=cause))
         else:
-            with patience(LOOP_PATIENCE):
+            with leaving_it_to(self.intake.clerk.submit):
                 super().on_failure(exc_info, send_failed_event, return_ok)
         if not return_ok:
             self.intake.release(self.hold)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
-        """A hard time limit fails the job; the pool kills the process that runs it."""
-        with patience(LOOP_PATIENCE):
+        """A hard time limit fails the job; the pool kills the process that runs it once this has returned.
+
+        Until then that process may hold what the ledger waits for, such as SQLite's only writer.
+        """
+        if self.hold is None:
             super().on_timeout(soft, timeout)
-        if not soft and self.hold is not None:
+            return
+        with leaving_it_to(self.intake.clerk.submit):
+            super().on_timeout(soft, timeout)
+        if not soft:
             self.intake.release(self.hold)
 
 
