@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 
 from holdfast.ledger.database import close_connection, is_passing
+from holdfast.ledger.forks import gate
 from holdfast.ledger.watchdog import answer_within
 
 logger = logging.getLogger("holdfast.upkeep")
@@ -52,11 +53,12 @@ class Loop:
             pause = self._pass_safely()
             self._wake.wait(pause)
             self._wake.clear()
-        close_connection()
+        with gate.at_work():
+            close_connection()
 
     def _pass_safely(self) -> float:
         try:
-            with answer_within(self._longest):
+            with gate.at_work(), answer_within(self._longest):
                 return self.one_pass()
         except Exception as error:
             if is_passing(error):
@@ -65,5 +67,6 @@ class Loop:
                 )
             else:
                 logger.exception("%s: a pass failed; the next one tries again", self.name)
-            close_connection()
+            with gate.at_work():
+                close_connection()
             return self._after_error

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 
 from holdfast.ledger.database import close_connection, is_passing
+from holdfast.ledger.forks import gate
 from holdfast.ledger.watchdog import answer_within
 
 logger = logging.getLogger("holdfast.worker")
@@ -58,7 +59,7 @@ class Clerk:
                 if work is None and self._stopping:
                     break
             try:
-                with answer_within(ANSWER_SECONDS):
+                with gate.at_work(), answer_within(ANSWER_SECONDS):
                     nothing_to_do = work() is None if work is not None else self._idle()
                 if work is None and nothing_to_do:
                     with self._ready:
@@ -72,6 +73,8 @@ class Clerk:
                     logger.exception(
                         "Work for the ledger failed; the worker's audit will find what it left"
                     )
-                close_connection()
+                with gate.at_work():
+                    close_connection()
                 time.sleep(PAUSE)
-        close_connection()
+        with gate.at_work():
+            close_connection()
