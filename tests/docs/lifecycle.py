@@ -1,0 +1,93 @@
+"""Makes the diagram and the tables of docs/lifecycle.md from the table of states.
+
+    python -m tests.docs.lifecycle --write
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+
+from holdfast.ledger.states import CELERY_STATE, DEAD_LETTERS, FINAL, MOVES, Move, State
+from tests.docs.pages import ROOT
+
+PAGE = ROOT / "docs" / "lifecycle.md"
+BEGIN = "<!-- made by `python -m tests.docs.lifecycle --write` -->"
+END = "<!-- end of what is made -->"
+_CODE = ROOT / "src" / "holdfast" / "ledger" / "transitions.py"
+# Verbs whose function has another name than the move.
+_FUNCTIONS = {"publish": "publish_due", "replace": "await_replacement"}
+
+
+def render() -> str:
+    """Return everything between the two marks."""
+    return "\n".join([*_diagram(), "", *_states(), "", *_moves()])
+
+
+def page_with(rendered: str) -> str:
+    """Return the page with what lies between the marks replaced."""
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n\n{rendered}\n\n{END}{after}"
+
+
+def _diagram() -> list[str]:
+    edges: dict[tuple[str, str], list[str]] = {}
+    for verb, move in MOVES.items():
+        if move.sources == FINAL:
+            continue
+        for source in sorted(move.sources) or [None]:
+            for target in sorted(move.targets):
+                start = "[*]" if source is None else _name(source)
+                edges.setdefault((start, _name(target)), []).append(verb)
+    lines = ["```mermaid", "stateDiagram-v2"]
+    for (start, target), verbs in edges.items():
+        lines.append(f"    {start} --> {target}: {', '.join(verbs)}")
+    again = [verb for verb, move in MOVES.items() if move.sources == FINAL]
+    lines += ["    note right of queued", f"        {', '.join(again)} leads here"]
+    lines += ["        from every final state", "    end note", "```"]
+    return lines
+
+
+def _states() -> list[str]:
+    lines = ["| state | final | Celery shows |", "| --- | --- | --- |"]
+    for state in State:
+        kind = "yes, a dead letter" if state in DEAD_LETTERS else "yes" if state in FINAL else ""
+        lines.append(f"| `{_name(state)}` | {kind} | `{CELERY_STATE[state]}` |")
+    return lines
+
+
+def _moves() -> list[str]:
+    said = _docstrings()
+    lines = ["| move | from | to | is |", "| --- | --- | --- | --- |"]
+    for verb, move in MOVES.items():
+        meaning = said[_FUNCTIONS.get(verb, verb)]
+        lines.append(f"| `{verb}` | {_sources(move)} | {_names(move.targets)} | {meaning} |")
+    return lines
+
+
+def _sources(move: Move) -> str:
+    if not move.sources:
+        return "nothing"
+    return "every final state" if move.sources == FINAL else _names(move.sources)
+
+
+def _names(states: frozenset[State]) -> str:
+    return ", ".join(_name(state) for state in sorted(states))
+
+
+def _name(state: State) -> str:
+    return state.name.lower()
+
+
+def _docstrings() -> dict[str, str]:
+    functions = [n for n in ast.parse(_CODE.read_text()).body if isinstance(n, ast.FunctionDef)]
+    return {f.name: (ast.get_docstring(f) or "").partition("\n")[0] for f in functions}
+
+
+if __name__ == "__main__":
+    wanted = page_with(render())
+    if "--write" in sys.argv:
+        PAGE.write_text(wanted)
+    elif wanted != PAGE.read_text():
+        sys.exit(f"{PAGE} is stale: run python -m tests.docs.lifecycle --write")

@@ -1,0 +1,58 @@
+"""What the pages tell users to do in their own tests works as they say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connections, transaction
+from django.test import TestCase
+
+from holdfast import Celery
+from holdfast.ledger.models import Job
+from holdfast.ledger.states import State
+
+
+@pytest.fixture
+def receipt() -> Iterator[Any]:
+    """A task of a fresh app, which does not know yet that its broker is not there."""
+    app = Celery("examples", broker="redis://127.0.0.1:1/0", set_as_current=False)
+
+    @app.task(name="examples.receipt")
+    def receipt(order: int) -> str:
+        return f"receipt of {order}"
+
+    yield receipt
+    app.outbox.publisher.available = True  # ends its probe
+
+
+def test_a_test_case_sees_the_row_and_the_publication(ledger: str, receipt: Any) -> None:
+    with (
+        transaction.atomic(using=ledger),
+        TestCase.captureOnCommitCallbacks(using=ledger) as callbacks,
+    ):
+        sent = [receipt.delay(7), receipt.delay(8)]
+        rows = Job.objects.using(ledger).filter(id__in=[result.id for result in sent])
+        assert {row.get_state_display() for row in rows} == {"queued"}
+        transaction.set_rollback(rollback=True, using=ledger)
+    assert len(callbacks) == 1
+    assert not Job.objects.using(ledger).exists()
+
+
+def test_eager_mode_records_nothing(ledger: str, receipt: Any) -> None:
+    receipt.app.conf.task_always_eager = True
+    assert receipt.delay(7).get() == "receipt of 7"
+    assert not Job.objects.using(ledger).exists()
+
+
+def test_task_called_directly_is_the_function(ledger: str, receipt: Any) -> None:
+    assert receipt(7) == "receipt of 7"
+    assert not Job.objects.using(ledger).exists()
+
+
+def test_call_without_a_broker_is_held_for_the_relay(ledger: str, receipt: Any) -> None:
+    sent = receipt.delay(7)
+    row = Job.objects.using(ledger).get(id=sent.id)
+    assert (row.state, row.hold) == (State.HELD, "relay")
+    assert not connections[ledger].in_atomic_block

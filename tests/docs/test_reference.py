@@ -1,0 +1,68 @@
+"""The pages that list things list all of them, as they are in the code."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+
+import pytest
+
+from holdfast import checks, events
+from holdfast.conf import Settings
+from holdfast.ledger.states import Hold, Outcome, Reason, State
+from tests.docs import lifecycle
+from tests.docs.pages import ROOT
+
+DOCS = ROOT / "docs"
+# Kept for what comes later: no code writes them yet.
+UNUSED = {Reason.IGNORED, Outcome.CANCELLED}
+
+
+def rows(page: str, *, columns: int) -> list[list[str]]:
+    """Return the cells of the rows of that many columns that begin with a name in code."""
+    lines = re.findall(r"^\| (`.*) \|$", (DOCS / page).read_text(), re.MULTILINE)
+    cells = [[cell.strip() for cell in line.split(" | ")] for line in lines]
+    return [row for row in cells if len(row) == columns]
+
+
+def test_every_setting_is_listed_with_its_default() -> None:
+    listed = {row[0].strip("`"): row[1].strip("`") for row in rows(
+        "reference/holdfast-settings.md", columns=5
+    )}
+    assert listed == {field.name: repr(field.default) for field in fields(Settings)}
+
+
+def test_every_setting_says_what_it_trades() -> None:
+    for row in rows("reference/holdfast-settings.md", columns=5):
+        assert all(cell for cell in row), row
+
+
+def test_every_check_is_listed_with_its_level() -> None:
+    levels = {"E": "error", "W": "warning", "I": "info"}
+    listed = {row[0].strip("`"): row[1] for row in rows("reference/checks.md", columns=5)}
+    known = [value for value in vars(checks).values() if str(value).startswith("holdfast.")]
+    ids = [value for value in known if re.fullmatch(r"holdfast\.[EWI]\d{3}", str(value))]
+    assert listed == {id: levels[id[len("holdfast.")]] for id in ids}
+
+
+def test_lifecycle_is_what_the_table_of_states_says() -> None:
+    stale = "docs/lifecycle.md is stale: run python -m tests.docs.lifecycle --write"
+    assert lifecycle.page_with(lifecycle.render()) == lifecycle.PAGE.read_text(), stale
+
+
+@pytest.mark.parametrize("words", [Hold, Reason, Outcome])
+def test_lifecycle_explains_every_word_of_a_row(words: type) -> None:
+    values = {v for k, v in vars(words).items() if k.isupper()} - UNUSED
+    listed = set(re.findall(r"^\| `([^`]+)` \|", lifecycle.PAGE.read_text(), re.MULTILINE))
+    assert values <= listed
+
+
+def test_every_event_is_listed() -> None:
+    signals = {name for name, value in vars(events).items() if isinstance(value, events.Signal)}
+    text = (DOCS / "runbook.md").read_text()
+    assert {name for name in signals if f"`{name}`" in text} == signals
+
+
+def test_states_are_named_in_the_guarantees() -> None:
+    text = (DOCS / "lifecycle.md").read_text()
+    assert all(f"`{state.name.lower()}`" in text for state in State)
