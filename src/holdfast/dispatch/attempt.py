@@ -24,6 +24,7 @@ from holdfast.ledger.database import (
     close_connection,
     connection,
     dialect,
+    end_half_begun,
     is_passing,
     with_patience,
 )
@@ -52,6 +53,8 @@ def run(task: LedgerTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any
         return _run_plain(task, hold, args, kwargs)
     except AttemptLost as lost:
         raise Ignore(str(lost)) from None
+    finally:
+        end_half_begun()
 
 
 def _run_plain(task: LedgerTask, hold: Hold, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -75,11 +78,12 @@ def _run_atomic(
 ) -> Any:
     leaving: Ignore | None = None
     value = None
-    body_over = False
+    body_begun = body_over = False
     try:
         with ExitStack() as commit, atomic():
             dialect().mark_transaction(transitions.transaction_mark(hold.id, hold.token))
             started = time.monotonic()
+            body_begun = True
             try:
                 value = task.run(*args, **kwargs)
             except Ignore as ignore:
@@ -100,11 +104,8 @@ def _run_atomic(
         _patiently(partial(_leave, task, hold, leaving_undone), hold)
         raise
     except Exception as error:
-        if (
-            isinstance(error, AttemptLost)
-            or not is_passing(error)
-            or not (body_over or not _is_usable())
-        ):
+        in_body = body_begun and not body_over
+        if isinstance(error, AttemptLost) or not is_passing(error) or (in_body and _is_usable()):
             raise
         _after_broken_commit(hold, error)
     _mark_ended(task)
@@ -194,6 +195,7 @@ def _mark_ended(task: LedgerTask) -> None:
 
 def _patiently(work: Any, hold: Hold) -> Any:
     """Do ledger work after the body: a database that is away must not turn a success into a failure."""
+    end_half_begun()
     try:
         return with_patience(
             partial(_bounded, work), seconds=patience_seconds(), what=f"ending job {hold.id}"

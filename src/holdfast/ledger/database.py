@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import (
     DatabaseError,
@@ -99,3 +100,31 @@ def close_connection() -> None:
         connection().close()
     except DatabaseError:  # a connection that is already gone may refuse even that
         logger.debug("closing a broken connection failed", exc_info=True)
+
+
+def end_half_begun() -> None:
+    """Undo what a signal tore from Django's note of it, on every database this thread uses.
+
+    A soft time limit may strike between a BEGIN and Django's note that it is inside a transaction: the
+    connection would keep its locks, and swallow the commits of all jobs that come after.
+    """
+    for here in connections.all(initialized_only=True):
+        raw = here.connection
+        if raw is None or here.in_atomic_block:
+            continue
+        as_configured = here.autocommit == here.settings_dict["AUTOCOMMIT"]
+        if as_configured and not (here.autocommit and _is_in_transaction(raw)):
+            continue
+        logger.warning("A transaction on %r was torn by a time limit: undone", here.alias)
+        # Closing alone is not enough: SQLite keeps the lock as long as anybody holds a cursor.
+        with contextlib.suppress(Exception):
+            raw.rollback()
+        with contextlib.suppress(DatabaseError):
+            here.close()
+
+
+def _is_in_transaction(raw: Any) -> bool:
+    if hasattr(raw, "in_transaction"):  # SQLite
+        return bool(raw.in_transaction)
+    info = getattr(raw, "info", None)  # psycopg
+    return info is not None and info.transaction_status != 0
