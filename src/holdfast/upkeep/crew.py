@@ -18,6 +18,8 @@ from holdfast.upkeep.rescuer import Rescuer
 from holdfast.upkeep.settler import Settler
 
 PRUNE_SECONDS = 10.0
+# Of a sweep: what is left is for the look itself, and for a loop that is late.
+LOOK = 0.8
 
 
 class Crew:
@@ -58,11 +60,11 @@ class Crew:
         if now >= self._next_rescue:
             self._rescuer.one_pass()
             self._reconciler.one_pass()
-            self._next_rescue = now + settings.sweep_seconds
+            self._next_rescue = now + settings.sweep_seconds * LOOK
         if now >= self._next_prune:
             busy = self._pruner.one_pass() > 0
             self._next_prune = now if busy else now + PRUNE_SECONDS
-        return min(1.0, settings.sweep_seconds)
+        return min(1.0, self._duty_seconds() / 3, max(0.0, self._next_rescue - time.monotonic()))
 
     def _relay_pass(self) -> float:
         if not self._on_duty:
@@ -71,7 +73,7 @@ class Crew:
 
     def _take_duty(self) -> bool:
         """Take or renew the duty; the row is written once in a while and not at every pass."""
-        seconds = max(3.0, get_settings().sweep_seconds * 2)
+        seconds = self._duty_seconds()
         now = time.monotonic()
         if self._on_duty and now - self._duty_checked < seconds / 3:
             return True
@@ -83,3 +85,8 @@ class Crew:
             raise
         self._duty_checked = now
         return self._on_duty
+
+    def _duty_seconds(self) -> float:
+        """How long the duty stands without renewal: with the others' pause between looks less than a lease."""
+        settings = get_settings()
+        return min(max(3.0, settings.sweep_seconds * 2), settings.lease_seconds / 2)
