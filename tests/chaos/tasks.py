@@ -66,15 +66,6 @@ def step(self: Any, before: Any = None, seconds: float = 0.0) -> str:
 
 
 @shared_task(bind=True)
-def step_until(self: Any, path: str) -> str:
-    """Be a first step that ends when a file is there."""
-    with noted(self.request):
-        while not os.path.exists(path):  # noqa: PTH110  # nothing else is loaded
-            time.sleep(0.01)
-    return str(self.request.id)
-
-
-@shared_task(bind=True)
 def poison(self: Any, *, whole_worker: bool = False) -> None:
     """Kill the process that runs it, or its whole group as a container's limit does."""
     with noted(self.request):

@@ -1,0 +1,179 @@
+"""The ground of a scenario: one site whose Redis, database and network can be broken, and what was broken when."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
+from django.db import connections
+
+from holdfast.testing.services import PostgresServer, RedisServer, TcpProxy
+from tests.chaos import judge, tasks
+from tests.chaos.judge import Judgement
+from tests.eventually import eventually
+from tests.harness import SHORT, Site, SiteProcess, WorkerProcess
+from tests.ledgers import sqlite_url
+
+_numbers = count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Harm:
+    """A fault that was done: to a process by its pid, or to a service by its name."""
+
+    fault: str
+    target: int | str
+    since: float
+    until: float
+
+
+@dataclass
+class Ground:
+    """Workers and producers reach the services over proxies; the test itself reaches them directly."""
+
+    site: Site
+    redis: RedisServer
+    broker: TcpProxy
+    postgres: PostgresServer | None
+    database: TcpProxy | None
+    harms: list[Harm] = field(default_factory=list)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return the addresses that can be cut off."""
+        addresses = {"TEST_BROKER_URL": self.broker.url(self.site.broker_url)}
+        if self.database is not None:
+            addresses["TEST_DATABASE_URL"] = self.database.url(self.site.database_url)
+        return addresses
+
+    @property
+    def bound(self) -> float:
+        """Return the seconds within which P5 wants a lost attempt back."""
+        return self.site.holdfast["lease_seconds"] + self.site.holdfast["sweep_seconds"]
+
+    @property
+    def lease(self) -> float:
+        return self.site.holdfast["lease_seconds"]
+
+    def worker(self, *flags: str, **options: Any) -> WorkerProcess:
+        """Start a worker that knows the chaos tasks."""
+        environment: Mapping[str, str] = options.pop("environment", {})
+        return self.site.worker(
+            f"--include={tasks.__name__}",
+            *flags,
+            environment={**self.environment, **environment},
+            **options,
+        )
+
+    def producer(self, code: str, *arguments: str) -> SiteProcess:
+        """Start a process that sends; `tasks` in its code are the chaos tasks."""
+        prelude = f"from tests.chaos import tasks\nimport json\n{_JOURNAL}\n"
+        environment = {**self.environment, "JOURNAL": str(self.journal)}
+        return self.site.process(prelude + code, *arguments, environment=environment)
+
+    @property
+    def journal(self) -> Path:
+        """Return the file in which producers note what they have committed."""
+        return self.site.directory / "journal.txt"
+
+    def committed(self) -> list[str]:
+        """Return the ids of the jobs whose transactions committed, by the word of those who sent them."""
+        if not self.journal.exists():
+            return []
+        return [line.split()[1] for line in self.journal.read_text().splitlines()]
+
+    @contextmanager
+    def harming(self, fault: str, target: int | str) -> Iterator[None]:
+        """Note when something was broken."""
+        since = time.time()
+        try:
+            yield
+        finally:
+            self.harms.append(Harm(fault, target, since, time.time()))
+
+    def kill(self, worker: WorkerProcess) -> float:
+        """Kill -9 a worker with its children; return when."""
+        with self.harming("kill worker", worker.pid):
+            worker.kill()
+        return self.harms[-1].since
+
+    def kill_child(self, worker: WorkerProcess, child: int) -> float:
+        """Kill -9 one process of a pool; return when."""
+        with self.harming("kill child", worker.pid):
+            os.kill(child, signal.SIGKILL)
+        return self.harms[-1].since
+
+    def judge(self, sent: list[str]) -> Judgement:
+        """Wait until everything is final, and compare the records."""
+        return judge.judge(self.site, sent)
+
+    def settle(self, timeout: float = 40) -> None:
+        """Wait until all jobs are final; the test's own connection may be one of those that were cut."""
+        connections[self.site.alias].close()
+        self.site.wait_all_final(timeout)
+
+    def running_pids(self) -> dict[str, int]:
+        """Return the process of every body that has begun and not ended, by job, if it still lives."""
+        return {
+            job: of_job[-1].pid
+            for job, of_job in judge.runs(self.site).items()
+            if of_job[-1].ended is None and psutil.pid_exists(of_job[-1].pid)
+        }
+
+    def await_running(self, jobs: int, within: float = 20) -> dict[str, int]:
+        """Wait until so many bodies run; return their processes."""
+
+        def running() -> dict[str, int] | None:
+            now = self.running_pids()
+            return now if len(now) >= jobs else None
+
+        return eventually(running, within=within, told=f"{jobs} bodies run") or {}
+
+
+# One line an event, written at once: the producer may be killed after any of them.
+_JOURNAL = """
+def committed(*results):
+    fd = os.open(os.environ["JOURNAL"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(fd, "".join(f"committed {result.id}\\n" for result in results).encode())
+    os.close(fd)
+"""
+
+
+@contextmanager
+def ground(
+    directory: Path,
+    *,
+    postgres: PostgresServer | None,
+    holdfast: Mapping[str, float] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Ground]:
+    """Enter a site with a Redis of its own, on a fresh database of `postgres`, or on SQLite if that is None."""
+    with ExitStack() as stack:
+        redis = stack.enter_context(RedisServer(directory / "redis"))
+        broker = stack.enter_context(TcpProxy(redis.port))
+        database = None
+        url = sqlite_url(directory)
+        if postgres is not None:
+            url = postgres.create_database(f"chaos_{next(_numbers)}_{os.getpid()}")
+            port = urlsplit(url).port
+            assert port is not None
+            database = stack.enter_context(TcpProxy(port))
+        site = stack.enter_context(
+            Site(
+                directory,
+                database_url=url,
+                broker_url=redis.url,
+                holdfast={**SHORT, **(holdfast or {})},
+                environment=environment,
+            )
+        )
+        yield Ground(site, redis, broker, postgres, database)

@@ -1,0 +1,108 @@
+"""Processes that are killed at the worst moment: no job is lost, and none is rescued late (P1, P3, P5, P6)."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from holdfast.testing.services import Mode
+from tests.chaos import judge, tasks
+from tests.chaos.conftest import Enter, Tell
+from tests.chaos.ground import Ground
+from tests.eventually import eventually
+
+
+def send(ground: Ground, *, works: int, atomics: int, seconds: float) -> list[str]:
+    """Send two kinds of jobs that last."""
+    task, atomic = (ground.site.app.tasks[t.name] for t in (tasks.work, tasks.atomic_work))
+    # On SQLite an atomic body keeps everybody else from writing, the worker that notes a loss included.
+    held = seconds if ground.postgres else min(seconds, 0.1)
+    sent = task.apply_many([(seconds,)] * works) + atomic.apply_many([(held,)] * atomics)
+    return [result.id for result in sent]
+
+
+def latest_rescue(ground: Ground, since: float) -> float:
+    """Return the seconds from a fault to the last attempt that was given back for it."""
+    taken = judge.rescued(ground.site)
+    assert taken, "nothing was rescued"
+    return max(loss.ended for loss in taken) - since
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+def test_killed_child_gives_its_job_back_without_waiting_for_a_lease(
+    database: str, enter_ground: Enter, tell: Tell
+) -> None:
+    # Celery looks for dead children every 5 s at the latest, whatever the lease is.
+    ground = enter_ground(database, holdfast={"lease_seconds": 6.0})
+    worker = ground.worker(concurrency=2)
+    sent = send(ground, works=6, atomics=6, seconds=0.7)
+
+    hit: dict[str, float] = {}
+    while len(hit) < 3:
+        fresh = {job: pid for job, pid in ground.await_running(1).items() if job not in hit}
+        for job, child in list(fresh.items())[:1]:
+            hit[job] = ground.kill_child(worker, child)
+
+    ground.settle()
+    assert not judge.rescued(ground.site), "the worker lived: nothing waits for a lease"
+    noted = {loss.job: loss.ended for loss in judge.losses(ground.site)}
+    slowest = max(noted[job] - at for job, at in hit.items() if job in noted)
+    tell(ground.judge(sent), faults=3, recovery=slowest, bound=ground.bound)
+
+
+def test_killed_worker_gives_its_jobs_to_another_one(on_both: Ground, tell: Tell) -> None:
+    victim = on_both.worker(concurrency=2)
+    on_both.worker(concurrency=2)
+    sent = send(on_both, works=8, atomics=8, seconds=1.0)
+    on_both.await_running(3)
+
+    killed = on_both.kill(victim)
+
+    on_both.settle()
+    tell(
+        on_both.judge(sent), faults=1, recovery=latest_rescue(on_both, killed), bound=on_both.bound
+    )
+
+
+def test_killed_worker_gives_its_jobs_to_one_started_after(on_postgres: Ground, tell: Tell) -> None:
+    victim = on_postgres.worker(concurrency=2)
+    sent = send(on_postgres, works=3, atomics=3, seconds=0.5)
+    on_postgres.await_running(2)
+    on_postgres.kill(victim)
+
+    heir = on_postgres.worker(concurrency=2)
+
+    on_postgres.settle()
+    lease = heir.lease()
+    assert lease is not None
+    born = lease.started_at.timestamp()
+    tell(
+        on_postgres.judge(sent),
+        faults=1,
+        recovery=latest_rescue(on_postgres, born),
+        bound=on_postgres.bound,
+    )
+
+
+def test_worker_killed_between_taking_and_claiming_loses_nothing(
+    on_postgres: Ground, tell: Tell
+) -> None:
+    assert on_postgres.database is not None
+    victim = on_postgres.worker(concurrency=2)
+    on_postgres.database.switch(Mode.BLACKHOLE)
+    sent = send(on_postgres, works=6, atomics=6, seconds=0.0)
+    broker = on_postgres.site.redis()
+    eventually(lambda: broker.llen("celery") < len(sent), within=10, told="tickets were taken")
+    taken = len(sent) - broker.llen("celery")
+
+    killed = on_postgres.kill(victim)
+    on_postgres.database.switch(Mode.PASS)
+    on_postgres.worker(concurrency=2)
+
+    on_postgres.settle()
+    # Not an attempt yet: what is missing from the broker is found by its age and published again.
+    assert not judge.losses(on_postgres.site)
+    tell(
+        on_postgres.judge(sent), faults=1, more=f"{taken} taken, whole {time.time() - killed:.1f} s"
+    )
