@@ -84,7 +84,10 @@ class Intake:
         """Return how many more tickets may be fetched."""
         if not self.open:
             return 0
-        return self.slots + self._ahead() - len(self.held) - len(self.waiting) - self.claiming
+        slots, ahead = self.slots, self._ahead()
+        room = slots + ahead - len(self.held) - len(self.waiting) - self.claiming
+        # Short jobs are fetched and claimed by the batch: one round trip for one job costs as much as for many.
+        return room if room > ahead // 2 else 0
 
     def _ahead(self) -> int:
         """Claim ahead as much as is worked off in a blink: much while jobs are short, nothing while they are long."""
