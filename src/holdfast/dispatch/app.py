@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import celery
+import django
 import kombu
 from celery import Task
 from celery.app.base import Celery as StockCelery
+from django.apps import apps
 
 from holdfast.dispatch.task import LedgerTask
 from holdfast.exceptions import ConfigurationError
@@ -49,7 +51,10 @@ class Celery(StockCelery):
     def outbox(self) -> Outbox:
         """Where this app's calls leave from."""
         if self._outbox is None:
-            # Projects make their app while Django is still loading; the ledger's models come later.
+            # Projects make their app while Django is still loading; the ledger's models come later. Who
+            # sends without having set Django up at all (`celery call`) meant to.
+            if not apps.ready:
+                django.setup()
             from holdfast.broker.publisher import Publisher
             from holdfast.dispatch.outbox import Outbox
 
