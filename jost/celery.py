@@ -6,8 +6,8 @@ import os
 import warnings
 from typing import Any
 
+from celery import signals
 from celery.exceptions import CPendingDeprecationWarning
-from celery.signals import celeryd_init
 
 from holdfast import Celery
 
@@ -19,7 +19,7 @@ app.autodiscover_tasks()
 app.autodiscover_tasks(["jost.embedded"])
 
 
-@celeryd_init.connect(dispatch_uid="jost.worker_set_up")
+@signals.celeryd_init.connect(dispatch_uid="jost.worker_set_up")
 def set_up_worker(*, conf: Any, **_: object) -> None:
     """Give workers the longer read timeout: they block in Redis on purpose, producers never do."""
     # Settings are not imported with the app: they may not be decided yet.
@@ -29,3 +29,20 @@ def set_up_worker(*, conf: Any, **_: object) -> None:
     # Celery asks at every reconnect what worker_cancel_long_running_tasks_on_connection_loss shall be;
     # the settings have answered.
     warnings.filterwarnings("ignore", category=CPendingDeprecationWarning, module="celery.worker")
+
+
+@signals.celeryd_init.connect(dispatch_uid="jost.embedded_redis")
+@signals.beat_init.connect(dispatch_uid="jost.embedded_redis")
+def say_where_redis_is_missing(**_: object) -> None:
+    """Tell a worker or scheduler in another shell what to start, before it begins to wait for it."""
+    from django.conf import settings
+
+    from holdfast.testing.services import redis_answers
+
+    port = getattr(settings, "EMBEDDED_REDIS_PORT", None)
+    if port is not None and not redis_answers(port):
+        warnings.warn(
+            f"The embedded Redis does not run on port {port}: start it by `make up` in another shell, "
+            "or set REDIS_URL. Jobs sent meanwhile wait in the ledger.",
+            stacklevel=2,
+        )

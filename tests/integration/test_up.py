@@ -147,6 +147,19 @@ def test_other_shells_find_the_running_services(jost: Up) -> None:
     assert jost.manage("shell", "-v0", "-c", _PRINT_DATABASE) == str(jost.folder / "jost.sqlite3")
 
 
+def test_celery_from_another_shell_reaches_the_running_workers(jost: Up) -> None:
+    command = ["celery", "-A", "jost", "call", "jost.embedded.pulse", "--args", '["shell", "seen"]']
+    subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        env=jost.environment,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    pulse = jost.folder / "pulse" / "shell"
+    eventually(lambda: pulse.exists() and pulse.read_text() == "seen", within=20)
+
+
 def test_second_run_on_the_same_data_says_where_the_first_is(jost: Up) -> None:
     second = Up(jost.folder)
     assert second.make.wait(timeout=30) != 0
