@@ -47,13 +47,12 @@ def leaving_it_to(submit: Callable[[Callable[[], None]], None]) -> Iterator[None
         _submit.reset(reset)
 
 
-def do_or_leave(work: Callable[[], None]) -> None:
-    """Do ledger work here, or leave it to whoever does it for this event loop."""
+def leave(work: Callable[[], None]) -> bool:
+    """Leave ledger work to whoever does it for this event loop; False: do it yourself."""
     submit = _submit.get()
-    if submit is None:
-        work()
-    else:
+    if submit is not None:
         submit(work)
+    return submit is not None
 
 
 def patience_seconds() -> float:

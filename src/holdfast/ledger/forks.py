@@ -21,6 +21,7 @@ from holdfast.ledger.database import connection
 logger = logging.getLogger("holdfast.ledger")
 # Longer than SQLite's usual wait for its one writer: forking beside a thread inside would hang the child.
 SQLITE_SECONDS = 30.0
+TURN_MILLISECONDS = 1000
 # A server that does not answer must not keep the pool from replacing its processes.
 SERVER_SECONDS = 0.2
 
@@ -46,6 +47,7 @@ class ForkGate:
             self._inside.add(me)
             self._connections[me] = connection()
         try:
+            _wait_in_short_turns(connection())
             yield
         finally:
             with self._changed:
@@ -81,6 +83,17 @@ class ForkGate:
     def after_in_child(self) -> None:
         """Begin anew: no other thread came along."""
         self._reset()
+
+
+def _wait_in_short_turns(wrapper: BaseDatabaseWrapper) -> None:
+    """Let who waits for SQLite's one writer give up soon and ask again: a fork waits for whoever is inside.
+
+    The writer may be a body that only this process's event loop, which forks, can stop.
+    """
+    if wrapper.vendor == "sqlite":
+        wrapper.ensure_connection()
+        assert wrapper.connection is not None
+        wrapper.connection.execute(f"PRAGMA busy_timeout = {TURN_MILLISECONDS}")
 
 
 def _close_sqlite(wrapper: BaseDatabaseWrapper) -> None:

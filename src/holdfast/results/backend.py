@@ -26,7 +26,7 @@ from holdfast.ledger.database import atomic, is_passing, with_patience
 from holdfast.ledger.holds import hold_from
 from holdfast.ledger.records import Hold, ResultMeta, StoredResult
 from holdfast.ledger.states import FINAL, Reason, State
-from holdfast.lineage import do_or_leave, patience_seconds
+from holdfast.lineage import leave, patience_seconds
 from holdfast.results import encoding, successors
 
 logger = logging.getLogger("holdfast.results")
@@ -167,10 +167,9 @@ class LedgerBackend(BaseBackend):
                     self, request, exc, traceback, state=state, call_errbacks=call_errbacks
                 )
 
-        what = f"failing job {task_id}"
-        do_or_leave(
-            lambda: self._survive(lambda: with_patience(end, seconds=patience_seconds(), what=what))
-        )
+        if not leave(end):
+            what = f"failing job {task_id}"
+            self._survive(lambda: with_patience(end, seconds=patience_seconds(), what=what))
 
     def mark_as_retry(
         self, task_id: str, exc: Any, traceback: Any = None, request: Any = None, **kwargs: Any
@@ -200,7 +199,8 @@ class LedgerBackend(BaseBackend):
             if queries.hold_of(task_id) == hold:
                 transitions.cancel([task_id], running=True)
 
-        do_or_leave(lambda: self._survive(end))
+        if not leave(end):
+            self._survive(end)
 
     def settle(self, job_id: str) -> None:
         """Tell those who wait for a job that ended without its own attempt (dead, cancelled, expired)."""
