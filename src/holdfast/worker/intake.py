@@ -109,11 +109,7 @@ class Intake:
     def receive(self, delivery: Delivery) -> None:
         """Take a ticket from the transport."""
         self.waiting.append(delivery)
-        if self._consumer.hub is None:
-            # gevent and other pools without a hub: claim here, there is no loop to hold up.
-            self.claim()
-        else:
-            self.clerk.wake()
+        self.clerk.wake()
 
     def attach(self, request: Any) -> None:
         """Remember the request that runs a claimed job."""
@@ -135,10 +131,13 @@ class Intake:
             self.clerk.wake()
 
     def in_loop(self, work: Callable[[], None]) -> None:
-        """Run work in the event loop's thread, and let the loop look for room."""
+        """Run work in the event loop's thread, and let the loop look for room.
+
+        gevent and other pools have no hub: there the clerk does it, for whoever ends a job still holds its slot.
+        """
         consumer = self._consumer
         if consumer is None or consumer.hub is None:
-            work()
+            self.clerk.submit(work)
         else:
             consumer.hub.call_soon(work)
 
