@@ -15,7 +15,7 @@ from celery import exceptions as celery_exceptions
 from celery import states
 from celery.app import backends
 from celery.app.trace import get_actual_ignore_result
-from celery.backends.base import BaseBackend
+from celery.backends.base import BaseBackend, DisabledBackend
 from celery.exceptions import NotRegistered
 from kombu.serialization import dumps, loads
 from kombu.utils.encoding import ensure_bytes
@@ -287,8 +287,14 @@ class LedgerBackend(BaseBackend):
     def _get_task_meta_for(self, task_id: str) -> dict[str, Any]:
         meta = queries.result_metas([task_id]).get(task_id)
         if meta is None:
-            return dict(self.configured._get_task_meta_for(task_id))
+            return self._meta_of_old(task_id)
         return self._as_celery(task_id, meta)
+
+    def _meta_of_old(self, task_id: str) -> dict[str, Any]:
+        """Return what the configured backend knows of an id the ledger does not know."""
+        if isinstance(self.configured, DisabledBackend):
+            return {"task_id": task_id, "status": states.PENDING, "result": None, "children": []}
+        return dict(self.configured._get_task_meta_for(task_id))
 
     def _as_celery(self, task_id: str, meta: ResultMeta) -> dict[str, Any]:
         status = encoding.celery_status(meta)
@@ -394,7 +400,7 @@ class LedgerBackend(BaseBackend):
             if task_id not in metas:
                 if queries.is_pruned(task_id, kept_seconds=self.expires):
                     raise ResultPruned(task_id)
-                other = self.configured._get_task_meta_for(task_id)
+                other = self._meta_of_old(task_id)
                 if other["status"] in states.READY_STATES:
                     ready.append((task_id, other))
         return ready
