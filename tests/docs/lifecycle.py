@@ -1,6 +1,6 @@
 """Makes the diagram and the tables of docs/lifecycle.md from the table of states.
 
-    python -m tests.docs.lifecycle --write
+python -m tests.docs.lifecycle --write
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def tests_named(page: Path) -> set[str]:
+def named_tests(page: Path) -> set[str]:
     """Return the names of tests a page refers to."""
     return set(_TEST.findall(_prose(page)))
 
@@ -65,7 +65,7 @@ def paths_named(page: Path) -> set[str]:
 
 
 @lru_cache(maxsize=1)
-def tests_that_exist() -> frozenset[str]:
+def existing_tests() -> frozenset[str]:
     """Return the names of all test functions, read without running anything."""
     return frozenset(_test_names())
 

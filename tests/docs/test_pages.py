@@ -14,8 +14,8 @@ from tests.docs.pages import (
     name,
     pages,
     paths_named,
-    tests_named,
-    tests_that_exist,
+    named_tests,
+    existing_tests,
 )
 
 every_page = pytest.mark.parametrize("page", pages(), ids=name)
@@ -33,7 +33,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @every_page
 def test_tests_that_are_named_exist(page: Path) -> None:
-    missing = tests_named(page) - tests_that_exist()
+    missing = named_tests(page) - existing_tests()
     assert not missing, f"{name(page)} names tests that are not there: {sorted(missing)}"
 
 

@@ -26,9 +26,10 @@ def rows(page: str, *, columns: int) -> list[list[str]]:
 
 
 def test_every_setting_is_listed_with_its_default() -> None:
-    listed = {row[0].strip("`"): row[1].strip("`") for row in rows(
-        "reference/holdfast-settings.md", columns=5
-    )}
+    listed = {
+        row[0].strip("`"): row[1].strip("`")
+        for row in rows("reference/holdfast-settings.md", columns=5)
+    }
     assert listed == {field.name: repr(field.default) for field in fields(Settings)}
 
 

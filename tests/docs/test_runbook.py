@@ -45,9 +45,7 @@ def test_every_snippet_of_the_runbook_runs(site: Site) -> None:
 
 
 def test_log_lines_of_the_runbook_are_in_the_code() -> None:
-    tables = re.findall(
-        r"^\| log line begins.*?\n((?:\|.*\n)+)", RUNBOOK.read_text(), re.MULTILINE
-    )
+    tables = re.findall(r"^\| log line begins.*?\n((?:\|.*\n)+)", RUNBOOK.read_text(), re.MULTILINE)
     lines = [line for table in tables for line in re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)]
     assert len(lines) >= 12
     ours = _texts()
