@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from celery import chain, chord, group
@@ -42,8 +42,8 @@ ENDINGS: dict[str, Ending] = {
     "return nothing": Ending(result=None),
     "return unwritable": _failure("EncodeError"),
     "raise": _failure("ValueError"),
-    # It cannot be made again from what was stored: Celery shows it as a plain Exception.
-    "raise awkward": _failure("Exception"),
+    # It does not survive pickling: Celery wraps it before it is stored.
+    "raise awkward": _failure("UnpickleableExceptionWrapper"),
     "retry": Ending(starts=2),
     "retry later": Ending(starts=2),
     "retry, no throw": Ending(starts=2),
@@ -78,6 +78,14 @@ PREFORK_ONLY = {
     "lose child",
     "lose child always",
 }
+# Errors that the ledger knows by itself, or that another job or the body has stored.
+_ERROR_NOT_OF_THE_TASK = {
+    "ignore after failure",
+    "reject",
+    "replace, failing",
+    "replace by chain, failing",
+    "lose child always",
+}
 LIMITS = {
     "soft limit": {"soft_time_limit": 0.5},
     "soft limit, caught": {"soft_time_limit": 0.5},
@@ -103,9 +111,7 @@ def _alone(site: Site, job: Signature[Any], name: str) -> Sent:
 
 def _linked(site: Site, job: Signature[Any], name: str) -> Sent:
     errors = [site.task("failed").s(name), site.task("failed_id").s(name=name)]
-    return Sent(
-        name=name, job=job.apply_async(link=site.task("after").s(name), link_error=errors)
-    )
+    return Sent(name=name, job=job.apply_async(link=site.task("after").s(name), link_error=errors))
 
 
 def _first_of_chain(site: Site, job: Signature[Any], name: str) -> Sent:
@@ -180,7 +186,6 @@ POSITIONS: dict[str, tuple[Send, bool, bool]] = {
     "body of a chord": (_body_of_chord, True, True),
     "replacement": (_replacement, True, False),
 }
-KINDS = ("leave", "leave_atomic", "leave_silent")
 
 
 @dataclass(frozen=True)
@@ -192,7 +197,20 @@ class Case:
     leaving: str
 
     def __str__(self) -> str:
-        return f"{self.task}: {self.position}: {self.leaving}"
+        return f"{self.task}: {self.position}: {self.leaving}."
+
+    def ending(self) -> Ending:
+        """Return what must be true afterwards; a task that ignores its result keeps neither it nor its error."""
+        ending = ENDINGS[self.leaving]
+        if self.task != "leave_silent":
+            return ending
+        if self.leaving == "return unwritable" and self.position == "alone":
+            return Ending(result=None)
+        if ending.result is NAME or self.leaving == "soft limit, caught":
+            return replace(ending, result=None)
+        if ending.state == "FAILURE" and self.leaving not in _ERROR_NOT_OF_THE_TASK:
+            return replace(ending, result="RuntimeError")
+        return ending
 
     def send(self, site: Site) -> Sent:
         job = site.task(self.task).si(self.leaving, str(self))

@@ -12,7 +12,8 @@ from celery.canvas import group, maybe_signature
 from celery.exceptions import ChordError, NotRegistered
 from kombu.serialization import loads
 
-from holdfast.ledger import chords
+from holdfast.ledger import chords, queries
+from holdfast.ledger.holds import hold_from
 from holdfast.ledger.records import StoredResult
 from holdfast.lineage import inheriting
 from holdfast.results import encoding
@@ -76,9 +77,10 @@ def record_errbacks(backend: Any, request: Any, exc: BaseException, traceback: A
     for errback in request.errbacks:
         signature = app.signature(errback)
         if _wants_request(backend, signature):
+            error = backend.prepare_exception(exc)
             app.send_task(
                 ERRBACK_TASK,
-                (request.id, dict(signature), backend.prepare_exception(exc), str(traceback or "")),
+                (request.id, dict(signature), error, str(traceback or ""), _never_sent(request)),
                 parent_id=request.id,
                 root_id=request.root_id or request.id,
                 queue=signature.options.get("queue"),
@@ -89,6 +91,13 @@ def record_errbacks(backend: Any, request: Any, exc: BaseException, traceback: A
         group(plain, app=app).apply_async(
             (request.id,), parent_id=request.id, root_id=request.root_id or request.id
         )
+
+
+def _never_sent(request: Any) -> dict[str, Any] | None:
+    """Return what an error callback may ask of a chord's body that the ledger has never seen."""
+    if hold_from(request) is not None or queries.known([request.id]):
+        return None
+    return {key: getattr(request, key, None) for key in ("id", "task", "args", "kwargs")}
 
 
 def _wants_request(backend: Any, signature: Any) -> bool:
