@@ -36,10 +36,9 @@ def _diagram() -> list[str]:
     for verb, move in MOVES.items():
         if move.sources == FINAL:
             continue
-        for source in sorted(move.sources) or [None]:
-            for target in sorted(move.targets):
-                start = "[*]" if source is None else _name(source)
-                edges.setdefault((start, _name(target)), []).append(verb)
+        for start in [_name(source) for source in sorted(move.sources)] or ["[*]"]:
+            for state in sorted(move.targets):
+                edges.setdefault((start, _name(state)), []).append(verb)
     lines = ["```mermaid", "stateDiagram-v2"]
     for (start, target), verbs in edges.items():
         lines.append(f"    {start} --> {target}: {', '.join(verbs)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,8 +11,10 @@ from django.db import connections, transaction
 from django.test import TestCase
 
 from holdfast import Celery
+from holdfast.broker import messages
 from holdfast.ledger.models import Job
 from holdfast.ledger.states import State
+from holdfast.tickets import Ticket
 
 
 @pytest.fixture
@@ -35,7 +38,7 @@ def test_a_test_case_sees_the_row_and_the_publication(ledger: str, receipt: Any)
         sent = [receipt.delay(7), receipt.delay(8)]
         rows = Job.objects.using(ledger).filter(id__in=[result.id for result in sent])
         assert {row.get_state_display() for row in rows} == {"queued"}
-        transaction.set_rollback(rollback=True, using=ledger)
+        transaction.set_rollback(True, using=ledger)
     assert len(callbacks) == 1
     assert not Job.objects.using(ledger).exists()
 
@@ -49,6 +52,30 @@ def test_eager_mode_records_nothing(ledger: str, receipt: Any) -> None:
 def test_task_called_directly_is_the_function(ledger: str, receipt: Any) -> None:
     assert receipt(7) == "receipt of 7"
     assert not Job.objects.using(ledger).exists()
+
+
+def test_call_in_a_transaction_that_rolls_back_leaves_nothing(ledger: str, receipt: Any) -> None:
+    with transaction.atomic(using=ledger):
+        receipt.delay(7)
+        transaction.set_rollback(True, using=ledger)
+    assert not Job.objects.using(ledger).exists()
+    assert receipt.app.outbox.publisher.available, "the broker was not even asked"
+
+
+def test_job_with_an_eta_waits_in_the_ledger(ledger: str, receipt: Any) -> None:
+    sent = receipt.apply_async((7,), countdown=30 * 24 * 3600)
+    row = Job.objects.using(ledger).get(id=sent.id)
+    assert (row.state, row.hold) == (State.HELD, "eta")
+    assert receipt.app.outbox.publisher.available, "the broker was not even asked"
+
+
+def test_ticket_carries_no_arguments_and_only_our_keys_sign_it() -> None:
+    message = json.loads(messages.encode(Ticket("id", 1, "examples.receipt", "celery", 0)))
+    assert message["body"] == ""
+    assert messages.is_authentic(message["headers"], queue="celery")
+    assert not messages.is_authentic(message["headers"], queue="another")
+    message["headers"]["id"] = "forged"
+    assert not messages.is_authentic(message["headers"], queue="celery")
 
 
 def test_call_without_a_broker_is_held_for_the_relay(ledger: str, receipt: Any) -> None:

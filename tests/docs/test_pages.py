@@ -10,12 +10,12 @@ from tests.docs.pages import (
     ROOT,
     anchors,
     examples,
+    existing_tests,
     links,
     name,
+    named_tests,
     pages,
     paths_named,
-    named_tests,
-    existing_tests,
 )
 
 every_page = pytest.mark.parametrize("page", pages(), ids=name)

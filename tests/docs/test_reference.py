@@ -6,6 +6,7 @@ import re
 from dataclasses import fields
 
 import pytest
+from django.dispatch import Signal
 
 from holdfast import checks, events
 from holdfast.conf import Settings
@@ -59,7 +60,7 @@ def test_lifecycle_explains_every_word_of_a_row(words: type) -> None:
 
 
 def test_every_event_is_listed() -> None:
-    signals = {name for name, value in vars(events).items() if isinstance(value, events.Signal)}
+    signals = {name for name, value in vars(events).items() if isinstance(value, Signal)}
     text = (DOCS / "runbook.md").read_text()
     assert {name for name in signals if f"`{name}`" in text} == signals
 
