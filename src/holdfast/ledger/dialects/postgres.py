@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
 
 from holdfast.conf import get_settings
 from holdfast.ledger.records import ClaimedJob, Hold, NewJob, StoredResult, Ticket
@@ -23,6 +24,15 @@ _LAZY_COMMIT = "AND set_config('synchronous_commit', 'off', true) IS NOT NULL"
 # them for nearly empty, and reads a whole backlog to find one row. By primary key it costs the same at any size.
 _IS_QUEUED = f"j.state + 0 = {State.QUEUED}"
 _IS_RUNNING = f"state + 0 = {State.RUNNING}"
+
+# The id of a job that waits for its replacement is the replacement's; any other id that is there stays as it is.
+_REPLACES = f"""ON CONFLICT (id) DO UPDATE SET
+     task = EXCLUDED.task, queue = EXCLUDED.queue, priority = EXCLUDED.priority, state = EXCLUDED.state,
+     token = j.token + 1, hold = EXCLUDED.hold, due_at = EXCLUDED.due_at, expires_at = EXCLUDED.expires_at,
+     published_at = EXCLUDED.published_at, ignore_result = EXCLUDED.ignore_result, linked = EXCLUDED.linked
+   WHERE j.state = {State.HELD} AND j.hold = '{HoldReason.REPLACED}'"""
+_REWRITES = """ON CONFLICT (job) DO UPDATE SET headers = EXCLUDED.headers, body = EXCLUDED.body,
+     content_type = EXCLUDED.content_type, content_encoding = EXCLUDED.content_encoding"""
 
 _RECORD = f"""
 WITH incoming AS (
@@ -45,17 +55,30 @@ WITH incoming AS (
      CASE WHEN held THEN coalesce(due, statement_timestamp()) END, expires, statement_timestamp(),
      CASE WHEN NOT held THEN statement_timestamp() END, root_id, parent_id, group_id, ignore_result, linked, false
   FROM placed
-  ON CONFLICT (id) DO UPDATE SET
-     task = EXCLUDED.task, queue = EXCLUDED.queue, priority = EXCLUDED.priority, state = EXCLUDED.state,
-     token = j.token + 1, hold = EXCLUDED.hold, due_at = EXCLUDED.due_at, expires_at = EXCLUDED.expires_at,
-     published_at = EXCLUDED.published_at, ignore_result = EXCLUDED.ignore_result, linked = EXCLUDED.linked
-   WHERE j.state = {State.HELD} AND j.hold = '{HoldReason.REPLACED}'
+  {_REPLACES}
   RETURNING j.id, j.state, j.token
 ), payload AS (
   INSERT INTO holdfast_payload (job, headers, body, content_type, content_encoding)
   SELECT p.id, p.headers, p.body, p.content_type, p.content_encoding FROM placed p JOIN job USING (id)
-  ON CONFLICT (job) DO UPDATE SET headers = EXCLUDED.headers, body = EXCLUDED.body,
-     content_type = EXCLUDED.content_type, content_encoding = EXCLUDED.content_encoding
+  {_REWRITES}
+)
+SELECT id, state, token FROM job
+"""
+
+# The same for the one job of an ordinary call: no clock is asked for, and a sixth of the work for the server.
+_RECORD_ONE = f"""
+WITH job AS (
+  INSERT INTO holdfast_job AS j
+    (id, task, queue, priority, state, token, attempts, failures, losses, suspect, ahead, hold, reason,
+     recorded_at, published_at, root_id, parent_id, group_id, ignore_result, linked, unsettled)
+  VALUES (%s, %s, %s, %s, {State.QUEUED}, 1, 0, 0, 0, false, false, '', '',
+     statement_timestamp(), statement_timestamp(), %s, %s, %s, %s, %s, false)
+  {_REPLACES}
+  RETURNING j.id, j.state, j.token
+), payload AS (
+  INSERT INTO holdfast_payload (job, headers, body, content_type, content_encoding)
+  SELECT id, %s, %s, %s, %s FROM job
+  {_REWRITES}
 )
 SELECT id, state, token FROM job
 """
@@ -109,6 +132,8 @@ class PostgresDialect:
     """PostgreSQL 14 and later."""
 
     def record(self, jobs: Sequence[NewJob]) -> list[tuple[str, int, int]]:
+        if len(jobs) == 1 and _is_for_now(jobs[0]):
+            return self._record_one(jobs[0])
         columns: list[Any] = [
             [j.id for j in jobs],
             [j.task for j in jobs],
@@ -131,6 +156,26 @@ class PostgresDialect:
         ]
         with _connection().cursor() as cursor:
             cursor.execute(_RECORD, columns)
+            return [(row[0], row[1], row[2]) for row in cursor.fetchall()]
+
+    def _record_one(self, job: NewJob) -> list[tuple[str, int, int]]:
+        values: list[Any] = [
+            job.id,
+            job.task,
+            job.queue,
+            job.priority,
+            job.root_id,
+            job.parent_id,
+            job.group_id,
+            job.ignore_result,
+            job.linked,
+            job.headers,
+            job.body,
+            job.content_type,
+            job.content_encoding,
+        ]
+        with _prepared_cursor() as cursor:
+            cursor.execute(_RECORD_ONE, values)
             return [(row[0], row[1], row[2]) for row in cursor.fetchall()]
 
     def claim(self, tickets: Sequence[tuple[str, int, bool]], *, worker: UUID) -> list[ClaimedJob]:
@@ -205,6 +250,19 @@ class PostgresDialect:
             cursor.execute("SELECT clock_timestamp()")
             moment: datetime = cursor.fetchone()[0]
             return moment
+
+
+def _is_for_now(job: NewJob) -> bool:
+    """Tell whether a job is queued whatever the clock says."""
+    times = (job.delay_seconds, job.due_at, job.expires_in_seconds, job.expires_at)
+    return not job.hold and times == (None, None, None, None)
+
+
+def _prepared_cursor() -> CursorWrapper:
+    # Sites on SQLite only have no psycopg.
+    from holdfast.ledger.dialects.prepared import prepared_cursor
+
+    return prepared_cursor(_connection())
 
 
 def _connection() -> BaseDatabaseWrapper:
