@@ -1,0 +1,142 @@
+"""What the loops and the hot path ask stays cheap in a ledger full of history: no plan reads the table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.db import connections
+from pytest_django import DjangoDbBlocker
+
+from holdfast.ledger import queries, transitions, workers
+from holdfast.ledger.records import Hold, NewJob
+from holdfast.ledger.states import DEAD_LETTERS, FINAL
+from holdfast.testing.services import PostgresServer
+from tests.ledgers import ledger_in
+
+HISTORY = 150_000
+BACKLOG = 20_000
+WORKER = UUID(int=1)
+
+
+@pytest.fixture(scope="module")
+def big_ledger(
+    postgres_server: PostgresServer, django_db_blocker: DjangoDbBlocker
+) -> Iterator[str]:
+    """A PostgreSQL ledger with a long history, a backlog and far ETAs."""
+    url = postgres_server.create_database("plans")
+    with django_db_blocker.unblock(), ledger_in(url, alias="plans") as alias:
+        with connections[alias].cursor() as cursor:
+            cursor.execute(
+                """
+                INSERT INTO holdfast_job (id, task, queue, priority, state, token, attempts, failures, losses,
+                    suspect, ahead, hold, reason, due_at, recorded_at, published_at, finished_at, ignore_result,
+                    linked, unsettled)
+                SELECT 'job-' || n, 't', 'q' || n %% 3, 0,
+                    CASE WHEN n <= %(history)s THEN CASE WHEN n %% 50 = 0 THEN 4 ELSE 3 END
+                         WHEN n <= %(history)s + %(backlog)s THEN 1 ELSE 0 END,
+                    1, 1, 0, 0, false, false, '', '',
+                    CASE WHEN n > %(history)s + %(backlog)s THEN now() + interval '30 days' END,
+                    now(), now(), CASE WHEN n <= %(history)s THEN now() END, false, false, false
+                FROM generate_series(1, %(history)s + %(backlog)s * 2) AS n
+                """,
+                {"history": HISTORY, "backlog": BACKLOG},
+            )
+            cursor.execute(
+                "INSERT INTO holdfast_payload (job, headers, body, content_type, content_encoding) "
+                "SELECT id, '{}', '[]', 'application/json', 'utf-8' FROM holdfast_job"
+            )
+            cursor.execute("ANALYZE")
+        workers.register(
+            workers.Incarnation(
+                id=WORKER, name="w", host="h", pid=1, pool="p", concurrency=1, queues=["q0"]
+            )
+        )
+        yield alias
+
+
+def new_job() -> NewJob:
+    return NewJob(
+        id=str(uuid4()),
+        task="t",
+        queue="q0",
+        headers="{}",
+        body=b"[]",
+        content_type="application/json",
+        content_encoding="utf-8",
+    )
+
+
+def one_life() -> None:
+    (ticket,) = transitions.record([new_job()])
+    (job,) = transitions.claim([(ticket.id, ticket.token, False)], worker=WORKER).claimed
+    assert transitions.succeed(Hold(job.id, job.token, WORKER), stored=None)
+
+
+ASKED: dict[str, Callable[[], Any]] = {
+    "record, claim and succeed": one_life,
+    "fail": lambda: transitions.fail(Hold("x", 1, WORKER), stored=None, error="e"),
+    "relay: next due": queries.seconds_to_next_due,
+    "relay: publish due": lambda: transitions.publish_due(limit=500),
+    "rescuer: lapsed jobs": lambda: workers.lapsed_jobs(limit=500),
+    "rescuer: declare lost": workers.declare_lost,
+    "reconciler: lists": lambda: list(queries.queued_lists()),
+    "reconciler: suspects": lambda: queries.queued_before(
+        "q1", 0, moment=None, older_than=timedelta(hours=1), limit=1000
+    ),
+    "audit": lambda: queries.held_by(WORKER),
+    "settler": lambda: queries.unsettled(limit=200),
+    "pruner: finished": lambda: queries.prune_finished(
+        states=FINAL - DEAD_LETTERS, before=timedelta(days=1), limit=1000
+    ),
+    "pruner: dead letters": lambda: queries.prune_finished(
+        states=DEAD_LETTERS, before=timedelta(days=30), limit=1000
+    ),
+    "pruner: stored": lambda: queries.prune_stored(before=timedelta(days=1), limit=1000),
+    "waiter": lambda: queries.result_metas(["job-1", "job-2"]),
+}
+
+
+def full_reads(plan: dict[str, Any]) -> list[str]:
+    """Return the big tables a plan reads from one end to the other."""
+    found = [plan["Relation Name"]] if plan["Node Type"] == "Seq Scan" else []
+    for child in plan.get("Plans", ()):
+        found += full_reads(child)
+    return [name for name in found if name in {"holdfast_job", "holdfast_payload"}]
+
+
+def test_a_full_read_would_be_seen(big_ledger: str) -> None:
+    assert tables_read_whole(big_ledger, queries.count_by_state) == ["holdfast_job"]
+
+
+@pytest.mark.parametrize("name", sorted(ASKED))
+def test_no_statement_reads_the_whole_table(big_ledger: str, name: str) -> None:
+    assert not tables_read_whole(big_ledger, ASKED[name])
+
+
+def tables_read_whole(alias: str, ask: Callable[[], Any]) -> list[str]:
+    """Run something, explain every statement it sends, and return the big tables these read whole."""
+    connection = connections[alias]
+    statements: list[tuple[str, Any]] = []
+
+    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        statements.append((sql, params))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        ask()
+    assert statements
+    found: list[str] = []
+    for sql, params in statements:
+        if sql.split(None, 1)[0].upper() not in {"SELECT", "UPDATE", "DELETE", "INSERT", "WITH"}:
+            continue
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", params)
+            answer = cursor.fetchone()[0]
+        plan = answer if isinstance(answer, list) else json.loads(answer)
+        found += full_reads(plan[0]["Plan"])
+    return found
