@@ -12,10 +12,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import psutil
 from django.db import connections
+from django.db.models.functions import Now
 
+from holdfast.ledger.models import Worker
 from holdfast.testing.services import PostgresServer, RedisServer, TcpProxy
 from tests.chaos import judge, tasks
 from tests.chaos.judge import Judgement
@@ -112,13 +115,31 @@ class Ground:
             os.kill(child, signal.SIGKILL)
         return self.harms[-1].since
 
+    def task(self, task: Any) -> Any:
+        """Return a chaos task bound to this site's app."""
+        return self.site.app.tasks[task.name]
+
+    def forget_connection(self) -> None:
+        """Drop the test's own connection to the database."""
+        connections[self.site.alias].close()
+
+    def write(self, statement: str, values: list[Any]) -> None:
+        """Change the database behind everybody's back."""
+        with connections[self.site.alias].cursor() as cursor:
+            cursor.execute(statement, values)
+
+    def lapsed(self, worker: UUID) -> bool:
+        """Tell whether a worker's lease has run out by the database's clock."""
+        mine = Worker.objects.using(self.site.alias).filter(id=worker)
+        return mine.filter(lease_until__lt=Now()).exists()
+
     def judge(self, sent: list[str]) -> Judgement:
         """Wait until everything is final, and compare the records."""
         return judge.judge(self.site, sent)
 
     def settle(self, timeout: float = 40) -> None:
         """Wait until all jobs are final; the test's own connection may be one of those that were cut."""
-        connections[self.site.alias].close()
+        self.forget_connection()
         self.site.wait_all_final(timeout)
 
     def running_pids(self) -> dict[str, int]:
@@ -137,6 +158,19 @@ class Ground:
             return now if len(now) >= jobs else None
 
         return eventually(running, within=within, told=f"{jobs} bodies run") or {}
+
+
+def lasting(seconds: float) -> None:
+    """Let a fault last: the one wait of the scenarios that is not for a fact."""
+    time.sleep(seconds)
+
+
+def every(seconds: float, *, during: float) -> Iterator[float]:
+    """Yield the time that has passed, once in so many seconds, for a fault that is done again and again."""
+    began = time.monotonic()
+    while (passed := time.monotonic() - began) < during:
+        yield passed
+        lasting(seconds)
 
 
 # One line an event, written at once: the producer may be killed after any of them.

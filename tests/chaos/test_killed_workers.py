@@ -15,7 +15,7 @@ from tests.eventually import eventually
 
 def send(ground: Ground, *, works: int, atomics: int, seconds: float) -> list[str]:
     """Send two kinds of jobs that last."""
-    task, atomic = (ground.site.app.tasks[t.name] for t in (tasks.work, tasks.atomic_work))
+    task, atomic = ground.task(tasks.work), ground.task(tasks.atomic_work)
     # On SQLite an atomic body keeps everybody else from writing, the worker that notes a loss included.
     held = seconds if ground.postgres else min(seconds, 0.1)
     sent = task.apply_many([(seconds,)] * works) + atomic.apply_many([(held,)] * atomics)

@@ -1,0 +1,70 @@
+"""Workers that are asked to stop, and jobs that take their worker with them (P6, P12)."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.ledger.models import Job
+from holdfast.ledger.states import State
+from tests.chaos import judge, tasks
+from tests.chaos.conftest import Tell
+from tests.chaos.ground import Ground
+from tests.eventually import eventually
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_stopped_worker_finishes_or_hands_back_all_it_holds(
+    pool: str, on_both: Ground, tell: Tell
+) -> None:
+    worker = on_both.worker(pool=pool, concurrency=2)
+    sent = [r.id for r in on_both.task(tasks.work).apply_many([(0.02,)] * 100)]
+    sent += [r.id for r in on_both.task(tasks.work).apply_many([(1.0,)] * 4)]
+    eventually(lambda: len(judge.runs(on_both.site)) >= 40, within=20)
+
+    worker.stop()
+
+    rows = Job.objects.using(on_both.site.alias)
+    assert not rows.filter(state=State.RUNNING).exists()
+    handed_back = len(judge.losses(on_both.site))
+    on_both.worker(concurrency=4)
+    on_both.settle()
+    assert set(rows.values_list("failures", "losses")) == {(0, 0)}
+    found = on_both.judge(sent)
+    tell(found, faults=1, more=f"{handed_back} handed back")
+    assert found.repeated == 0
+
+
+def test_poison_job_becomes_dead_and_its_neighbours_go_on(on_both: Ground, tell: Tell) -> None:
+    on_both.worker(concurrency=2)
+    neighbours = on_both.task(tasks.work).apply_many([(0.05,)] * 20)
+    poison = on_both.task(tasks.poison).delay().id
+    neighbours += on_both.task(tasks.work).apply_many([(0.05,)] * 20)
+
+    on_both.settle()
+    rows = on_both.site.jobs()
+    assert (rows[poison].state, rows[poison].reason) == (State.DEAD, "poison")
+    assert len(judge.runs(on_both.site)[poison]) == rows[poison].losses == 3
+    assert {rows[job.id].state for job in neighbours} == {State.SUCCEEDED}
+    tell(on_both.judge([job.id for job in neighbours]), faults=3)
+
+
+def test_job_that_kills_its_whole_worker_becomes_dead_and_its_neighbours_go_on(
+    on_postgres: Ground, tell: Tell
+) -> None:
+    neighbours = on_postgres.task(tasks.work).apply_many([(0.05,)] * 20)
+    poison = on_postgres.task(tasks.poison).apply_async(kwargs={"whole_worker": True}).id
+    neighbours += on_postgres.task(tasks.work).apply_many([(0.05,)] * 20)
+    worker = on_postgres.worker(concurrency=2, wait=False)
+    starts = 1
+
+    def all_final() -> bool:
+        nonlocal worker, starts
+        if not worker.running:
+            worker, starts = on_postgres.worker(concurrency=2, wait=False), starts + 1
+        return not on_postgres.site.open_jobs()
+
+    eventually(all_final, within=90, every=0.1)
+    rows = on_postgres.site.jobs()
+    assert (rows[poison].state, rows[poison].reason) == (State.DEAD, "poison")
+    assert {rows[job.id].state for job in neighbours} == {State.SUCCEEDED}
+    tell(on_postgres.judge([job.id for job in neighbours]), faults=3, more=f"{starts} workers")
