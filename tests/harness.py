@@ -6,7 +6,7 @@ The test process takes part in its site: it sends through `site.app` and reads t
 from __future__ import annotations
 
 import os
-import signal
+import signal as signals
 import subprocess
 import sys
 import threading
@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 import redis
-from celery import _state
+from celery import _state as celery_state
 from celery.result import AsyncResult
 from django.db import connections
 from django.test import override_settings
@@ -286,11 +286,11 @@ class SiteProcess:
         except psutil.NoSuchProcess:
             return []
 
-    def signal(self, number: signal.Signals) -> None:
+    def signal(self, number: signals.Signals) -> None:
         """Signal the main process alone."""
         os.kill(self.pid, number)
 
-    def signal_group(self, number: signal.Signals) -> None:
+    def signal_group(self, number: signals.Signals) -> None:
         """Signal the main process and its children."""
         os.killpg(self.pid, number)
 
@@ -304,7 +304,7 @@ class SiteProcess:
     def stop(self, timeout: float = 30) -> None:
         """SIGTERM as an operator does; the process must end in order, and leave no child."""
         children = self.pids()
-        self.signal(signal.SIGTERM)
+        self.signal(signals.SIGTERM)
         code = self.wait(timeout)
         assert code == 0, f"exit code {code}:\n{self.log_tail(40)}"
         left = [pid for pid in children if psutil.pid_exists(pid)]
@@ -316,7 +316,7 @@ class SiteProcess:
     def kill(self) -> None:
         """Kill -9 the whole group at once, as a lost host does."""
         if self.popen.poll() is None:
-            os.killpg(self.pid, signal.SIGKILL)
+            os.killpg(self.pid, signals.SIGKILL)
             self.popen.wait(10)
 
     def log_text(self) -> str:
@@ -430,7 +430,8 @@ def _database(alias: str, url: str) -> Iterator[None]:
 @contextmanager
 def _current_app(broker_url: str) -> Iterator[Celery]:
     """Make an app of our own the one that tasks and results of this process belong to."""
-    before = (_state.default_app, _state._tls.current_app)
+    state: Any = celery_state
+    before = (state.default_app, state._tls.current_app)
     app = Celery("tests.project", broker=broker_url, set_as_current=False)
     app.finalize()
     app.set_default()
@@ -440,4 +441,4 @@ def _current_app(broker_url: str) -> Iterator[Celery]:
     finally:
         app.outbox.publisher.close()
         app.pool.force_close_all()
-        _state.default_app, _state._tls.current_app = before
+        state.default_app, state._tls.current_app = before

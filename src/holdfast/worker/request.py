@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from billiard.einfo import ExceptionWithTraceback
+from billiard.einfo import ExceptionInfo, ExceptionWithTraceback
 from celery.exceptions import WorkerLostError
 from celery.worker.request import Request
 from celery.worker.state import task_ready
@@ -34,6 +34,10 @@ class LedgerRequest(Request):
 
     def _on_end(self, failed__retval__runtime: Any, **kwargs: Any) -> Any:
         assert self.hold is not None
+        if isinstance(failed__retval__runtime, ExceptionInfo):
+            # A thread whose body raised SystemExit or the like: its pool reports an error in place of an end.
+            self.on_failure(failed__retval__runtime)
+            return None
         try:
             stock: Any = getattr(type(self), "on_success")  # noqa: B009  # the class's, not ours
             return stock(self, failed__retval__runtime, **kwargs)
