@@ -107,14 +107,14 @@ def _run_atomic(
         in_body = body_begun and not body_over
         if isinstance(error, AttemptLost) or not is_passing(error) or (in_body and _is_usable()):
             raise
-        _after_broken_commit(hold, error)
+        _after_broken_commit(task, hold, error)
     _mark_ended(task)
     if leaving is not None:
         raise leaving
     return value
 
 
-def _after_broken_commit(hold: Hold, error: Exception) -> None:
+def _after_broken_commit(task: LedgerTask, hold: Hold, error: Exception) -> None:
     """The connection broke and nobody knows whether the transaction is in: read the row, never guess."""
     close_connection()
     found = _patiently(lambda: queries.state_of(hold.id), hold)
@@ -128,17 +128,8 @@ def _after_broken_commit(hold: Hold, error: Exception) -> None:
     tickets = _patiently(
         lambda: transitions.hand_back([hold], cause=f"database broke off: {error}"), hold
     )
-    raise _HandedBack(hold, tickets)
-
-
-class _HandedBack(Ignore):
-    """The attempt was undone and its job given back; counted neither as failure nor as loss."""
-
-    def __init__(self, hold: Hold, tickets: Sequence[Ticket]) -> None:
-        super().__init__(
-            f"job {hold.id} was handed back: its transaction was undone by the database"
-        )
-        self.tickets = tickets
+    _publish(task, tickets)
+    raise Ignore(f"job {hold.id} was handed back: its transaction was undone by the database")
 
 
 def _leave(task: LedgerTask, hold: Hold, leaving: Exception) -> None:
