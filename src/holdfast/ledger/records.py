@@ -78,6 +78,7 @@ class Refusal(Enum):
     UNKNOWN = "unknown"
     EXPIRED = "expired"
     SUSPECT = "suspect"
+    LAST_CHANCE = "last chance"
     NO_LEASE = "no lease"
 
 

@@ -84,20 +84,30 @@ def republish(tickets: Iterable[Ticket]) -> list[Ticket]:
     return [wanted[id]._replace(token=wanted[id].token + 1) for id in mine]
 
 
-def claim(tickets: Sequence[tuple[str, int, bool]], *, worker: UUID) -> ClaimBatch:
+def claim(
+    tickets: Sequence[tuple[str, int, bool]], *, worker: UUID, last_chances: bool = True
+) -> ClaimBatch:
     """Take jobs for one attempt each, by (id, token, claimed ahead of a free slot).
 
     Counts the attempt in the same statement: a job that kills its worker has been counted before it starts.
+    Without `last_chances` it refuses jobs that one more loss would make dead.
     """
+    most = 2**31 - 1 if last_chances else max(1, get_settings().max_lost_attempts - 1)
     unique = {id: (id, token, ahead) for id, token, ahead in tickets}
-    batch = ClaimBatch(claimed=dialect().claim(list(unique.values()), worker=worker))
+    batch = ClaimBatch(
+        claimed=dialect().claim(list(unique.values()), worker=worker, losses_below=most)
+    )
     missed = unique.keys() - {job.id for job in batch.claimed}
     if missed:
-        batch.refused = _explain({id: unique[id] for id in missed}, worker=worker)
+        batch.refused = _explain(
+            {id: unique[id] for id in missed}, worker=worker, losses_below=most
+        )
     return batch
 
 
-def _explain(missed: dict[str, tuple[str, int, bool]], *, worker: UUID) -> dict[str, Refusal]:
+def _explain(
+    missed: dict[str, tuple[str, int, bool]], *, worker: UUID, losses_below: int
+) -> dict[str, Refusal]:
     standing = (
         Worker.objects.using(alias())
         .filter(id=worker, lost_at=None, lease_until__gt=Now())
@@ -112,6 +122,7 @@ def _explain(missed: dict[str, tuple[str, int, bool]], *, worker: UUID) -> dict[
             "state",
             "token",
             "suspect",
+            "losses",
             late=Case(When(expires_at__lte=Now(), then=True), default=False),
         )
     }
@@ -126,6 +137,8 @@ def _explain(missed: dict[str, tuple[str, int, bool]], *, worker: UUID) -> dict[
             why[id] = Refusal.EXPIRED
         elif not standing:
             why[id] = Refusal.NO_LEASE
+        elif row["losses"] >= losses_below:
+            why[id] = Refusal.LAST_CHANCE
         else:
             why[id] = Refusal.SUSPECT if ahead and row["suspect"] else Refusal.NO_LEASE
     return why

@@ -43,6 +43,8 @@ class Delivery:
     callbacks: Any
     # Claimed only into a free slot: an attempt of this job was lost while it waited behind others.
     needs_slot: bool = False
+    # One more loss and it is dead: never beside another such job, which may be the one that kills workers.
+    last_chance: bool = False
 
 
 @dataclass(slots=True)
@@ -54,6 +56,7 @@ class Held:
     delivered: bool = False
     since: float = field(default_factory=time.monotonic)
     doubtful_since: float | None = None
+    last_chance: bool = False
 
 
 class Intake:
@@ -181,7 +184,7 @@ class Intake:
         free = self.slots - len(self.held)
         asked = [(d.id, d.token, position >= free) for position, d in enumerate(batch)]
         try:
-            answer = transitions.claim(asked, worker=self.worker)
+            answer = transitions.claim(asked, worker=self.worker, last_chances=batch[0].last_chance)
         except Exception as error:
             # The row is as it was, or claimed without our knowing: the audit finds that.
             self.waiting.extendleft(reversed(batch))
@@ -193,7 +196,8 @@ class Intake:
         for delivery in batch:
             job = claimed.pop(delivery.id, None)
             if job is not None:
-                self.held[job.id] = Held(Hold(job.id, job.token, self.worker))
+                hold = Hold(job.id, job.token, self.worker)
+                self.held[job.id] = Held(hold, last_chance=delivery.last_chance)
                 self.ready.append((delivery, job))
             else:
                 self._refused(delivery, answer.refused.get(delivery.id, Refusal.STALE))
@@ -205,12 +209,18 @@ class Intake:
         )
 
     def _next_batch(self) -> list[Delivery]:
+        """Take what can be claimed now: a job on its last chance by itself, everything else together."""
         batch: list[Delivery] = []
         free = self.slots - len(self.held)
         kept: list[Delivery] = []
+        another = any(held.last_chance for held in list(self.held.values()))
         while self.waiting:
             delivery = self.waiting.popleft()
-            if delivery.needs_slot and len(batch) >= free:
+            if delivery.last_chance and free > 0 and not another:
+                self.waiting.extendleft(reversed(kept + batch))
+                self.claiming = 1
+                return [delivery]
+            if delivery.last_chance or (delivery.needs_slot and len(batch) >= free):
                 kept.append(delivery)
             else:
                 batch.append(delivery)
@@ -221,6 +231,9 @@ class Intake:
     def _refused(self, delivery: Delivery, why: Refusal) -> None:
         if why == Refusal.SUSPECT:
             delivery.needs_slot = True
+            self.waiting.append(delivery)
+        elif why == Refusal.LAST_CHANCE:
+            delivery.last_chance = True
             self.waiting.append(delivery)
         elif why == Refusal.NO_LEASE:
             self.waiting.append(delivery)

@@ -18,8 +18,10 @@ class Dialect(Protocol):
     def record(self, jobs: Sequence[NewJob]) -> list[tuple[str, int, int]]:
         """Insert jobs with their payloads; return (id, state, token) of those that are new."""
 
-    def claim(self, tickets: Sequence[tuple[str, int, bool]], *, worker: UUID) -> list[ClaimedJob]:
-        """Take queued jobs by (id, token, ahead) while the worker's lease stands."""
+    def claim(
+        self, tickets: Sequence[tuple[str, int, bool]], *, worker: UUID, losses_below: int
+    ) -> list[ClaimedJob]:
+        """Take queued jobs by (id, token, ahead) while the worker's lease stands, if they were lost less often."""
 
     def succeed(self, hold: Hold, *, stored: StoredResult | None) -> bool:
         """End an attempt in success; False means that it was not its to end."""

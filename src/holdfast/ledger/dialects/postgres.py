@@ -93,7 +93,7 @@ WITH asked AS (
     FROM asked
    WHERE j.id = asked.id AND j.token = asked.token AND {_IS_QUEUED}
      AND (j.expires_at IS NULL OR j.expires_at > statement_timestamp())
-     AND NOT (asked.ahead AND j.suspect)
+     AND NOT (asked.ahead AND j.suspect) AND j.losses < %s
      AND EXISTS (SELECT 1 FROM holdfast_worker w
                   WHERE w.id = %s AND w.lost_at IS NULL AND w.lease_until > statement_timestamp())
      {_LAZY_COMMIT}
@@ -178,10 +178,12 @@ class PostgresDialect:
             cursor.execute(_RECORD_ONE, values)
             return [(row[0], row[1], row[2]) for row in cursor.fetchall()]
 
-    def claim(self, tickets: Sequence[tuple[str, int, bool]], *, worker: UUID) -> list[ClaimedJob]:
+    def claim(
+        self, tickets: Sequence[tuple[str, int, bool]], *, worker: UUID, losses_below: int
+    ) -> list[ClaimedJob]:
         ids, tokens, ahead = ([t[i] for t in tickets] for i in range(3))
         with _connection().cursor() as cursor:
-            cursor.execute(_CLAIM, [ids, tokens, ahead, worker, worker])
+            cursor.execute(_CLAIM, [ids, tokens, ahead, worker, losses_below, worker])
             return [
                 ClaimedJob(
                     id=row[0],

@@ -63,7 +63,7 @@ UPDATE holdfast_job SET state = {State.RUNNING}, token = holdfast_job.token + 1,
   FROM json_each(%s) AS asked
  WHERE holdfast_job.id = asked.value ->> 0 AND holdfast_job.token = asked.value ->> 1
    AND state = {State.QUEUED} AND (expires_at IS NULL OR expires_at > {_NOW})
-   AND NOT (asked.value ->> 2 AND suspect)
+   AND NOT (asked.value ->> 2 AND suspect) AND losses < %s
    AND EXISTS (SELECT 1 FROM holdfast_worker w WHERE w.id = %s AND w.lost_at IS NULL AND w.lease_until > {_NOW})
 RETURNING holdfast_job.id
 """
@@ -111,10 +111,12 @@ class SQLiteDialect:
             )
             return rows
 
-    def claim(self, tickets: Sequence[tuple[str, int, bool]], *, worker: UUID) -> list[ClaimedJob]:
+    def claim(
+        self, tickets: Sequence[tuple[str, int, bool]], *, worker: UUID, losses_below: int
+    ) -> list[ClaimedJob]:
         asked = json.dumps([[id, token, int(ahead)] for id, token, ahead in tickets])
         with _transaction(), _cursor() as cursor:
-            cursor.execute(_CLAIM, [worker.hex, asked, worker.hex])
+            cursor.execute(_CLAIM, [worker.hex, asked, losses_below, worker.hex])
             ids = [row[0] for row in cursor.fetchall()]
             if not ids:
                 return []
