@@ -341,6 +341,12 @@ def autoretry(self: Any, name: str, until: int) -> str:
 
 
 @shared_task(bind=True)
+def add_another(self: Any, x: int) -> int:
+    self.add_to_chord(add.s(x, x))
+    return x
+
+
+@shared_task(bind=True)
 def become(self: Any, replacement: dict[str, Any]) -> Any:
     return self.replace(self.app.signature(replacement))
 
