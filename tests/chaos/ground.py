@@ -26,6 +26,7 @@ from tests.eventually import eventually
 from tests.harness import SHORT, Site, SiteProcess, WorkerProcess
 from tests.ledgers import sqlite_url
 
+CRASH = "crash database"
 _numbers = count(1)
 
 
@@ -109,6 +110,13 @@ class Ground:
             worker.kill()
         return self.harms[-1].since
 
+    def crash_database(self) -> None:
+        """Stop PostgreSQL as a crash does, and start it again."""
+        assert self.postgres is not None
+        with self.harming(CRASH, "database"):
+            self.postgres.restart(immediate=True)
+        self.forget_connection()
+
     def kill_child(self, worker: WorkerProcess, child: int) -> float:
         """Kill -9 one process of a pool; return when."""
         with self.harming("kill child", worker.pid):
@@ -135,7 +143,8 @@ class Ground:
 
     def judge(self, sent: list[str]) -> Judgement:
         """Wait until everything is final, and compare the records."""
-        return judge.judge(self.site, sent)
+        crashes = [(harm.since, harm.until) for harm in self.harms if harm.fault == CRASH]
+        return judge.judge(self.site, sent, crashes=crashes)
 
     def settle(self, timeout: float = 40) -> None:
         """Wait until all jobs are final; the test's own connection may be one of those that were cut."""

@@ -26,7 +26,6 @@ def await_runs(ground: Ground, least: int) -> None:
 
 
 def test_restarted_database_fails_and_loses_nothing(on_postgres: Ground, tell: Tell) -> None:
-    assert on_postgres.postgres is not None
     on_postgres.worker(concurrency=2)
     on_postgres.worker(pool="threads", concurrency=4)
     plain = on_postgres.task(tasks.work).apply_many([(0.05,)] * 150)
@@ -34,8 +33,7 @@ def test_restarted_database_fails_and_loses_nothing(on_postgres: Ground, tell: T
     eventually(lambda: len(judge.runs(on_postgres.site)) >= 30, within=20)
 
     for _ in range(2):
-        on_postgres.postgres.restart(immediate=True)
-        on_postgres.forget_connection()
+        on_postgres.crash_database()
         seen = len(judge.runs(on_postgres.site))
         await_runs(on_postgres, min(len(plain + atomic), seen + 30))
 
