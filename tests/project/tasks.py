@@ -86,6 +86,11 @@ def seen(self: Any, *_: Any, name: str = "", fails: int = 0) -> dict[str, Any]:
     return headers
 
 
+@shared_task
+def send_seen(name: str) -> None:
+    seen.delay(name=name)
+
+
 @shared_task(bind=True)
 def seen_at_failure(self: Any, job: str, *, name: str) -> None:
     headers = self.request.headers or {}

@@ -13,6 +13,7 @@ from celery.result import AsyncResult
 from holdfast.exceptions import AttemptLost, ConfigurationError
 from holdfast.ledger.database import atomic
 from holdfast.ledger.holds import hold_from
+from holdfast.lineage import inheriting
 
 
 class LedgerTask(Task):
@@ -86,7 +87,7 @@ class LedgerTask(Task):
         hold = hold_from(self.request)
         if hold is None or self.request.is_eager:
             return super().on_replace(sig)
-        with atomic():
+        with atomic(), inheriting(self.request.headers):
             sig.delay()
             if self.request.get("holdfast_move") is None:
                 if not transitions.await_replacement(hold):

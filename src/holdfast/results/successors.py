@@ -184,7 +184,8 @@ def _send_body(backend: Any, request: Any, like: StoredResult) -> None:
                 # that was cancelled or became dead is settled by a loop that handles none.
                 raise error from cause
             except ChordError:
-                backend.chord_error_from_stack(body, exc=error)
+                with inheriting(getattr(request, "headers", None)):
+                    backend.chord_error_from_stack(body, exc=error)
             return
         values.append(value)
     with inheriting(getattr(request, "headers", None)):
