@@ -79,8 +79,10 @@ def _run_atomic(
     leaving: Ignore | None = None
     value = None
     body_begun = body_over = False
+    wire: Any = None
     try:
         with ExitStack() as commit, atomic():
+            wire = connection().connection
             dialect().mark_transaction(transitions.transaction_mark(hold.id, hold.token))
             started = time.monotonic()
             body_begun = True
@@ -105,7 +107,7 @@ def _run_atomic(
         raise
     except Exception as error:
         in_body = body_begun and not body_over
-        if isinstance(error, AttemptLost) or not is_passing(error) or (in_body and _is_usable()):
+        if isinstance(error, AttemptLost) or not is_passing(error) or (in_body and _survived(wire)):
             raise
         _after_broken_commit(task, hold, error)
     _mark_ended(task)
@@ -212,9 +214,10 @@ def _refuse_long_writer(started: float) -> None:
         )
 
 
-def _is_usable() -> bool:
+def _survived(wire: Any) -> bool:
+    """Tell whether the transaction's own connection still stands; Django opens another in its place without a word."""
     here = connection()
-    return here.connection is not None and here.is_usable()
+    return wire is not None and here.connection is wire and here.is_usable()
 
 
 def _drop_dead_connection() -> None:
