@@ -24,6 +24,9 @@ class Gate(Protocol):
     def room(self) -> int:
         """Return how many more may be fetched."""
 
+    def wants(self) -> bool:
+        """Tell whether it is worth a round trip to fetch them now."""
+
 
 class QoS(stock.QoS):
     """Leaves durable messages to the gate; all others are counted and kept on the server until acknowledged."""
@@ -34,7 +37,7 @@ class QoS(stock.QoS):
 
     def can_consume(self) -> bool:
         gate = self.channel.gate
-        return bool(super().can_consume()) and (gate is None or gate.room() > 0)
+        return bool(super().can_consume()) and (gate is None or gate.wants())
 
     def room(self) -> int:
         """Return how many messages may still be delivered."""
@@ -94,11 +97,15 @@ class Channel(stock.Channel):
             key, first = bytes_to_str(reply[0]), reply[1]
             queue = key.rsplit(self.sep, 1)[0]
             self._queue_cycle.rotate(queue)
-            self._deliver(queue, first)
-            room = self.qos.room()
-            if room > 0 and not self.closed:
-                self._send("RPOP", key, room)
-                for item in self._read("RPOP", **options) or ():
+            rest: list[bytes] = []
+            try:
+                room = self.qos.room() - 1
+                if room > 0 and not self.closed:
+                    self._send("RPOP", key, room)
+                    rest = self._read("RPOP", **options) or []
+            finally:
+                # All at once, so that one claim takes them all; the first one is here, whatever became of the rest.
+                for item in (first, *rest):
                     self._deliver(queue, item)
             return True
         finally:

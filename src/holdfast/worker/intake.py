@@ -87,10 +87,11 @@ class Intake:
         """Return how many more tickets may be fetched."""
         if not self.open:
             return 0
-        slots, ahead = self.slots, self._ahead()
-        room = slots + ahead - len(self.held) - len(self.waiting) - self.claiming
-        # Short jobs are fetched and claimed by the batch: one round trip for one job costs as much as for many.
-        return room if room > ahead // 2 else 0
+        return self.slots + self._ahead() - len(self.held) - len(self.waiting) - self.claiming
+
+    def wants(self) -> bool:
+        """Fetch short jobs by the batch: one round trip for one job costs as much as for many."""
+        return self.room() > self._ahead() // 2
 
     def _ahead(self) -> int:
         """Claim ahead as much as is worked off in a blink: much while jobs are short, nothing while they are long."""
