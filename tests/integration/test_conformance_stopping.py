@@ -71,7 +71,8 @@ def test_revoked_member_tells_its_chord_and_its_chain(site: Site, worker: Worker
     site.wait_all_final(10)
     counts = site.effect_counts()
     assert counts["failed chord ChordError"] == 1
-    assert not counts["after chord"] and not counts["after chain"]
+    assert not counts["after chord"]
+    assert not counts["after chain"]
 
 
 def test_revoked_job_that_runs_is_stopped_and_changes_nothing_more(
