@@ -93,7 +93,8 @@ class Ground:
         """Return the ids of the jobs whose transactions committed, by the word of those who sent them."""
         if not self.journal.exists():
             return []
-        return [line.split()[1] for line in self.journal.read_text().splitlines()]
+        noted = (line.split() for line in self.journal.read_text().splitlines())
+        return [job for what, job in noted if what == "committed"]
 
     @contextmanager
     def harming(self, fault: str, target: int | str) -> Iterator[None]:
