@@ -17,7 +17,7 @@ from typing import Any
 from celery import Celery
 from kombu import Connection
 
-from holdfast.broker.messages import encode, headers_of
+from holdfast.broker.messages import BODY, encode, headers_of
 from holdfast.broker.transport import Channel
 from holdfast.conf import get_settings
 from holdfast.tickets import Ticket
@@ -97,6 +97,8 @@ class Publisher:
             socket_timeout=wait,
             socket_connect_timeout=wait,
             retry_on_timeout=False,
+            # kombu would wait two seconds and ask again, while a caller waits.
+            max_retries=0,
         )
         channel = connection.default_channel
         self._connection = connection
@@ -125,7 +127,7 @@ class Publisher:
         with self.app.producer_pool.acquire(block=True) as producer:
             for ticket in tickets:
                 producer.publish(
-                    "",
+                    BODY,
                     routing_key=ticket.queue,
                     exchange="",
                     headers=headers_of(ticket),

@@ -51,15 +51,25 @@ class Celery(StockCelery):
     def outbox(self) -> Outbox:
         """Where this app's calls leave from."""
         if self._outbox is None:
-            # Projects make their app while Django is still loading; the ledger's models come later. Who
-            # sends without having set Django up at all (`celery call`) meant to.
-            if not apps.ready:
-                django.setup()
+            # Projects make their app while Django is still loading; the ledger's models come later.
+            _set_django_up()
             from holdfast.broker.publisher import Publisher
             from holdfast.dispatch.outbox import Outbox
 
             self._outbox = Outbox(Publisher(self))
         return self._outbox
+
+    @property
+    def control(self) -> Any:
+        """Celery's remote control, over the ledger."""
+        _set_django_up()
+        return super().control
+
+    @property
+    def backend(self) -> Any:
+        """The ledger as result backend."""
+        _set_django_up()
+        return super().backend
 
     def send_task(
         self, name: str, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any
@@ -108,6 +118,12 @@ class Celery(StockCelery):
         if isinstance(first, str) and first.startswith(_REDIS) and not self.conf.broker_transport:
             kwargs.setdefault("transport", TRANSPORT)
         return kwargs
+
+
+def _set_django_up() -> None:
+    # Celery's commands that ask or send (`celery inspect`, `celery call`) do without Django; the ledger cannot.
+    if not apps.models_ready:
+        django.setup()
 
 
 def _on_ledger(base: type[Task] | None) -> type[Task] | None:
