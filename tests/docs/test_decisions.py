@@ -8,7 +8,7 @@ import pkgutil
 import re
 from collections.abc import Iterator
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.db.models.functions import Now
@@ -17,7 +17,7 @@ import holdfast
 from holdfast.conf import get_settings
 from holdfast.ledger import queries, transitions, workers
 from holdfast.ledger.models import Job, Worker
-from holdfast.ledger.records import NewJob
+from holdfast.ledger.records import NewJob, Refusal
 from holdfast.ledger.states import State
 from tests.docs.pages import ROOT
 
@@ -76,14 +76,19 @@ def _record(names: list[str]) -> dict[str, str]:
     return ids
 
 
-def _claim_and_lose_the_worker(ids: list[str], *, slots: int) -> None:
-    """One worker claims all it can into `slots` and ahead of them, and its lease runs out."""
+def _hire() -> UUID:
     worker = uuid4()
     workers.register(
         workers.Incarnation(
-            id=worker, name="w", host="h", pid=1, pool="p", concurrency=slots, queues=["q"]
+            id=worker, name="w", host="h", pid=1, pool="p", concurrency=2, queues=["q"]
         )
     )
+    return worker
+
+
+def _claim_and_lose_the_worker(ids: list[str], *, slots: int) -> None:
+    """One worker claims all it can into `slots` and ahead of them, and its lease runs out."""
+    worker = _hire()
     queued = {ticket.id: ticket.token for ticket in queries.tickets(ids)}
     asked = [(id, queued[id], place >= slots) for place, id in enumerate(ids) if id in queued]
     transitions.claim(asked, worker=worker)
@@ -117,12 +122,16 @@ def test_poison_job_claimed_ahead_kills_one_worker_more(ledger: str) -> None:
     assert _row(ledger, ids["poison"]).state == State.DEAD
 
 
-@pytest.mark.xfail(
-    strict=True, reason="nothing tells the job that kills its worker from one that runs beside it"
-)
-def test_job_in_another_slot_survives_a_poison_job(ledger: str) -> None:
-    ids = _record(["poison", "beside"])
-    for _ in range(get_settings().max_lost_attempts):
-        _claim_and_lose_the_worker(list(ids.values()), slots=2)
-    assert _row(ledger, ids["poison"]).state == State.DEAD
-    assert _row(ledger, ids["beside"]).state == State.QUEUED
+def test_job_on_its_last_chance_is_claimed_by_itself(ledger: str) -> None:
+    ids = _record(["poison", "beside", "fresh"])
+    for _ in range(get_settings().max_lost_attempts - 1):
+        _claim_and_lose_the_worker([ids["poison"], ids["beside"]], slots=2)
+    worker = _hire()
+    queued = {ticket.id: ticket.token for ticket in queries.tickets(ids.values())}
+    asked = [(id, queued[id], False) for id in ids.values()]
+
+    together = transitions.claim(asked, worker=worker, last_chances=False)
+
+    assert [job.id for job in together.claimed] == [ids["fresh"]]
+    assert set(together.refused.values()) == {Refusal.LAST_CHANCE}
+    assert transitions.claim(asked[:1], worker=worker).claimed
