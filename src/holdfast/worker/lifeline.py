@@ -46,7 +46,11 @@ class Lifeline(bootsteps.StartStopStep):
         self._intake: Intake = current_intake(parent.app)
         self._pulse = Pulse()
         self._beat = Loop(
-            "heartbeat", self._beat_pass, after_error=1.0, longest=get_settings().lease_seconds / 3
+            "heartbeat",
+            self._beat_pass,
+            # On SQLite a renewal may find the writer busy: there is time for many more tries within the lease.
+            after_error=min(1.0, get_settings().lease_seconds / 20),
+            longest=get_settings().lease_seconds / 3,
         )
         self._crew: Crew | None = None
         self._orphans: set[tuple[str, int]] = set()
