@@ -104,7 +104,9 @@ class Soak:
         found = self.on.judge([job for what, job in noted if what == "committed"])
         undone = {job for what, job in noted if what == "undone"}
         rows = Job.objects.using(self.on.site.alias)
-        failed = rows.filter(state__in=[State.FAILED, State.DEAD]).values_list("id", flat=True)
+        failed = {
+            *rows.filter(state__in=[State.FAILED, State.DEAD]).values_list("id", flat=True)
+        } - {loss.job for loss in judge.refused_writers(self.on.site) if self._was_frozen(loss)}
         taken = judge.losses(self.on.site)
         recovered = self._recoveries(taken)
         bound = self.on.bound
@@ -146,6 +148,11 @@ class Soak:
     def _is_false(self, loss: Loss) -> bool:
         """Tell whether a worker to which nothing was done lost an attempt."""
         return loss.outcome == Outcome.LOST and not self._harms(loss, loss.worker_pid)
+
+    def _was_frozen(self, loss: Loss) -> bool:
+        """Tell whether an atomic body kept SQLite's writer only because it was frozen: it fails, as stated."""
+        done = self._harms(loss, loss.worker_pid)
+        return any(harm.fault in {"stop worker", "stop child"} for harm in done)
 
     def _needless(self, taken: list[Loss]) -> set[str]:
         """Return jobs that ran again though neither their worker nor the database was touched."""

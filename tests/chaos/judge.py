@@ -107,10 +107,16 @@ def judge(
 
 def losses(site: Site) -> list[Loss]:
     """Return every attempt that was lost or handed back, with the process of its worker."""
+    return _attempts(site, outcome__in=[Outcome.LOST, Outcome.HANDED_BACK])
+
+
+def refused_writers(site: Site) -> list[Loss]:
+    """Return the atomic attempts that failed because they had held SQLite's one writer for too long."""
+    return _attempts(site, outcome=Outcome.FAILED, error__contains="SQLite's only writer")
+
+
+def _attempts(site: Site, **conditions: object) -> list[Loss]:
     pids = dict(Worker.objects.using(site.alias).values_list("id", "pid"))
-    taken = Attempt.objects.using(site.alias).filter(
-        outcome__in=[Outcome.LOST, Outcome.HANDED_BACK]
-    )
     return [
         Loss(
             row.job,
@@ -121,7 +127,7 @@ def losses(site: Site) -> list[Loss]:
             _seconds(row.started_at),
             _seconds(row.ended_at),
         )
-        for row in taken
+        for row in Attempt.objects.using(site.alias).filter(**conditions)
     ]
 
 
