@@ -37,10 +37,16 @@ INSTALLED_APPS = [
     "django.contrib.auth",
     "holdfast",
     "tests.project",
+    *filter(None, os.environ.get("TEST_EXTRA_APPS", "").split(",")),
 ]
 DATABASES = {
-    "default": _database(os.environ.get("TEST_DATABASE_URL", "sqlite:////tmp/holdfast-unit.sqlite3")),
-    "other": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ.get("TEST_OTHER_DATABASE", ":memory:")},
+    "default": _database(
+        os.environ.get("TEST_DATABASE_URL", "sqlite:////tmp/holdfast-unit.sqlite3")
+    ),
+    "other": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": os.environ.get("TEST_OTHER_DATABASE", ":memory:"),
+    },
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 HOLDFAST: dict[str, object] = {

@@ -133,6 +133,11 @@ def wait_for_file(gate: str, name: str) -> str:
     return name
 
 
+@shared_task(bind=True)
+def retry_in(self: Any, seconds: float) -> None:
+    raise self.retry(countdown=seconds, exc=ValueError("again"))
+
+
 # -- ways to leave ----------------------------------------------------------------------------------
 
 

@@ -14,9 +14,10 @@ from typing import Any
 from celery import exceptions as celery_exceptions
 from celery import states
 from celery.app import backends
+from celery.app.task import Context
 from celery.app.trace import get_actual_ignore_result
 from celery.backends.base import BaseBackend, DisabledBackend
-from celery.exceptions import NotRegistered
+from celery.exceptions import NotRegistered, TaskRevokedError
 from kombu.serialization import dumps, loads
 from kombu.utils.encoding import ensure_bytes
 
@@ -131,9 +132,13 @@ class LedgerBackend(BaseBackend):
     ) -> None:
         """Called by Celery after the body; durable attempts ended with it already."""
         hold = hold_from(request)
-        if hold is None:
-            self._for_plain(request).mark_as_done(task_id, result, request, store_result, state)
-            if request and request.chord:
+        if hold is None and not _was_sent(request):
+            super().mark_as_done(task_id, result, request, store_result, state)
+        elif hold is None:
+            self.configured.mark_as_done(
+                task_id, result, _without_chord(request), store_result, state
+            )
+            if request.chord:
                 self.on_chord_part_return(request, state, result)
 
     def mark_as_failure(
@@ -175,11 +180,11 @@ class LedgerBackend(BaseBackend):
         self, task_id: str, exc: Any, traceback: Any = None, request: Any = None, **kwargs: Any
     ) -> Any:
         """Durable attempts have moved already; Celery's own retries go to the configured backend."""
-        if hold_from(request) is None:
-            return self._for_plain(request).mark_as_retry(
-                task_id, exc, traceback, request=request, **kwargs
-            )
-        return None
+        if hold_from(request) is not None:
+            return None
+        if not _was_sent(request):
+            return super().mark_as_retry(task_id, exc, traceback, request=request, **kwargs)
+        return self.configured.mark_as_retry(task_id, exc, traceback, request=request, **kwargs)
 
     def mark_as_revoked(
         self,
@@ -191,8 +196,15 @@ class LedgerBackend(BaseBackend):
     ) -> None:
         """Record that an attempt was stopped on purpose, unless its job has moved on."""
         hold = hold_from(request)
+        if hold is None and not _was_sent(request):
+            super().mark_as_revoked(task_id, reason, request, store_result, state)
+            return
         if hold is None:
-            self._for_plain(request).mark_as_revoked(task_id, reason, request, store_result, state)
+            self.configured.mark_as_revoked(
+                task_id, reason, _without_chord(request), store_result, state
+            )
+            if request.chord:
+                self.on_chord_part_return(request, state, TaskRevokedError(reason))
             return
 
         def end() -> None:
@@ -242,9 +254,9 @@ class LedgerBackend(BaseBackend):
         call_errbacks: bool,
         state: str,
     ) -> None:
-        if request is not None and getattr(request, "delivery_info", None):
-            self._for_plain(request).mark_as_failure(
-                task_id, exc, traceback, request, store_result, call_errbacks, state
+        if _was_sent(request):
+            self.configured.mark_as_failure(
+                task_id, exc, traceback, _without_chord(request), store_result, call_errbacks, state
             )
             if request.chord:
                 self.on_chord_part_return(request, state, exc)
@@ -269,8 +281,8 @@ class LedgerBackend(BaseBackend):
         **kwargs: Any,
     ) -> Any:
         hold = hold_from(request)
-        if hold is None and request is not None and getattr(request, "delivery_info", None):
-            return self._for_plain(request)._store_result(
+        if hold is None and _was_sent(request):
+            return self.configured._store_result(
                 task_id, result, state, traceback, request=request, **kwargs
             )
         if hold is not None and (hold.id != task_id or state == states.STARTED):
@@ -457,9 +469,6 @@ class LedgerBackend(BaseBackend):
             traceback=None if traceback is None else str(traceback),
         )
 
-    def _for_plain(self, request: Any) -> Any:
-        return self.configured
-
     def _survive(self, ask: Callable[[], Any]) -> Any:
         """Ask the ledger where an error would stop the worker's main process: what is not written, heals."""
         try:
@@ -471,6 +480,16 @@ class LedgerBackend(BaseBackend):
                 "The ledger does not answer (%s): the job is left to the worker's audit", error
             )
             return None
+
+
+def _was_sent(request: Any) -> bool:
+    """Tell a job that a worker runs from a bare id, and from a chord's body that was never sent."""
+    return request is not None and bool(getattr(request, "delivery_info", None))
+
+
+def _without_chord(request: Any) -> Any:
+    """Return the request as the configured backend may see it: chords are counted here alone."""
+    return Context({**vars(request), "chord": None}) if request.chord else request
 
 
 class _NoCache(dict[str, Any]):
