@@ -83,9 +83,11 @@ WITH job AS (
 SELECT id, state, token FROM job
 """
 
+# The arrays come from a SELECT of their own: not knowing their length, the planner looks rows up by key also for
+# many of them, and does not read the whole table.
 _CLAIM = f"""
 WITH asked AS (
-  SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bool[]) AS t(id, token, ahead)
+  SELECT * FROM unnest((SELECT %s::text[]), (SELECT %s::bigint[]), (SELECT %s::bool[])) AS t(id, token, ahead)
 ), claimed AS (
   UPDATE holdfast_job j
      SET state = {State.RUNNING}, token = j.token + 1, attempts = j.attempts + 1,
