@@ -37,7 +37,12 @@ class Crew:
         self._pruner = Pruner(results_kept_seconds=app.backend.expires)
         self._next_prune = time.monotonic() + PRUNE_SECONDS
         self._next_rescue = 0.0
-        self.loops = [Loop("relay", self._relay_pass), Loop("sweep", self._sweep_pass)]
+        # A look that finds SQLite's writer busy must not cost the rest of its sweep.
+        again = min(1.0, get_settings().sweep_seconds / 5)
+        self.loops = [
+            Loop("relay", self._relay_pass, after_error=again),
+            Loop("sweep", self._sweep_pass, after_error=again),
+        ]
 
     def start(self) -> None:
         """Start the loops."""
