@@ -79,6 +79,12 @@ class Celery(StockCelery):
             options["task_id"] = new_id()
         return super().send_task(name, args, kwargs, *rest, **options)
 
+    def create_task_cls(self) -> type[Task]:
+        """Make the class all tasks get that name no base; the project's own `task_cls` is set before ours."""
+        cls = _on_ledger(super().create_task_cls())
+        assert cls is not None
+        return cls
+
     def _task_from_fun(
         self, fun: Any, *args: Any, base: type[Task] | None = None, **options: Any
     ) -> Any:

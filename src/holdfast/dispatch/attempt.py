@@ -57,6 +57,17 @@ def run(task: LedgerTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any
         end_half_begun()
 
 
+def leave_early(task: LedgerTask, leaving: Exception) -> None:
+    """End an attempt that leaves before its body has begun."""
+    hold = hold_from(task.request)
+    if hold is None or task.request.is_eager:
+        return
+    try:
+        _patiently(partial(_leave, task, hold, leaving), hold)
+    except AttemptLost as lost:
+        raise Ignore(str(lost)) from None
+
+
 def _run_plain(task: LedgerTask, hold: Hold, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     try:
         value = task.run(*args, **kwargs)

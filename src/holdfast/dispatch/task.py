@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import wraps
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from celery import Celery, Task
-from celery.exceptions import Ignore
+from celery.exceptions import Ignore, Reject, Retry
 from celery.result import AsyncResult
 
 from holdfast.exceptions import AttemptLost, ConfigurationError
@@ -36,12 +37,13 @@ class LedgerTask(Task):
         """Refuse a class whose `__call__` would run the body around the ledger."""
         super().on_bound(app)
         own = cls.__call__
-        if own is not LedgerTask.__call__ and not _calls_super(own):
+        if cls.durable is not False and own is not LedgerTask.__call__ and not _calls_super(own):
             raise ConfigurationError(
                 f"Task {cls.name!r}: {cls.__qualname__}.__call__ never calls super().__call__(), so the end of its "
                 "jobs would not be recorded with what they send on. Call super().__call__(*args, **kwargs) in it, "
                 "or set durable=False on the task."
             )
+        _end_what_leaves_early(cls)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the task: as a claimed attempt inside a worker, as a plain function anywhere else."""
@@ -94,6 +96,26 @@ class LedgerTask(Task):
                     raise AttemptLost(hold.id, hold.token)
                 self.request.update(callbacks=None, chain=None, holdfast_ended=True)
         raise Ignore("Replaced by new task")
+
+
+def _end_what_leaves_early(cls: type[LedgerTask]) -> None:
+    """Let an attempt end by Ignore, Reject or Retry in `before_start`: Celery calls it before `__call__`."""
+    own = cls.before_start
+    if own is Task.before_start or hasattr(own, "holdfast_wrapped"):
+        return
+
+    @wraps(own)
+    def before_start(self: LedgerTask, task_id: str, args: Any, kwargs: Any) -> None:
+        try:
+            own(self, task_id, args, kwargs)
+        except (Ignore, Reject, Retry) as leaving:
+            from holdfast.dispatch import attempt
+
+            attempt.leave_early(self, leaving)
+            raise
+
+    before_start.holdfast_wrapped = True  # type: ignore[attr-defined]
+    cls.before_start = before_start
 
 
 def _calls_super(method: Any) -> bool:

@@ -140,6 +140,11 @@ class LedgerBackend(BaseBackend):
             )
             if request.chord:
                 self.on_chord_part_return(request, state, result)
+        elif not request.get("holdfast_ended"):
+            # A `__call__` that went around the ledger's: Celery has sent the successors, the end is missing.
+            stored = self.encode_success(request, result)
+            if transitions.succeed(hold, stored=stored) and request.chord:
+                self.on_chord_part_return(request, state, result)
 
     def mark_as_failure(
         self,
@@ -332,9 +337,10 @@ class LedgerBackend(BaseBackend):
             and meta.state is not None
             and State(meta.state) in FINAL
         ):
-            error = queries.last_error(task_id)
+            error, message = queries.last_error(task_id), queries.message_of(task_id)
+            task = message[0] if message else ""
             found["result"] = self.prepare_exception(
-                encoding.ending_without_result(meta.state, meta.reason, error)
+                encoding.ending_without_result(meta.state, meta.reason, error, task)
             )
         elif stored and status == states.STARTED:
             found["result"] = None

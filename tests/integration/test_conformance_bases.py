@@ -1,0 +1,116 @@
+"""Base classes, mixins and class-based tasks work as in Celery; a class that would go around the ledger is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from celery import Task
+
+from holdfast import Celery
+from holdfast.exceptions import ConfigurationError
+from tests.eventually import eventually
+from tests.harness import Site, new_site
+
+
+@pytest.fixture(scope="module", params=["sqlite-prefork", "postgres-threads"])
+def site(request: pytest.FixtureRequest) -> Iterator[Site]:
+    database, _, pool = str(request.param).partition("-")
+    with new_site(database, request) as site:
+        site.worker(pool=pool)
+        yield site
+
+
+@pytest.mark.parametrize(
+    ("task", "argument", "hooks"),
+    [
+        ("tests.audited", "return", ["before_start", "call", "on_success", "after_return SUCCESS"]),
+        (
+            "tests.audited",
+            "raise",
+            ["before_start", "call", "on_failure ValueError", "after_return FAILURE"],
+        ),
+        (
+            "tests.audited",
+            "retry",
+            [
+                *("before_start", "call", "on_retry"),
+                *("before_start", "call", "on_success", "after_return SUCCESS"),
+            ],
+        ),
+        ("tests.classy", 21, ["before_start", "call", "run", "on_success", "after_return SUCCESS"]),
+    ],
+)
+def test_hooks_are_called_in_celerys_order(
+    site: Site, task: str, argument: Any, hooks: list[str]
+) -> None:
+    site.empty()
+    sent = site.app.send_task(task, (argument,))
+    sent.get(timeout=15, propagate=False)
+    site.wait_all_final(10)
+
+    eventually(lambda: len(site.effects()) >= len(hooks))
+    assert [line.replace(f" {sent.id}", "") for line in site.effects()] == hooks
+
+
+def test_mixin_reads_the_headers_of_the_attempt(site: Site) -> None:
+    sent = site.app.send_task("tests.tenant", headers={"tenant": "acme"})
+
+    assert sent.get(timeout=15) == "acme"
+
+
+EARLY = {
+    "ignore": ("succeeded", 1),
+    "reject": ("dead", 1),
+    "raise": ("failed", 1),
+    "retry": ("succeeded", 2),
+    "go on": ("succeeded", 1),
+}
+
+
+def test_leaving_before_or_around_the_ledgers_call_ends_the_attempt_once(site: Site) -> None:
+    site.empty()
+    sent = {how: site.app.send_task("tests.leaving", (how,)).id for how in EARLY}
+    around = site.app.send_task("tests.around", ("around",))
+    site.wait_all_final(10)
+    # Nobody starts any of them again afterwards: two looks of the audit pass meanwhile.
+    site.app.send_task("tests.classy", (1,), countdown=3).get(timeout=15)
+
+    states, counts = site.states(), site.effect_counts()
+    found = {how: (states[id], counts[f"before_start {id}"]) for how, id in sent.items()}
+    assert found == EARLY
+    assert around.get(timeout=5) == "around"
+    assert counts["start around"] == 1
+
+
+def test_call_without_super_is_refused_at_registration_with_the_repair() -> None:
+    class Silent(Task):  # type: ignore[misc]  # untyped in celery
+        abstract = True
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            return self.run(*args, **kwargs)
+
+    def body() -> int:
+        return 7
+
+    app = Celery("refusing", set_as_current=False, broker="memory://")
+    with pytest.raises(ConfigurationError, match=r"super\(\).__call__"):
+        app.task(base=Silent, name="refused", lazy=False)(body)
+
+    kept = app.task(base=Silent, name="kept", durable=False, lazy=False)(body)
+    assert kept() == 7
+
+
+def test_app_wide_base_class_gets_the_ledger_below_it() -> None:
+    class Base(Task):  # type: ignore[misc]  # untyped in celery
+        abstract = True
+
+    app = Celery("based", set_as_current=False, broker="memory://", task_cls=Base)
+
+    @app.task(name="based", lazy=False)
+    def task() -> None:
+        pass
+
+    assert isinstance(task, Base)
+    assert hasattr(task, "apply_many")
