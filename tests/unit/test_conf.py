@@ -1,0 +1,67 @@
+"""HOLDFAST = {...}: defaults, refusals that carry their repair, and one reading per process."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, fields
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.test import override_settings
+
+from holdfast.conf import Settings, get_settings, read
+from holdfast.exceptions import ConfigurationError
+
+
+def test_no_setting_is_required() -> None:
+    assert read({}) == Settings()
+
+
+def test_defaults_keep_the_promise_of_recovery() -> None:
+    settings = Settings()
+    assert settings.lease_seconds + settings.sweep_seconds <= 35
+    assert settings.beat_seconds * 2 < settings.lease_seconds
+    assert settings.publish_timeout_seconds * 2 <= 1
+    assert settings.max_lost_attempts == 3
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [("lease_second", "lease_seconds"), ("datbase", "database"), ("grace_second", "grace_seconds")],
+)
+def test_misspelt_key_is_refused_with_the_nearest_one(wrong: str, meant: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"did you mean '{meant}'"):
+        read({wrong: 1})
+
+
+def test_unknown_key_is_refused_with_all_known_ones() -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        read({"zzz": 1})
+    assert all(field.name in str(refused.value) for field in fields(Settings))
+
+
+@pytest.mark.parametrize("value", [0, -1, "30", None])
+@pytest.mark.parametrize("key", ["lease_seconds", "sweep_seconds", "max_lost_attempts"])
+def test_value_out_of_range_is_refused_with_the_repair(key: str, value: object) -> None:
+    with pytest.raises(ConfigurationError, match=rf"{key}.*remove it for the default"):
+        read({key: value})
+
+
+def test_refusal_is_what_django_shows_for_settings() -> None:
+    assert issubclass(ConfigurationError, ImproperlyConfigured)
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Settings().database = "other"  # type: ignore[misc]
+
+
+def test_keys_of_a_list_become_a_tuple() -> None:
+    assert read({"signing_keys": ["new", "old"]}).signing_keys == ("new", "old")
+
+
+def test_changed_settings_are_read_again() -> None:
+    with override_settings(HOLDFAST={"lease_seconds": 7}):
+        assert get_settings().lease_seconds == 7
+        with override_settings(HOLDFAST={"lease_seconds": 8}):
+            assert get_settings().lease_seconds == 8
+        assert get_settings() is get_settings()

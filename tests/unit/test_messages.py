@@ -1,0 +1,119 @@
+"""The message of a job: thin, signed, and told from what anybody else puts on the broker."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.test import override_settings
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from holdfast.broker import messages
+from holdfast.tickets import HEADER, Ticket
+
+TICKET = Ticket("0197-id", 4, "shop.tasks.charge", "critical", 6)
+
+
+def headers(ticket: Ticket = TICKET) -> dict[str, Any]:
+    return messages.headers_of(ticket)
+
+
+def test_message_says_which_job_and_nothing_of_what_is_in_it() -> None:
+    message = json.loads(messages.encode(TICKET))
+
+    assert set(message["headers"]) == {"lang", "task", "id", HEADER}
+    assert message["properties"]["correlation_id"] == TICKET.id
+    assert message["properties"]["priority"] == 6
+    assert message["properties"]["delivery_info"]["routing_key"] == "critical"
+    assert len(messages.encode(TICKET)) < 700
+
+
+def test_every_message_has_a_delivery_tag_of_its_own() -> None:
+    tags = {json.loads(messages.encode(TICKET))["properties"]["delivery_tag"] for _ in range(50)}
+    assert len(tags) == 50
+
+
+def test_ticket_is_read_back_from_the_headers() -> None:
+    assert messages.ticket_of(headers()) == (TICKET.id, TICKET.token)
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        None,
+        {},
+        {"id": "x"},
+        {"id": "x", HEADER: None},
+        {"id": "x", HEADER: "1"},
+        {"id": "x", HEADER: {}},
+        {"id": "x", HEADER: {"v": 1}},
+        {"id": "x", HEADER: {"v": 1, "token": "4"}},
+        {"id": "x", HEADER: {"v": 99, "token": 4}},
+        {HEADER: {"v": 1, "token": 4}},
+        [1, 2],
+        "text",
+    ],
+)
+def test_what_is_no_ticket_is_left_to_celery(strange: Any) -> None:
+    assert messages.ticket_of(strange) is None
+    assert not (isinstance(strange, dict) and messages.is_authentic(strange, queue="critical"))
+
+
+def test_own_message_is_authentic_on_its_queue_only() -> None:
+    assert messages.is_authentic(headers(), queue="critical")
+    assert not messages.is_authentic(headers(), queue="default")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"id": "other"}, {"task": "shop.tasks.refund"}],
+)
+def test_message_whose_claim_was_changed_is_not_authentic(change: dict[str, str]) -> None:
+    assert not messages.is_authentic(headers() | change, queue="critical")
+
+
+def test_message_whose_token_was_raised_is_not_authentic() -> None:
+    forged = headers()
+    forged[HEADER] = forged[HEADER] | {"token": 5}
+    assert not messages.is_authentic(forged, queue="critical")
+
+
+@pytest.mark.parametrize("signature", ["", "0" * 32, None, 7, "ä", "\ud800"])
+def test_made_up_signature_is_not_authentic(signature: Any) -> None:
+    forged = headers()
+    forged[HEADER] = forged[HEADER] | {"sig": signature}
+    assert not messages.is_authentic(forged, queue="critical")
+
+
+def test_keys_rotate_without_refusing_what_is_on_the_way() -> None:
+    with override_settings(HOLDFAST={"signing_keys": ["old"]}):
+        sent = headers()
+    with override_settings(HOLDFAST={"signing_keys": ["new", "old"]}):
+        assert messages.is_authentic(sent, queue="critical")
+        assert headers()[HEADER]["sig"] != sent[HEADER]["sig"]
+    with override_settings(HOLDFAST={"signing_keys": ["new"]}):
+        assert not messages.is_authentic(sent, queue="critical")
+
+
+def test_keys_are_djangos_secret_and_its_fallbacks_unless_given() -> None:
+    with override_settings(SECRET_KEY="old", HOLDFAST={}):
+        sent = headers()
+    with override_settings(SECRET_KEY="new", SECRET_KEY_FALLBACKS=["old"], HOLDFAST={}):
+        assert messages.is_authentic(sent, queue="critical")
+
+
+# Ids and names of users' choosing must not be able to stand for one another in what is signed.
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.text(max_size=8), min_size=6, max_size=6), st.integers(1, 99))
+def test_two_tickets_are_signed_alike_only_if_they_are_alike(parts: list[str], token: int) -> None:
+    one = Ticket(parts[0], token, parts[1], parts[2], 0)
+    two = Ticket(parts[3], token, parts[4], parts[5], 0)
+    assert (messages.sign(one) == messages.sign(two)) == (one == two)
+
+
+def test_id_that_reads_like_an_id_and_a_task_forges_nothing() -> None:
+    one = Ticket("a 1 b", 1, "c", "q", 0)
+    two = Ticket("a", 1, " 1 bc", "q", 0)
+    assert messages.sign(one) != messages.sign(two)
