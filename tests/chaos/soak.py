@@ -45,10 +45,13 @@ def show(result: dict[str, Any]) -> None:
         *((f"  {name}", n) for name, n in result["faults"].items()),
         *((name.replace("_", " "), len(result[name])) for name in PROMISES),
         ("bodies run again", result["bodies_run_again"]),
-        *((f"recovery {key}", value) for key, value in result["recovery_seconds"].items()),
+        *(
+            (f"recovery {key}".replace("_", " "), value)
+            for key, value in result["recovery_seconds"].items()
+        ),
     ]
     for name, value in rows:
-        print(f"{name:<28}{value!s:>12}")  # noqa: T201  # its user interface
+        print(f"{name:<46}{value!s:>12}")  # noqa: T201  # its user interface
 
 
 def main(arguments: list[str] | None = None) -> int:
