@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -115,7 +116,7 @@ class SQLiteDialect:
         self, tickets: Sequence[tuple[str, int, bool]], *, worker: UUID, losses_below: int
     ) -> list[ClaimedJob]:
         asked = json.dumps([[id, token, int(ahead)] for id, token, ahead in tickets])
-        with _transaction(), _cursor() as cursor:
+        with _lazily(), _transaction(), _cursor() as cursor:
             cursor.execute(_CLAIM, [worker.hex, asked, losses_below, worker.hex])
             ids = [row[0] for row in cursor.fetchall()]
             if not ids:
@@ -140,7 +141,7 @@ class SQLiteDialect:
     def succeed(self, hold: Hold, *, stored: StoredResult | None) -> bool:
         end = (hold.id, hold.token, hold.worker.hex)
         if stored is None:
-            with _cursor() as cursor:
+            with _lazily(), _cursor() as cursor:
                 cursor.execute(_END, end)
                 return cursor.rowcount == 1
         with _transaction(), _cursor() as cursor:
@@ -197,6 +198,29 @@ class SQLiteDialect:
 
 def _transaction() -> AbstractContextManager[None]:
     return transaction.atomic(using=get_settings().database)
+
+
+@contextmanager
+def _lazily() -> Iterator[None]:
+    """Let the commit inside return before it is on disk, unless it is the caller's own transaction.
+
+    The next commit that waits takes it along. A machine that loses power before that can undo it, and then the
+    job simply runs again: allowed for claims (fenced by token and worker) and for ends nobody reads.
+    """
+    connection = connections[get_settings().database]
+    connection.ensure_connection()
+    raw = connection.connection
+    if connection.in_atomic_block or raw.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        yield
+        return
+    (level,) = raw.execute("PRAGMA synchronous").fetchone()
+    raw.execute("PRAGMA synchronous = NORMAL")
+    try:
+        yield
+    finally:
+        # After an error the connection may be closed: the next one begins as configured.
+        with suppress(sqlite3.ProgrammingError):
+            raw.execute(f"PRAGMA synchronous = {level}")
 
 
 def _cursor() -> CursorWrapper:
