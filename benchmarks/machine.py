@@ -17,7 +17,7 @@ import psutil
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("celery", "kombu", "django", "django-celery-results", "psycopg", "redis", "hiredis")
 QUIET_SHARE = 0.10
-QUIET_PATIENCE_SECONDS = 6.0
+QUIET_PATIENCE_SECONDS = 3.0
 
 
 @dataclass

@@ -36,7 +36,7 @@ def main() -> None:
     with Stand(set(databases)) as stand:
         for group in chosen:
             shares: list[float] = []
-            runs = _interleaved(stand, group, repeats=options.repeats, shares=shares)
+            runs = _interleaved(stand, group, options=options, shares=shares)
             context = _context(stand, begun=begun, repeats=options.repeats, shares=shares)
             found = _rows(group, runs, context)
             rows += found
@@ -54,6 +54,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--figure", choices=NAMES, help="only this figure; the file keeps the rest")
     parser.add_argument("--database", choices=DATABASES, help="only on this database")
     parser.add_argument("--repeats", type=int, help="runs of each trial (default 5)")
+    parser.add_argument("--tries", type=int, default=TRIES, help="of a disturbed trial (default 2)")
     parser.add_argument("--output", type=Path, help="the JSON file (default: results/core.json)")
     options = parser.parse_args()
     options.repeats = options.repeats or (1 if options.quick else 5)
@@ -62,26 +63,29 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _interleaved(stand: Stand, group: Round, *, repeats: int, shares: list[float]) -> Runs:
+def _interleaved(
+    stand: Stand, group: Round, *, options: argparse.Namespace, shares: list[float]
+) -> Runs:
     """Take every trial once, then every trial again: A B C A B C."""
     runs: Runs = defaultdict(list)
+    repeats: int = options.repeats
     for number in range(1, repeats + 1):
         for trial in group.trials:
-            metrics = _undisturbed(stand, trial, shares)
+            metrics = _undisturbed(stand, trial, tries=options.tries, shares=shares)
             runs[trial.name].append(metrics)
             said = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
             print(f"  {number}/{repeats}  {trial.name:32} {said}  [{shares[-1]:.0%}]", flush=True)
     return runs
 
 
-def _undisturbed(stand: Stand, trial: Trial, shares: list[float]) -> Metrics:
+def _undisturbed(stand: Stand, trial: Trial, *, tries: int, shares: list[float]) -> Metrics:
     """Take a trial, again if others were busy meanwhile; the last try counts in any case."""
-    for attempt in range(1, TRIES + 1):
+    for attempt in range(1, tries + 1):
         stand.clear(trial.contender)
         machine.wait_for_quiet()
         with machine.watched() as others:
             metrics = trial.measure(stand, trial.contender)
-        if others.share <= DISTURBED_SHARE or attempt == TRIES:
+        if others.share <= DISTURBED_SHARE or attempt == tries:
             break
         print(f"       {trial.name:32} again: others used {others.share:.0%}", flush=True)
     shares.append(others.share)
