@@ -440,5 +440,6 @@ def _current_app(broker_url: str) -> Iterator[Celery]:
         yield app
     finally:
         app.outbox.publisher.close()
-        app.pool.force_close_all()
+        # Its pool is left alone: kombu shares one among all apps with the same address.
+        app.close()
         state.default_app, state._tls.current_app = before

@@ -96,9 +96,9 @@ def test_call_without_super_is_refused_at_registration_with_the_repair() -> None
 
     app = Celery("refusing", set_as_current=False, broker="memory://")
     with pytest.raises(ConfigurationError, match=r"super\(\).__call__"):
-        app.task(base=Silent, name="refused", lazy=False)(body)
+        app.task(base=Silent, name="refused", lazy=False, shared=False)(body)
 
-    kept = app.task(base=Silent, name="kept", durable=False, lazy=False)(body)
+    kept = app.task(base=Silent, name="kept", durable=False, lazy=False, shared=False)(body)
     assert kept() == 7
 
 
@@ -108,7 +108,7 @@ def test_app_wide_base_class_gets_the_ledger_below_it() -> None:
 
     app = Celery("based", set_as_current=False, broker="memory://", task_cls=Base)
 
-    @app.task(name="based", lazy=False)
+    @app.task(name="based", lazy=False, shared=False)
     def task() -> None:
         pass
 

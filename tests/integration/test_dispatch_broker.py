@@ -194,8 +194,19 @@ def test_job_sent_while_two_apps_share_a_process_goes_to_its_own_broker(
 ) -> None:
     with new_site("sqlite", request) as site:
         second = Celery("second", broker=own_redis.url, set_as_current=False)
-        second.task(name="second.task")(lambda: None)
+        second.task(name="second.task", shared=False)(lambda: None)
         sent = second.send_task("second.task")
 
         assert site.redis().llen("celery") == 0
         assert site.states()[sent.id] == "queued"
+
+
+def test_most_urgent_job_is_fetched_first(request: pytest.FixtureRequest) -> None:
+    with new_site("sqlite", request) as site:
+        for priority in (0, 9, 3, 6, 9, 0):
+            site.task("effect").apply_async((f"{priority}",), priority=priority)
+        site.worker(concurrency=1)
+        site.wait_all_final(15)
+
+    starts = [line.split()[1] for line in site.effects() if line.startswith("start")]
+    assert starts == ["9", "9", "6", "3", "0", "0"]
