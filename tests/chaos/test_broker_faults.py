@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 import time
@@ -12,6 +13,7 @@ import pytest
 from holdfast.ledger.models import Job
 from holdfast.ledger.states import State
 from holdfast.testing.services import Mode
+from holdfast.tickets import HEADER
 from tests.chaos import judge, tasks
 from tests.chaos.conftest import Tell
 from tests.chaos.ground import Ground, every, lasting
@@ -107,11 +109,12 @@ def test_dispatch_goes_on_while_redis_is_away(
 
 
 def _unpublished(ground: Ground, *, before: float) -> bool:
-    """Tell whether a job recorded before a moment still waits to be run."""
-    return any(
-        job.recorded_at.timestamp() < before
-        for job in Job.objects.using(ground.site.alias).filter(state__in=[State.HELD, State.QUEUED])
-    )
+    """Tell whether a job recorded before a moment is neither on the broker, by its own word, nor taken from it."""
+    rows = Job.objects.using(ground.site.alias).filter(state__in=[State.HELD, State.QUEUED])
+    waiting = [job for job in rows if job.recorded_at.timestamp() < before]
+    heads = (json.loads(item)["headers"] for item in ground.site.redis().lrange("celery", 0, -1))
+    present = {(head["id"], head[HEADER]["token"]) for head in heads}
+    return any((job.id, job.token) not in present for job in waiting)
 
 
 def _slowest(
