@@ -136,6 +136,16 @@ def test_messages_that_are_not_ours_at_the_head_do_not_hide_a_loss(
     assert reconciler.one_pass() == 1
 
 
+def test_reconciler_says_so_and_comes_again_when_the_broker_goes_away_meanwhile(
+    ledger: str, publisher: Publisher, caplog: pytest.LogCaptureFixture
+) -> None:
+    record(1)
+    age(ledger, seconds=60)
+    gone = Publisher(Celery("gone", broker="redis://127.0.0.1:1/0", set_as_current=False))
+    assert Reconciler(gone, gone.publish).one_pass() == 0
+    assert "went away" in caplog.text
+
+
 def test_each_priority_has_a_list_of_its_own_and_is_reconciled(
     ledger: str, publisher: Publisher, reconciler: Reconciler
 ) -> None:

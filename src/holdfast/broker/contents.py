@@ -9,7 +9,7 @@ from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 
 from holdfast.broker.messages import ticket_of
-from holdfast.broker.publisher import Publisher
+from holdfast.broker.publisher import Publisher, Unavailable
 
 FIRST_PAGE = 200
 PAGE = 2000
@@ -19,8 +19,10 @@ class Contents:
     """One queue's list of one priority, read without changing it."""
 
     def __init__(self, publisher: Publisher, *, queue: str, priority: int) -> None:
-        self._client = publisher.client()
-        channel = publisher.channel()
+        try:
+            self._client, channel = publisher.client(), publisher.channel()
+        except Exception as error:
+            raise Unavailable(error, rest=()) from error
         self._key = channel._q_for_pri(queue, priority) if channel else queue
 
     @property
@@ -30,7 +32,7 @@ class Contents:
 
     def length(self) -> int:
         """Count the messages, durable or not."""
-        return int(self._client.llen(self._key)) if self._client is not None else 0
+        return int(self._ask("llen", self._key)) if self._client is not None else 0
 
     def pages(self) -> Iterator[list[tuple[str, int]]]:
         """Yield (id, token) of the durable messages in pages, from the end that is fetched next.
@@ -39,12 +41,18 @@ class Contents:
         """
         size, end = FIRST_PAGE, -1
         while True:
-            items = self._client.lrange(self._key, end - size + 1, end)
+            items = self._ask("lrange", self._key, end - size + 1, end)
             yield list(reversed(list(_tickets(items))))
             if len(items) < size:
                 return
             end -= size - size // 4
             size = PAGE
+
+    def _ask(self, command: str, *arguments: Any) -> Any:
+        try:
+            return getattr(self._client, command)(*arguments)
+        except Exception as error:  # every client library has its own tree of errors
+            raise Unavailable(error, rest=()) from error
 
 
 def _tickets(items: list[Any]) -> Iterator[tuple[str, int]]:

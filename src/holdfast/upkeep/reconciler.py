@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from holdfast import events
 from holdfast.broker.contents import Contents
-from holdfast.broker.publisher import Publisher
+from holdfast.broker.publisher import Publisher, Unavailable
 from holdfast.conf import get_settings
 from holdfast.ledger import queries, transitions
 from holdfast.ledger.records import Ticket
@@ -35,7 +35,11 @@ class Reconciler:
             return 0
         grace = timedelta(seconds=get_settings().grace_seconds)
         lists = list(queries.queued_lists())
-        return sum(self._one_list(queue, priority, grace) for queue, priority in lists)
+        try:
+            return sum(self._one_list(queue, priority, grace) for queue, priority in lists)
+        except Unavailable as unavailable:
+            logger.warning("The broker went away while it was looked into: %s", unavailable)
+            return 0
 
     def _one_list(self, queue: str, priority: int, grace: timedelta) -> int:
         if not queries.queued_before(queue, priority, moment=None, older_than=grace, limit=1):
