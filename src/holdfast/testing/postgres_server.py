@@ -172,12 +172,17 @@ class PostgresServer:
     def _reachable_binaries(self) -> Path:
         """Return the binaries, as a copy if the unprivileged user cannot reach the environment."""
         binaries = find_postgres_binaries()
-        if self._account is None or self._can_run(binaries / "postgres"):
+        if self._account is None or self._can_run(binaries / "initdb"):
             return binaries
-        copy = self.directory / "server"
+        # The libraries of a wheel lie beside its package and are found by that relative path.
+        package, copies = binaries.parent.parent, self.directory / "server"
+        copy = copies / package.name / binaries.parent.name
         if not copy.exists():
             shutil.copytree(binaries.parent, copy, symlinks=True)
-        if not self._can_run(copy / "bin" / "postgres"):
+            libraries = package.with_name(f"{package.name}.libs")
+            if libraries.exists():
+                shutil.copytree(libraries, copies / libraries.name, symlinks=True)
+        if not self._can_run(copy / "bin" / "initdb"):
             raise ServiceError(
                 f"PostgreSQL does not run as root, and the user nobody cannot reach {self.directory}: "
                 f"use a folder made by tempfile.mkdtemp() in {tempfile.gettempdir()}, or an ordinary user."
@@ -186,10 +191,9 @@ class PostgresServer:
 
     def _can_run(self, binary: Path) -> bool:
         try:
-            self._call([binary, "--version"])
+            return self._call([binary, "--version"]).returncode == 0
         except OSError:
             return False
-        return True
 
     def _run(self, tool: str, *arguments: str) -> str:
         done = self._call([self._tool(tool), *arguments])
