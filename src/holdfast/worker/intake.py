@@ -194,15 +194,18 @@ class Intake:
                 logger.exception("A claim failed")
             raise
         claimed = {job.id: job for job in answer.claimed}
-        for delivery in batch:
-            job = claimed.pop(delivery.id, None)
-            if job is not None:
-                hold = Hold(job.id, job.token, self.worker)
-                self.held[job.id] = Held(hold, last_chance=delivery.last_chance)
-                self.ready.append((delivery, job))
-            else:
-                self._refused(delivery, answer.refused.get(delivery.id, Refusal.STALE))
-        self.claiming = 0
+        try:
+            for delivery in batch:
+                job = claimed.pop(delivery.id, None)
+                if job is not None:
+                    hold = Hold(job.id, job.token, self.worker)
+                    self.held[job.id] = Held(hold, last_chance=delivery.last_chance)
+                    self.ready.append((delivery, job))
+                else:
+                    self._refused(delivery, answer.refused.get(delivery.id, Refusal.STALE))
+        finally:
+            # Whatever happens to one of them: a count that stays up would stop the intake and its audit.
+            self.claiming = 0
         self.in_loop(self._deliver)
         return (
             all(reason in {Refusal.NO_LEASE, Refusal.SUSPECT} for reason in answer.refused.values())
