@@ -51,7 +51,12 @@ def test_hooks_are_called_in_celerys_order(
     site.wait_all_final(10)
 
     eventually(lambda: len(site.effects()) >= len(hooks))
-    assert [line.replace(f" {sent.id}", "") for line in site.effects()] == hooks
+    seen = [line.replace(f" {sent.id}", "") for line in site.effects()]
+    # The retry is recorded before on_retry is called, so another process may have begun it by then.
+    assert seen.count("on_retry") == hooks.count("on_retry")
+    assert [hook for hook in seen if hook != "on_retry"] == [
+        hook for hook in hooks if hook != "on_retry"
+    ]
 
 
 def test_mixin_reads_the_headers_of_the_attempt(site: Site) -> None:
