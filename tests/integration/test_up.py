@@ -188,7 +188,7 @@ def test_interrupt_leaves_no_process_and_the_next_start_finds_its_data(tmp_path:
         up.until_ready()
         up.manage("shell", "-v0", "-c", _MAKE_USER)
         up.make.send_signal(signal.SIGINT)
-        up.make.wait(timeout=40)
+        up.make.wait(timeout=60)
         assert up.processes() == []
         assert "JOST has stopped" in up.output
     finally:
