@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 from holdfast.tickets import Ticket
@@ -69,6 +70,13 @@ class ClaimedJob:
     body: bytes
     content_type: str
     content_encoding: str
+
+    @classmethod
+    def of_row(cls, row: Sequence[Any]) -> Self:
+        """Read a row in the order in which every dialect's claim returns it."""
+        names = ("id", "token", "attempt", "task", "queue", "priority", "headers", "body")
+        values = dict(zip((*names, "content_type", "content_encoding"), row, strict=True))
+        return cls(**values | {"body": bytes(values["body"])})
 
 
 class Refusal(Enum):

@@ -186,21 +186,7 @@ class PostgresDialect:
         ids, tokens, ahead = ([t[i] for t in tickets] for i in range(3))
         with _connection().cursor() as cursor:
             cursor.execute(_CLAIM, [ids, tokens, ahead, worker, losses_below, worker])
-            return [
-                ClaimedJob(
-                    id=row[0],
-                    token=row[1],
-                    attempt=row[2],
-                    task=row[3],
-                    queue=row[4],
-                    priority=row[5],
-                    headers=row[6],
-                    body=bytes(row[7]),
-                    content_type=row[8],
-                    content_encoding=row[9],
-                )
-                for row in cursor.fetchall()
-            ]
+            return [ClaimedJob.of_row(row) for row in cursor.fetchall()]
 
     def succeed(self, hold: Hold, *, stored: StoredResult | None) -> bool:
         where: list[Any] = [hold.id, hold.token, hold.worker]

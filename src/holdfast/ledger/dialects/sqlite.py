@@ -122,21 +122,7 @@ class SQLiteDialect:
             if not ids:
                 return []
             cursor.execute(_CLAIMED, [json.dumps(ids)])
-            return [
-                ClaimedJob(
-                    id=row[0],
-                    token=row[1],
-                    attempt=row[2],
-                    task=row[3],
-                    queue=row[4],
-                    priority=row[5],
-                    headers=row[6],
-                    body=bytes(row[7]),
-                    content_type=row[8],
-                    content_encoding=row[9],
-                )
-                for row in cursor.fetchall()
-            ]
+            return [ClaimedJob.of_row(row) for row in cursor.fetchall()]
 
     def succeed(self, hold: Hold, *, stored: StoredResult | None) -> bool:
         end = (hold.id, hold.token, hold.worker.hex)
