@@ -16,6 +16,8 @@ from kombu.utils.json import loads
 from holdfast.broker.messages import ticket_of
 
 logger = logging.getLogger("holdfast.broker")
+# A reply that took longer found the list empty: the message came alone.
+ALONE_SECONDS = 0.005
 
 
 class Gate(Protocol):
@@ -26,6 +28,9 @@ class Gate(Protocol):
 
     def wants(self) -> bool:
         """Tell whether it is worth a round trip to fetch them now."""
+
+    def idle(self) -> bool:
+        """Tell that this process holds no durable message and no job."""
 
 
 class QoS(stock.QoS):
@@ -75,6 +80,16 @@ class Channel(stock.Channel):
     socket_connect_timeout = 5
     socket_keepalive = True
 
+    _last_client: tuple[Any, Any] | None = None
+
+    def _create_client(self, asynchronous: bool = False) -> Any:
+        """Return one client of the pool: kombu makes one for each message, which costs as much as the sending."""
+        if asynchronous:
+            return super()._create_client(asynchronous=True)
+        if self._last_client is None or self._last_client[0] is not self.pool:
+            self._last_client = (self.pool, super()._create_client())
+        return self._last_client[1]
+
     def keys_of(self, queue: str) -> list[str]:
         """Return the lists of a queue, most urgent first; the last one is the queue's plain name."""
         return [self._q_for_pri(queue, step) for step in reversed(self.priority_steps)]
@@ -100,7 +115,7 @@ class Channel(stock.Channel):
             rest: list[bytes] = []
             try:
                 room = self.qos.room() - 1
-                if room > 0 and not self.closed:
+                if room > 0 and not self.closed and not self._came_alone():
                     self._send("RPOP", key, room)
                     rest = self._read("RPOP", **options) or []
             finally:
@@ -111,6 +126,11 @@ class Channel(stock.Channel):
         finally:
             self._in_poll = None
             self._flush_brpop_reauth()
+
+    def _came_alone(self) -> bool:
+        """Tell whether to spare the round trip for more: a worker with work may just have been late to read."""
+        waited = stock.monotonic() - self._brpop_sent_at
+        return waited > ALONE_SECONDS and self.gate is not None and self.gate.idle()
 
     def _send(self, *command: Any) -> None:
         if self.global_keyprefix:

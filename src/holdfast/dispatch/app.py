@@ -13,6 +13,7 @@ from celery import Task
 from celery.app.base import Celery as StockCelery
 from django.apps import apps
 
+from holdfast.dispatch.producers import LateProducer
 from holdfast.dispatch.task import LedgerTask
 from holdfast.exceptions import ConfigurationError
 from holdfast.ledger.ids import new_id
@@ -104,8 +105,12 @@ class Celery(StockCelery):
         if producer is not None:
             yield producer
             return
-        with super().producer_or_acquire() as acquired, self.outbox.batch():
-            yield acquired
+        late = LateProducer(super().producer_or_acquire)
+        try:
+            with self.outbox.batch():
+                yield late
+        finally:
+            late.release()
 
     def connection_for_read(self, url: str | None = None, **kwargs: Any) -> kombu.Connection:
         """Connect to consume, over Holdfast's transport where the broker is Redis."""

@@ -98,16 +98,17 @@ class LedgerAMQP(AMQP):
         serializer = options.pop("serializer", None) or self.app.conf.task_serializer
         compression = options.pop("compression", None) or self.app.conf.task_compression
         options.pop("retry_policy", None)
-        signals.before_task_publish.send(
-            sender=name,
-            body=body,
-            exchange="",
-            routing_key=target,
-            declare=[self.queues[target]],
-            headers=headers,
-            properties=dict(properties, **options),
-            retry_policy=self.app.conf.task_publish_retry_policy,
-        )
+        if signals.before_task_publish.receivers:
+            signals.before_task_publish.send(
+                sender=name,
+                body=body,
+                exchange="",
+                routing_key=target,
+                declare=[self.queues[target]],
+                headers=headers,
+                properties=dict(properties, **options),
+                retry_policy=self.app.conf.task_publish_retry_policy,
+            )
         job = build_job(
             name,
             headers,
@@ -128,9 +129,10 @@ class LedgerAMQP(AMQP):
             current.request.update(holdfast_move=job)
         else:
             self.app.outbox.add(job)
-        signals.after_task_publish.send(
-            sender=name, body=body, headers=headers, exchange="", routing_key=target
-        )
+        if signals.after_task_publish.receivers:
+            signals.after_task_publish.send(
+                sender=name, body=body, headers=headers, exchange="", routing_key=target
+            )
         if sent_event:
             self._announce(producer, sent_event, target)
         return None

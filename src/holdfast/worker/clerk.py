@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from holdfast.ledger.database import close_connection, is_passing
+from holdfast.ledger.database import close_connection, dialect, is_passing
 from holdfast.ledger.forks import gate
 from holdfast.ledger.watchdog import answer_within
 
@@ -60,6 +60,7 @@ class Clerk:
                     break
             try:
                 with gate.at_work(), answer_within(ANSWER_SECONDS):
+                    dialect().own_session()
                     nothing_to_do = work() is None if work is not None else self._idle()
                 if work is None and nothing_to_do:
                     with self._ready:

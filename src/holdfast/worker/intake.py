@@ -93,6 +93,10 @@ class Intake:
         """Fetch short jobs by the batch: one round trip for one job costs as much as for many."""
         return self.room() > self._ahead() // 2
 
+    def idle(self) -> bool:
+        """Tell that there is nothing here to do."""
+        return not (self.held or self.waiting or self.claiming)
+
     def _ahead(self) -> int:
         """Claim ahead as much as is worked off in a blink: much while jobs are short, nothing while they are long."""
         settings = get_settings()

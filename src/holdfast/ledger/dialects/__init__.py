@@ -26,6 +26,9 @@ class Dialect(Protocol):
     def succeed(self, hold: Hold, *, stored: StoredResult | None) -> bool:
         """End an attempt in success; False means that it was not its to end."""
 
+    def own_session(self) -> None:
+        """Take this thread's connection for the ledger alone: what is planned once stays right at any size."""
+
     def publish_due(self, limit: int) -> list[Ticket]:
         """Turn held jobs whose time has come into queued ones; return what must go on the broker."""
 

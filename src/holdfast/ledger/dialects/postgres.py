@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from types import ModuleType
 from typing import Any
 from uuid import UUID
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.utils import CursorWrapper
 
 from holdfast.conf import get_settings
 from holdfast.ledger.records import ClaimedJob, Hold, NewJob, StoredResult, Ticket
@@ -34,6 +34,7 @@ _REPLACES = f"""ON CONFLICT (id) DO UPDATE SET
 _REWRITES = """ON CONFLICT (job) DO UPDATE SET headers = EXCLUDED.headers, body = EXCLUDED.body,
      content_type = EXCLUDED.content_type, content_encoding = EXCLUDED.content_encoding"""
 
+# Headers and bodies go in binary: in a text array each of their quotes would have to be escaped.
 _RECORD = f"""
 WITH incoming AS (
   SELECT t.*,
@@ -41,7 +42,7 @@ WITH incoming AS (
          coalesce(t.expires_at, statement_timestamp() + t.expires_in * interval '1 second') AS expires
   FROM unnest(%s::text[], %s::text[], %s::text[], %s::smallint[], %s::float8[], %s::timestamptz[], %s::float8[],
               %s::timestamptz[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bool[], %s::bool[],
-              %s::text[], %s::bytea[], %s::text[], %s::text[])
+              %b::text[], %b::bytea[], %s::text[], %s::text[])
     AS t(id, task, queue, priority, delay, due_at, expires_in, expires_at, hold, root_id, parent_id, group_id,
          ignore_result, linked, headers, body, content_type, content_encoding)
 ), placed AS (
@@ -176,7 +177,7 @@ class PostgresDialect:
             job.content_type,
             job.content_encoding,
         ]
-        with _prepared_cursor() as cursor:
+        with _prepared().cursor_to_insert(_connection()) as cursor:
             cursor.execute(_RECORD_ONE, values)
             return [(row[0], row[1], row[2]) for row in cursor.fetchall()]
 
@@ -184,14 +185,14 @@ class PostgresDialect:
         self, tickets: Sequence[tuple[str, int, bool]], *, worker: UUID, losses_below: int
     ) -> list[ClaimedJob]:
         ids, tokens, ahead = ([t[i] for t in tickets] for i in range(3))
-        with _connection().cursor() as cursor:
+        with _prepared().cursor_to_look_up(_connection(), "holdfast_job") as cursor:
             cursor.execute(_CLAIM, [ids, tokens, ahead, worker, losses_below, worker])
             return [ClaimedJob.of_row(row) for row in cursor.fetchall()]
 
     def succeed(self, hold: Hold, *, stored: StoredResult | None) -> bool:
         where: list[Any] = [hold.id, hold.token, hold.worker]
         connection = _connection()
-        with connection.cursor() as cursor:
+        with _prepared().cursor_to_look_up(connection, "holdfast_job") as cursor:
             if stored is None:
                 lazy = "" if connection.in_atomic_block else _LAZY_COMMIT
                 cursor.execute(_END + lazy, where)
@@ -206,6 +207,9 @@ class PostgresDialect:
                 ]
                 cursor.execute(_SUCCEED, where + values)
             return cursor.rowcount == 1
+
+    def own_session(self) -> None:
+        _prepared().own_session(_connection())
 
     def publish_due(self, limit: int) -> list[Ticket]:
         with _connection().cursor() as cursor:
@@ -248,11 +252,11 @@ def _is_for_now(job: NewJob) -> bool:
     return not job.hold and times == (None, None, None, None)
 
 
-def _prepared_cursor() -> CursorWrapper:
+def _prepared() -> ModuleType:
     # Sites on SQLite only have no psycopg.
-    from holdfast.ledger.dialects.prepared import prepared_cursor
+    from holdfast.ledger.dialects import prepared
 
-    return prepared_cursor(_connection())
+    return prepared
 
 
 def _connection() -> BaseDatabaseWrapper:

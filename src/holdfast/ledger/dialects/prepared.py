@@ -1,4 +1,8 @@
-"""Statements PostgreSQL parses and plans once a connection; only where the plan cannot go stale, such as an insert.
+"""Statements PostgreSQL parses and plans once a connection, where the plan cannot go stale.
+
+An insert has no plan to speak of. A look-up by key has: one made while the table is nearly empty reads it
+whole, and goes on doing so until the server's next look at the table. So look-ups are prepared on
+a connection that is the ledger's own, where such plans are forbidden, and elsewhere once the table has grown.
 
 Django leaves prepared statements off because of connection poolers: a pooler that hands the session on loses
 them. Behind one the ordinary cursor is used.
@@ -6,6 +10,8 @@ them. Behind one the ordinary cursor is used.
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -13,13 +19,34 @@ import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
-_direct: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
+# From 8 pages on an index is cheaper than reading all; this leaves room for other settings of the costs.
+GROWN_PAGES = 64
+LOOK_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class Session:
+    """What is known of one connection."""
+
+    direct: bool
+    own: bool = False
+    grown: bool = False
+    looked_at: float = float("-inf")
+    # Part of the statements' text: raised when the table was found small, so that older plans are not met again.
+    generation: int = 0
+
+
+_sessions: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()
 
 
 class PreparedCursor(psycopg.Cursor[Any]):
     """A cursor that prepares whatever it executes, and leaves the connection's own setting as it was."""
 
+    generation = 0
+
     def execute(self, query: Any, params: Any = None, **_: Any) -> Any:
+        if self.generation:
+            query = f"{query} /* {self.generation} */"
         raw = self.connection
         before, raw.prepare_threshold = raw.prepare_threshold, 0
         try:
@@ -28,23 +55,72 @@ class PreparedCursor(psycopg.Cursor[Any]):
             raw.prepare_threshold = before
 
 
-def prepared_cursor(connection: BaseDatabaseWrapper) -> CursorWrapper:
+def own_session(connection: BaseDatabaseWrapper) -> None:
+    """Take a connection that runs nothing but the ledger's statements: its look-ups always go by an index."""
+    session = _session(connection)
+    if session is not None and session.direct and not session.own:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT set_config('enable_seqscan', 'off', false), "
+                "set_config('plan_cache_mode', 'force_generic_plan', false)"
+            )
+        session.own = True
+
+
+def cursor_to_insert(connection: BaseDatabaseWrapper) -> CursorWrapper:
     """Return a cursor of Django's that prepares, or its ordinary one where there is no telling who answers."""
-    connection.ensure_connection()
-    raw: Any = connection.connection
-    if not isinstance(raw, psycopg.Connection) or not _is_direct(raw, connection):
+    session = _session(connection)
+    if session is None or not session.direct:
         return connection.cursor()
-    cursor: Any = PreparedCursor(raw)
+    return _prepared(connection, session)
+
+
+def cursor_to_look_up(connection: BaseDatabaseWrapper, table: str) -> CursorWrapper:
+    """Return a cursor that prepares if it finds rows of this table by an index whatever plan it once made."""
+    session = _session(connection)
+    if session is None or not session.direct:
+        return connection.cursor()
+    if not session.own:
+        _look(connection, session, table)
+        if not session.grown:
+            return connection.cursor()
+    return _prepared(connection, session)
+
+
+def _prepared(connection: BaseDatabaseWrapper, session: Session) -> CursorWrapper:
+    cursor: Any = PreparedCursor(connection.connection)
+    cursor.generation = session.generation
     if connection.queries_logged:
         return connection.make_debug_cursor(cursor)
     return connection.make_cursor(cursor)
 
 
-def _is_direct(raw: psycopg.Connection[Any], connection: BaseDatabaseWrapper) -> bool:
-    """Tell whether the server that greeted us is the one that answers: a pooler greets with a number of its own."""
-    known = _direct.get(raw)
+def _session(connection: BaseDatabaseWrapper) -> Session | None:
+    """Return what is known of the connection, asked once; None where it cannot prepare at all.
+
+    A pooler greets with a number of its own: then the server that answers is not the one that greeted.
+    """
+    connection.ensure_connection()
+    raw: Any = connection.connection
+    if not isinstance(raw, psycopg.Connection):
+        return None
+    known = _sessions.get(raw)
     if known is None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_backend_pid()")
-            known = _direct[raw] = cursor.fetchone()[0] == raw.info.backend_pid
+            known = _sessions[raw] = Session(direct=cursor.fetchone()[0] == raw.info.backend_pid)
     return known
+
+
+def _look(connection: BaseDatabaseWrapper, session: Session, table: str) -> None:
+    now = time.monotonic()
+    if now - session.looked_at < LOOK_SECONDS:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_relation_size(%s::regclass) >= %s * current_setting('block_size')::int",
+            [table, GROWN_PAGES],
+        )
+        session.grown = bool(cursor.fetchone()[0])
+    session.looked_at = now
+    session.generation += not session.grown

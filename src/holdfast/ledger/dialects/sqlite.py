@@ -148,6 +148,9 @@ class SQLiteDialect:
             )
             return True
 
+    def own_session(self) -> None:
+        """Do nothing: SQLite's plans are made anew, and always by the key."""
+
     def publish_due(self, limit: int) -> list[Ticket]:
         with _cursor() as cursor:
             # A look takes no lock; only when something is due does it become the one writer.

@@ -1,0 +1,42 @@
+"""A producer taken from the pool when something is published with it: a durable call, which is a row, needs none."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from typing import Any
+
+
+class LateProducer:
+    """Stands where Celery expects a producer, its connection included; everything asked of it goes to a real one."""
+
+    def __init__(self, acquire: Any) -> None:
+        self._acquire = acquire
+        self._real: Any = None
+        self._taken = ExitStack()
+
+    @property
+    def connection(self) -> LateProducer:
+        """Celery wraps each call in the connection's translation of errors; `publish` does that itself."""
+        return self
+
+    def _reraise_as_library_errors(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def publish(self, *args: Any, **kwargs: Any) -> Any:
+        """Publish as the real producer does, with its connection's errors."""
+        real = self.real()
+        with real.connection._reraise_as_library_errors():
+            return real.publish(*args, **kwargs)
+
+    def real(self) -> Any:
+        """Take a producer from the pool, once."""
+        if self._real is None:
+            self._real = self._taken.enter_context(self._acquire())
+        return self._real
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real(), name)
+
+    def release(self) -> None:
+        """Give it back."""
+        self._taken.close()
