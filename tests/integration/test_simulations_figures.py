@@ -1,4 +1,4 @@
-"""The compiled engine against plain Python and against published figures."""
+"""The engine played in earnest: compiled against plain Python, and both against published figures."""
 
 import pytest
 
