@@ -14,7 +14,14 @@ import holdfast
 from tests.eventually import eventually
 from tests.harness import Site, new_site
 
-WORKERS = ["sqlite-prefork", "postgres-prefork", "postgres-threads", "sqlite-solo"]
+WORKERS = [
+    "sqlite-prefork",
+    "postgres-prefork",
+    "postgres-threads",
+    "postgres-gevent",
+    "sqlite-gevent",
+    "sqlite-solo",
+]
 
 
 @pytest.fixture(scope="module", params=WORKERS)

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from celery import bootsteps
 from celery.worker.consumer.consumer import Consumer
 
-from holdfast.worker.intake import current_intake
+from holdfast.worker.intake import Intake, current_intake
+
+TURN_SECONDS = 0.02
 
 
 class LedgerConsumer(Consumer):
     """Celery's consumer; chosen by the `worker_consumer` setting that `holdfast.Celery` fills in."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.hub:
+            self.loop = _in_turns(self.loop)
 
     def on_close(self) -> None:
         """Let Celery drop what it had reserved on the broken connection, and doubt what may have been dropped."""
@@ -21,6 +29,36 @@ class LedgerConsumer(Consumer):
         for held in list(current_intake(self.app).held.values()):
             if held.delivered and getattr(held.request, "time_start", None) is None:
                 held.doubtful_since = now
+
+
+def _in_turns(loop: Callable[..., Any]) -> Callable[..., Any]:
+    """Let the loop of gevent and other pools without a hub look for room again soon.
+
+    It waits two seconds for a message, and would wait them out though a job has ended meanwhile.
+    """
+
+    def run(consumer: Any, connection: Any, *rest: Any, **options: Any) -> Any:
+        intake = current_intake(consumer.app)
+        return loop(consumer, _ShortWaits(connection, intake), *rest, **options)
+
+    return run
+
+
+class _ShortWaits:
+    """A connection whose wait for messages is short while the intake takes none."""
+
+    def __init__(self, connection: Any, intake: Intake) -> None:
+        self._connection = connection
+        self._intake = intake
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def drain_events(self, timeout: float | None = None, **options: Any) -> Any:
+        """Wait for messages, in a short turn unless more of them would be taken."""
+        if not self._intake.wants():
+            timeout = TURN_SECONDS
+        return self._connection.drain_events(timeout=timeout, **options)
 
 
 class GateStep(bootsteps.StartStopStep):
