@@ -2,6 +2,8 @@
 
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import TemplateView
 from drf_spectacular.views import (
@@ -10,16 +12,23 @@ from drf_spectacular.views import (
     SpectacularSwaggerView,
 )
 
+home = TemplateView.as_view(template_name="home.html")
+login = LoginView.as_view(template_name="login.html", redirect_authenticated_user=True)
+
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("", TemplateView.as_view(template_name="home.html"), name="home"),
+    path("", login_not_required(home), name="home"),
+    path("login/", login, name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
     path("simulations/", include("jost.simulations.urls")),
     path("api/simulations/", include("jost.simulations.api_urls")),
     path("admin/", admin.site.urls),
 ]
 
+debug_urlpatterns: list[URLPattern | URLResolver] = [
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="swagger"),
+    path("api/redoc/", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
+]
+
 if settings.DEBUG:
-    urlpatterns += [
-        path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-        path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="swagger"),
-        path("api/redoc/", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
-    ]
+    urlpatterns += debug_urlpatterns

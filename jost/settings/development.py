@@ -13,6 +13,9 @@ DATA_DIR = ENVIRONMENT.JOST_DATA_DIR or ROOT / "var"
 SECRET_KEY = stores.secret_key(ENVIRONMENT, folder=DATA_DIR)
 ALLOWED_HOSTS = ALLOWED_HOSTS or ["localhost", "127.0.0.1", "[::1]"]
 
+# The page of `make up` listens on this machine only.
+JOST_LOGIN = ENVIRONMENT.JOST_LOGIN is True
+
 DATABASES = {"default": stores.database(ENVIRONMENT, embedded=DATA_DIR)}
 
 # The embedded server keeps its port, so this address is right even before it runs: jobs sent

@@ -141,6 +141,10 @@ class Environment(BaseSettings):
         description="Whether browsers reach JOST by https: cookies are then sent by https only.",
     )
 
+    JOST_LOGIN: bool | None = Field(
+        None, description="Whether pages and API are only for who is signed in."
+    )
+
     def is_given(self, name: str) -> bool:
         """Say whether the environment itself has this variable."""
         return name in self.model_fields_set

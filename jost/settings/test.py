@@ -13,6 +13,8 @@ DATA_DIR = ENVIRONMENT.JOST_DATA_DIR or Path(tempfile.gettempdir(), f"jost-test-
 SECRET_KEY = "a key for tests, of no value to anybody"  # noqa: S105
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 
+JOST_LOGIN = False
+
 DATABASES = {"default": stores.database(ENVIRONMENT, embedded=DATA_DIR)}
 CELERY_BROKER_URL = stores.broker_url(ENVIRONMENT) or "memory://"
 CACHES = stores.caches(ENVIRONMENT.CACHE_URL)

@@ -6,7 +6,6 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.parsers import JSONParser
-from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -24,8 +23,6 @@ class SimulationViewSet(
     mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Simulation]
 ):
     queryset = Simulation.objects.all()
-    # As open as the pages beside it.
-    permission_classes = [AllowAny]
     # JSON only: a form on somebody else's site cannot send it without asking first.
     parser_classes = [JSONParser]
 

@@ -130,6 +130,16 @@ def test_production_never_falls_back_to_amqp_or_to_the_embedded_redis() -> None:
         settings_of("production", _without("CELERY_BROKER_URL"))
 
 
+def test_deployment_asks_for_a_login_unless_told_otherwise() -> None:
+    assert settings_of("production", PRODUCTION)["JOST_LOGIN"] is True
+    assert settings_of("production", {**PRODUCTION, "JOST_LOGIN": "false"})["JOST_LOGIN"] is False
+
+
+def test_machine_of_ones_own_asks_for_no_login_unless_told_so(tmp_path: Path) -> None:
+    assert _development(tmp_path)["JOST_LOGIN"] is False
+    assert _development(tmp_path, JOST_LOGIN="true")["JOST_LOGIN"] is True
+
+
 def test_tests_need_no_service() -> None:
     settings = settings_of("test", {})
     assert settings["CELERY_BROKER_URL"] == "memory://"

@@ -10,6 +10,8 @@ async function refresh() {
   try {
     const answer = await fetch(rows.dataset.rows, { signal: AbortSignal.timeout(10000) });
     if (!answer.ok) throw new Error(answer.status);
+    // To the login page: the session has ended.
+    if (answer.redirected) return location.reload();
     const html = await answer.text();
     pause = PAUSE;
     // Swapping under the reader's hands would lose the focus.

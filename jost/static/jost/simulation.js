@@ -89,6 +89,8 @@ async function ask() {
   try {
     const answer = await fetch(page.dataset.live, { signal: AbortSignal.timeout(10000) });
     if (!answer.ok) throw new Error(answer.status);
+    // To the login page: the session has ended.
+    if (answer.redirected) return location.reload();
     figures = await answer.json();
     pause = PAUSE;
     misses = 0;
