@@ -15,7 +15,13 @@ from tests.conformance import LOST, NAME, POSITIONS, REPLACEMENT, Case, Sent, ca
 from tests.eventually import eventually
 from tests.harness import Site, new_site
 
-WORKERS = ["sqlite-prefork", "postgres-prefork", "postgres-threads"]
+WORKERS = [
+    "sqlite-prefork",
+    "postgres-prefork",
+    "postgres-threads",
+    "postgres-gevent",
+    "sqlite-solo",
+]
 
 
 @pytest.fixture(scope="module", params=WORKERS)

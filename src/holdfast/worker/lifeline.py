@@ -15,6 +15,8 @@ from typing import Any
 from uuid import uuid4
 
 from celery import bootsteps
+from celery.signals import task_postrun
+from django.db import DatabaseError, connections
 
 from holdfast import events
 from holdfast.conf import get_settings
@@ -63,6 +65,8 @@ class Lifeline(bootsteps.StartStopStep):
         # Without it a connect to a host that has gone silent waits for minutes.
         if connection().vendor == "postgresql":
             connection().settings_dict["OPTIONS"].setdefault("connect_timeout", CONNECT_SECONDS)
+        if self._is_green():
+            task_postrun.connect(_close_connections)
         self._crew = Crew(parent.app, lambda: self._intake.worker, self._pulse)
         self._intake.clerk.start()
         self._beat.start()
@@ -147,7 +151,7 @@ class Lifeline(bootsteps.StartStopStep):
         self._registered = False
         self._pulse.skip()
         events.lease_lost.send(sender=type(self), worker=lost)
-        if not self._is_prefork() and any(held.delivered for held in attempts):
+        if not self._can_stop_attempts() and any(held.delivered for held in attempts):
             # A thread cannot be stopped from outside: the process leaves, its supervisor starts a new one.
             logger.critical("Attempts that lost their lease run in threads: this process ends")
             os._exit(EXIT_LEASE_LOST)
@@ -186,13 +190,13 @@ class Lifeline(bootsteps.StartStopStep):
         self._intake.clerk.submit(lambda: self._intake.give_back(holds, cause=cause))
 
     def _stop_attempt(self, held: Held) -> None:
-        """End an attempt whose job is somebody else's now: prefork by signal, a thread by leaving with the process."""
+        """End an attempt whose job is somebody else's now: a thread is left to run, and to write in vain."""
         intake = self._intake
         request = held.request
         intake.held.pop(held.hold.id, None)
         if request is None or request.time_start is None:
             return
-        if hasattr(self._parent.pool, "terminate_job") and self._is_prefork():
+        if self._can_stop_attempts():
             request._already_revoked = True
             pid = request.worker_pid
             intake.in_loop(lambda: self._parent.pool.terminate_job(pid, signal.SIGKILL))
@@ -202,8 +206,12 @@ class Lifeline(bootsteps.StartStopStep):
                 held.hold.id,
             )
 
-    def _is_prefork(self) -> bool:
-        return "prefork" in type(self._parent.pool).__module__
+    def _can_stop_attempts(self) -> bool:
+        """A process is killed and a greenlet is told to leave; nothing stops a thread from outside."""
+        return "prefork" in type(self._parent.pool).__module__ or self._is_green()
+
+    def _is_green(self) -> bool:
+        return bool(getattr(self._parent.pool, "is_green", False))
 
     def _end_stopped_children(self, lease: float) -> None:
         """Kill children that somebody stopped for longer than a lease: their parent beats, so nobody else would."""
@@ -222,6 +230,17 @@ class Lifeline(bootsteps.StartStopStep):
                     )
                     os.kill(pid, signal.SIGKILL)
         self._stopped_children = seen
+
+
+def _close_connections(task: Any = None, **_: Any) -> None:
+    """Close what a job opened: its greenlet ends with it, and would leave its connections to the garbage collector."""
+    if task is not None and task.request.is_eager:
+        return
+    for here in connections.all(initialized_only=True):
+        try:
+            here.close()
+        except DatabaseError:  # one that is gone already may refuse even that
+            logger.debug("closing a job's connection failed", exc_info=True)
 
 
 def _is_stopped(pid: int) -> bool:
