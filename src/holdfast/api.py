@@ -9,7 +9,7 @@ from celery import Celery, Signature, current_app
 from celery.result import AsyncResult
 
 from holdfast.exceptions import JobNotFound
-from holdfast.ledger import transitions
+from holdfast.ledger import interventions
 
 
 def apply_many(signatures: Iterable[Signature[Any]]) -> list[AsyncResult[Any]]:
@@ -48,7 +48,7 @@ def replay(job: str | AsyncResult[Any]) -> AsyncResult[Any]:
         JobNotFound: there is no such job, or it is not finished.
     """
     job_id = job if isinstance(job, str) else job.id
-    ticket = transitions.replay(job_id)
+    ticket = interventions.replay(job_id)
     if ticket is None:
         raise JobNotFound(
             f"Job {job_id} cannot be replayed: it is not in the ledger, or it has not finished yet."

@@ -14,7 +14,8 @@ from tests.docs.pages import ROOT
 PAGE = ROOT / "docs" / "lifecycle.md"
 BEGIN = "<!-- made by `python -m tests.docs.lifecycle --write` -->"
 END = "<!-- end of what is made -->"
-_CODE = ROOT / "src" / "holdfast" / "ledger" / "transitions.py"
+_LEDGER = ROOT / "src" / "holdfast" / "ledger"
+_CODE = (_LEDGER / "transitions.py", _LEDGER / "interventions.py")
 # Verbs whose function has another name than the move.
 _FUNCTIONS = {"publish": "publish_due", "replace": "await_replacement"}
 
@@ -80,7 +81,8 @@ def _name(state: State) -> str:
 
 
 def _docstrings() -> dict[str, str]:
-    functions = [n for n in ast.parse(_CODE.read_text()).body if isinstance(n, ast.FunctionDef)]
+    statements = [node for path in _CODE for node in ast.parse(path.read_text()).body]
+    functions = [node for node in statements if isinstance(node, ast.FunctionDef)]
     return {f.name: (ast.get_docstring(f) or "").partition("\n")[0] for f in functions}
 
 

@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 
 import holdfast
 from holdfast.conf import get_settings
-from holdfast.ledger import queries, transitions, workers
+from holdfast.ledger import interventions, queries, transitions, workers
 from holdfast.ledger.models import Job, Worker
 from holdfast.ledger.records import NewJob, Refusal
 from holdfast.ledger.states import State
@@ -97,7 +97,7 @@ def _claim_and_lose_the_worker(ids: list[str], *, slots: int) -> None:
     )
     workers.declare_lost()
     lapsed, worker_of = workers.lapsed_jobs(limit=10)
-    transitions.rescue(lapsed, worker_of=worker_of)
+    interventions.rescue(lapsed, worker_of=worker_of)
 
 
 def _row(ledger: str, id: str) -> Job:

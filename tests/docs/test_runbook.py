@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from holdfast.ledger import transitions
+from holdfast.ledger import interventions
 from holdfast.ledger.states import Reason
 from tests.docs.pages import ROOT, examples
 from tests.harness import Site, new_site
@@ -31,7 +31,7 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
 def test_every_snippet_of_the_runbook_runs(site: Site) -> None:
     dead = site.task("noop").delay().id
     waiting = site.task("noop").delay().id
-    transitions.bury(dead, reason=Reason.UNKNOWN_TASK)
+    interventions.bury(dead, reason=Reason.UNKNOWN_TASK)
     snippets = examples(RUNBOOK, language="python")
     snippets += [_SQL.format(statement=sql) for sql in examples(RUNBOOK, language="sql")]
     assert len(snippets) >= 10

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 
 from holdfast.conf import get_settings
 from holdfast.exceptions import AttemptLost
-from holdfast.ledger import queries, transitions, workers
+from holdfast.ledger import interventions, queries, transitions, workers
 from holdfast.ledger.models import Job, Worker
 from holdfast.ledger.records import Hold, NewJob, StoredResult, Ticket
 from holdfast.ledger.states import FINAL, MOVES, State
@@ -218,13 +218,13 @@ class LedgerMachine(RuleBasedStateMachine):
     def cancel(self, number: int, crash: int | None) -> None:
         if id := self._pick(sorted(self.tokens), number):
             with crash_before_statement(self.alias, crash):
-                transitions.cancel([id], running=True)
+                interventions.cancel([id], running=True)
 
     @rule(number=st.integers(0, 99), crash=CRASHES)
     def replay(self, number: int, crash: int | None) -> None:
         if id := self._pick(sorted(self.tokens), number):
             with crash_before_statement(self.alias, crash):
-                if ticket := transitions.replay(id):
+                if ticket := interventions.replay(id):
                     self.broker.append(ticket)
 
     @rule(who=st.integers(0, 1), crash=CRASHES)
@@ -257,7 +257,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def _rescue(self) -> None:
         workers.declare_lost()
         lapsed, worker_of = workers.lapsed_jobs(limit=100)
-        self.broker += transitions.rescue(lapsed, worker_of=worker_of)
+        self.broker += interventions.rescue(lapsed, worker_of=worker_of)
 
     def _reconcile(self) -> None:
         present = {(ticket.id, ticket.token) for ticket in self.broker}

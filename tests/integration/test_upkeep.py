@@ -16,7 +16,7 @@ from holdfast import Celery, events
 from holdfast.broker.contents import Contents
 from holdfast.broker.messages import BODY, encode
 from holdfast.broker.publisher import Publisher
-from holdfast.ledger import queries, transitions, workers
+from holdfast.ledger import interventions, queries, transitions, workers
 from holdfast.ledger.models import Attempt, Job, Payload, Result, Worker
 from holdfast.ledger.records import Hold, NewJob, StoredResult, Ticket
 from holdfast.ledger.states import State
@@ -238,7 +238,7 @@ def test_pruner_deletes_what_is_over_and_keeps_dead_letters(ledger: str) -> None
             transitions.fail(hold, stored=RESULT, error="e")
     week_ago = Now() - timedelta(days=7)
     Job.objects.using(ledger).filter(finished_at__isnull=False).update(finished_at=week_ago)
-    transitions.store_bare("bare", RESULT, failed=False)
+    interventions.store_bare("bare", RESULT, failed=False)
     Result.objects.using(ledger).filter(bare=True).update(stored_at=week_ago)
     assert Pruner(results_kept_seconds=86400).one_pass() == 1
     left = sorted(State(s).name for s in Job.objects.using(ledger).values_list("state", flat=True))

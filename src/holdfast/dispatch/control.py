@@ -8,7 +8,7 @@ from typing import Any
 
 from celery.app.control import Control
 
-from holdfast.ledger import queries, transitions
+from holdfast.ledger import interventions, queries
 
 logger = logging.getLogger("holdfast.dispatch")
 
@@ -31,7 +31,7 @@ class LedgerControl(Control):
         """
         ids = [task_id] if isinstance(task_id, str) else list(task_id)
         ours = queries.known(ids)
-        running = transitions.cancel(ours, running=terminate) if ours else []
+        running = interventions.cancel(ours, running=terminate) if ours else []
         if running:
             try:
                 super().revoke(running, destination=destination, terminate=True, signal=signal)

@@ -16,7 +16,7 @@ from celery.app.trace import get_actual_ignore_result
 from celery.exceptions import NotRegistered, TaskRevokedError
 
 from holdfast.exceptions import AttemptLost
-from holdfast.ledger import queries, transitions
+from holdfast.ledger import interventions, queries, transitions
 from holdfast.ledger.database import atomic, is_passing, with_patience
 from holdfast.ledger.holds import hold_from
 from holdfast.ledger.records import Hold, StoredResult
@@ -83,7 +83,7 @@ class LedgerBackend(LedgerReader):
             )
         elif status == states.REVOKED:
             ended = (
-                bool(transitions.cancel([hold.id], running=True))
+                bool(interventions.cancel([hold.id], running=True))
                 if queries.hold_of(hold.id) == hold
                 else False
             )
@@ -184,7 +184,7 @@ class LedgerBackend(LedgerReader):
 
         def end() -> None:
             if queries.hold_of(task_id) == hold:
-                transitions.cancel([task_id], running=True)
+                interventions.cancel([task_id], running=True)
 
         if not leave(end):
             self._survive(end)
@@ -194,13 +194,13 @@ class LedgerBackend(LedgerReader):
         message = queries.message_of(job_id)
         ending = queries.ending_of(job_id)
         if message is None or ending is None:
-            transitions.settle(job_id)
+            interventions.settle(job_id)
             return
         task, headers, body, content_type, content_encoding = message
         exc = encoding.ending_without_result(*ending, queries.last_error(job_id), task)
         revoked = ending[0] in {State.CANCELLED, State.EXPIRED}
         with atomic():
-            if transitions.settle(job_id):
+            if interventions.settle(job_id):
                 request = successors.request_of(
                     job_id, task, headers, body, content_type, content_encoding, self.accept
                 )
@@ -215,7 +215,7 @@ class LedgerBackend(LedgerReader):
             return False
         return bool(
             self._survive(
-                lambda: transitions.bury(task_id, reason=Reason.UNKNOWN_TASK, task=request.name)
+                lambda: interventions.bury(task_id, reason=Reason.UNKNOWN_TASK, task=request.name)
             )
         )
 
@@ -266,7 +266,7 @@ class LedgerBackend(LedgerReader):
         if hold is not None:
             transitions.store_result(task_id, stored, hold=hold)
         else:
-            transitions.store_bare(task_id, stored, failed=state in states.PROPAGATE_STATES)
+            interventions.store_bare(task_id, stored, failed=state in states.PROPAGATE_STATES)
         return result
 
     def apply_chord(self, header_result_args: Any, body: Any, **kwargs: Any) -> None:

@@ -19,7 +19,7 @@ from kombu.serialization import dumps, loads
 from kombu.utils.encoding import ensure_bytes
 
 from holdfast.exceptions import ResultPruned
-from holdfast.ledger import groups, queries, transitions
+from holdfast.ledger import groups, interventions, queries
 from holdfast.ledger.records import ResultMeta
 from holdfast.ledger.states import FINAL, State
 from holdfast.results import encoding
@@ -101,7 +101,7 @@ class LedgerReader(BaseBackend):
 
     def forget(self, task_id: str) -> None:
         """Delete an id's result, and its finished job with it."""
-        transitions.forget(task_id)
+        interventions.forget(task_id)
 
     def wait_for(
         self,

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from holdfast import events
-from holdfast.ledger import transitions, workers
+from holdfast.ledger import interventions, workers
 from holdfast.ledger.database import dialect
 from holdfast.ledger.records import Ticket
 from holdfast.upkeep.pulse import Pulse
@@ -32,7 +32,7 @@ class Rescuer:
         lapsed, worker_of = workers.lapsed_jobs(limit=BATCH)
         if not lapsed:
             return 0
-        tickets = transitions.rescue(lapsed, worker_of=worker_of)
+        tickets = interventions.rescue(lapsed, worker_of=worker_of)
         self._publish(tickets)
         logger.warning(
             "Gave back %d jobs of workers that are gone (%d lost now)", len(lapsed), lost

@@ -20,7 +20,7 @@ from kombu.exceptions import ContentDisallowed, DecodeError
 
 from holdfast.conf import get_settings
 from holdfast.dispatch.recording import restored_headers
-from holdfast.ledger import transitions
+from holdfast.ledger import interventions, transitions
 from holdfast.ledger.database import is_passing
 from holdfast.ledger.records import ClaimedJob, Hold, Refusal, Ticket
 from holdfast.ledger.states import Reason
@@ -251,7 +251,7 @@ class Intake:
             )
             delivery.message.ack_log_error(logger, (Exception,))
             if why == Refusal.EXPIRED:
-                transitions.expire([delivery.id])
+                interventions.expire([delivery.id])
 
     def give_back(self, holds: Iterable[Hold], *, cause: str) -> None:
         """Return jobs whose attempts will not be run here, and publish them."""

@@ -1,0 +1,64 @@
+"""The fence around every move of a job: which rows it may hit, and the token it leaves behind.
+
+A move out of running hits a row only while it is still running with the token and the worker of the
+attempt that asks. Every move raises the token, and no token is used twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import F, QuerySet
+from django.db.models.functions import Now
+
+from holdfast.ledger.database import alias
+from holdfast.ledger.models import Attempt, Job
+from holdfast.ledger.records import Hold
+from holdfast.ledger.states import State
+
+RISE = F("token") + 1
+
+
+def job_rows() -> QuerySet[Job]:
+    """Return all jobs of the ledger's database."""
+    return Job.objects.using(alias())
+
+
+def lock(rows: QuerySet[Job]) -> QuerySet[Job]:
+    """Lock rows in the order of the key, so that two that lock many cannot wait for each other."""
+    return rows.using(alias()).order_by("id").select_for_update()
+
+
+def held_by(hold: Hold) -> QuerySet[Job]:
+    """Return the job of an attempt for as long as the attempt stands."""
+    return job_rows().filter(id=hold.id, token=hold.token, state=State.RUNNING, worker=hold.worker)
+
+
+def leave(
+    hold: Hold, outcome: str, /, *, error: str = "", traceback: str = "", **changes: Any
+) -> bool:
+    """End a standing attempt: note how it ended, and move its job; False if it does not stand any more."""
+    row = lock(held_by(hold)).values("attempts", "token", "worker", "started_at").first()
+    if row is None:
+        return False
+    remember(hold.id, row, outcome, error=error, traceback=traceback)
+    held_by(hold).update(token=RISE, **changes)
+    return True
+
+
+def remember(
+    job_id: str, row: Mapping[str, Any], outcome: str, *, error: str, traceback: str
+) -> None:
+    """Write the row of an attempt that is over."""
+    Attempt.objects.using(alias()).create(
+        job=job_id,
+        number=row["attempts"],
+        token=row["token"],
+        worker=row["worker"],
+        started_at=row["started_at"],
+        ended_at=Now(),
+        outcome=outcome,
+        error=error[:2000],
+        traceback=traceback,
+    )
