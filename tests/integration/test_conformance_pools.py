@@ -1,4 +1,4 @@
-"""What differs from pool to pool: greenlets share one process, threads cannot be stopped, solo runs in the main loop."""
+"""What differs from pool to pool: greenlets share a process, threads cannot be stopped, solo runs in the main loop."""
 
 from __future__ import annotations
 

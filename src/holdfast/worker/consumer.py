@@ -20,7 +20,8 @@ class LedgerConsumer(Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if not self.hub:
-            self.loop = _in_turns(self.loop)
+            stock: Callable[..., Any] = self.loop  # type: ignore[has-type]  # untyped in celery
+            self.loop = _in_turns(stock)
 
     def on_close(self) -> None:
         """Let Celery drop what it had reserved on the broken connection, and doubt what may have been dropped."""
