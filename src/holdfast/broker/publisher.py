@@ -43,6 +43,7 @@ class Publisher:
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._connection: Connection | None = None
+        self._channel: Any = None
         self._client: Any = None
         self._prober: threading.Thread | None = None
         self.available = True
@@ -76,13 +77,14 @@ class Publisher:
     def channel(self) -> Channel | None:
         """Return the channel that knows the names of the lists; None on a broker that is not Redis."""
         self.client()
-        channel = self._connection.default_channel if self._connection else None
+        channel = self._channel
         return channel if isinstance(channel, Channel) else None
 
     def close(self) -> None:
         """Close the connection; the next publish opens a fresh one."""
         with self._lock:
-            connection, self._connection, self._client = self._connection, None, None
+            connection, self._connection = self._connection, None
+            self._channel = self._client = None
         if connection is not None:
             try:
                 connection.release()
@@ -101,7 +103,7 @@ class Publisher:
             max_retries=0,
         )
         channel = connection.default_channel
-        self._connection = connection
+        self._connection, self._channel = connection, channel
         if isinstance(channel, Channel):
             self._client = channel.Client(connection_pool=channel.pool)
 
@@ -110,10 +112,10 @@ class Publisher:
         if client is None:
             self._put_by_kombu(tickets)
             return
-        channel: Any = self._connection.default_channel if self._connection else None
+        key_of = self._channel._q_for_pri
         lists: dict[str, list[str]] = defaultdict(list)
         for ticket in tickets:
-            lists[channel._q_for_pri(ticket.queue, ticket.priority)].append(encode(ticket))
+            lists[key_of(ticket.queue, ticket.priority)].append(encode(ticket))
         if len(lists) == 1:
             for key, messages in lists.items():
                 client.lpush(key, *messages)
@@ -177,7 +179,7 @@ class Publisher:
             # The parent's socket must not be written to from two processes.
             self._pid = os.getpid()
             self._lock = threading.Lock()
-            self._connection = self._client = self._prober = None
+            self._connection = self._channel = self._client = self._prober = None
             self.available = True
 
 

@@ -24,14 +24,17 @@ def choose(task: Any, app: Any, consumer: Any, **kwargs: Any) -> Callable[..., A
     def receive(
         message: Any, body: Any, ack: Any, reject: Any, callbacks: Any, **options: Any
     ) -> Any:
-        ticket = ticket_of(message.headers)
+        headers = message.headers
+        ticket = ticket_of(headers)
         if ticket is None:
             return handle(message, body, ack, reject, callbacks, **options)
+        # First, so that the clerk is awake while the rest is looked at: the claim knows only what is in the ledger.
+        intake.receive(Delivery(*ticket, message, ack, reject, callbacks))
         queue = str(message.delivery_info.get("routing_key", ""))
-        if not is_authentic(message.headers, queue=queue):
+        if not is_authentic(headers, queue=queue):
             # Only what the ledger knows can run, and only as it was recorded; a claim decides that.
             logger.warning("Job %s: its message on queue %s is not signed by us", ticket[0], queue)
             events.message_unsigned.send(sender=Intake, job=ticket[0], queue=queue)
-        return intake.receive(Delivery(*ticket, message, ack, reject, callbacks))
+        return None
 
     return receive
