@@ -27,6 +27,9 @@ function schedule() {
   if (list?.dataset.active === "true") setTimeout(refresh, pause);
 }
 
+// What is wrong may be below the fold.
+document.querySelector("[aria-invalid=true]")?.focus();
+
 for (const picks of document.querySelectorAll("[data-picks]")) {
   picks.hidden = false;
   picks.addEventListener("click", (event) => {

@@ -2,22 +2,29 @@
 const SVG = "http://www.w3.org/2000/svg";
 const MARGIN = { top: 10, right: 14, bottom: 28, left: 62 };
 
-export function drawPlot(place, { points, rounds }) {
+export function drawPlot(place, { points, rounds, active }) {
   const width = Math.max(place.clientWidth, 200);
   const height = Math.max(place.clientHeight, 160);
   const svg = make("svg", { viewBox: `0 0 ${width} ${height}` });
   if (points.length < 2) {
     const text = make("text", { x: width / 2, y: height / 2, "text-anchor": "middle", class: "waiting" });
-    text.textContent = "Waiting for the first chunks …";
+    text.textContent = active ? "Waiting for the first chunks …" : "It ended before there was anything to draw.";
     svg.append(text);
     return place.replaceChildren(svg);
   }
   const { low, high } = span(points);
-  const x = (value) => MARGIN.left + (value / rounds) * (width - MARGIN.left - MARGIN.right);
+  const end = reach(points, { rounds, active });
+  const x = (value) => MARGIN.left + (value / end) * (width - MARGIN.left - MARGIN.right);
   const y = (value) => MARGIN.top + ((high - value) / (high - low)) * (height - MARGIN.top - MARGIN.bottom);
-  drawAxes(svg, { x, y, low, high, rounds, width, height });
+  drawAxes(svg, { x, y, low, high, end, width, height });
   drawBand(svg, { x, y, points, width, height });
   place.replaceChildren(svg);
+}
+
+// The beginning of a long simulation, or of one that ended early, would be a line at the left edge.
+function reach(points, { rounds, active }) {
+  const [counted] = points[points.length - 1];
+  return active ? Math.min(rounds, counted * 3) : counted;
 }
 
 // The first intervals are so wide that the rest would be a flat line: they may leave the picture.
@@ -29,7 +36,7 @@ function span(points) {
   return { low: low - spare, high: high + spare };
 }
 
-function drawAxes(svg, { x, y, low, high, rounds, width, height }) {
+function drawAxes(svg, { x, y, low, high, end, width, height }) {
   const step = niceStep((high - low) * 100, height < 260 ? 4 : 6);
   const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
   for (let tick = Math.ceil((low * 100) / step) * step; tick <= high * 100; tick += step) {
@@ -38,9 +45,9 @@ function drawAxes(svg, { x, y, low, high, rounds, width, height }) {
     const sign = tick < -step / 2 ? "−" : "";
     label(svg, { x: MARGIN.left - 8, y: level + 4, anchor: "end" }, `${sign}${Math.abs(tick).toFixed(digits)} %`);
   }
-  const across = niceStep(rounds, width < 480 ? 3 : 6);
-  for (let tick = 0; tick <= rounds; tick += across) {
-    const anchor = tick === 0 ? "start" : rounds - tick < across / 3 ? "end" : "middle";
+  const across = niceStep(end, width < 480 ? 2 : 5);
+  for (let tick = 0; tick <= end; tick += across) {
+    const anchor = tick === 0 ? "start" : end - tick < across / 3 ? "end" : "middle";
     label(svg, { x: x(tick), y: height - 8, anchor }, short(tick));
   }
 }
@@ -70,11 +77,13 @@ function drawBand(svg, { x, y, points, width, height }) {
 function niceStep(range, wanted) {
   const raw = range / wanted;
   const power = 10 ** Math.floor(Math.log10(raw));
-  return power * ([1, 2, 5, 10].find((factor) => factor * power >= raw) ?? 10);
+  // The nearest round step: never half as many lines as wanted.
+  const [factor] = [[1, 1.5], [2, 3.5], [5, 7.5], [10, Infinity]].find(([, end]) => raw < end * power);
+  return power * factor;
 }
 
 function short(rounds) {
-  for (const [size, letter] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
+  for (const [size, letter] of [[1e9, "B"], [1e6, "M"], [1e3, "k"]]) {
     if (rounds >= size) return `${+(rounds / size).toPrecision(3)} ${letter}`;
   }
   return String(rounds);

@@ -11,6 +11,7 @@ const part = (name) => page.querySelector(`[data-${name}]`);
 let figures = JSON.parse(document.getElementById("live").textContent);
 let pause = PAUSE;
 let misses = 0;
+let ended = false;
 // Looks of the last few seconds, for a speed that follows what happens now.
 let looks = [];
 
@@ -106,7 +107,10 @@ async function ask() {
 }
 
 function later() {
-  if (figures.active) setTimeout(ask, pause);
+  if (ended) return;
+  // Once more after the end: what ran when it was cancelled may still be counted.
+  ended = !figures.active;
+  setTimeout(ask, pause);
 }
 
 let width = 0;
