@@ -51,10 +51,14 @@ ENDINGS: dict[str, Ending] = {
     "retry, exhausted bare": _failure("MaxRetriesExceededError", starts=2),
     # Nothing says when it is to run again: Celery leaves it in RETRY for ever.
     "retry by hand": _failure("HoldfastError"),
-    # As in Celery, nothing follows a job that asks to be ignored; here it is final all the same.
+    # As in Celery, no link or next step follows a job that asks to be ignored; here it is final all the same.
     "ignore": Ending(result=None, goes_on=False),
     "ignore after success": Ending(result="stored by the body", goes_on=False),
     "ignore after failure": _failure("ValueError", fails=False),
+    "ignore after words of failure": _failure("RuntimeError", fails=False),
+    "ignore in a state of its own": Ending(
+        state="SKIPPED", result="stored by the body", goes_on=False
+    ),
     "reject": _failure("Reject"),
     "reject, requeue": Ending(starts=2),
     "replace": Ending(result=REPLACEMENT),
@@ -81,6 +85,7 @@ PREFORK_ONLY = {
 # Errors that the ledger knows by itself, or that another job or the body has stored.
 _ERROR_NOT_OF_THE_TASK = {
     "ignore after failure",
+    "ignore after words of failure",
     "reject",
     "replace, failing",
     "replace by chain, failing",
@@ -188,6 +193,9 @@ POSITIONS: dict[str, tuple[Send, bool, bool]] = {
     "replacement": (_replacement, True, False),
 }
 
+# Where a chord waits for the job's end, whatever way it comes.
+MEMBERS = {"member of a chord", "member beside a chain", "end of a chain in a chord"}
+
 
 @dataclass(frozen=True)
 class Case:
@@ -203,6 +211,9 @@ class Case:
     def ending(self) -> Ending:
         """Return what must be true afterwards; a task that ignores its result keeps neither it nor its error."""
         ending = ENDINGS[self.leaving]
+        if self.position in MEMBERS:
+            failed = ending.state == "FAILURE"
+            ending = replace(ending, goes_on=not failed, fails=failed)
         if self.task != "leave_silent":
             return ending
         if self.leaving == "return unwritable" and self.position == "alone":

@@ -216,6 +216,16 @@ def _ignore_after_success(task: Any, name: str) -> NoReturn:
     raise Ignore
 
 
+def _ignore_after_words(task: Any, name: str) -> NoReturn:
+    task.update_state(state="FAILURE", meta="in words")
+    raise Ignore
+
+
+def _ignore_in_own_state(task: Any, name: str) -> NoReturn:
+    task.update_state(state="SKIPPED", meta="stored by the body")
+    raise Ignore
+
+
 def _reject(task: Any, name: str) -> NoReturn:
     raise Reject("not this one", requeue=False)
 
@@ -300,6 +310,8 @@ LEAVINGS = {
     "ignore": _ignore,
     "ignore after failure": _ignore_after_failure,
     "ignore after success": _ignore_after_success,
+    "ignore after words of failure": _ignore_after_words,
+    "ignore in a state of its own": _ignore_in_own_state,
     "reject": _reject,
     "reject, requeue": _reject_requeue,
     "replace": _replace,

@@ -27,6 +27,7 @@ def record(jobs: Sequence[NewJob]) -> list[Ticket]:
     """Write new jobs in the caller's transaction; return those that are queued and must be published.
 
     An id that is already in the ledger is left as it is: a successor sent again after a crash changes nothing.
+    A job that waits for its replacement becomes the one that is recorded under its id.
     """
     by_id = {job.id: job for job in jobs}
     rows = dialect().record(list(by_id.values()))
@@ -136,6 +137,15 @@ def _explain(
 def succeed(hold: Hold, *, stored: StoredResult | None) -> bool:
     """End an attempt in success, with its result where one is kept. False: the job has moved on, nothing is written."""
     return dialect().succeed(hold, stored=stored)
+
+
+def ignore(hold: Hold) -> bool:
+    """End an attempt whose body asked to be ignored: what it stored itself stays what is shown."""
+    with atomic():
+        ended = succeed(hold, stored=None)
+        if ended:
+            job_rows().filter(id=hold.id).update(reason=Reason.IGNORED)
+        return ended
 
 
 def fail(hold: Hold, *, stored: StoredResult | None, error: str) -> bool:

@@ -74,21 +74,31 @@ class LedgerBackend(LedgerReader):
             raise
 
     def complete_ignored(self, task: Any, hold: Hold) -> None:
-        """End an attempt whose body raised Ignore: as the state it stored says, else in success without result."""
+        """End an attempt whose body raised Ignore: as the state it stored says, else in success without result.
+
+        No link or next step follows, but a chord that waits for this job goes on, or is told of the failure.
+        """
+        request = task.request
         meta = queries.result_metas([hold.id]).get(hold.id)
-        status = meta.stored.status if meta and meta.stored else None
-        if status == states.FAILURE:
-            ended = transitions.fail(
-                hold, stored=None, error="stored by the task before it raised Ignore"
-            )
-        elif status == states.REVOKED:
-            ended = (
-                bool(interventions.cancel([hold.id], running=True))
-                if queries.hold_of(hold.id) == hold
-                else False
-            )
+        stored = meta.stored if meta else None
+        if stored is not None and stored.status == states.REVOKED:
+            stands = queries.hold_of(hold.id) == hold
+            ended = stands and bool(interventions.cancel([hold.id], running=True))
+        elif stored is not None and stored.status == states.FAILURE:
+            error = "stored by the task before it raised Ignore"
+            exc = encoding.as_exception(self, encoding.load(stored, accept=self.accept))
+            with atomic():
+                ended = transitions.fail(hold, stored=None, error=error)
+                if ended:
+                    successors.tell_failure(
+                        self, request, exc, None, state=states.FAILURE, call_errbacks=False
+                    )
         else:
-            ended = transitions.succeed(hold, stored=None)
+            value = encoding.load(stored, accept=self.accept) if stored is not None else None
+            with atomic():
+                ended = transitions.ignore(hold)
+                if ended:
+                    successors.tell_ignored(self, request, value)
         if not ended and not _ended_well(hold):
             raise AttemptLost(hold.id, hold.token)
 
@@ -287,6 +297,9 @@ class LedgerBackend(LedgerReader):
 
     def _call_task_errbacks(self, request: Any, exc: BaseException, traceback: Any) -> None:
         successors.record_errbacks(self, request, exc, traceback)
+
+    def _fail_chain(self, chain: Any, *args: Any, **kwargs: Any) -> None:
+        super()._fail_chain(list(successors.steps_left(chain)), *args, **kwargs)
 
     def _encode_error(self, exc: BaseException, state: str, traceback: Any) -> StoredResult:
         return encoding.store(

@@ -46,6 +46,8 @@ def celery_status(meta: ResultMeta) -> str:
     if meta.state is None:
         return meta.stored.status if meta.stored else states.PENDING
     state = State(meta.state)
+    if is_named_by_body(meta):
+        return meta.stored.status if meta.stored else states.SUCCESS
     if state == State.HELD and meta.hold == HoldReason.RETRY:
         return states.RETRY
     if (
@@ -55,6 +57,24 @@ def celery_status(meta: ResultMeta) -> str:
     ):
         return meta.stored.status
     return CELERY_STATE[state]
+
+
+def is_named_by_body(meta: ResultMeta) -> bool:
+    """Tell a job that ended by Ignore in a state of its own naming: Celery shows that state ever after."""
+    return (
+        meta.reason == Reason.IGNORED
+        and meta.stored is not None
+        and meta.stored.status not in states.READY_STATES | {states.RETRY}
+    )
+
+
+def as_exception(backend: Any, value: Any) -> BaseException:
+    """Return the error a task stored by itself as FAILURE, whatever it put there in place of one."""
+    try:
+        error = backend.exception_to_python(value)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        error = None
+    return error if isinstance(error, BaseException) else RuntimeError(str(value))
 
 
 def ending_without_result(state: int, reason: str, error: str, task: str = "") -> BaseException:

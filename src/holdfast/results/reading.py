@@ -96,7 +96,7 @@ class LedgerReader(BaseBackend):
         elif stored and status == states.STARTED:
             found["result"] = None
         if found["status"] in self.EXCEPTION_STATES and found["result"] is not None:
-            found["result"] = self.exception_to_python(found["result"])
+            found["result"] = encoding.as_exception(self, found["result"])
         return found
 
     def forget(self, task_id: str) -> None:
@@ -163,7 +163,7 @@ class LedgerReader(BaseBackend):
         ready = [
             (task_id, self._as_celery(task_id, metas[task_id]))
             for task_id in waiting
-            if task_id in metas and encoding.celery_status(metas[task_id]) in states.READY_STATES
+            if task_id in metas and _is_over(metas[task_id])
         ]
         for task_id in waiting:
             if task_id not in metas:
@@ -193,6 +193,10 @@ class LedgerReader(BaseBackend):
 
     def _delete_group(self, group_id: str) -> None:
         groups.delete_group(group_id)
+
+
+def _is_over(meta: ResultMeta) -> bool:
+    return encoding.celery_status(meta) in states.READY_STATES or encoding.is_named_by_body(meta)
 
 
 class _NoCache(dict[str, Any]):

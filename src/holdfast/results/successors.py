@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 from celery import states
@@ -65,6 +66,27 @@ def tell_failure(
         backend._fail_chain(getattr(request, "chain", None), exc, traceback, state=state)
         if call_errbacks and request.errbacks:
             record_errbacks(backend, request, exc, traceback)
+
+
+def tell_ignored(backend: Any, request: Any, value: Any) -> None:
+    """Let a chord go on without a job that asked to be ignored, or without the chain that ends with it."""
+    with inheriting(getattr(request, "headers", None)):
+        if request.chord:
+            return_part(backend, request, states.SUCCESS, value)
+        # It passes by what is left of the chain and stops at those that are members of a chord.
+        backend._fail_chain(request.chain, None, store_result=False, state=states.SUCCESS)
+
+
+def steps_left(chain: Any) -> Iterator[Any]:
+    """Yield the jobs that the rest of a chain would have become, those of a group one by one.
+
+    A chord counts the members of a group at its chain's end, and Celery would return one part for all of them.
+    """
+    for element in chain or ():
+        if element.get("subtask_type") in {"group", "chain"}:
+            yield from steps_left(element["kwargs"].get("tasks"))
+        else:
+            yield element
 
 
 def record_errbacks(backend: Any, request: Any, exc: BaseException, traceback: Any) -> None:
