@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from celery import Celery as PlainCelery
 from django.db import connections, transaction
 from django.test import TestCase
 from kombu import Connection
@@ -21,6 +22,7 @@ from holdfast.ledger.models import Job
 from holdfast.ledger.states import State
 from holdfast.tickets import Ticket
 from tests.docs.pages import ROOT
+from tests.eventually import eventually
 from tests.harness import new_site
 
 
@@ -92,6 +94,24 @@ def test_plain_worker_drops_a_ticket_and_lives() -> None:
         # Celery's consumer drops what raises this; any other error would end the worker.
         with pytest.raises(DecodeError):
             _ = delivered.payload
+
+
+@pytest.mark.slow
+def test_messages_that_plain_celery_queued_are_run(request: pytest.FixtureRequest) -> None:
+    with new_site("sqlite", request) as site:
+        before = PlainCelery("before", broker=site.broker_url, set_as_current=False)
+        for name, options in {"waiting": {}, "later": {"countdown": 0.5}}.items():
+            before.send_task("tests.project.tasks.effect", [name], **options)
+
+        worker = site.worker()
+
+        def both_ran() -> bool:
+            counts = site.effect_counts()
+            return counts["end waiting"] == counts["end later"] == 1
+
+        eventually(both_ran, within=20, told="what was queued before the move has run")
+        assert site.jobs() == {}, "they are plain Celery's: the ledger does not know them"
+        worker.stop()
 
 
 @pytest.mark.parametrize("command", ["inspect ping -t 0.1", "control -t 0.1 ping", "purge -f"])
