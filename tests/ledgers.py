@@ -38,6 +38,8 @@ def ledger_in(url: str, *, alias: str) -> Iterator[str]:
             yield alias
         finally:
             connections[alias].close()
+            # The next ledger of this name would find this connection, and with it this database.
+            del connections[alias]
 
 
 def empty(alias: str) -> None:

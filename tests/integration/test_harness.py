@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 
 import pytest
+from django.db import connections
 
 from tests.harness import new_site
 
@@ -27,3 +28,9 @@ def test_job_sent_from_the_test_runs_in_a_real_worker(
         other = site.worker(pool="threads")
         other.signal_group(signal.SIGKILL)
         assert other.wait() != 0
+
+
+def test_ledger_lies_in_the_kind_of_database_that_was_asked_for(
+    ledger: str, ledger_url: str
+) -> None:
+    assert ledger_url.startswith(connections[ledger].vendor)
