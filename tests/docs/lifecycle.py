@@ -16,8 +16,13 @@ BEGIN = "<!-- made by `python -m tests.docs.lifecycle --write` -->"
 END = "<!-- end of what is made -->"
 _LEDGER = ROOT / "src" / "holdfast" / "ledger"
 _CODE = (_LEDGER / "transitions.py", _LEDGER / "interventions.py")
-# Verbs whose function has another name than the move.
-_FUNCTIONS = {"publish": "publish_due", "replace": "await_replacement"}
+# Moves that a function of another name makes, or several functions.
+_MEANINGS = {
+    "publish": "Turn held jobs whose time has come into queued ones, and put them on the broker.",
+    "replace": "Put the job back as another call: one that the body named in its own place.",
+    "take_over": "Record the last step of what replaced a job: it carries the job's id, and is the job from now on.",
+    "reject": "End an attempt of a job that nobody can run: refused by its task, or its body cannot be read.",
+}
 
 
 def render() -> str:
@@ -61,7 +66,7 @@ def _moves() -> list[str]:
     said = _docstrings()
     lines = ["| move | from | to | is |", "| --- | --- | --- | --- |"]
     for verb, move in MOVES.items():
-        meaning = said[_FUNCTIONS.get(verb, verb)]
+        meaning = _MEANINGS.get(verb) or said[verb]
         lines.append(f"| `{verb}` | {_sources(move)} | {_names(move.targets)} | {meaning} |")
     return lines
 

@@ -121,19 +121,23 @@ def store_bare(id: str, stored: StoredResult, *, failed: bool) -> None:
     A job that runs or waits to run is left alone, but for one that waits for a replacement that failed.
     """
     with atomic():
-        row = lock(Job.objects.filter(id=id)).values("state", "hold").first()
-        if row is not None:
-            replaced = row["state"] == State.HELD and row["hold"] == HoldReason.REPLACED
-            if not replaced or not failed:
-                return
-            job_rows().filter(id=id).update(
-                state=State.FAILED,
-                token=RISE,
-                hold="",
-                finished_at=Now(),
-                reason="replacement failed",
-            )
-        store_result(id, stored, bare=row is None)
+        known = lock(Job.objects.filter(id=id)).exists()
+        if not known or (failed and abandon(id)):
+            store_result(id, stored, bare=not known)
+
+
+def abandon(job_id: str) -> bool:
+    """Fail a job that waits for its replacement: a step before the last one has failed, so it will never come."""
+    waiting = job_rows().filter(id=job_id, state=State.HELD, hold=HoldReason.REPLACED)
+    return bool(
+        waiting.update(
+            state=State.FAILED,
+            token=RISE,
+            reason=Reason.REPLACEMENT_FAILED,
+            finished_at=Now(),
+            hold="",
+        )
+    )
 
 
 def settle(job_id: str) -> bool:

@@ -46,9 +46,14 @@ MOVES: dict[str, Move] = {
     "fail": _move({State.RUNNING}, State.FAILED),
     "retry": _move({State.RUNNING}, State.HELD, State.QUEUED),
     "replace": _move({State.RUNNING}, State.HELD, State.QUEUED),
+    "await_replacement": _move({State.RUNNING}, State.HELD),
+    # The two ways out of "held: replaced": the last step of what replaced the job is recorded, or will never be.
+    "take_over": _move({State.HELD}, State.HELD, State.QUEUED),
+    "abandon": _move({State.HELD}, State.FAILED),
     "hand_back": _move({State.RUNNING}, State.QUEUED),
     "rescue": _move({State.RUNNING}, State.QUEUED, State.DEAD),
-    "bury": _move({State.HELD, State.QUEUED, State.RUNNING}, State.DEAD),
+    "reject": _move({State.RUNNING}, State.DEAD),
+    "bury": _move({State.HELD, State.QUEUED}, State.DEAD),
     "cancel": _move({State.HELD, State.QUEUED, State.RUNNING}, State.CANCELLED),
     "expire": _move({State.HELD, State.QUEUED}, State.EXPIRED),
     "replay": _move(FINAL, State.QUEUED),
@@ -77,7 +82,7 @@ class Hold:
 
 
 class Reason:
-    """Why a job is dead, cancelled or expired without a result of its own."""
+    """Why a job ended without a result of its own."""
 
     POISON = "poison"
     REJECTED = "rejected"
@@ -86,10 +91,11 @@ class Reason:
     CANCELLED = "cancelled"
     EXPIRED = "expired"
     IGNORED = "ignored"
+    REPLACEMENT_FAILED = "replacement failed"
 
 
 class Outcome:
-    """How an attempt that did not succeed ended."""
+    """How an attempt ended that has a row of its own."""
 
     FAILED = "failed"
     RETRIED = "retried"
@@ -97,7 +103,6 @@ class Outcome:
     LOST = "lost"
     HANDED_BACK = "handed back"
     REJECTED = "rejected"
-    CANCELLED = "cancelled"
     REPLAYED = "replayed"
 
 

@@ -1,0 +1,197 @@
+"""The table of moves against the functions that make them: each makes the moves it has there, and no other."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from holdfast.exceptions import AttemptLost
+from holdfast.ledger import interventions, transitions, workers
+from holdfast.ledger.models import Job, Worker
+from holdfast.ledger.records import Hold, NewJob, StoredResult, Ticket
+from holdfast.ledger.states import MOVES, Outcome, Reason
+from tests.moves import functions, moves_of, steps_of, watched
+
+ERROR = StoredResult(
+    status="FAILURE", result=b"{}", content_type="application/json", content_encoding="utf-8"
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one job stands, with all that anybody could hold of it."""
+
+    alias: str
+    id: str
+    worker: UUID
+
+    @property
+    def row(self) -> QuerySet[Job]:
+        return Job.objects.using(self.alias).filter(id=self.id)
+
+    @property
+    def token(self) -> int:
+        return self.row.values_list("token", flat=True).first() or 0
+
+    @property
+    def ticket(self) -> Ticket:
+        return Ticket(self.id, self.token, "t", "q", 0)
+
+    @property
+    def hold(self) -> Hold:
+        return Hold(self.id, self.token, self.worker)
+
+    def call(self, **more: Any) -> NewJob:
+        return NewJob(
+            id=self.id,
+            task="t",
+            queue="q",
+            headers="{}",
+            body=b"[]",
+            content_type="application/json",
+            content_encoding="utf-8",
+            **more,
+        )
+
+
+def _record(at: Place) -> None:
+    transitions.record([at.call()])
+
+
+def _publish_due(at: Place) -> None:
+    at.row.filter(due_at__isnull=False).update(due_at=Now() - timedelta(seconds=1))
+    transitions.publish_due(limit=10)
+
+
+def _claim(at: Place) -> None:
+    transitions.claim([(at.id, at.token, False)], worker=at.worker)
+
+
+def _expire(at: Place) -> None:
+    at.row.update(expires_at=Now() - timedelta(seconds=1))
+    interventions.expire([at.id])
+
+
+def _retry(at: Place, **more: Any) -> None:
+    with contextlib.suppress(AttemptLost):
+        transitions.retry(at.hold, job=at.call(), stored=None, error="e", **more)
+
+
+def _retry_later(at: Place) -> None:
+    with contextlib.suppress(AttemptLost):
+        transitions.retry(at.hold, job=at.call(delay_seconds=60.0), stored=None, error="e")
+
+
+def _lose_for_good(at: Place) -> None:
+    at.row.update(losses=1000)
+    transitions.lose(at.hold, cause="killed")
+
+
+def _rescue(at: Place) -> None:
+    Worker.objects.using(at.alias).filter(id=at.worker).update(
+        lease_until=Now() - timedelta(seconds=1)
+    )
+    workers.declare_lost()
+    lapsed, worker_of = workers.lapsed_jobs(limit=100)
+    interventions.rescue(lapsed, worker_of=worker_of)
+
+
+def _rescue_for_good(at: Place) -> None:
+    at.row.update(losses=1000)
+    _rescue(at)
+
+
+Way = Callable[[Place], Any]
+WAYS: dict[str, list[Way]] = {
+    "record": [_record, lambda at: transitions.record([at.call(delay_seconds=60.0)])],
+    "publish_due": [_publish_due],
+    "recall": [lambda at: transitions.recall([at.ticket])],
+    "republish": [lambda at: transitions.republish([at.ticket])],
+    "claim": [_claim],
+    "succeed": [lambda at: transitions.succeed(at.hold, stored=None)],
+    "ignore": [lambda at: transitions.ignore(at.hold)],
+    "fail": [lambda at: transitions.fail(at.hold, stored=ERROR, error="e")],
+    "retry": [_retry, _retry_later, lambda at: _retry(at, outcome=Outcome.REPLACED)],
+    "await_replacement": [lambda at: transitions.await_replacement(at.hold)],
+    "hand_back": [lambda at: transitions.hand_back([at.hold], cause="stop")],
+    "lose": [lambda at: transitions.lose(at.hold, cause="killed"), _lose_for_good],
+    "reject": [lambda at: transitions.reject(at.hold, error="no")],
+    "bury_attempt": [
+        lambda at: transitions.bury_attempt(at.hold, reason=Reason.UNDECODABLE, error="no")
+    ],
+    "store_result": [
+        lambda at: transitions.store_result(at.id, ERROR, hold=at.hold),
+        lambda at: transitions.store_result(at.id, ERROR),
+    ],
+    "cancel": [
+        lambda at: interventions.cancel([at.id], running=True),
+        lambda at: interventions.cancel([at.id], running=False),
+    ],
+    "expire": [_expire, lambda at: interventions.expire([at.id])],
+    "bury": [lambda at: interventions.bury(at.id, reason=Reason.UNKNOWN_TASK)],
+    "replay": [lambda at: interventions.replay(at.id)],
+    "rescue": [_rescue, _rescue_for_good],
+    "store_bare": [
+        lambda at: interventions.store_bare(at.id, ERROR, failed=True),
+        lambda at: interventions.store_bare(at.id, ERROR, failed=False),
+    ],
+    "abandon": [lambda at: interventions.abandon(at.id)],
+    "settle": [lambda at: interventions.settle(at.id)],
+}
+
+# The moves that bring a job where it is to stand.
+PLACES: dict[str, list[str]] = {
+    "nothing": [],
+    "held for the broker": ["record", "recall"],
+    "held for its replacement": ["record", "claim", "await_replacement"],
+    "queued": ["record"],
+    "running": ["record", "claim"],
+    "succeeded": ["record", "claim", "succeed"],
+    "failed": ["record", "claim", "fail"],
+    "cancelled": ["record", "cancel"],
+    "expired": ["record", "expire"],
+    "dead": ["record", "bury"],
+}
+
+
+def _bring(alias: str, moves: list[str]) -> Place:
+    worker = uuid4()
+    workers.register(
+        workers.Incarnation(
+            id=worker, name="w", host="h", pid=1, pool="p", concurrency=1, queues=["q"]
+        )
+    )
+    place = Place(alias, f"job-{uuid4()}", worker)
+    for move in moves:
+        WAYS[move][0](place)
+    return place
+
+
+def test_every_function_that_could_move_a_job_is_tried() -> None:
+    assert WAYS.keys() == functions().keys()
+
+
+def test_every_move_of_the_table_has_a_function() -> None:
+    assert set().union(*(moves_of(name) for name in functions())) == MOVES.keys()
+
+
+@pytest.mark.parametrize("function", sorted(WAYS))
+def test_function_makes_its_moves_of_the_table_and_no_other(ledger: str, function: str) -> None:
+    made = set()
+    for moves in PLACES.values():
+        for way in WAYS[function]:
+            place = _bring(ledger, moves)
+            with watched(ledger) as seen:
+                way(place)
+            made |= {step for name, step in seen if name == function}
+            # What is left here must not be moved by the next one.
+            place.row.delete()
+    assert made == steps_of(function)
