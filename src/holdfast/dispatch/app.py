@@ -42,6 +42,8 @@ class Celery(StockCelery):
                 "worker_consumer": "holdfast.worker.consumer:LedgerConsumer",
                 # Celery's Django fixup closes every connection around every task unless told otherwise.
                 "CELERY_DB_REUSE_MAX": 1_000_000,
+                # A Redis that became a replica refuses instead of breaking off; a worker would end over it.
+                "broker_channel_error_retry": True,
             }
         )
         self._outbox: Outbox | None = None
