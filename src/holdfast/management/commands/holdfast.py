@@ -1,0 +1,44 @@
+"""`manage.py holdfast <verb>`: one command, its verbs the modules of `holdfast.management.verbs`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError, ProgrammingError
+
+from holdfast.exceptions import HoldfastError
+from holdfast.management import verbs
+from holdfast.management.terminal import Terminal
+from holdfast.management.words import choice
+
+
+class Command(BaseCommand):
+    help = "Look at the jobs of this project and work on them."
+
+    # An operator at work: the remarks of the system checks would bury the answer.
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        modules = _modules()
+        helps = {name: (module.__doc__ or "").splitlines()[0] for name, module in modules.items()}
+        for name, words in choice(parser, helps, dest="verb").items():
+            modules[name].add_arguments(words)
+
+    def handle(self, **options: Any) -> None:
+        terminal = Terminal(self.stdout, self.stderr, style=self.style)
+        try:
+            _modules()[options["verb"]].run(options, terminal)
+        except HoldfastError as error:
+            raise CommandError(str(error)) from error
+        except (OperationalError, ProgrammingError) as error:
+            raise CommandError(
+                f"The ledger's database refused: {str(error).strip()}. Is it up, and has `manage.py migrate` been run?"
+            ) from error
+
+
+def _modules() -> dict[str, Any]:
+    names = sorted(found.name for found in iter_modules(verbs.__path__))
+    return {name.replace("_", "-"): import_module(f"{verbs.__name__}.{name}") for name in names}
