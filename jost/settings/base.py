@@ -116,6 +116,8 @@ SPECTACULAR_SETTINGS = {
 }
 
 HOLDFAST: dict[str, Any] = {}
+# Late acknowledgement is meant: it serves the tasks with durable=False.
+SILENCED_SYSTEM_CHECKS = ["holdfast.I001"]
 
 globals().update(profiles.celery_settings(ENVIRONMENT))
 CELERY_TASK_DEFAULT_QUEUE = queues.DEFAULT
