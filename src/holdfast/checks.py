@@ -32,6 +32,7 @@ PICKLE = "holdfast.W002"
 CONNECTIONS_CLOSED = "holdfast.W003"
 NO_TIME_LIMIT = "holdfast.W004"
 MANY_RECEIVERS = "holdfast.W005"
+GIVES_UP = "holdfast.W006"
 OURS_INSTEAD = "holdfast.I001"
 
 
@@ -149,6 +150,7 @@ def _check_conf(conf: Any) -> Iterator[CheckMessage]:
             hint="Set CELERY_TASK_TIME_LIMIT above your longest task, or time_limit on each task.",
             id=NO_TIME_LIMIT,
         )
+    yield from _check_patience(conf)
     yield from _check_queues(conf)
     ignored = [name for name in _OURS if conf.get(name)]
     if ignored:
@@ -160,6 +162,22 @@ def _check_conf(conf: Any) -> Iterator[CheckMessage]:
 
 
 _OURS = ("task_acks_late", "task_reject_on_worker_lost", "task_retry_on_worker_lost")
+
+
+def _check_patience(conf: Any) -> Iterator[CheckMessage]:
+    """Celery's pages say that 0 retries for ever; kombu takes it at its word and lets the worker end."""
+    if conf.broker_connection_max_retries == 0:
+        culprit = "CELERY_BROKER_CONNECTION_MAX_RETRIES is 0"
+        repair = "Set it to None, which is for ever, or to the number of tries."
+    elif not conf.broker_connection_retry:
+        culprit, repair = "CELERY_BROKER_CONNECTION_RETRY is off", "Remove it."
+    else:
+        return
+    yield checks.Warning(
+        f"{culprit}: a worker ends at the first connection it loses, and so does every other one.",
+        hint=repair,
+        id=GIVES_UP,
+    )
 
 
 def _check_queues(conf: Any) -> Iterable[CheckMessage]:

@@ -86,3 +86,18 @@ def test_worker_that_starts_on_a_full_redis_takes_the_jobs_once_there_is_room(si
     for job in sent:
         job.get(timeout=30)
     assert worker.running
+
+
+def test_worker_ends_at_the_first_lost_connection_if_it_may_retry_zero_times(
+    own_redis: RedisServer, request: pytest.FixtureRequest
+) -> None:
+    """The reason for the check `holdfast.W006`: Celery's own pages say that 0 is for ever."""
+    with new_site("sqlite", request, broker_url=own_redis.url) as site:
+        gives_up = site.worker("--", "broker.connection_max_retries=0")
+        goes_on = site.worker()
+        own_redis.kill()
+
+        assert gives_up.wait(20) == 1
+        own_redis.start()
+        site.task("add").delay(1, 1).get(timeout=30)
+        assert goes_on.running
