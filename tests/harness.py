@@ -6,10 +6,8 @@ The test process takes part in its site: it sends through `site.app` and reads t
 from __future__ import annotations
 
 import os
-import signal as signals
 import subprocess
 import sys
-import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -17,27 +15,24 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Self
 from unittest import mock
-from urllib.parse import urlsplit
 
-import psutil
 import pytest
 import redis
-from celery import _state as celery_state
 from celery.result import AsyncResult
-from django.db import connections
 from django.test import override_settings
 from pytest_django import DjangoDbBlocker
 
 from holdfast import Celery
-from holdfast.ledger.models import Job, Worker
+from holdfast.ledger.models import Job
 from holdfast.ledger.states import OPEN, State
-from holdfast.testing.services import PostgresServer, RedisServer, die_with
+from holdfast.testing.services import PostgresServer, RedisServer
 from tests import settings as product
 from tests.eventually import eventually
-from tests.ledgers import sqlite_url
+from tests.ledgers import JOB_TABLES, empty, sqlite_url
+from tests.processes import ROOT, SiteProcess, WorkerProcess
 from tests.project import tasks as project_tasks
+from tests.surroundings import OVERRULING, current_app, database, inherited
 
-ROOT = Path(__file__).resolve().parents[1]
 # Bounds of the promises scale with these: a lost attempt is back within the lease and one sweep.
 SHORT = {"lease_seconds": 3.0, "sweep_seconds": 0.5, "grace_seconds": 1.5, "relay_seconds": 0.2}
 FLAGS = ("--without-gossip", "--without-mingle")
@@ -65,7 +60,7 @@ class Site:
         self.alias = f"site{next(_numbers)}"
         self.effects_file = directory / "effects.txt"
         self.holdfast = dict(holdfast)
-        self.environment = _inherited() | {
+        self.environment = inherited() | {
             "DJANGO_SETTINGS_MODULE": "tests.settings",
             "PYTHONPATH": str(ROOT),
             "TEST_DATABASE_URL": database_url,
@@ -84,12 +79,12 @@ class Site:
         self.django("migrate", "--verbosity", "0")
         with ExitStack() as stack:
             stack.enter_context(mock.patch.dict(os.environ, {"EFFECTS": str(self.effects_file)}))
-            for name in _OVERRULING:
+            for name in OVERRULING:
                 os.environ.pop(name, None)
-            stack.enter_context(_database(self.alias, self.database_url))
+            stack.enter_context(database(self.alias, self.database_url))
             settings = {"database": self.alias, **self.holdfast}
             stack.enter_context(override_settings(HOLDFAST=settings, SECRET_KEY=product.SECRET_KEY))
-            self.app = stack.enter_context(_current_app(self.broker_url))
+            self.app = stack.enter_context(current_app(self.broker_url))
             stack.callback(self.kill_workers)
             self._stack = stack.pop_all()
         return self
@@ -114,10 +109,10 @@ class Site:
         command = ["-m", "celery", "-A", "tests.project", "worker", "-n", f"{name}@%h"]
         options = ["-P", pool, "-c", str(concurrency), "-Q", queues, "-l", loglevel]
         worker = WorkerProcess(
-            self,
+            self.alias,
             [*command, *options, *FLAGS, *flags],
             log=self.directory / f"{name}.log",
-            environment=environment,
+            environment=self._environment(environment),
         )
         self.workers.append(worker)
         if wait:
@@ -139,7 +134,9 @@ class Site:
             "--pidfile=",
             *flags,
         ]
-        return SiteProcess(self, command, log=self.directory / f"{name}.log")
+        return SiteProcess(
+            command, log=self.directory / f"{name}.log", environment=self.environment
+        )
 
     def process(
         self, code: str, *arguments: str, environment: Mapping[str, str] | None = None
@@ -147,7 +144,9 @@ class Site:
         """Start a process of the project that runs `code`, with Django set up and the tasks at hand."""
         log = self.directory / f"process{next(_numbers)}.log"
         return SiteProcess(
-            self, ["-c", _PRELUDE + code, *arguments], log=log, environment=environment
+            ["-c", _PRELUDE + code, *arguments],
+            log=log,
+            environment=self._environment(environment),
         )
 
     def python(
@@ -223,20 +222,21 @@ class Site:
 
     def empty(self) -> None:
         """Forget every job, effect and message; the workers stay."""
-        with connections[self.alias].cursor() as cursor:
-            for table in _JOB_TABLES:
-                cursor.execute(f"DELETE FROM {table}")
+        empty(self.alias, JOB_TABLES)
         self.effects_file.write_text("")
 
     def log_tails(self, lines: int = 12) -> str:
         """Return the ends of the workers' logs, for a message."""
         return "\n".join(worker.log_tail(lines) for worker in self.workers)
 
+    def _environment(self, more: Mapping[str, str] | None) -> dict[str, str]:
+        return self.environment | dict(more or {})
+
     def _run(self, arguments: Sequence[str], environment: Mapping[str, str] | None) -> str:
         done = subprocess.run(
             [sys.executable, *arguments],
             cwd=ROOT,
-            env=self.environment | dict(environment or {}),
+            env=self._environment(environment),
             capture_output=True,
             text=True,
             check=False,
@@ -244,106 +244,6 @@ class Site:
         )
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
         return done.stdout
-
-
-class SiteProcess:
-    """A process of a site, in a group of its own, its log in a file; killed when the test process dies."""
-
-    def __init__(
-        self,
-        site: Site,
-        command: Sequence[str],
-        *,
-        log: Path,
-        environment: Mapping[str, str] | None = None,
-    ) -> None:
-        self.site = site
-        self.log = log
-        with log.open("ab") as output:
-            self.popen = subprocess.Popen(
-                [sys.executable, *command],
-                cwd=ROOT,
-                env=site.environment | dict(environment or {}),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                # The system ends a child with the thread that started it: bind only to one that stays.
-                preexec_fn=die_with(os.getpid())  # noqa: PLW1509
-                if threading.current_thread() is threading.main_thread()
-                else None,
-            )
-        self.pid = self.popen.pid
-
-    @property
-    def running(self) -> bool:
-        return self.popen.poll() is None
-
-    def pids(self) -> list[int]:
-        """Return the children: of a prefork worker, its pool."""
-        try:
-            return [child.pid for child in psutil.Process(self.pid).children(recursive=True)]
-        except psutil.NoSuchProcess:
-            return []
-
-    def signal(self, number: signals.Signals) -> None:
-        """Signal the main process alone."""
-        os.kill(self.pid, number)
-
-    def signal_group(self, number: signals.Signals) -> None:
-        """Signal the main process and its children."""
-        os.killpg(self.pid, number)
-
-    def wait(self, timeout: float = 30) -> int:
-        """Wait for the end; return the exit code."""
-        try:
-            return self.popen.wait(timeout)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"still running after {timeout:g} s:\n{self.log_tail()}") from None
-
-    def stop(self, timeout: float = 30) -> None:
-        """SIGTERM as an operator does; the process must end in order, and leave no child."""
-        children = self.pids()
-        self.signal(signals.SIGTERM)
-        code = self.wait(timeout)
-        assert code == 0, f"exit code {code}:\n{self.log_tail(40)}"
-        left = [pid for pid in children if psutil.pid_exists(pid)]
-        eventually(
-            lambda: not any(psutil.pid_exists(pid) for pid in left),
-            told=f"children {left} are gone",
-        )
-
-    def kill(self) -> None:
-        """Kill -9 the whole group at once, as a lost host does."""
-        if self.popen.poll() is None:
-            os.killpg(self.pid, signals.SIGKILL)
-            self.popen.wait(10)
-
-    def log_text(self) -> str:
-        """Return all the process wrote."""
-        return self.log.read_text(errors="replace")
-
-    def log_tail(self, lines: int = 25) -> str:
-        """Return the end of what it wrote."""
-        return f"--- {self.log}\n" + "\n".join(self.log_text().splitlines()[-lines:])
-
-
-class WorkerProcess(SiteProcess):
-    """A real `celery worker`."""
-
-    def wait_ready(self, timeout: float = 40) -> None:
-        """Wait for two facts: it has a lease, and it consumes."""
-
-        def ready() -> bool:
-            assert self.running, f"the worker ended while starting:\n{self.log_tail(40)}"
-            return " ready." in self.log_text() and self.lease() is not None
-
-        eventually(ready, within=timeout, every=0.05, told=f"worker {self.pid} is ready")
-
-    def lease(self) -> Worker | None:
-        """Return the row of its current incarnation."""
-        rows = Worker.objects.using(self.site.alias).filter(pid=self.pid, lost_at=None)
-        return rows.order_by("-started_at").first()
 
 
 @contextmanager
@@ -390,56 +290,3 @@ import django, os, sys, time
 django.setup()
 from tests.project import celery_app as app, tasks
 """
-# Variables of a developer's shell that would send a test's jobs somewhere else.
-_OVERRULING = (
-    "CELERY_BROKER_URL",
-    "CELERY_BROKER_READ_URL",
-    "CELERY_BROKER_WRITE_URL",
-    "CELERY_RESULT_BACKEND",
-    "REDIS_URL",
-    "DATABASE_URL",
-)
-_JOB_TABLES = (
-    "holdfast_job",
-    "holdfast_payload",
-    "holdfast_result",
-    "holdfast_attempt",
-    "holdfast_chord",
-    "holdfast_chord_part",
-    "holdfast_group",
-)
-
-
-def _inherited() -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if key not in _OVERRULING}
-
-
-@contextmanager
-def _database(alias: str, url: str) -> Iterator[None]:
-    parts: dict[str, Any] = dict(connections.settings["default"]) | product._database(url)
-    if urlsplit(url).scheme != "sqlite":
-        parts["CONN_MAX_AGE"] = None
-    connections.settings[alias] = parts
-    try:
-        yield
-    finally:
-        connections[alias].close()
-        del connections[alias]
-
-
-@contextmanager
-def _current_app(broker_url: str) -> Iterator[Celery]:
-    """Make an app of our own the one that tasks and results of this process belong to."""
-    state: Any = celery_state
-    before = (state.default_app, state._tls.current_app)
-    app = Celery("tests.project", broker=broker_url, set_as_current=False)
-    app.finalize()
-    app.set_default()
-    app.set_current()
-    try:
-        yield app
-    finally:
-        app.outbox.publisher.close()
-        # Its pool is left alone: kombu shares one among all apps with the same address.
-        app.close()
-        state.default_app, state._tls.current_app = before

@@ -19,7 +19,7 @@ from tests.chaos import judge, producer
 from tests.chaos.faults import CATALOGUE, Scene
 from tests.chaos.ground import Ground, Harm, lasting
 from tests.chaos.judge import Loss
-from tests.harness import SiteProcess
+from tests.processes import SiteProcess
 
 PAUSE = (0.5, 3.0)
 PRODUCERS = 2
@@ -97,10 +97,9 @@ class Soak:
     def _producer(self) -> SiteProcess:
         arguments = (str(self.seed * 1000 + self.started), str(self.on.journal))
         return SiteProcess(
-            self.on.site,
             ["-m", producer.__name__, *arguments, str(self.stop_file)],
             log=self.on.site.directory / f"producer{self.started}.log",
-            environment=self.on.environment,
+            environment=self.on.site.environment | self.on.environment,
         )
 
     def result(self) -> dict[str, Any]:

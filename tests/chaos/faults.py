@@ -12,7 +12,7 @@ from random import Random
 
 from holdfast.testing.services import Mode, TcpProxy
 from tests.chaos.ground import Ground, every, lasting
-from tests.harness import SiteProcess, WorkerProcess
+from tests.processes import SiteProcess, WorkerProcess
 
 
 @dataclass(slots=True)

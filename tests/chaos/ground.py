@@ -23,8 +23,9 @@ from holdfast.testing.services import PostgresServer, RedisServer, TcpProxy
 from tests.chaos import judge, tasks
 from tests.chaos.judge import Judgement
 from tests.eventually import eventually
-from tests.harness import SHORT, Site, SiteProcess, WorkerProcess
+from tests.harness import SHORT, Site
 from tests.ledgers import sqlite_url
+from tests.processes import SiteProcess, WorkerProcess
 
 CRASH = "crash database"
 _numbers = count(1)

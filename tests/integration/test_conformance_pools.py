@@ -15,7 +15,8 @@ from django.db import connections
 from holdfast.ledger import interventions
 from holdfast.worker.lifeline import EXIT_LEASE_LOST
 from tests.eventually import eventually
-from tests.harness import Site, WorkerProcess, new_site
+from tests.harness import Site, new_site
+from tests.processes import WorkerProcess
 
 SLOTS = 20
 

@@ -12,7 +12,8 @@ from celery.exceptions import TaskRevokedError
 
 import holdfast
 from tests.eventually import eventually
-from tests.harness import Site, WorkerProcess, new_site
+from tests.harness import Site, new_site
+from tests.processes import WorkerProcess
 
 
 @pytest.fixture(

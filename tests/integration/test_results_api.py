@@ -21,7 +21,8 @@ from holdfast.exceptions import JobNotFound, ResultPruned
 from holdfast.ledger import queries
 from holdfast.ledger.states import DEAD_LETTERS, FINAL
 from tests.eventually import eventually
-from tests.harness import ROOT, Site, new_site
+from tests.harness import Site, new_site
+from tests.processes import ROOT
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])

@@ -1,0 +1,122 @@
+"""Real processes that a test starts: each in a group of its own, its log in a file, dead when the test process dies."""
+
+from __future__ import annotations
+
+import os
+import signal as signals
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from holdfast.ledger.models import Worker
+from holdfast.testing.services import die_with
+from tests.eventually import eventually
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class SiteProcess:
+    """A process of a site, in a group of its own, its log in a file; killed when the test process dies."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        log: Path,
+        environment: Mapping[str, str],
+    ) -> None:
+        self.log = log
+        with log.open("ab") as output:
+            self.popen = subprocess.Popen(
+                [sys.executable, *command],
+                cwd=ROOT,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                # The system ends a child with the thread that started it: bind only to one that stays.
+                preexec_fn=die_with(os.getpid())  # noqa: PLW1509
+                if threading.current_thread() is threading.main_thread()
+                else None,
+            )
+        self.pid = self.popen.pid
+
+    @property
+    def running(self) -> bool:
+        return self.popen.poll() is None
+
+    def pids(self) -> list[int]:
+        """Return the children: of a prefork worker, its pool."""
+        try:
+            return [child.pid for child in psutil.Process(self.pid).children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+    def signal(self, number: signals.Signals) -> None:
+        """Signal the main process alone."""
+        os.kill(self.pid, number)
+
+    def signal_group(self, number: signals.Signals) -> None:
+        """Signal the main process and its children."""
+        os.killpg(self.pid, number)
+
+    def wait(self, timeout: float = 30) -> int:
+        """Wait for the end; return the exit code."""
+        try:
+            return self.popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still running after {timeout:g} s:\n{self.log_tail()}") from None
+
+    def stop(self, timeout: float = 30) -> None:
+        """SIGTERM as an operator does; the process must end in order, and leave no child."""
+        children = self.pids()
+        self.signal(signals.SIGTERM)
+        code = self.wait(timeout)
+        assert code == 0, f"exit code {code}:\n{self.log_tail(40)}"
+        left = [pid for pid in children if psutil.pid_exists(pid)]
+        eventually(
+            lambda: not any(psutil.pid_exists(pid) for pid in left),
+            told=f"children {left} are gone",
+        )
+
+    def kill(self) -> None:
+        """Kill -9 the whole group at once, as a lost host does."""
+        if self.popen.poll() is None:
+            os.killpg(self.pid, signals.SIGKILL)
+            self.popen.wait(10)
+
+    def log_text(self) -> str:
+        """Return all the process wrote."""
+        return self.log.read_text(errors="replace")
+
+    def log_tail(self, lines: int = 25) -> str:
+        """Return the end of what it wrote."""
+        return f"--- {self.log}\n" + "\n".join(self.log_text().splitlines()[-lines:])
+
+
+class WorkerProcess(SiteProcess):
+    """A real `celery worker` on the ledger of an alias."""
+
+    def __init__(self, ledger: str, command: Sequence[str], **options: Any) -> None:
+        super().__init__(command, **options)
+        self.ledger = ledger
+
+    def wait_ready(self, timeout: float = 40) -> None:
+        """Wait for two facts: it has a lease, and it consumes."""
+
+        def ready() -> bool:
+            assert self.running, f"the worker ended while starting:\n{self.log_tail(40)}"
+            return " ready." in self.log_text() and self.lease() is not None
+
+        eventually(ready, within=timeout, every=0.05, told=f"worker {self.pid} is ready")
+
+    def lease(self) -> Worker | None:
+        """Return the row of its current incarnation."""
+        rows = Worker.objects.using(self.ledger).filter(pid=self.pid, lost_at=None)
+        return rows.order_by("-started_at").first()
