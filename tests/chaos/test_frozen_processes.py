@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections import Counter
 
+import psutil
 from celery import chord
 
 from holdfast.ledger.models import Attempt, Job
 from holdfast.ledger.states import Outcome, State
 from tests.chaos import judge, tasks
-from tests.chaos.conftest import Tell
+from tests.chaos.conftest import Enter, Tell
 from tests.chaos.ground import Ground
 from tests.eventually import eventually
 
@@ -37,6 +39,36 @@ def test_frozen_child_is_ended_and_its_job_runs_again(on_postgres: Ground, tell:
     assert [rows[job].attempts for job in sent].count(1) == 1, "only the frozen one ran again"
     again = began_again[0].started - frozen_at
     tell(on_postgres.judge(sent), faults=1, more=f"began again {again:.1f} s after the freeze")
+
+
+def test_child_frozen_with_sqlites_only_writer_is_ended_before_the_lease_is_over(
+    enter_ground: Enter, tell: Tell
+) -> None:
+    ground = enter_ground("sqlite", holdfast={"lease_seconds": 12.0})
+    door = ground.site.directory / "door"
+    other = ground.worker(concurrency=1)
+    outside = ground.task(tasks.work_until).delay(str(door)).id
+    ground.await_running(1)
+    worker = ground.worker(concurrency=1, queues="inside")
+    inside = ground.task(tasks.atomic_work).apply_async((3.0,), queue="inside").id
+    child = ground.await_running(2)[inside]
+
+    with ground.harming("stop child", worker.pid):
+        os.kill(child, signal.SIGSTOP)
+        frozen_at = time.monotonic()
+        eventually(lambda: not psutil.pid_exists(child), within=ground.lease * 3)
+        held = time.monotonic() - frozen_at
+    door.touch()
+
+    ground.settle()
+    rows = ground.site.jobs()
+    assert {job: (rows[job].state, rows[job].losses) for job in (inside, outside)} == {
+        inside: (State.SUCCEEDED, 1),
+        outside: (State.SUCCEEDED, 0),
+    }
+    assert not judge.rescued(ground.site), "nobody could renew: nobody was declared lost"
+    assert other.running
+    tell(ground.judge([inside, outside]), faults=1, recovery=held, bound=ground.lease)
 
 
 def test_thawed_worker_writes_nothing_and_sends_no_successor(on_both: Ground, tell: Tell) -> None:

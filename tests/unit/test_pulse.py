@@ -95,3 +95,25 @@ def test_late_beat_within_bounds_keeps_the_right(clocks: Clocks) -> None:
     clocks.pass_by(BEAT * 1.5)
     clocks.pulse.beat(clocks.database)
     assert clocks.reason == ""
+
+
+def test_beat_that_waited_for_a_busy_writer_keeps_the_right(clocks: Clocks) -> None:
+    clocks.beat(5)
+    clocks.pulse.hinder()
+    clocks.pass_by(BEAT * 1.3)
+    clocks.pulse.beat(clocks.database)
+    assert clocks.reason == ""
+
+
+def test_writer_busy_for_so_long_that_leases_ran_out_takes_the_right_away(clocks: Clocks) -> None:
+    clocks.beat(5)
+    clocks.pulse.hinder()
+    clocks.pass_by(BEAT * 1.45)
+    assert clocks.reason == "its own heartbeat has a gap"
+    clocks.pulse.beat(clocks.database)
+    assert clocks.reason == "it has not beaten for a whole lease yet"
+    # Not hindered any more: the usual bound.
+    clocks.beat(3)
+    clocks.pass_by(BEAT * 1.5)
+    clocks.pulse.beat(clocks.database)
+    assert clocks.reason == ""

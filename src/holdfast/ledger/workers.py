@@ -61,11 +61,9 @@ def retire(worker: UUID) -> None:
 
 def declare_lost() -> int:
     """Take the lease of every worker that let it run out; from now on none of them can claim or renew."""
-    return (
-        _workers()
-        .filter(lease_until__lt=Now(), lost_at=None, stopped_at=None)
-        .update(lost_at=Now())
-    )
+    lapsed = _workers().filter(lease_until__lt=Now(), lost_at=None, stopped_at=None)
+    # A look takes no lock: on SQLite even an update that changes nothing must become the one writer.
+    return lapsed.update(lost_at=Now()) if lapsed.exists() else 0
 
 
 def lapsed_jobs(*, limit: int) -> tuple[list[LapsedJob], dict[str, UUID | None]]:
@@ -90,10 +88,9 @@ def take_duty(name: str, worker: UUID, *, seconds: float) -> bool:
     """Become or stay the one that acts; the others try again when this one stops renewing."""
     until = Now() + timedelta(seconds=seconds)
     duty = Duty.objects.using(alias()).filter(name=name)
-    if duty.filter(Q(holder=worker) | Q(holder=None) | Q(until__lt=Now())).update(
-        holder=worker, until=until
-    ):
-        return True
+    mine = duty.filter(Q(holder=worker) | Q(holder=None) | Q(until__lt=Now()))
+    if mine.exists():
+        return bool(mine.update(holder=worker, until=until))
     if duty.exists():
         return False
     try:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from holdfast.ledger.database import close_connection, is_passing
 from holdfast.ledger.forks import gate
+from holdfast.ledger.turns import asking_often
 from holdfast.ledger.watchdog import answer_within
 
 logger = logging.getLogger("holdfast.upkeep")
@@ -58,7 +59,7 @@ class Loop:
 
     def _pass_safely(self) -> float:
         try:
-            with gate.at_work(), answer_within(self._longest):
+            with gate.at_work(), asking_often(), answer_within(self._longest):
                 return self.one_pass()
         except Exception as error:
             if is_passing(error):

@@ -9,6 +9,10 @@ from datetime import datetime
 from holdfast.conf import get_settings
 
 CLOCK_STEP_SECONDS = 2.0
+# In beats. A lease is two and a half, and the others may have beaten one beat before this worker: while nobody
+# could write, theirs has not run out before one and a half.
+GAP = 1.8
+HINDERED_GAP = 1.4
 
 
 class Pulse:
@@ -22,6 +26,7 @@ class Pulse:
         self._monotonic = monotonic
         self._steady_since: float | None = None
         self._last: tuple[float, datetime] | None = None
+        self._hindered = False
 
     def beat(self, database_now: datetime) -> None:
         """Note a renewal that succeeded, with the database's clock at it."""
@@ -29,6 +34,11 @@ class Pulse:
         if self._last is None or self._gap(now) or self._stepped(now, database_now):
             self._steady_since = now
         self._last = (now, database_now)
+        self._hindered = False
+
+    def hinder(self) -> None:
+        """Note a renewal that found SQLite's writer busy: nobody could renew, so a smaller gap counts."""
+        self._hindered = True
 
     def skip(self) -> None:
         """Note a renewal that failed: the steadiness starts anew."""
@@ -51,7 +61,8 @@ class Pulse:
 
     def _gap(self, now: float) -> bool:
         assert self._last is not None
-        return now - self._last[0] > get_settings().beat_seconds * 1.8
+        longest = HINDERED_GAP if self._hindered else GAP
+        return now - self._last[0] > get_settings().beat_seconds * longest
 
     def _stepped(self, now: float, database_now: datetime) -> bool:
         assert self._last is not None

@@ -23,6 +23,7 @@ from holdfast.conf import get_settings
 from holdfast.ledger import queries, workers
 from holdfast.ledger.database import connection
 from holdfast.ledger.records import Hold
+from holdfast.ledger.turns import is_busy
 from holdfast.upkeep.crew import Crew
 from holdfast.upkeep.loop import Loop
 from holdfast.upkeep.pulse import Pulse
@@ -34,6 +35,8 @@ DOUBT_SECONDS = 3.0
 SETTLE_SECONDS = 2.0
 EXIT_LEASE_LOST = 75
 CONNECT_SECONDS = 5
+# Between two turns of asking for SQLite's writer: a fork may pass.
+BUSY_SECONDS = 0.05
 
 
 class Lifeline(bootsteps.StartStopStep):
@@ -50,7 +53,7 @@ class Lifeline(bootsteps.StartStopStep):
         self._beat = Loop(
             "heartbeat",
             self._beat_pass,
-            # On SQLite a renewal may find the writer busy: there is time for many more tries within the lease.
+            # There must be time for many more tries within the lease.
             after_error=min(1.0, get_settings().lease_seconds / 20),
             longest=get_settings().lease_seconds / 3,
         )
@@ -98,11 +101,13 @@ class Lifeline(bootsteps.StartStopStep):
     def _beat_pass(self) -> float:
         settings = get_settings()
         self._end_stopped_children(settings.lease_seconds)
-        if not self._registered:
-            self._register()
         try:
+            if not self._registered:
+                self._register()
             database_now = workers.renew(self._intake.worker)
-        except Exception:
+        except Exception as error:
+            if is_busy(error):
+                return self._wait_for_writer(settings.lease_seconds)
             self._pulse.skip()
             raise
         if database_now is None:
@@ -112,6 +117,14 @@ class Lifeline(bootsteps.StartStopStep):
         self._pulse.beat(database_now)
         self._audit()
         return settings.beat_seconds
+
+    def _wait_for_writer(self, lease: float) -> float:
+        """Somebody holds SQLite's one writer: look whether it is a process of ours that stands still, and ask again."""
+        logger.warning("The lease cannot be renewed: SQLite's only writer is busy; asking again")
+        self._pulse.hinder()
+        # Its body would be refused for holding the writer for so long, and until it ends nobody can write.
+        self._end_stopped_children(lease / 3)
+        return BUSY_SECONDS
 
     def _register(self) -> None:
         parent = self._parent
@@ -213,20 +226,20 @@ class Lifeline(bootsteps.StartStopStep):
     def _is_green(self) -> bool:
         return bool(getattr(self._parent.pool, "is_green", False))
 
-    def _end_stopped_children(self, lease: float) -> None:
-        """Kill children that somebody stopped for longer than a lease: their parent beats, so nobody else would."""
+    def _end_stopped_children(self, longest: float) -> None:
+        """Kill children that somebody stopped for longer than that: their parent beats, so nobody else would."""
         now = time.monotonic()
         seen = {}
         for held in list(self._intake.held.values()):
             pid = getattr(held.request, "worker_pid", None)
             if pid and pid != os.getpid() and _is_stopped(pid):
                 seen[pid] = self._stopped_children.get(pid, now)
-                if now - seen[pid] >= lease:
+                if now - seen[pid] >= longest:
                     logger.error(
                         "Process %d of job %s has been stopped for %.0f s: killed",
                         pid,
                         held.hold.id,
-                        lease,
+                        now - seen[pid],
                     )
                     os.kill(pid, signal.SIGKILL)
         self._stopped_children = seen
