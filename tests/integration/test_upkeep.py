@@ -21,6 +21,7 @@ from holdfast.ledger.models import Attempt, Job, Payload, Result, Worker
 from holdfast.ledger.records import Hold, NewJob, StoredResult, Ticket
 from holdfast.ledger.states import State
 from holdfast.testing.services import RedisServer
+from holdfast.upkeep.crew import Crew
 from holdfast.upkeep.pruner import Pruner
 from holdfast.upkeep.pulse import Pulse
 from holdfast.upkeep.reconciler import Reconciler
@@ -197,6 +198,27 @@ def test_rescuer_waits_for_a_lease_of_its_own_beats(ledger: str, publisher: Publ
         assert rescuer.one_pass() == 1
     job = Job.objects.using(ledger).get(id=ticket.id)
     assert (State(job.state), job.losses) == (State.QUEUED, 1)
+
+
+def test_worker_rescues_though_another_one_that_is_too_young_has_the_duty(
+    ledger: str, redis_server: RedisServer
+) -> None:
+    gone, young, steady = hire(), hire(), hire()
+    (ticket,) = record(1)
+    transitions.claim([(ticket.id, ticket.token, False)], worker=gone)
+    Worker.objects.using(ledger).filter(id=gone).update(lease_until=Now() - timedelta(seconds=60))
+    assert workers.take_duty(workers.UPKEEP, young, seconds=60)
+    clock = [1000.0]
+    pulse = Pulse(monotonic=lambda: clock[0])
+    app = Celery("upkeep", broker=redis_server.url, set_as_current=False)
+    _, sweep = Crew(app, lambda: steady, pulse).loops
+    for _ in range(4):
+        clock[0] += 12.0
+        pulse.beat(datetime.now(UTC) + timedelta(seconds=clock[0] - 1048.0))
+    sweep.one_pass()
+    job = Job.objects.using(ledger).get(id=ticket.id)
+    assert (State(job.state), job.losses) == (State.QUEUED, 1)
+    assert not workers.take_duty(workers.UPKEEP, steady, seconds=60)
 
 
 def test_job_lost_while_it_waited_behind_others_is_not_charged_but_claimed_alone_from_then_on(

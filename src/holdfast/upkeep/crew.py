@@ -1,4 +1,4 @@
-"""The loops of one worker, and the duty that lets only one worker's act."""
+"""The loops of one worker, and the duty that lets only one worker's act; every worker rescues."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Crew:
         self._settler = Settler(app.backend.settle)
         self._pruner = Pruner(results_kept_seconds=app.backend.expires)
         self._next_prune = time.monotonic() + PRUNE_SECONDS
-        self._next_rescue = 0.0
+        self._next_look = 0.0
         # A look that finds SQLite's writer busy must not cost the rest of its sweep.
         again = min(1.0, get_settings().sweep_seconds / 5)
         self.loops = [
@@ -58,18 +58,23 @@ class Crew:
 
     def _sweep_pass(self) -> float:
         settings = get_settings()
-        if not self._take_duty():
-            return settings.beat_seconds
         now = time.monotonic()
-        self._settler.one_pass()
-        if now >= self._next_rescue:
+        look = now >= self._next_look
+        if look:
+            # With the duty or without: who has it may have started too late to judge others.
             self._rescuer.one_pass()
-            self._reconciler.one_pass()
-            self._next_rescue = now + settings.sweep_seconds * LOOK
-        if now >= self._next_prune:
-            busy = self._pruner.one_pass() > 0
-            self._next_prune = now if busy else now + PRUNE_SECONDS
-        return min(1.0, self._duty_seconds() / 3, max(0.0, self._next_rescue - time.monotonic()))
+        pause = settings.beat_seconds
+        if self._take_duty():
+            pause = min(1.0, self._duty_seconds() / 3)
+            self._settler.one_pass()
+            if look:
+                self._reconciler.one_pass()
+            if now >= self._next_prune:
+                busy = self._pruner.one_pass() > 0
+                self._next_prune = now if busy else now + PRUNE_SECONDS
+        if look:
+            self._next_look = now + settings.sweep_seconds * LOOK
+        return min(pause, max(0.0, self._next_look - time.monotonic()))
 
     def _relay_pass(self) -> float:
         if not self._on_duty:

@@ -1,4 +1,4 @@
-"""The rescuer: gives back the jobs of workers whose lease ran out. One worker does it for all."""
+"""The rescuer: gives back the jobs of workers whose lease ran out. Every worker looks, one gets each job."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Rescuer:
         tickets = interventions.rescue(lapsed, worker_of=worker_of)
         self._publish(tickets)
         logger.warning(
-            "Gave back %d jobs of workers that are gone (%d lost now)", len(lapsed), lost
+            "Gave back %d jobs of workers that are gone (%d lost now)", len(tickets), lost
         )
-        events.jobs_rescued.send(sender=type(self), count=len(lapsed), workers=lost)
-        return len(lapsed)
+        events.jobs_rescued.send(sender=type(self), count=len(tickets), workers=lost)
+        return len(tickets)
