@@ -6,10 +6,8 @@ After it: the job is in the ledger as queued, and the relay publishes what the b
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
@@ -18,9 +16,9 @@ from django.db import connections, transaction
 
 from holdfast.broker.publisher import Publisher, Unavailable
 from holdfast.ledger import transitions
+from holdfast.ledger.aside import in_event_loop, in_thread
 from holdfast.ledger.database import (
     alias,
-    close_connection,
     in_transaction,
     is_passing,
     with_patience,
@@ -77,7 +75,7 @@ class Outbox:
 
     def send(self, jobs: Sequence[NewJob]) -> None:
         """Record jobs in the transaction that is open, or in one of their own, and publish them on commit."""
-        if _in_event_loop():
+        if in_event_loop():
             # Django refuses the database here; a view that runs in the loop has no transaction either.
             in_thread(lambda: self.send(jobs))
             return
@@ -147,29 +145,6 @@ def _foreign_transaction() -> str | None:
         if connection.alias != ledger and connection.in_atomic_block:
             return connection.alias
     return None
-
-
-def _in_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-_threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="holdfast-dispatch")
-
-
-def in_thread(work: Callable[[], T]) -> T:
-    """Run blocking work in a thread of its own, with a database connection of its own, and wait for it."""
-
-    def run() -> T:
-        try:
-            return work()
-        finally:
-            close_connection()
-
-    return _threads.submit(run).result()
 
 
 def patiently(work: Callable[[], T], *, seconds: float, what: str) -> T:

@@ -1,0 +1,56 @@
+"""Ledger work done aside: in a thread with a database connection of its own, so that it commits by itself.
+
+For callers that must not use their own connection: an event loop, or a transaction that may yet roll back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from holdfast.ledger.database import close_connection
+
+T = TypeVar("T")
+MOST_THREADS = 4
+
+
+def in_event_loop() -> bool:
+    """Tell whether this thread runs an event loop, where Django refuses the database."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def in_thread(work: Callable[[], T]) -> T:
+    """Run blocking work in a thread of its own, with a database connection of its own, and wait for it."""
+    return _threads.submit(_with_own_connection, work).result()
+
+
+async def beside_loop(work: Callable[[], T]) -> T:
+    """Run blocking work in a thread of its own while the event loop goes on."""
+    return await asyncio.wrap_future(_threads.submit(_with_own_connection, work))
+
+
+def _with_own_connection(work: Callable[[], T]) -> T:
+    try:
+        return work()
+    finally:
+        close_connection()
+
+
+def _new_threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=MOST_THREADS, thread_name_prefix="holdfast-dispatch")
+
+
+def _after_fork() -> None:
+    global _threads  # noqa: PLW0603  # the parent's threads are not here, and nobody would do the work
+    _threads = _new_threads()
+
+
+_threads = _new_threads()
+os.register_at_fork(after_in_child=_after_fork)
