@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from holdfast.ledger.effect_models import Effect
 from holdfast.ledger.models import (
     Attempt,
     Chord,
@@ -14,4 +15,15 @@ from holdfast.ledger.models import (
     Worker,
 )
 
-__all__ = ["Attempt", "Chord", "ChordPart", "Duty", "Group", "Job", "Payload", "Result", "Worker"]
+__all__ = [
+    "Attempt",
+    "Chord",
+    "ChordPart",
+    "Duty",
+    "Effect",
+    "Group",
+    "Job",
+    "Payload",
+    "Result",
+    "Worker",
+]
