@@ -8,7 +8,7 @@ import pkgutil
 import re
 from collections.abc import Iterator
 from datetime import timedelta
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from django.db.models.functions import Now
@@ -17,9 +17,10 @@ import holdfast
 from holdfast.conf import get_settings
 from holdfast.ledger import interventions, queries, transitions, workers
 from holdfast.ledger.models import Job, Worker
-from holdfast.ledger.records import NewJob, Refusal
+from holdfast.ledger.records import Refusal
 from holdfast.ledger.states import State
 from tests.docs.pages import ROOT
+from tests.rows import hire, new_job
 
 ADRS = sorted((ROOT / "docs" / "adr").glob("*.md"))
 PARTS = ("Context", "Decision", "Consequences", "Rejected")
@@ -59,36 +60,13 @@ def _protected(cls: type) -> list[str]:
 
 def _record(names: list[str]) -> dict[str, str]:
     ids = {name: f"{name}-{uuid4().hex[:6]}" for name in names}
-    transitions.record(
-        [
-            NewJob(
-                id=id,
-                task="t",
-                queue="q",
-                headers="{}",
-                body=b"[]",
-                content_type="application/json",
-                content_encoding="utf-8",
-            )
-            for id in ids.values()
-        ]
-    )
+    transitions.record([new_job(id) for id in ids.values()])
     return ids
-
-
-def _hire() -> UUID:
-    worker = uuid4()
-    workers.register(
-        workers.Incarnation(
-            id=worker, name="w", host="h", pid=1, pool="p", concurrency=2, queues=["q"]
-        )
-    )
-    return worker
 
 
 def _claim_and_lose_the_worker(ids: list[str], *, slots: int) -> None:
     """One worker claims all it can into `slots` and ahead of them, and its lease runs out."""
-    worker = _hire()
+    worker = hire()
     queued = {ticket.id: ticket.token for ticket in queries.tickets(ids)}
     asked = [(id, queued[id], place >= slots) for place, id in enumerate(ids) if id in queued]
     transitions.claim(asked, worker=worker)
@@ -126,7 +104,7 @@ def test_job_on_its_last_chance_is_claimed_by_itself(ledger: str) -> None:
     ids = _record(["poison", "beside", "fresh"])
     for _ in range(get_settings().max_lost_attempts - 1):
         _claim_and_lose_the_worker([ids["poison"], ids["beside"]], slots=2)
-    worker = _hire()
+    worker = hire()
     queued = {ticket.id: ticket.token for ticket in queries.tickets(ids.values())}
     asked = [(id, queued[id], False) for id in ids.values()]
 

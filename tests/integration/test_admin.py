@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
-
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
 from holdfast.ledger import transitions
-from holdfast.ledger.records import NewJob
 from holdfast.models import Job
+from tests.rows import new_job
 
 pytestmark = pytest.mark.django_db
 
@@ -23,21 +21,9 @@ def staff(client: Client) -> Client:
 
 @pytest.fixture
 def job() -> Job:
-    job_id = str(uuid4())
-    transitions.record(
-        [
-            NewJob(
-                id=job_id,
-                task="shop.charge",
-                queue="critical",
-                headers="{}",
-                body=b'[["secret-card"], {}, {}]',
-                content_type="application/json",
-                content_encoding="utf-8",
-            )
-        ]
-    )
-    return Job.objects.get(id=job_id)
+    call = new_job(task="shop.charge", queue="critical", body=b'[["secret-card"], {}, {}]')
+    transitions.record([call])
+    return Job.objects.get(id=call.id)
 
 
 @pytest.mark.parametrize("page", ["job", "attempt", "worker"])

@@ -24,11 +24,12 @@ from holdfast.conf import get_settings
 from holdfast.exceptions import AttemptLost
 from holdfast.ledger import interventions, queries, transitions, workers
 from holdfast.ledger.models import Job, Worker
-from holdfast.ledger.records import Hold, NewJob, StoredResult, Ticket
+from holdfast.ledger.records import Hold, Ticket
 from holdfast.ledger.states import FINAL, State
 from holdfast.ledger.states import Hold as HoldReason
 from tests.ledgers import empty
 from tests.moves import watched
+from tests.rows import FAILURE, RESULT, hire, new_job
 
 
 class Crash(Exception):
@@ -54,25 +55,6 @@ def crash_before_statement(alias: str, number: int | None) -> Iterator[None]:
 
 
 CRASHES = st.one_of(st.none(), st.integers(min_value=0, max_value=6))
-RESULT = StoredResult(
-    status="SUCCESS", result=b"1", content_type="application/json", content_encoding="utf-8"
-)
-FAILURE = StoredResult(
-    status="FAILURE", result=b"{}", content_type="application/json", content_encoding="utf-8"
-)
-
-
-def new_job(id: str, **more: Any) -> NewJob:
-    return NewJob(
-        id=id,
-        task="t",
-        queue="q",
-        headers="{}",
-        body=b"[]",
-        content_type="application/json",
-        content_encoding="utf-8",
-        **more,
-    )
 
 
 def retry(hold: Hold, *, delay: float | None) -> Ticket | None:
@@ -110,16 +92,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.committed: set[str] = set()
         self.workers: list[UUID] = []
         for _ in range(2):
-            self._hire()
-
-    def _hire(self) -> None:
-        worker = uuid4()
-        workers.register(
-            workers.Incarnation(
-                id=worker, name="w", host="h", pid=1, pool="p", concurrency=1, queues=["q"]
-            )
-        )
-        self.workers.append(worker)
+            self.workers.append(hire())
 
     def _run_one(self) -> Hold:
         id = f"run-{uuid4().hex[:6]}"
@@ -234,7 +207,7 @@ class LedgerMachine(RuleBasedStateMachine):
         Worker.objects.using(self.alias).filter(id=worker).update(
             lease_until=Now() - timedelta(seconds=1)
         )
-        self._hire()
+        self.workers.append(hire())
         with crash_before_statement(self.alias, crash):
             self._rescue()
 
@@ -291,7 +264,7 @@ class LedgerMachine(RuleBasedStateMachine):
             Worker.objects.using(self.alias).filter(id=worker).update(
                 lease_until=Now() - timedelta(seconds=1)
             )
-        self._hire()
+        self.workers.append(hire())
         worker = self.workers[-1]
         for _ in range(12):
             self._rescue()

@@ -16,13 +16,10 @@ from django.db.models.functions import Now
 from holdfast.exceptions import AttemptLost
 from holdfast.ledger import interventions, transitions, workers
 from holdfast.ledger.models import Job, Worker
-from holdfast.ledger.records import Hold, NewJob, StoredResult, Ticket
+from holdfast.ledger.records import Hold, Ticket
 from holdfast.ledger.states import MOVES, Outcome, Reason
 from tests.moves import functions, moves_of, steps_of, watched
-
-ERROR = StoredResult(
-    status="FAILURE", result=b"{}", content_type="application/json", content_encoding="utf-8"
-)
+from tests.rows import FAILURE, hire, new_job
 
 
 @dataclass(frozen=True)
@@ -49,21 +46,9 @@ class Place:
     def hold(self) -> Hold:
         return Hold(self.id, self.token, self.worker)
 
-    def call(self, **more: Any) -> NewJob:
-        return NewJob(
-            id=self.id,
-            task="t",
-            queue="q",
-            headers="{}",
-            body=b"[]",
-            content_type="application/json",
-            content_encoding="utf-8",
-            **more,
-        )
-
 
 def _record(at: Place) -> None:
-    transitions.record([at.call()])
+    transitions.record([new_job(at.id)])
 
 
 def _publish_due(at: Place) -> None:
@@ -82,12 +67,12 @@ def _expire(at: Place) -> None:
 
 def _retry(at: Place, **more: Any) -> None:
     with contextlib.suppress(AttemptLost):
-        transitions.retry(at.hold, job=at.call(), stored=None, error="e", **more)
+        transitions.retry(at.hold, job=new_job(at.id), stored=None, error="e", **more)
 
 
 def _retry_later(at: Place) -> None:
     with contextlib.suppress(AttemptLost):
-        transitions.retry(at.hold, job=at.call(delay_seconds=60.0), stored=None, error="e")
+        transitions.retry(at.hold, job=new_job(at.id, delay_seconds=60.0), stored=None, error="e")
 
 
 def _lose_for_good(at: Place) -> None:
@@ -111,14 +96,14 @@ def _rescue_for_good(at: Place) -> None:
 
 Way = Callable[[Place], Any]
 WAYS: dict[str, list[Way]] = {
-    "record": [_record, lambda at: transitions.record([at.call(delay_seconds=60.0)])],
+    "record": [_record, lambda at: transitions.record([new_job(at.id, delay_seconds=60.0)])],
     "publish_due": [_publish_due],
     "recall": [lambda at: transitions.recall([at.ticket])],
     "republish": [lambda at: transitions.republish([at.ticket])],
     "claim": [_claim],
     "succeed": [lambda at: transitions.succeed(at.hold, stored=None)],
     "ignore": [lambda at: transitions.ignore(at.hold)],
-    "fail": [lambda at: transitions.fail(at.hold, stored=ERROR, error="e")],
+    "fail": [lambda at: transitions.fail(at.hold, stored=FAILURE, error="e")],
     "retry": [_retry, _retry_later, lambda at: _retry(at, outcome=Outcome.REPLACED)],
     "await_replacement": [lambda at: transitions.await_replacement(at.hold)],
     "hand_back": [lambda at: transitions.hand_back([at.hold], cause="stop")],
@@ -128,8 +113,8 @@ WAYS: dict[str, list[Way]] = {
         lambda at: transitions.bury_attempt(at.hold, reason=Reason.UNDECODABLE, error="no")
     ],
     "store_result": [
-        lambda at: transitions.store_result(at.id, ERROR, hold=at.hold),
-        lambda at: transitions.store_result(at.id, ERROR),
+        lambda at: transitions.store_result(at.id, FAILURE, hold=at.hold),
+        lambda at: transitions.store_result(at.id, FAILURE),
     ],
     "cancel": [
         lambda at: interventions.cancel([at.id], running=True),
@@ -140,8 +125,8 @@ WAYS: dict[str, list[Way]] = {
     "replay": [lambda at: interventions.replay(at.id)],
     "rescue": [_rescue, _rescue_for_good],
     "store_bare": [
-        lambda at: interventions.store_bare(at.id, ERROR, failed=True),
-        lambda at: interventions.store_bare(at.id, ERROR, failed=False),
+        lambda at: interventions.store_bare(at.id, FAILURE, failed=True),
+        lambda at: interventions.store_bare(at.id, FAILURE, failed=False),
     ],
     "abandon": [lambda at: interventions.abandon(at.id)],
     "settle": [lambda at: interventions.settle(at.id)],
@@ -163,13 +148,7 @@ PLACES: dict[str, list[str]] = {
 
 
 def _bring(alias: str, moves: list[str]) -> Place:
-    worker = uuid4()
-    workers.register(
-        workers.Incarnation(
-            id=worker, name="w", host="h", pid=1, pool="p", concurrency=1, queues=["q"]
-        )
-    )
-    place = Place(alias, f"job-{uuid4()}", worker)
+    place = Place(alias, f"job-{uuid4()}", hire())
     for move in moves:
         WAYS[move][0](place)
     return place

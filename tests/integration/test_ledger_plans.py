@@ -6,17 +6,18 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from django.db import connections
 from pytest_django import DjangoDbBlocker
 
 from holdfast.ledger import queries, transitions, workers
-from holdfast.ledger.records import Hold, NewJob
+from holdfast.ledger.records import Hold
 from holdfast.ledger.states import DEAD_LETTERS, FINAL
 from holdfast.testing.services import PostgresServer
 from tests.ledgers import ledger_in
+from tests.rows import hire, new_job
 
 HISTORY = 150_000
 BACKLOG = 20_000
@@ -51,28 +52,12 @@ def big_ledger(
                 "SELECT id, '{}', '[]', 'application/json', 'utf-8' FROM holdfast_job"
             )
             cursor.execute("ANALYZE")
-        workers.register(
-            workers.Incarnation(
-                id=WORKER, name="w", host="h", pid=1, pool="p", concurrency=1, queues=["q0"]
-            )
-        )
+        hire(WORKER)
         yield alias
 
 
-def new_job() -> NewJob:
-    return NewJob(
-        id=str(uuid4()),
-        task="t",
-        queue="q0",
-        headers="{}",
-        body=b"[]",
-        content_type="application/json",
-        content_encoding="utf-8",
-    )
-
-
 def one_life() -> None:
-    (ticket,) = transitions.record([new_job()])
+    (ticket,) = transitions.record([new_job(queue="q0")])
     (job,) = transitions.claim([(ticket.id, ticket.token, False)], worker=WORKER).claimed
     assert transitions.succeed(Hold(job.id, job.token, WORKER), stored=None)
 

@@ -8,12 +8,13 @@ from uuid import UUID, uuid4
 import pytest
 from pytest_django import DjangoDbBlocker
 
-from holdfast.ledger import transitions, workers
+from holdfast.ledger import transitions
 from holdfast.ledger.database import connection, dialect
 from holdfast.ledger.dialects import prepared
-from holdfast.ledger.records import Hold, NewJob
+from holdfast.ledger.records import Hold
 from holdfast.testing.services import PostgresServer
 from tests.ledgers import ledger_in
+from tests.rows import hire, new_job
 
 WORKER = UUID(int=1)
 # PostgreSQL weighs a plan for all values against plans for these only after the fifth.
@@ -28,11 +29,7 @@ def ledger(postgres_server: PostgresServer, django_db_blocker: DjangoDbBlocker) 
     with django_db_blocker.unblock(), ledger_in(url, alias=name):
         execute("ALTER TABLE holdfast_job SET (autovacuum_enabled = false)")
         execute("VACUUM ANALYZE holdfast_job")
-        workers.register(
-            workers.Incarnation(
-                id=WORKER, name="w", host="h", pid=1, pool="p", concurrency=1, queues=["q"]
-            )
-        )
+        hire(WORKER)
         yield
 
 
@@ -49,16 +46,7 @@ def ask(question: str) -> int:
 
 def lives(count: int) -> None:
     for _ in range(count):
-        job = NewJob(
-            id=str(uuid4()),
-            task="t",
-            queue="q",
-            headers="{}",
-            body=b"[]",
-            content_type="application/json",
-            content_encoding="utf-8",
-        )
-        (ticket,) = transitions.record([job])
+        (ticket,) = transitions.record([new_job()])
         (mine,) = transitions.claim([(ticket.id, ticket.token, False)], worker=WORKER).claimed
         assert transitions.succeed(Hold(mine.id, mine.token, WORKER), stored=None)
 

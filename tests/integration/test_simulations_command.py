@@ -1,7 +1,6 @@
 """`manage.py simulate`: one JSON object, the same through jobs and inline."""
 
 import json
-from collections.abc import Iterator
 from io import StringIO
 from typing import Any
 
@@ -11,15 +10,6 @@ from django.core.management import CommandError, call_command
 from jost.simulations import lifecycle, tasks
 from jost.simulations.engine import ENGINE_VERSION, Rules
 from jost.simulations.models import Simulation
-
-
-@pytest.fixture
-def inline_jobs() -> Iterator[None]:
-    """Run every job in the call that sends it."""
-    conf = tasks.run_chunk.app.conf
-    conf.task_always_eager = True
-    yield
-    conf.task_always_eager = False
 
 
 def simulate(*options: str) -> tuple[str, str]:
@@ -56,7 +46,7 @@ def test_answer_names_everything_that_decided_it() -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.usefixtures("inline_jobs")
+@pytest.mark.usefixtures("inline")
 def test_jobs_and_inline_give_the_same_object_to_the_last_bit() -> None:
     options = ("--rounds", "123456", "--seed", "7", "--decks", "8")
 
@@ -67,7 +57,7 @@ def test_jobs_and_inline_give_the_same_object_to_the_last_bit() -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.usefixtures("inline_jobs")
+@pytest.mark.usefixtures("inline")
 def test_standard_output_is_one_json_object_and_progress_goes_elsewhere() -> None:
     out, err = simulate("--rounds", "1e4", "--seed", "1", "--json")
 

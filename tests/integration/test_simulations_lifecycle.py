@@ -1,6 +1,6 @@
 """The life of a simulation: chunks counted in any order and any number of times, one answer."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from uuid import UUID, uuid4
 
 import pytest
@@ -15,15 +15,6 @@ from jost.simulations.progress import progress_of, summaries_of
 pytestmark = pytest.mark.django_db
 
 ROUNDS, SEED = 3_000, 11
-
-
-@pytest.fixture
-def inline() -> Iterator[None]:
-    """Run every job in the call that sends it."""
-    conf = tasks.run_chunk.app.conf
-    conf.task_always_eager = True
-    yield
-    conf.task_always_eager = False
 
 
 @pytest.fixture

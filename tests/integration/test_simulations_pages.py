@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
@@ -23,15 +22,6 @@ FORM = {
     "rounds": "2e3",
     "seed": "5",
 }
-
-
-@pytest.fixture
-def inline() -> Iterator[None]:
-    """Run every job in the call that sends it."""
-    conf = tasks.run_chunk.app.conf
-    conf.task_always_eager = True
-    yield
-    conf.task_always_eager = False
 
 
 @pytest.fixture
