@@ -22,7 +22,8 @@ JOB_TABLES = (
     "holdfast_chord_part",
     "holdfast_group",
 )
-TABLES = (*JOB_TABLES, "holdfast_worker", "holdfast_duty")
+SCHEDULE_TABLES = ("holdfast_schedule", "holdfast_occurrence")
+TABLES = (*JOB_TABLES, *SCHEDULE_TABLES, "holdfast_worker", "holdfast_duty")
 
 
 @contextmanager

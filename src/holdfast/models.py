@@ -5,6 +5,7 @@ from __future__ import annotations
 from holdfast.ledger.effect_models import Effect
 from holdfast.ledger.models import (
     Attempt,
+    Audit,
     Chord,
     ChordPart,
     Duty,
@@ -14,16 +15,20 @@ from holdfast.ledger.models import (
     Result,
     Worker,
 )
+from holdfast.ledger.schedule_models import Occurrence, Schedule
 
 __all__ = [
     "Attempt",
+    "Audit",
     "Chord",
     "ChordPart",
     "Duty",
     "Effect",
     "Group",
     "Job",
+    "Occurrence",
     "Payload",
     "Result",
+    "Schedule",
     "Worker",
 ]
