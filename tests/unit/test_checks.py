@@ -12,7 +12,7 @@ from holdfast import Celery, checks
 def _found(id: str, **settings: Any) -> list[str]:
     app = Celery("checked", broker="redis://127.0.0.1:1/0", set_as_current=False)
     app.conf.update(settings)
-    return [message.hint for message in checks._check_conf(app.conf) if message.id == id]
+    return [message.hint or "" for message in checks._check_conf(app.conf) if message.id == id]
 
 
 @pytest.mark.parametrize(
