@@ -21,6 +21,7 @@ JOB_TABLES = (
     "holdfast_chord",
     "holdfast_chord_part",
     "holdfast_group",
+    "holdfast_audit",
 )
 SCHEDULE_TABLES = ("holdfast_schedule", "holdfast_occurrence")
 TABLES = (*JOB_TABLES, *SCHEDULE_TABLES, "holdfast_worker", "holdfast_duty")

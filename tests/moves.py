@@ -26,6 +26,8 @@ _MOVES_OF: dict[str, set[str]] = {
     "store_bare": {"abandon"},
     "store_result": set(),
     "settle": set(),
+    "replay_many": {"replay"},
+    "edit": set(),
 }
 _NO_MOVES = {"transaction_mark", "forget"}
 

@@ -123,6 +123,11 @@ WAYS: dict[str, list[Way]] = {
     "expire": [_expire, lambda at: interventions.expire([at.id])],
     "bury": [lambda at: interventions.bury(at.id, reason=Reason.UNKNOWN_TASK)],
     "replay": [lambda at: interventions.replay(at.id)],
+    "replay_many": [lambda at: interventions.replay_many({at.id: at.token}, actor="ada")],
+    "discard": [lambda at: interventions.discard({at.id: at.token}, actor="ada")],
+    "edit": [
+        lambda at: interventions.edit(at.id, token=at.token, headers="{}", body=b"[1]", actor="ada")
+    ],
     "rescue": [_rescue, _rescue_for_good],
     "store_bare": [
         lambda at: interventions.store_bare(at.id, FAILURE, failed=True),

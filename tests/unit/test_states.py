@@ -33,8 +33,11 @@ def test_every_state_is_either_open_or_final() -> None:
     assert all(states.is_final(state) == (state in FINAL) for state in State)
 
 
-def test_only_a_replay_leaves_a_final_state() -> None:
-    assert [verb for verb, move in MOVES.items() if move.sources & FINAL] == ["replay"]
+def test_only_who_replays_or_discards_takes_a_job_out_of_a_final_state() -> None:
+    leaving = {verb: move for verb, move in MOVES.items() if move.sources & FINAL}
+    assert set(leaving) == {"replay", "discard"}
+    assert leaving["discard"].sources == DEAD_LETTERS
+    assert leaving["discard"].targets <= FINAL, "what was given up comes back by a replay alone"
 
 
 def test_every_state_can_be_reached_and_every_open_one_left() -> None:

@@ -13,9 +13,10 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
 from holdfast.ledger.database import alias
+from holdfast.ledger.fingerprints import fingerprint
 from holdfast.ledger.models import Attempt, Job
 from holdfast.ledger.records import Hold
-from holdfast.ledger.states import State
+from holdfast.ledger.states import DEAD_LETTERS, State
 
 RISE = F("token") + 1
 
@@ -36,12 +37,25 @@ def held_by(hold: Hold) -> QuerySet[Job]:
 
 
 def leave(
-    hold: Hold, outcome: str, /, *, error: str = "", traceback: str = "", **changes: Any
+    hold: Hold,
+    outcome: str,
+    /,
+    *,
+    error: str = "",
+    traceback: str = "",
+    kind: str = "",
+    **changes: Any,
 ) -> bool:
-    """End a standing attempt: note how it ended, and move its job; False if it does not stand any more."""
-    row = lock(held_by(hold)).values("attempts", "token", "worker", "started_at").first()
+    """End a standing attempt: note how it ended, and move its job; False if it does not stand any more.
+
+    A dead letter gets its fingerprint of `kind`, the class of the error, or else of the reason.
+    """
+    row = lock(held_by(hold)).values("attempts", "token", "worker", "started_at", "task").first()
     if row is None:
         return False
+    if changes.get("state") in DEAD_LETTERS:
+        kind = kind or changes["reason"]
+        changes["fingerprint"] = fingerprint(row["task"], kind, traceback)
     remember(hold.id, row, outcome, error=error, traceback=traceback)
     held_by(hold).update(token=RISE, **changes)
     return True

@@ -5,22 +5,26 @@ Each is one transaction that may die at any line and be asked again. An attempt 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
-from django.db.models import F
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
+from holdfast.ledger import audit
 from holdfast.ledger.database import alias, atomic, dialect
 from holdfast.ledger.fence import RISE, job_rows, lock, remember
+from holdfast.ledger.fingerprints import fingerprint
 from holdfast.ledger.models import Attempt, Job, Payload, Result
 from holdfast.ledger.records import Hold, LapsedJob, StoredResult, Ticket
-from holdfast.ledger.states import FINAL, Outcome, Reason, State
+from holdfast.ledger.states import DEAD_LETTERS, FINAL, Outcome, Reason, State
 from holdfast.ledger.states import Hold as HoldReason
 from holdfast.ledger.transitions import lose, store_result, transaction_mark
 
 
-def cancel(job_ids: Iterable[str], *, running: bool) -> list[str]:
+def cancel(job_ids: Iterable[str], *, running: bool, actor: str | None = None) -> list[str]:
     """Cancel jobs for good; running ones only if asked. Returns the ids of those that were running."""
     ids = list(job_ids)
     states = [State.HELD, State.QUEUED, State.RUNNING] if running else [State.HELD, State.QUEUED]
@@ -37,6 +41,9 @@ def cancel(job_ids: Iterable[str], *, running: bool) -> list[str]:
             due_at=None,
             unsettled=F("linked"),
         )
+        if rows and actor is not None:
+            for id, _ in rows:
+                audit.note("cancel", actor=actor, job=id)
     return [id for id, state in rows if state == State.RUNNING]
 
 
@@ -59,42 +66,76 @@ def bury(job_id: str, *, reason: str, task: str | None = None) -> bool:
     waiting = job_rows().filter(id=job_id, state__in=[State.HELD, State.QUEUED])
     if task is not None:
         waiting = waiting.filter(task=task)
-    return bool(
-        waiting.update(
-            state=State.DEAD, token=RISE, reason=reason, finished_at=Now(), unsettled=F("linked")
+    with atomic():
+        name = lock(waiting).values_list("task", flat=True).first()
+        return name is not None and bool(
+            waiting.update(
+                state=State.DEAD,
+                token=RISE,
+                reason=reason,
+                finished_at=Now(),
+                unsettled=F("linked"),
+                fingerprint=fingerprint(name, reason),
+            )
         )
-    )
 
 
-def replay(job_id: str) -> Ticket | None:
+def replay(job_id: str, *, actor: str | None = None) -> Ticket | None:
     """Put a finished job back to work; what its last attempt left is kept in the list of attempts."""
     with atomic():
-        row = (
-            lock(Job.objects.filter(id=job_id, state__in=FINAL))
-            .values(
-                "state", "attempts", "token", "worker", "started_at", "task", "queue", "priority"
-            )
-            .first()
-        )
-        if row is None:
-            return None
-        if row["state"] == State.SUCCEEDED:
-            remember(job_id, row, Outcome.REPLAYED, error="", traceback="")
-        job_rows().filter(id=job_id).update(
-            state=State.QUEUED,
+        tickets = _put_back(job_rows().filter(id=job_id))
+        if tickets and actor is not None:
+            audit.note("replay", actor=actor, job=job_id)
+        return tickets[0] if tickets else None
+
+
+def replay_many(tokens: Mapping[str, int], *, actor: str, detail: str = "") -> list[Ticket]:
+    """Put finished jobs back to work, given with their tokens: one that has moved since is left alone."""
+    with atomic():
+        tickets = _put_back(job_rows().filter(_with_token(tokens)))
+        if tickets:
+            audit.note("replay", actor=actor, count=len(tickets), detail=detail)
+        return tickets
+
+
+def discard(tokens: Mapping[str, int], *, actor: str, detail: str = "") -> int:
+    """Give up dead letters: cancelled, and deleted after the retention of jobs that are no dead letters.
+
+    One whose waiters have not been told yet is left alone: the settler is on its way.
+    """
+    given_up = job_rows().filter(
+        _with_token(tokens), state__in=sorted(DEAD_LETTERS), unsettled=False
+    )
+    with atomic():
+        ids = list(lock(given_up).values_list("id", flat=True))
+        job_rows().filter(id__in=ids).update(
+            state=State.CANCELLED,
             token=RISE,
-            failures=0,
-            losses=0,
-            suspect=False,
-            reason="",
-            expires_at=None,
-            finished_at=None,
-            unsettled=False,
-            worker=None,
-            published_at=Now(),
+            reason=Reason.DISCARDED,
+            finished_at=Now(),
+            fingerprint="",
         )
-        Result.objects.using(alias()).filter(id=job_id).delete()
-        return Ticket(job_id, row["token"] + 1, row["task"], row["queue"], row["priority"])
+        if ids:
+            audit.note("discard", actor=actor, count=len(ids), detail=detail)
+        return len(ids)
+
+
+def edit(job_id: str, *, token: int, headers: str, body: bytes, actor: str) -> bool:
+    """Change what a dead letter is called with; the line of the audit keeps what it was called with before.
+
+    False: the job has moved, nothing is written.
+    """
+    with atomic():
+        if not lock(
+            job_rows().filter(id=job_id, token=token, state__in=sorted(DEAD_LETTERS))
+        ).exists():
+            return False
+        payload = Payload.objects.using(alias()).get(job=job_id)
+        before = {"headers": payload.headers, "body": b64encode(bytes(payload.body)).decode()}
+        audit.note("edit", actor=actor, job=job_id, detail=json.dumps({"before": before}))
+        payload.headers, payload.body = headers, body
+        payload.save(using=alias(), update_fields=["headers", "body"])
+        return True
 
 
 def rescue(lapsed: Iterable[LapsedJob], *, worker_of: dict[str, UUID | None]) -> list[Ticket]:
@@ -129,15 +170,18 @@ def store_bare(id: str, stored: StoredResult, *, failed: bool) -> None:
 def abandon(job_id: str) -> bool:
     """Fail a job that waits for its replacement: a step before the last one has failed, so it will never come."""
     waiting = job_rows().filter(id=job_id, state=State.HELD, hold=HoldReason.REPLACED)
-    return bool(
-        waiting.update(
-            state=State.FAILED,
-            token=RISE,
-            reason=Reason.REPLACEMENT_FAILED,
-            finished_at=Now(),
-            hold="",
+    with atomic():
+        name = lock(waiting).values_list("task", flat=True).first()
+        return name is not None and bool(
+            waiting.update(
+                state=State.FAILED,
+                token=RISE,
+                reason=Reason.REPLACEMENT_FAILED,
+                finished_at=Now(),
+                hold="",
+                fingerprint=fingerprint(name, Reason.REPLACEMENT_FAILED),
+            )
         )
-    )
 
 
 def settle(job_id: str) -> bool:
@@ -152,3 +196,59 @@ def forget(id: str) -> None:
         if job_rows().filter(id=id, state__in=FINAL).delete()[0]:
             Payload.objects.using(alias()).filter(job=id).delete()
             Attempt.objects.using(alias()).filter(job=id).delete()
+
+
+def _put_back(rows: QuerySet[Job]) -> list[Ticket]:
+    found = list(
+        lock(rows.filter(state__in=FINAL)).values(
+            "id", "state", "attempts", "token", "worker", "started_at", "task", "queue", "priority"
+        )
+    )
+    for row in found:
+        if row["state"] == State.SUCCEEDED:
+            remember(row["id"], row, Outcome.REPLAYED, error="", traceback="")
+    ids = [row["id"] for row in found]
+    job_rows().filter(id__in=ids).update(
+        state=State.QUEUED,
+        token=RISE,
+        failures=0,
+        losses=0,
+        suspect=False,
+        reason="",
+        fingerprint="",
+        expires_at=None,
+        finished_at=None,
+        unsettled=False,
+        worker=None,
+        published_at=Now(),
+    )
+    Result.objects.using(alias()).filter(id__in=ids).delete()
+    _begin_retries_anew(ids)
+    return [
+        Ticket(row["id"], row["token"] + 1, row["task"], row["queue"], row["priority"])
+        for row in found
+    ]
+
+
+def _begin_retries_anew(ids: Sequence[str]) -> None:
+    """Forget how often the jobs were retried: their replay may be retried as often again."""
+    retried = []
+    for payload in Payload.objects.using(alias()).filter(
+        job__in=ids, headers__contains='"retries"'
+    ):
+        headers = json.loads(payload.headers)
+        if headers.pop("retries", None):
+            payload.headers = json.dumps(headers)
+            retried.append(payload)
+    Payload.objects.using(alias()).bulk_update(retried, ["headers"], batch_size=100)
+
+
+def _with_token(tokens: Mapping[str, int]) -> Q:
+    """Match the jobs that still have the token they were seen with."""
+    by_token: dict[int, list[str]] = {}
+    for id, token in tokens.items():
+        by_token.setdefault(token, []).append(id)
+    found = Q(pk__in=[])
+    for token, ids in by_token.items():
+        found |= Q(id__in=ids, token=token)
+    return found

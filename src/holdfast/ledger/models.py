@@ -62,6 +62,8 @@ class Job(models.Model):
     linked = models.BooleanField(default=False)
     # Ended by somebody else than its own attempt, and those who wait have not been told yet.
     unsettled = models.BooleanField(default=False)
+    # Of a dead letter: what it has in common with others of the same cause.
+    fingerprint = models.CharField(max_length=16, default="", db_default="", blank=True)
 
     class Meta:
         db_table = "holdfast_job"
@@ -91,6 +93,11 @@ class Job(models.Model):
             ),
             models.Index(
                 fields=["finished_at"], name="holdfast_job_unsettled", condition=Q(unsettled=True)
+            ),
+            models.Index(
+                fields=["fingerprint", "finished_at"],
+                name="holdfast_job_fingerprint",
+                condition=Q(state__in=sorted(DEAD_LETTERS)),
             ),
         ]
 
@@ -220,3 +227,26 @@ class Duty(models.Model):
 
     class Meta:
         db_table = "holdfast_duty"
+
+
+class Audit(models.Model):
+    """One intervention, or one batch of it: a replay, a discard, an edit or a cancelling, written in its transaction."""
+
+    at = models.DateTimeField()
+    actor = models.CharField(max_length=255, default="", blank=True)
+    action = models.CharField(max_length=32)
+    # Of one job; a line about many has their count instead.
+    job = KeyField(null=True)  # type: ignore[misc]  # see above
+    count = models.IntegerField(null=True)
+    # JSON: what was selected, or what was there before.
+    detail = models.TextField(default="", blank=True)
+
+    class Meta:
+        db_table = "holdfast_audit"
+        indexes = [
+            models.Index(fields=["at"], name="holdfast_audit_at"),
+            models.Index(fields=["job"], name="holdfast_audit_job", condition=Q(job__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} by {self.actor or 'somebody'}"

@@ -57,6 +57,7 @@ MOVES: dict[str, Move] = {
     "cancel": _move({State.HELD, State.QUEUED, State.RUNNING}, State.CANCELLED),
     "expire": _move({State.HELD, State.QUEUED}, State.EXPIRED),
     "replay": _move(FINAL, State.QUEUED),
+    "discard": _move(DEAD_LETTERS, State.CANCELLED),
 }
 
 # What Celery's result API says of a job in this state; a custom state (PROGRESS) wins while it runs.
@@ -82,8 +83,10 @@ class Hold:
 
 
 class Reason:
-    """Why a job ended without a result of its own."""
+    """Why a job ended as it did, if it did not succeed with a result of its own."""
 
+    ERROR = "error"
+    RETRIES_EXHAUSTED = "retries exhausted"
     POISON = "poison"
     REJECTED = "rejected"
     UNKNOWN_TASK = "unknown task"
@@ -92,6 +95,19 @@ class Reason:
     EXPIRED = "expired"
     IGNORED = "ignored"
     REPLACEMENT_FAILED = "replacement failed"
+    DISCARDED = "discarded"
+
+
+# The reasons of dead letters.
+REASONS_OF_DEAD_LETTERS = (
+    Reason.ERROR,
+    Reason.RETRIES_EXHAUSTED,
+    Reason.POISON,
+    Reason.REJECTED,
+    Reason.UNKNOWN_TASK,
+    Reason.UNDECODABLE,
+    Reason.REPLACEMENT_FAILED,
+)
 
 
 class Outcome:

@@ -148,15 +148,34 @@ def ignore(hold: Hold) -> bool:
         return ended
 
 
-def fail(hold: Hold, *, stored: StoredResult | None, error: str) -> bool:
-    """End an attempt in an error that nothing retries."""
+def fail(
+    hold: Hold,
+    *,
+    stored: StoredResult | None,
+    error: str,
+    kind: str = "",
+    traceback: str = "",
+    reason: str = Reason.ERROR,
+) -> bool:
+    """End an attempt in an error that nothing retries.
+
+    Args:
+        hold: the attempt.
+        stored: what the result API shows of it, if results are kept.
+        error: the error with its message.
+        kind: the class of the error: with the traceback it groups what failed alike.
+        traceback: the text of the traceback, if it is not the stored one.
+        reason: whether it failed at once or after its last retry.
+    """
     with atomic():
         left = leave(
             hold,
             Outcome.FAILED,
             error=error,
-            traceback=(stored.traceback if stored else "") or "",
+            traceback=traceback or (stored.traceback if stored else "") or "",
+            kind=kind or error.partition("(")[0],
             state=State.FAILED,
+            reason=reason,
             failures=F("failures") + 1,
             finished_at=Now(),
         )
