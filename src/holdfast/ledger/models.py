@@ -230,7 +230,7 @@ class Duty(models.Model):
 
 
 class Audit(models.Model):
-    """One intervention, or one batch of it: a replay, a discard, an edit or a cancelling, written in its transaction."""
+    """One intervention or one batch of it: a replay, discard, edit or cancelling, in its own transaction."""
 
     at = models.DateTimeField()
     actor = models.CharField(max_length=255, default="", blank=True)

@@ -43,12 +43,4 @@ class Migration(migrations.Migration):
             name="fingerprint",
             field=models.CharField(blank=True, db_default="", default="", max_length=16),
         ),
-        migrations.AddIndex(
-            model_name="job",
-            index=models.Index(
-                condition=models.Q(("state__in", [4, 7])),
-                fields=["fingerprint", "finished_at"],
-                name="holdfast_job_fingerprint",
-            ),
-        ),
     ]

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("holdfast", "0003_effect"),
+        ("holdfast", "0004_fingerprint_index"),
     ]
 
     operations = [
