@@ -101,6 +101,6 @@ def leaving(how: str) -> str:
     return how
 
 
-def around(name: str) -> str:
-    note(f"start {name}")
-    return name
+def around(self: Any, how: str) -> Any:
+    note(f"start around {how}")
+    return LEAVINGS[how](self, f"around {how}")

@@ -22,5 +22,5 @@ def register(sender: Any, **_: Any) -> None:
     sender.task(base=bases.Audited, name="tests.audited", bind=True)(bases.audited)
     sender.task(base=bases.AuditedForTenant, name="tests.tenant", bind=True)(bases.tenant)
     sender.task(base=bases.Leaving, name="tests.leaving")(bases.leaving)
-    sender.task(base=bases.Around, name="tests.around")(bases.around)
+    sender.task(base=bases.Around, name="tests.around", bind=True)(bases.around)
     sender.register_task(bases.Classy())

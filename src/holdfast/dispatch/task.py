@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
+from inspect import unwrap
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -36,22 +37,24 @@ class LedgerTask(Task):
     def on_bound(cls, app: Celery) -> None:
         """Refuse a class whose `__call__` would run the body around the ledger."""
         super().on_bound(app)
-        own = cls.__call__
+        own = unwrap(cls.__call__)
         if cls.durable is not False and own is not LedgerTask.__call__ and not _calls_super(own):
             raise ConfigurationError(
                 f"Task {cls.name!r}: {cls.__qualname__}.__call__ never calls super().__call__(), so the end of its "
                 "jobs would not be recorded with what they send on. Call super().__call__(*args, **kwargs) in it, "
                 "or set durable=False on the task."
             )
-        _end_what_leaves_early(cls)
+        _end_what_leaves_unseen(cls)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the task: as a claimed attempt inside a worker, as a plain function anywhere else."""
-        if self.request.called_directly:
+        request = self.request
+        if request.called_directly:
             return super().__call__(*args, **kwargs)
         # Task classes are made while Django is still loading; the ledger's models come later.
         from holdfast.dispatch import attempt
 
+        request.holdfast_run = True
         return attempt.run(self, args, kwargs)
 
     def apply_many(self, calls: Iterable[Any], **options: Any) -> list[AsyncResult[Any]]:
@@ -98,24 +101,49 @@ class LedgerTask(Task):
         raise Ignore("Replaced by new task")
 
 
-def _end_what_leaves_early(cls: type[LedgerTask]) -> None:
-    """Let an attempt end by Ignore, Reject or Retry in `before_start`: Celery calls it before `__call__`."""
-    own = cls.before_start
-    if own is Task.before_start or hasattr(own, "holdfast_wrapped"):
-        return
+def _end_what_leaves_unseen(cls: type[LedgerTask]) -> None:
+    """Let an attempt end by Ignore, Reject or Retry where the ledger's `__call__` does not see it leave.
 
-    @wraps(own)
-    def before_start(self: LedgerTask, task_id: str, args: Any, kwargs: Any) -> None:
+    That is in `before_start`, which Celery calls first, and in a `__call__` that names Celery's class.
+    """
+    if _is_own(cls.before_start, LedgerTask.before_start):
+        cls.before_start = _seen(cls.before_start)
+    if _is_own(cls.__call__, LedgerTask.__call__):
+        cls.__call__ = _seen(_put_back_in_the_end(cls.__call__))  # type: ignore[method-assign]
+
+
+def _is_own(hook: Any, stock: Any) -> bool:
+    return hook is not stock and not hasattr(hook, "holdfast_seen")
+
+
+def _seen(hook: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(hook)
+    def seen(self: LedgerTask, *args: Any, **kwargs: Any) -> Any:
         try:
-            own(self, task_id, args, kwargs)
+            return hook(self, *args, **kwargs)
         except (Ignore, Reject, Retry) as leaving:
-            from holdfast.dispatch import attempt
+            if not self.request.get("holdfast_run"):
+                from holdfast.dispatch import attempt
 
-            attempt.leave_early(self, leaving)
+                attempt.leave_early(self, leaving)
+                self.request.holdfast_run = True
             raise
 
-    before_start.holdfast_wrapped = True  # type: ignore[attr-defined]
-    cls.before_start = before_start
+    seen.holdfast_seen = True  # type: ignore[attr-defined]
+    return seen
+
+
+def _put_back_in_the_end(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a body that called retry(throw=False) go on to its end, and its job be put back all the same."""
+
+    @wraps(call)
+    def put_back(self: LedgerTask, *args: Any, **kwargs: Any) -> Any:
+        value = call(self, *args, **kwargs)
+        if not self.request.get("holdfast_run") and self.request.get("holdfast_move") is not None:
+            raise Retry("put back by retry(throw=False)")
+        return value
+
+    return put_back
 
 
 def _calls_super(method: Any) -> bool:

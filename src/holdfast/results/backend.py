@@ -123,8 +123,9 @@ class LedgerBackend(LedgerReader):
         elif not request.get("holdfast_ended"):
             # A `__call__` that went around the ledger's: Celery has sent the successors, the end is missing.
             stored = self.encode_success(request, result)
-            if transitions.succeed(hold, stored=stored) and request.chord:
-                self.on_chord_part_return(request, state, result)
+            with atomic():
+                if transitions.succeed(hold, stored=stored) and request.chord:
+                    self.on_chord_part_return(request, state, result)
 
     def mark_as_failure(
         self,
