@@ -88,6 +88,22 @@ def test_worker_that_starts_on_a_full_redis_takes_the_jobs_once_there_is_room(si
     assert worker.running
 
 
+def test_worker_that_runs_empties_a_full_redis(site: Site) -> None:
+    gate = site.directory / "gate"
+    site.worker(concurrency=1)
+    site.task("wait_for_file").delay(str(gate), "first")
+    eventually(lambda: "start first" in site.effects())
+    site.task("noop").apply_many([()] * 300)
+    client = site.redis()
+    client.config_set("maxmemory", "1")
+    assert client.llen("celery") > 200
+
+    gate.touch()
+
+    site.wait_all_final(30)
+    assert site.counts() == {"succeeded": 301}
+
+
 def test_worker_ends_at_the_first_lost_connection_if_it_may_retry_zero_times(
     own_redis: RedisServer, request: pytest.FixtureRequest
 ) -> None:

@@ -86,6 +86,16 @@ def seen(self: Any, *_: Any, name: str = "", fails: int = 0) -> dict[str, Any]:
     return headers
 
 
+@shared_task(bind=True)
+def stamps(self: Any, *_: Any, name: str, fails: int = 0) -> dict[str, Any]:
+    """Note the stamp `tenant` of this attempt, and return all of them."""
+    found = dict(self.request.stamps or {})
+    note(f"stamped {name} {found.get('tenant')}")
+    if self.request.retries < fails:
+        raise self.retry(countdown=0)
+    return found
+
+
 @shared_task
 def send_seen(name: str) -> None:
     seen.delay(name=name)
