@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ import pytest
 from django.db import connections
 from pytest_django import DjangoDbBlocker
 
-from holdfast.ledger import queries, transitions, workers
+from holdfast.ledger import backlog, queries, transitions, workers
 from holdfast.ledger.records import Hold
 from holdfast.ledger.states import DEAD_LETTERS, FINAL
 from holdfast.testing.services import PostgresServer
@@ -82,6 +83,12 @@ ASKED: dict[str, Callable[[], Any]] = {
         states=DEAD_LETTERS, before=timedelta(days=30), limit=1000
     ),
     "pruner: stored": lambda: queries.prune_stored(before=timedelta(days=1), limit=1000),
+    "backlog: what is due": lambda: backlog.backlog(all_held=False),
+    "backlog: of a queue": lambda: backlog.backlog(["q1"]),
+    "backlog: all of it": backlog.backlog,
+    "backlog: by task": backlog.left,
+    "backlog: next scheduled": backlog.next_scheduled,
+    "backlog: calls": lambda: list(islice(backlog.open_jobs(), 250)),
     "waiter": lambda: queries.result_metas(["job-1", "job-2"]),
 }
 
@@ -117,7 +124,13 @@ def tables_read_whole(alias: str, ask: Callable[[], Any]) -> list[str]:
     assert statements
     found: list[str] = []
     for sql, params in statements:
-        if sql.split(None, 1)[0].upper() not in {"SELECT", "UPDATE", "DELETE", "INSERT", "WITH"}:
+        if sql.lstrip("(").split(None, 1)[0].upper() not in {
+            "SELECT",
+            "UPDATE",
+            "DELETE",
+            "INSERT",
+            "WITH",
+        }:
             continue
         with connection.cursor() as cursor:
             cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", params)
