@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
+import redis
 
 from holdfast.testing.services import Mode
+from holdfast.worker.clerk import BORROW_SECONDS
 from tests.chaos import judge, tasks
 from tests.chaos.conftest import Tell
 from tests.chaos.ground import Ground, every, lasting
@@ -67,6 +71,31 @@ def test_database_away_for_longer_than_the_lease_rescues_nothing_that_runs(
     tell(found, faults=1, more=f"{len(judge.rescued(on_postgres.site))} false rescues")
     hold(on_postgres, found)
     assert found.repeated == 0
+
+
+def test_silent_database_does_not_hold_up_the_event_loop_of_an_idle_worker(
+    on_postgres: Ground, tell: Tell
+) -> None:
+    assert on_postgres.database is not None
+    on_postgres.worker(concurrency=2)
+    quick = on_postgres.task(tasks.quick)
+    broker = redis.Redis.from_url(on_postgres.redis.url)
+    sent = [quick.delay().id]
+    on_postgres.settle(20)
+
+    on_postgres.database.switch(Mode.BLACKHOLE)
+    sent.append(quick.delay().id)
+    eventually(lambda: not broker.llen("celery"), within=5, told="taken")
+    began = time.monotonic()
+    answers = on_postgres.site.app.control.ping(timeout=BORROW_SECONDS + 3.0, limit=1)
+    waited = time.monotonic() - began
+    on_postgres.database.switch(Mode.PASS)
+
+    on_postgres.settle(60)
+    found = on_postgres.judge(sent)
+    tell(found, faults=1, more=f"the event loop answered after {waited:.2f} s")
+    hold(on_postgres, found)
+    assert answers
 
 
 def test_lost_answer_to_a_commit_neither_doubles_nor_fails_a_job(

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import (
@@ -92,6 +92,17 @@ def with_patience(ask: Callable[[], T], *, seconds: float, what: str) -> T:
             close_connection()
             time.sleep(pause * (0.5 + random.random()))  # noqa: S311  # spreads, hides nothing
             pause = min(pause * 2, 2.0)
+
+
+@contextlib.contextmanager
+def on_connection(lent: BaseDatabaseWrapper) -> Iterator[None]:
+    """Use another thread's connection inside; that thread must not use it meanwhile."""
+    own = connection()
+    connections[lent.alias] = lent
+    try:
+        yield
+    finally:
+        connections[lent.alias] = own
 
 
 def close_connection() -> None:

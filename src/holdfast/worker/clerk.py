@@ -1,4 +1,8 @@
-"""The one thread of a worker's main process that asks the ledger; the event loop never waits for a database."""
+"""The one thread of a worker's main process that asks the ledger: the event loop must not wait for a database.
+
+An idle worker's loop may, for a moment: it has nothing else to do, and two hand-overs between threads cost
+more than a claim.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,26 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
-from holdfast.ledger.database import close_connection, dialect, is_passing
+from holdfast.ledger.database import (
+    close_connection,
+    connection,
+    dialect,
+    is_passing,
+    on_connection,
+)
 from holdfast.ledger.forks import gate
 from holdfast.ledger.watchdog import answer_within
 
 logger = logging.getLogger("holdfast.worker")
 PAUSE = 0.5
 ANSWER_SECONDS = 10.0
+# Longest wait of an event loop that borrows the desk, and how long it then leaves everything to the thread.
+BORROW_SECONDS = 1.0
+REFUSE_SECONDS = 30.0
 
 
 class Clerk:
@@ -26,6 +41,9 @@ class Clerk:
         self._ready = threading.Condition()
         self._stopping = False
         self._woken = False
+        self._desk = threading.Lock()
+        self._connection: Any = None
+        self._refused_until = 0.0
         self._thread = threading.Thread(target=self._run, name="holdfast-clerk", daemon=True)
 
     def start(self) -> None:
@@ -44,6 +62,28 @@ class Clerk:
             self._woken = True
             self._ready.notify()
 
+    @contextmanager
+    def borrow(self) -> Iterator[bool]:
+        """Give the desk with its connection to the calling thread; False if the clerk works or has none to lend.
+
+        An error inside, a second without an answer included, ends the lending for a while.
+        """
+        if not self._desk.acquire(blocking=False):
+            yield False
+            return
+        try:
+            raw = getattr(self._connection, "connection", None)
+            if raw is None or raw.closed or time.monotonic() < self._refused_until:
+                yield False
+                return
+            with on_connection(self._connection), answer_within(BORROW_SECONDS):
+                yield True
+        except Exception:
+            self._refused_until = time.monotonic() + REFUSE_SECONDS
+            raise
+        finally:
+            self._desk.release()
+
     def stop(self, *, seconds: float) -> None:
         """Finish what was submitted, for so long at most."""
         with self._ready:
@@ -59,8 +99,9 @@ class Clerk:
                 if work is None and self._stopping:
                     break
             try:
-                with gate.at_work(), answer_within(ANSWER_SECONDS):
+                with gate.at_work(), self._desk, answer_within(ANSWER_SECONDS):
                     dialect().own_session()
+                    self._offer()
                     nothing_to_do = work() is None if work is not None else self._idle()
                 if work is None and nothing_to_do:
                     with self._ready:
@@ -74,8 +115,14 @@ class Clerk:
                     logger.exception(
                         "Work for the ledger failed; the worker's audit will find what it left"
                     )
-                with gate.at_work():
+                with gate.at_work(), self._desk:
                     close_connection()
                 time.sleep(PAUSE)
-        with gate.at_work():
+        with gate.at_work(), self._desk:
             close_connection()
+
+    def _offer(self) -> None:
+        # SQLite's connections stay where they are: there a claim may wait for the one writer.
+        if self._connection is None and connection().vendor == "postgresql":
+            self._connection = connection()
+            self._connection.inc_thread_sharing()

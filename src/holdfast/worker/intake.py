@@ -116,8 +116,24 @@ class Intake:
 
     def receive(self, delivery: Delivery) -> None:
         """Take a ticket from the transport."""
+        idle = self.idle()
         self.waiting.append(delivery)
-        self.clerk.wake()
+        if idle and self._consumer is not None and self._consumer.hub is not None:
+            self._claim_at_once()
+        if self.waiting:
+            self.clerk.wake()
+
+    def _claim_at_once(self) -> None:
+        """Claim in the event loop, which has nothing else to do."""
+        try:
+            with self.clerk.borrow() as lent:
+                if not lent:
+                    return
+                self.claim()
+        except Exception as error:
+            logger.warning("A claim in the event loop failed (%s): left to the clerk", error)
+        else:
+            self._deliver()
 
     def attach(self, request: Any) -> None:
         """Remember the request that runs a claimed job."""
