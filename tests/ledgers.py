@@ -22,6 +22,7 @@ JOB_TABLES = (
     "holdfast_chord_part",
     "holdfast_group",
     "holdfast_audit",
+    "holdfast_effect",
 )
 SCHEDULE_TABLES = ("holdfast_schedule", "holdfast_occurrence")
 TABLES = (*JOB_TABLES, *SCHEDULE_TABLES, "holdfast_worker", "holdfast_duty")

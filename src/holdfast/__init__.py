@@ -9,11 +9,12 @@ if TYPE_CHECKING:
     from holdfast.api import cancel as cancel
     from holdfast.api import replay as replay
     from holdfast.dispatch.app import Celery as Celery
+    from holdfast.policies.effects import effect as effect
 
-__all__ = ["Celery", "apply_many", "cancel", "replay"]
+__all__ = ["Celery", "apply_many", "cancel", "effect", "replay"]
 __version__ = "0.1.0.dev0"
 
-_HOME = {"Celery": "holdfast.dispatch.app"}
+_HOME = {"Celery": "holdfast.dispatch.app", "effect": "holdfast.policies.effects"}
 
 
 def __getattr__(name: str) -> Any:

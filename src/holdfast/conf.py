@@ -38,6 +38,14 @@ class Settings:
     """How long failed and dead jobs are kept."""
     prune_batch: int = 1000
     """Rows deleted in one transaction by the pruner."""
+    effect_days: float = 30.0
+    """How long an effect is remembered that says nothing else, and at least as long as its job."""
+    schedule_late_seconds: float = 60.0
+    """How late an occurrence may be and still count as on time; later ones follow their catch-up rule."""
+    occurrence_days: float = 30.0
+    """How long it is kept what became of the occurrences of schedules."""
+    schedules: Mapping[str, Mapping[str, Any]] | None = None
+    """Catch-up rule and `should_run` of schedules by name: for those in the tables of django-celery-beat."""
     signing_keys: tuple[str, ...] = ()
     """Keys that sign messages, newest first; empty means derived from SECRET_KEY and its fallbacks."""
     claim_ahead_seconds: float = 0.05
@@ -60,6 +68,9 @@ _POSITIVE = (
     "publish_timeout_seconds",
     "dead_letter_days",
     "prune_batch",
+    "schedule_late_seconds",
+    "occurrence_days",
+    "effect_days",
 )
 
 

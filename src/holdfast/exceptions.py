@@ -5,6 +5,10 @@ HoldfastError
 ├── UnsupportedDatabase     the ledger's database is neither PostgreSQL nor SQLite
 ├── JobNotFound             no row with this id
 │   └── ResultPruned        there was one; its retention is over
+├── SelectionRefused        jobs cannot be selected, or mended, as it was asked for
+├── EffectError             an effect was used in a way that it cannot be kept
+│   ├── EffectInDoubt       a call to the world outside was begun, and nobody knows whether it was made
+│   └── EffectBusy          somebody else is making the call right now
 └── AttemptLost             this attempt lost its lease: it can change nothing any more
 """
 
@@ -38,6 +42,22 @@ class ResultPruned(JobNotFound):
             "Keep results longer with CELERY_RESULT_EXPIRES or HOLDFAST['dead_letter_days'], or store what "
             "you need in your own tables."
         )
+
+
+class SelectionRefused(HoldfastError, ValueError):
+    """Jobs cannot be selected or mended as it was asked for; nothing was changed."""
+
+
+class EffectError(HoldfastError):
+    """An effect was used in a way that it cannot be kept; the call was not made, or the message says that it was."""
+
+
+class EffectInDoubt(EffectError):
+    """A call to the world outside was begun, and nobody knows whether it was made."""
+
+
+class EffectBusy(EffectError):
+    """Another job's attempt, which stands, is making the call right now."""
 
 
 class AttemptLost(HoldfastError):

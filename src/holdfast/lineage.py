@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any
 
+from holdfast.ledger.records import Hold
 from holdfast.tickets import HEADER
 
 # Custom headers that the jobs recorded inside inherit unless they bring their own.
@@ -20,6 +21,8 @@ _submit: ContextVar[Callable[[Callable[[], None]], None] | None] = ContextVar(
 )
 # How long ledger work of the current thread may wait for the database.
 _patience: ContextVar[float] = ContextVar("holdfast_patience", default=20.0)
+# The attempt whose body runs here; None outside of all bodies.
+_attempt: ContextVar[Hold | None] = ContextVar("holdfast_attempt", default=None)
 
 
 @contextmanager
@@ -58,3 +61,18 @@ def leave(work: Callable[[], None]) -> bool:
 def patience_seconds() -> float:
     """Return how long ledger work may wait for the database here."""
     return _patience.get()
+
+
+@contextmanager
+def running(hold: Hold) -> Iterator[None]:
+    """Let the code inside know whose attempt it is part of."""
+    reset = _attempt.set(hold)
+    try:
+        yield
+    finally:
+        _attempt.reset(reset)
+
+
+def current_hold() -> Hold | None:
+    """Return the attempt whose body runs here; a thread the body started itself is not part of it."""
+    return _attempt.get()

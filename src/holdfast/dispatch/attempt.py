@@ -32,7 +32,7 @@ from holdfast.ledger.holds import hold_from
 from holdfast.ledger.records import Hold, NewJob, Ticket
 from holdfast.ledger.states import Outcome
 from holdfast.ledger.watchdog import answer_within
-from holdfast.lineage import patience_seconds
+from holdfast.lineage import patience_seconds, running
 
 if TYPE_CHECKING:
     from holdfast.dispatch.task import LedgerTask
@@ -48,9 +48,10 @@ def run(task: LedgerTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any
         return task.run(*args, **kwargs)
     _drop_dead_connection()
     try:
-        if task.atomic:
-            return _run_atomic(task, hold, args, kwargs)
-        return _run_plain(task, hold, args, kwargs)
+        with running(hold):
+            if task.atomic:
+                return _run_atomic(task, hold, args, kwargs)
+            return _run_plain(task, hold, args, kwargs)
     except AttemptLost as lost:
         raise Ignore(str(lost)) from None
     finally:

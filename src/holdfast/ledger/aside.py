@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from holdfast.ledger.database import close_connection
+from holdfast.ledger.database import close_connection, connection
 
 T = TypeVar("T")
 MOST_THREADS = 4
@@ -24,6 +24,15 @@ def in_event_loop() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+def has_transaction() -> bool:
+    """Tell whether what this thread writes now may yet be rolled back; the frame of a test case does not count."""
+    here = connection()
+    if here.in_atomic_block:
+        # Django itself asks this of its own frames, where `atomic(durable=True)` is allowed.
+        return not all(getattr(block, "_from_testcase", False) for block in here.atomic_blocks)
+    return here.connection is not None and not here.autocommit
 
 
 def in_thread(work: Callable[[], T]) -> T:

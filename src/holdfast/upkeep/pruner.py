@@ -6,23 +6,28 @@ from datetime import timedelta
 
 from holdfast import events
 from holdfast.conf import get_settings
-from holdfast.ledger import queries, workers
+from holdfast.ledger import effects, queries, workers
 from holdfast.ledger.states import DEAD_LETTERS, FINAL
 
 WORKERS_KEPT = timedelta(days=1)
 
 
 class Pruner:
-    """Results are kept as long as Celery's `result_expires` says, dead letters for `dead_letter_days`."""
+    """Results are kept as long as Celery's `result_expires` says, dead letters for `dead_letter_days`.
+
+    Effects are kept as long as each says, and as long as their job.
+    """
 
     def __init__(self, *, results_kept_seconds: float | None) -> None:
         self._kept = results_kept_seconds
 
     def one_pass(self) -> int:
-        """Delete a batch; return how many jobs were deleted."""
-        if not self._kept:
-            return 0
+        """Delete a batch; return how many jobs and effects it was about."""
         settings = get_settings()
+        # An effect has a time of its own, also where results are kept for ever.
+        looked_at = effects.prune(limit=settings.prune_batch)
+        if not self._kept:
+            return looked_at
         succeeded = timedelta(seconds=self._kept)
         dead = max(succeeded, timedelta(days=settings.dead_letter_days))
         count = queries.prune_finished(
@@ -35,4 +40,4 @@ class Pruner:
         workers.prune_workers(older_than=WORKERS_KEPT)
         if count:
             events.jobs_pruned.send(sender=type(self), count=count)
-        return count
+        return count + looked_at
