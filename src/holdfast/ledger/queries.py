@@ -148,11 +148,10 @@ def is_pruned(job_id: str, *, kept_seconds: float | None) -> bool:
     )
 
 
-def unsettled(*, limit: int) -> list[str]:
+def unsettled(*, limit: int, but: Iterable[str] = ()) -> list[str]:
     """Return jobs that ended without their own attempt, and whose waiters have not been told."""
-    return list(
-        _jobs().filter(unsettled=True).order_by("finished_at").values_list("id", flat=True)[:limit]
-    )
+    rows = _jobs().filter(unsettled=True).exclude(id__in=list(but))
+    return list(rows.order_by("finished_at").values_list("id", flat=True)[:limit])
 
 
 def message_of(job_id: str) -> tuple[str, str, bytes, str, str] | None:

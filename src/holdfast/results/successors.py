@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from celery import states
@@ -14,6 +15,7 @@ from celery.exceptions import ChordError, NotRegistered
 from kombu.serialization import loads
 
 from holdfast.ledger import chords, queries
+from holdfast.ledger.database import atomic, is_passing
 from holdfast.ledger.holds import hold_from
 from holdfast.ledger.records import StoredResult
 from holdfast.lineage import inheriting
@@ -97,22 +99,45 @@ def record_errbacks(backend: Any, request: Any, exc: BaseException, traceback: A
     app = backend.app
     plain = []
     for errback in request.errbacks:
-        signature = app.signature(errback)
-        if _wants_request(backend, signature):
-            error = backend.prepare_exception(exc)
-            app.send_task(
-                ERRBACK_TASK,
-                (request.id, dict(signature), error, str(traceback or ""), _never_sent(request)),
-                parent_id=request.id,
-                root_id=request.root_id or request.id,
-                queue=signature.options.get("queue"),
-            )
-        else:
-            plain.append(signature)
+        with _sent_or_logged(request):
+            signature = app.signature(errback)
+            if _wants_request(backend, signature):
+                _send_calling(backend, request, signature, exc, traceback)
+            else:
+                plain.append(signature)
     if plain:
-        group(plain, app=app).apply_async(
-            (request.id,), parent_id=request.id, root_id=request.root_id or request.id
-        )
+        with _sent_or_logged(request):
+            group(plain, app=app).apply_async(
+                (request.id,), parent_id=request.id, root_id=request.root_id or request.id
+            )
+
+
+def _send_calling(
+    backend: Any, request: Any, signature: Any, exc: BaseException, traceback: Any
+) -> None:
+    error = backend.prepare_exception(exc)
+    backend.app.send_task(
+        ERRBACK_TASK,
+        (request.id, dict(signature), error, str(traceback or ""), _never_sent(request)),
+        parent_id=request.id,
+        root_id=request.root_id or request.id,
+        queue=signature.options.get("queue"),
+    )
+
+
+@contextmanager
+def _sent_or_logged(request: Any) -> Iterator[None]:
+    """Go on without an error callback that cannot be sent.
+
+    It would undo the failure that it tells of, and the job would run again for ever.
+    """
+    try:
+        with atomic():
+            yield
+    except Exception as error:
+        if is_passing(error):
+            raise
+        logger.exception("Job %s failed, and its error callback cannot be sent", request.id)
 
 
 def _never_sent(request: Any) -> dict[str, Any] | None:
