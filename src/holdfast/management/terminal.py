@@ -18,6 +18,11 @@ class Terminal:
         self._error = error
         self.style = style
 
+    @property
+    def watched(self) -> bool:
+        """Whether a person sees the remarks as they come."""
+        return bool(self._error.isatty())
+
     def say(self, line: str = "") -> None:
         """Print a line of the answer."""
         self._out.write(line)
@@ -40,6 +45,10 @@ class Terminal:
                     text.ljust(width) for text, width in zip(line, widths, strict=True)
                 ).rstrip()
             )
+
+    def text(self, value: Any) -> str:
+        """Return a value as it is printed: times to the second."""
+        return _plain(value)
 
     def confirm(self, question: str) -> None:
         """Ask before something that cannot be taken back; only "yes" goes on.
