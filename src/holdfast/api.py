@@ -27,28 +27,34 @@ def apply_many(signatures: Iterable[Signature[Any]]) -> list[AsyncResult[Any]]:
 
 
 def cancel(
-    jobs: str | AsyncResult[Any] | Iterable[str | AsyncResult[Any]], *, terminate: bool = True
+    jobs: str | AsyncResult[Any] | Iterable[str | AsyncResult[Any]],
+    *,
+    terminate: bool = True,
+    actor: str = "",
 ) -> None:
     """Cancel jobs for good, by id or result handle.
 
     Waiting jobs never run. Running ones are stopped if `terminate` is true: their rows are cancelled at
     once, and nothing their attempts do to their own rows counts any more; a thread is not stopped but its
-    end is refused.
+    end is refused. The audit gets a line for each job, with the actor.
     """
     many = [jobs] if isinstance(jobs, str | AsyncResult) else jobs
     ids = [job if isinstance(job, str) else job.id for job in many]
     if ids:
-        current_app.control.revoke(ids, terminate=terminate)
+        current_app.control.revoke(ids, terminate=terminate, actor=actor)
 
 
-def replay(job: str | AsyncResult[Any]) -> AsyncResult[Any]:
-    """Put a finished job back to work as a new attempt of the same job.
+def replay(job: str | AsyncResult[Any], *, actor: str = "") -> AsyncResult[Any]:
+    """Put a finished job back to work as a new attempt of the same job; the audit gets a line, with the actor.
+
+    The move and the line are one transaction, or part of the one that is open. The job is published once that has
+    committed; if the process dies before, a worker with the duty publishes it.
 
     Raises:
         JobNotFound: there is no such job, or it is not finished.
     """
     job_id = job if isinstance(job, str) else job.id
-    ticket = interventions.replay(job_id)
+    ticket = interventions.replay(job_id, actor=actor)
     if ticket is None:
         raise JobNotFound(
             f"Job {job_id} cannot be replayed: it is not in the ledger, or it has not finished yet."

@@ -22,16 +22,17 @@ class LedgerControl(Control):
         destination: Any = None,
         terminate: bool = False,
         signal: str = "SIGTERM",
+        actor: str | None = None,
         **kwargs: Any,
     ) -> Any:
         """Cancel jobs: waiting ones always, running ones if `terminate` says so.
 
         A running job's row is cancelled at once; its worker is told by broadcast, and finds out by itself
-        within a heartbeat if the broker is down.
+        within a heartbeat if the broker is down. With an actor the audit gets a line for each job.
         """
         ids = [task_id] if isinstance(task_id, str) else list(task_id)
         ours = queries.known(ids)
-        running = interventions.cancel(ours, running=terminate) if ours else []
+        running = interventions.cancel(ours, running=terminate, actor=actor) if ours else []
         if running:
             try:
                 super().revoke(running, destination=destination, terminate=True, signal=signal)

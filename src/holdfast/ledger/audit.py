@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -37,6 +38,12 @@ def note(
     Audit.objects.using(alias()).create(
         at=Now(), actor=actor[:255], action=action, count=count, detail=detail, **about
     )
+
+
+def note_each(action: str, *, actor: str, jobs: Sequence[str]) -> None:
+    """Write a line about each job, in the transaction that is open."""
+    rows = [Audit(at=Now(), actor=actor[:255], action=action, job=job) for job in jobs]
+    Audit.objects.using(alias()).bulk_create(rows, batch_size=500)
 
 
 def lines(*, job: str | None = None, limit: int = 100) -> list[AuditLine]:

@@ -14,8 +14,6 @@ from functools import lru_cache
 from itertools import groupby
 from pathlib import PurePath
 
-import holdfast
-
 DIGITS = 16
 _FRAME = re.compile(r'^[ |]*File "(.+)", line \d+, in (.+)$', re.MULTILINE)
 _OF_OTHERS = ("site-packages", "dist-packages")
@@ -61,9 +59,7 @@ def _is_foreign(path: str) -> bool:
 @lru_cache(maxsize=1)
 def _foreign_homes() -> tuple[str, ...]:
     library = sysconfig.get_paths()
-    assert holdfast.__file__ is not None
-    ours = str(PurePath(holdfast.__file__).parent)
-    return (library["stdlib"], library["platstdlib"], ours)
+    return (library["stdlib"], library["platstdlib"], str(PurePath(__file__).parents[1]))
 
 
 @lru_cache(maxsize=4096)

@@ -42,8 +42,7 @@ def cancel(job_ids: Iterable[str], *, running: bool, actor: str | None = None) -
             unsettled=F("linked"),
         )
         if rows and actor is not None:
-            for id, _ in rows:
-                audit.note("cancel", actor=actor, job=id)
+            audit.note_each("cancel", actor=actor, jobs=[id for id, _ in rows])
     return [id for id, state in rows if state == State.RUNNING]
 
 
@@ -94,7 +93,8 @@ def replay_many(tokens: Mapping[str, int], *, actor: str, detail: str = "") -> l
     with atomic():
         tickets = _put_back(job_rows().filter(_with_token(tokens)))
         if tickets:
-            audit.note("replay", actor=actor, count=len(tickets), detail=detail)
+            only = tickets[0].id if len(tickets) == 1 else None
+            audit.note("replay", actor=actor, job=only, count=len(tickets), detail=detail)
         return tickets
 
 
@@ -116,7 +116,8 @@ def discard(tokens: Mapping[str, int], *, actor: str, detail: str = "") -> int:
             fingerprint="",
         )
         if ids:
-            audit.note("discard", actor=actor, count=len(ids), detail=detail)
+            only = ids[0] if len(ids) == 1 else None
+            audit.note("discard", actor=actor, job=only, count=len(ids), detail=detail)
         return len(ids)
 
 

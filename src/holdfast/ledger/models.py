@@ -235,7 +235,7 @@ class Audit(models.Model):
     at = models.DateTimeField()
     actor = models.CharField(max_length=255, default="", blank=True)
     action = models.CharField(max_length=32)
-    # Of one job; a line about many has their count instead.
+    # Of one job; a line about many has their count alone.
     job = KeyField(null=True)  # type: ignore[misc]  # see above
     count = models.IntegerField(null=True)
     # JSON: what was selected, or what was there before.

@@ -16,6 +16,7 @@ __all__ = [
     "ClaimedJob",
     "Hold",
     "LapsedJob",
+    "Message",
     "NewJob",
     "Refusal",
     "ResultMeta",
@@ -133,3 +134,15 @@ class LapsedJob:
     token: int
     ahead: bool
     losses: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What a job is called with, as it lies in the ledger."""
+
+    job: str
+    task: str
+    headers: str
+    body: bytes
+    content_type: str
+    content_encoding: str

@@ -13,7 +13,7 @@ from typing import Any
 from celery import states
 from celery.app.task import Context
 from celery.app.trace import get_actual_ignore_result
-from celery.exceptions import NotRegistered, TaskRevokedError
+from celery.exceptions import MaxRetriesExceededError, NotRegistered, TaskRevokedError
 
 from holdfast.exceptions import AttemptLost
 from holdfast.ledger import interventions, queries, transitions
@@ -88,7 +88,7 @@ class LedgerBackend(LedgerReader):
             error = "stored by the task before it raised Ignore"
             exc = encoding.as_exception(self, encoding.load(stored, accept=self.accept))
             with atomic():
-                ended = transitions.fail(hold, stored=None, error=error)
+                ended = transitions.fail(hold, stored=None, error=error, kind=_kind(exc))
                 if ended:
                     successors.tell_failure(
                         self, request, exc, None, state=states.FAILURE, call_errbacks=False
@@ -145,10 +145,18 @@ class LedgerBackend(LedgerReader):
             self._fail_plain(task_id, exc, traceback, request, store_result, call_errbacks, state)
             return
         stored = self._encode_error(exc, state, traceback) if store_result else None
+        last = _was_last_try(self.app.tasks.get(request.task), request, exc)
 
         def end() -> None:
             with atomic():
-                if not transitions.fail(hold, stored=stored, error=repr(exc)):
+                if not transitions.fail(
+                    hold,
+                    stored=stored,
+                    error=repr(exc),
+                    kind=_kind(exc),
+                    traceback=str(traceback or ""),
+                    reason=Reason.RETRIES_EXHAUSTED if last else Reason.ERROR,
+                ):
                     logger.info(
                         "Job %s: a failure of an attempt that lost its lease is not recorded",
                         task_id,
@@ -326,6 +334,20 @@ class LedgerBackend(LedgerReader):
 def _was_sent(request: Any) -> bool:
     """Tell a job that a worker runs from a bare id, and from a chord's body that was never sent."""
     return request is not None and bool(getattr(request, "delivery_info", None))
+
+
+def _kind(exc: BaseException) -> str:
+    return f"{type(exc).__module__}.{type(exc).__qualname__}"
+
+
+def _was_last_try(task: Any, request: Any, exc: BaseException) -> bool:
+    """Tell a failure after the last retry from one that nothing would have retried."""
+    if isinstance(exc, MaxRetriesExceededError):
+        return True
+    # What `self.retry(max_retries=...)` said last counts more than the task's own.
+    most = getattr(task, "override_max_retries", None)
+    most = getattr(task, "max_retries", None) if most is None else most
+    return bool(request.retries) and most is not None and request.retries >= most
 
 
 def _without_chord(request: Any) -> Any:

@@ -1,0 +1,191 @@
+"""What a recorded job is called with: read for people without its secrets, and written anew when they mend it.
+
+Runs where people look at jobs. Nothing here touches the ledger: rows come in, rows go out.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from celery import Celery
+from celery.utils.saferepr import saferepr
+from django.views.debug import get_default_exception_reporter_filter
+from kombu import serialization
+from kombu.compression import compress, decompress
+from kombu.serialization import prepare_accept_content
+
+from holdfast.exceptions import SelectionRefused
+from holdfast.ledger.records import Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownCall:
+    """Arguments as people may see them; what is in their place if they cannot be shown one by one."""
+
+    args: Any
+    kwargs: Any
+    hidden: str = ""
+    """Why it is not the arguments themselves that stand there: the sender's own words for them, or an error."""
+
+
+def shown(app: Celery, message: Message) -> ShownCall:
+    """Return the arguments of a job without its secrets.
+
+    Keyword arguments, dictionary keys and parameters whose names sound like secrets are starred, by Django's filter of
+    error reports (`DEFAULT_EXCEPTION_REPORTER_FILTER`). A sender who gave `argsrepr` or `kwargsrepr` has said what may
+    be seen. A body that cannot be read here is an error in words, never an exception.
+    """
+    headers = json.loads(message.headers)
+    try:
+        args, kwargs, _ = _decode(app, message, headers)
+    except Exception as error:  # every serializer has its own tree of errors
+        return ShownCall(args=None, kwargs=None, hidden=f"cannot be decoded here: {error!r}")
+    clean_args = _without_secrets_by_place(app, message.task, args)
+    clean_kwargs = {key: _cleanse(key, value) for key, value in kwargs.items()}
+    said_args, said_kwargs = _own_words(app, headers, args, kwargs)
+    # Words that say a secret aloud are no description, whatever made them.
+    if _tells(said_args, list(args), clean_args):
+        said_args = None
+    if _tells(said_kwargs, kwargs, clean_kwargs):
+        said_kwargs = None
+    described = said_args is not None or said_kwargs is not None
+    return ShownCall(
+        args=clean_args if said_args is None else said_args,
+        kwargs=clean_kwargs if said_kwargs is None else said_kwargs,
+        hidden="as its sender describes it" if described else "",
+    )
+
+
+def edited(
+    app: Celery,
+    message: Message,
+    *,
+    args: Sequence[Any] | None,
+    kwargs: Mapping[str, Any] | None,
+) -> Message:
+    """Return the message with other arguments; None leaves them as they are.
+
+    Raises:
+        SelectionRefused: the body cannot be read or written here, or the task does not take these arguments.
+    """
+    headers = json.loads(message.headers)
+    try:
+        old_args, old_kwargs, embed = _decode(app, message, headers)
+    except Exception as error:
+        raise SelectionRefused(
+            f"Job {message.job} cannot be edited here: its body cannot be decoded ({error!r}). "
+            "Its serializer must be in CELERY_ACCEPT_CONTENT."
+        ) from error
+    new_args = list(old_args) if args is None else list(args)
+    new_kwargs = dict(old_kwargs) if kwargs is None else dict(kwargs)
+    _refuse_what_does_not_fit(app, message, new_args, new_kwargs)
+    own_args, own_kwargs = _own_words(app, headers, old_args, old_kwargs)
+    if own_args is None:
+        headers["argsrepr"] = saferepr(tuple(new_args), app.amqp.argsrepr_maxsize)
+    if own_kwargs is None:
+        headers["kwargsrepr"] = saferepr(new_kwargs, app.amqp.kwargsrepr_maxsize)
+    return Message(
+        job=message.job,
+        task=message.task,
+        headers=json.dumps(headers),
+        body=_encode(message, headers, (new_args, new_kwargs, embed)),
+        content_type=message.content_type,
+        content_encoding=message.content_encoding,
+    )
+
+
+def _decode(app: Celery, message: Message, headers: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+    compression = headers.get("compression")
+    body = decompress(message.body, compression) if compression else message.body
+    accept = prepare_accept_content(app.conf.accept_content)
+    args, kwargs, embed = serialization.loads(
+        body, message.content_type, message.content_encoding, accept=accept
+    )
+    return args, kwargs, embed
+
+
+def _encode(message: Message, headers: Mapping[str, Any], body: Any) -> bytes:
+    serializer = serialization.registry.type_to_name[message.content_type]
+    try:
+        _, _, data = serialization.dumps(body, serializer=serializer)
+    except Exception as error:
+        raise SelectionRefused(
+            f"Job {message.job} cannot be called with these arguments: {serializer} cannot write them ({error})."
+        ) from error
+    encoded = data.encode() if isinstance(data, str) else bytes(data)
+    compression = headers.get("compression")
+    return bytes(compress(encoded, compression)[0]) if compression else encoded
+
+
+def _own_words(app: Celery, headers: Mapping[str, Any], args: Any, kwargs: Any) -> tuple[Any, Any]:
+    """Return what the sender wants to be seen in place of args and of kwargs; None where nothing was said.
+
+    Celery fills in a text of its own for a sender who says nothing: that one says no more than the arguments.
+    """
+    usual_args = saferepr(tuple(args), app.amqp.argsrepr_maxsize)
+    usual_kwargs = saferepr(kwargs, app.amqp.kwargsrepr_maxsize)
+    said_args, said_kwargs = headers.get("argsrepr") or "", headers.get("kwargsrepr") or ""
+    return (
+        said_args if said_args and _bare(said_args) != _bare(usual_args) else None,
+        said_kwargs if said_kwargs and _bare(said_kwargs) != _bare(usual_kwargs) else None,
+    )
+
+
+def _bare(text: str) -> str:
+    """Return a text without what a tuple loses when it becomes a list on the way."""
+    return text.replace(",)", ")").translate(str.maketrans("()", "[]"))
+
+
+def _tells(words: str | None, whole: Any, clean: Any) -> bool:
+    return words is not None and any(repr(secret) in words for secret in _starred(whole, clean))
+
+
+def _starred(whole: Any, clean: Any) -> Iterator[Any]:
+    """Yield the values that the filter has starred."""
+    if isinstance(whole, Mapping) and isinstance(clean, Mapping):
+        for key, value in whole.items():
+            yield from _starred(value, clean.get(key))
+    elif isinstance(whole, list | tuple) and isinstance(clean, list | tuple):
+        for value, cleansed in zip(whole, clean, strict=False):
+            yield from _starred(value, cleansed)
+    elif whole != clean:
+        yield whole
+
+
+def _without_secrets_by_place(app: Celery, task: str, args: Sequence[Any]) -> list[Any]:
+    names = _parameters(app, task)
+    known = [(names[i] if i < len(names) else "", value) for i, value in enumerate(args)]
+    return [_cleanse(name, value) for name, value in known]
+
+
+def _cleanse(name: str, value: Any) -> Any:
+    return get_default_exception_reporter_filter().cleanse_setting(name, value)
+
+
+def _parameters(app: Celery, task: str) -> list[str]:
+    """Return the names of a task's positional parameters; none if the task is not known here."""
+    known = app.tasks.get(task)
+    if known is None:
+        return []
+    places = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    found = inspect.signature(known.run).parameters.values()
+    return [parameter.name for parameter in found if parameter.kind in places]
+
+
+def _refuse_what_does_not_fit(
+    app: Celery, message: Message, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> None:
+    task = app.tasks.get(message.task)
+    if task is None or not getattr(task, "typing", False):
+        return
+    try:
+        task.__header__(*args, **kwargs)
+    except TypeError as error:
+        raise SelectionRefused(
+            f"Job {message.job} cannot be called with these arguments: {error}. "
+            f"Give what {message.task} takes."
+        ) from error
