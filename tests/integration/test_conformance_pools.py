@@ -94,6 +94,13 @@ def test_gevent_closes_what_its_jobs_opened(site: Site, gate: Path) -> None:
     eventually(lambda: _open_connections(site) <= idle + 2)
 
 
+def test_gevent_on_sqlite_says_what_it_cannot_do(site: Site, gate: Path) -> None:
+    worker = site.worker(pool="gevent")
+
+    on_sqlite = connections[site.alias].vendor == "sqlite"
+    assert ("greenlets on SQLite" in worker.log_text()) == on_sqlite
+
+
 def test_gevent_takes_the_next_jobs_without_waiting_for_a_turn_of_its_loop(
     site: Site, gate: Path
 ) -> None:

@@ -70,6 +70,11 @@ class Lifeline(bootsteps.StartStopStep):
             connection().settings_dict["OPTIONS"].setdefault("connect_timeout", CONNECT_SECONDS)
         if self._is_green():
             task_postrun.connect(_close_connections)
+            if connection().vendor == "sqlite":
+                logger.warning(
+                    "A pool of greenlets on SQLite: a body that waits inside a transaction stops the whole process "
+                    "until SQLite's timeout is over. Use another pool, or PostgreSQL."
+                )
         self._crew = Crew(parent.app, lambda: self._intake.worker, self._pulse)
         self._intake.clerk.start()
         self._beat.start()
