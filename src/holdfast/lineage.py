@@ -1,4 +1,4 @@
-"""What a job hands on to its successors, and how the attempt that runs is known to the code around it."""
+"""What the code inside an attempt must know of it: whose it is, what its job hands on, who does its ledger work."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from holdfast.ledger.records import Hold
 from holdfast.tickets import HEADER
 
+PATIENCE_SECONDS = 20.0
 # Custom headers that the jobs recorded inside inherit unless they bring their own.
 _inherited: ContextVar[Mapping[str, Any]] = ContextVar(
     "holdfast_inherited", default=MappingProxyType({})
@@ -19,8 +20,6 @@ _inherited: ContextVar[Mapping[str, Any]] = ContextVar(
 _submit: ContextVar[Callable[[Callable[[], None]], None] | None] = ContextVar(
     "holdfast_submit", default=None
 )
-# How long ledger work of the current thread may wait for the database.
-_patience: ContextVar[float] = ContextVar("holdfast_patience", default=20.0)
 # The attempt whose body runs here; None outside of all bodies.
 _attempt: ContextVar[Hold | None] = ContextVar("holdfast_attempt", default=None)
 
@@ -59,8 +58,8 @@ def leave(work: Callable[[], None]) -> bool:
 
 
 def patience_seconds() -> float:
-    """Return how long ledger work may wait for the database here."""
-    return _patience.get()
+    """Return how long the end of an attempt may wait for a database that is away."""
+    return PATIENCE_SECONDS
 
 
 @contextmanager

@@ -123,5 +123,5 @@ class Outcome:
 
 
 def is_final(state: int) -> bool:
-    """Tell whether nothing but a replay moves a job out of this state."""
+    """Tell whether a job in this state is over: only a replay or a discard moves it again."""
     return State(state) in FINAL
