@@ -48,10 +48,9 @@ def run(task: LedgerTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any
         return task.run(*args, **kwargs)
     _drop_dead_connection()
     try:
-        with running(hold):
-            if task.atomic:
-                return _run_atomic(task, hold, args, kwargs)
-            return _run_plain(task, hold, args, kwargs)
+        if task.atomic:
+            return _run_atomic(task, hold, args, kwargs)
+        return _run_plain(task, hold, args, kwargs)
     except AttemptLost as lost:
         raise Ignore(str(lost)) from None
     finally:
@@ -71,7 +70,8 @@ def leave_early(task: LedgerTask, leaving: Exception) -> None:
 
 def _run_plain(task: LedgerTask, hold: Hold, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     try:
-        value = task.run(*args, **kwargs)
+        with running(hold):
+            value = task.run(*args, **kwargs)
     except (Retry, Ignore, Reject) as leaving:
         _patiently(partial(_leave, task, hold, leaving), hold)
         raise
@@ -99,7 +99,8 @@ def _run_atomic(
             started = time.monotonic()
             body_begun = True
             try:
-                value = task.run(*args, **kwargs)
+                with running(hold):
+                    value = task.run(*args, **kwargs)
             except Ignore as ignore:
                 # Ignore and replace() end the job as they find it: what the body wrote is kept.
                 leaving = ignore

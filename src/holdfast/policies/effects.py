@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
@@ -23,7 +23,6 @@ from celery import current_app
 from kombu.serialization import dumps, loads, prepare_accept_content
 
 from holdfast.conf import get_settings
-from holdfast.exceptions import EffectBusy, EffectError, EffectInDoubt
 from holdfast.ledger import effects
 from holdfast.ledger.aside import beside_loop, has_transaction, in_event_loop, in_thread
 from holdfast.ledger.database import connection, with_patience
@@ -31,10 +30,10 @@ from holdfast.ledger.effects import Encoded, Found
 from holdfast.ledger.records import Hold
 from holdfast.ledger.watchdog import answer_within
 from holdfast.lineage import current_hold, patience_seconds
+from holdfast.policies import effect_refusals as refusals
 
 logger = logging.getLogger("holdfast.effects")
 T = TypeVar("T")
-LONGEST_KEY = 255
 
 
 def effect(key: str, *, keep: timedelta | None = None, wait: float = 0.0) -> Effect:
@@ -70,16 +69,7 @@ class Effect:
     def __init__(
         self, key: str, *, keep: timedelta | None = None, wait: float = 0.0, take_over: bool = True
     ) -> None:
-        if not isinstance(key, str) or not 0 < len(key) <= LONGEST_KEY or "\0" in key:
-            raise EffectError(
-                f"The effect key {key!r} cannot be kept: it must be a text of 1 to {LONGEST_KEY} characters without "
-                "NUL. Put a hash of the long part into it."
-            )
-        if keep is not None and keep <= timedelta():
-            raise EffectError(
-                f"The effect {key!r} cannot be kept for {keep}. Give a time greater than 0, or leave `keep` out "
-                "for what HOLDFAST['effect_days'] says."
-            )
+        refusals.check(key, keep)
         self.key = key
         self._keep = keep or timedelta(days=get_settings().effect_days)
         self._wait = wait
@@ -115,15 +105,12 @@ class Effect:
         Set it as soon as the call has returned; it is recorded when the block ends.
         """
         if self._encoded is None:
-            raise EffectError(
-                f"The effect {self.key!r} has no result: its call has not been made here, or what it returned was not "
-                "set. Set `result` in the block, where `is_new` or `in_doubt` is true."
-            )
+            raise refusals.no_result(self.key)
         return self._value
 
     @result.setter
     def result(self, value: Any) -> None:
-        self._must_be_open("the result of the effect cannot be set")
+        self._must_be_open("The result of the effect cannot be set")
         self._know(_encode(self.key, value))
 
     def did_not_happen(self) -> None:
@@ -132,7 +119,7 @@ class Effect:
         Raises:
             AttemptLost: this attempt does not stand any more; the key stays in doubt.
         """
-        self._must_be_open("the effect cannot be freed")
+        self._must_be_open("The effect cannot be freed")
         self._ask(partial(effects.free, self.key, turn=self._turn, hold=self._hold))
         self._open = False
 
@@ -200,11 +187,11 @@ class Effect:
 
     async def aonce(
         self,
-        function: Callable[..., Awaitable[T] | T],
+        function: Callable[..., Any],
         *args: Any,
-        in_doubt: Literal["raise", "repeat"] | Callable[[Effect], Awaitable[T] | T] = "raise",
+        in_doubt: Literal["raise", "repeat"] | Callable[[Effect], Any] = "raise",
         **kwargs: Any,
-    ) -> T:
+    ) -> Any:
         """Do as `once` does from async code; both functions may be coroutine functions."""
         async with self._anew(in_doubt) as turn:
             if turn.is_new or (turn.in_doubt and in_doubt == "repeat"):
@@ -215,10 +202,7 @@ class Effect:
 
     def _anew(self, in_doubt: Any) -> Effect:
         if in_doubt not in ("raise", "repeat") and not callable(in_doubt):
-            raise EffectError(
-                f"in_doubt={in_doubt!r} of the effect {self.key!r} says nothing: "
-                'it is "raise", "repeat" or a function of the effect.'
-            )
+            raise refusals.unknown_answer(self.key, in_doubt)
         keep, wait = self._keep, self._wait
         return Effect(self.key, keep=keep, wait=wait, take_over=in_doubt != "raise")
 
@@ -226,9 +210,7 @@ class Effect:
 
     def _begin(self) -> Callable[[], Found]:
         if self._open:
-            raise EffectError(
-                f"The effect {self.key!r} is open already: make another one by effect()."
-            )
+            raise refusals.open_already(self.key)
         self._turn, self._hold, self._encoded = uuid4(), current_hold(), None
         return partial(
             effects.begin,
@@ -243,12 +225,12 @@ class Effect:
         """Take note of what was found; False if it is worth asking again."""
         if found.busy:
             if last:
-                raise _busy(self.key, found)
+                raise refusals.busy(self.key, found.job)
             return False
         self._found = found
         if found.in_doubt:
             if not self._take_over:
-                raise _in_doubt(self.key, found)
+                raise refusals.in_doubt(self.key, found.job)
             logger.warning("Effect %r is in doubt: it was begun, and never recorded", self.key)
         if found.done is not None:
             self._know(found.done)
@@ -261,7 +243,7 @@ class Effect:
         was_open, self._open = self._open, False
         if was_open and error is None and self._encoded is None:
             if self.in_doubt:
-                raise _unsaid(self.key)
+                raise refusals.unsaid(self.key)
             self._know(_encode(self.key, None))
         if not was_open or self._encoded is None:
             yield None
@@ -289,10 +271,7 @@ class Effect:
 
     def _must_be_open(self, what: str) -> None:
         if not self._open:
-            raise EffectError(
-                f"{what[0].upper()}{what[1:]}: {self.key!r} is done, freed or outside of its block. "
-                "What was recorded stands; a call that is to be made again needs another key."
-            )
+            raise refusals.closed(self.key, what)
 
     def _ask(self, work: Callable[[], T]) -> T:
         """Do ledger work that is committed on return, whatever the caller has open."""
@@ -304,7 +283,7 @@ class Effect:
 
     def _patiently(self, work: Callable[[], T]) -> Callable[[], T]:
         if connection().vendor == "sqlite" and has_transaction():
-            raise _no_second_writer(self.key)
+            raise refusals.no_second_writer(self.key)
         seconds, what = patience_seconds(), f"effect {self.key!r}"
 
         def bounded() -> T:
@@ -314,7 +293,7 @@ class Effect:
         return partial(with_patience, bounded, seconds=seconds, what=what)
 
 
-async def _awaited(value: Awaitable[T] | T) -> T:
+async def _awaited(value: Any) -> Any:
     return await value if isawaitable(value) else value
 
 
@@ -323,11 +302,7 @@ def _encode(key: str, value: Any) -> Encoded:
     try:
         content_type, encoding, data = dumps(value, serializer=serializer)
     except Exception as error:
-        raise EffectError(
-            f"The result of the effect {key!r} is a {type(value).__name__} that {serializer!r} cannot write ({error}). "
-            "Its call was made and stays in doubt unless the block sets another `result`: plain values, such as the "
-            "id the other side gave it."
-        ) from error
+        raise refusals.unwritable(key, value, serializer, error) from error
     return Encoded(data.encode() if isinstance(data, str) else bytes(data), content_type, encoding)
 
 
@@ -341,38 +316,4 @@ def _decode(encoded: Encoded) -> Any:
         encoded.content_type,
         encoded.content_encoding,
         accept=prepare_accept_content(accept),
-    )
-
-
-def _owner(found: Found) -> str:
-    return f"job {found.job}" if found.job else "code outside of all jobs"
-
-
-def _busy(key: str, found: Found) -> EffectBusy:
-    return EffectBusy(
-        f"The effect {key!r} is being made by {_owner(found)} right now. Give effect() `wait` seconds, or let this job "
-        "run again later, for instance with autoretry_for=(EffectBusy,)."
-    )
-
-
-def _in_doubt(key: str, found: Found) -> EffectInDoubt:
-    return EffectInDoubt(
-        f"The effect {key!r} was begun by {_owner(found)} and never recorded: nobody knows whether its call was made. "
-        "Nothing was called now. Say what to do by in_doubt=, or look at the other side and tell the ledger in a "
-        f"shell: `with effect({key!r}) as e: e.result = ...` if it was made, `e.did_not_happen()` if not."
-    )
-
-
-def _unsaid(key: str) -> EffectInDoubt:
-    return EffectInDoubt(
-        f"The effect {key!r} is in doubt, and its block ended without a word on it. In the block, where `in_doubt` is "
-        "true, find out whether the call was made: then set `result`, or call `did_not_happen()`."
-    )
-
-
-def _no_second_writer(key: str) -> EffectError:
-    return EffectError(
-        f"The effect {key!r} cannot be begun inside a transaction on SQLite: it must be committed before its call is "
-        "made, and the open transaction holds SQLite's only writer. Nothing was called. Leave the atomic() block "
-        "first, take atomic=True off the task, or use PostgreSQL."
     )
