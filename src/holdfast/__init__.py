@@ -8,13 +8,20 @@ if TYPE_CHECKING:
     from holdfast.api import apply_many as apply_many
     from holdfast.api import cancel as cancel
     from holdfast.api import replay as replay
+    from holdfast.beat.listing import run_now as run_now
+    from holdfast.beat.listing import schedules as schedules
     from holdfast.dispatch.app import Celery as Celery
     from holdfast.policies.effects import effect as effect
 
-__all__ = ["Celery", "apply_many", "cancel", "effect", "replay"]
+__all__ = ["Celery", "apply_many", "cancel", "effect", "replay", "run_now", "schedules"]
 __version__ = "0.1.0.dev0"
 
-_HOME = {"Celery": "holdfast.dispatch.app", "effect": "holdfast.policies.effects"}
+_HOME = {
+    "Celery": "holdfast.dispatch.app",
+    "effect": "holdfast.policies.effects",
+    "run_now": "holdfast.beat.listing",
+    "schedules": "holdfast.beat.listing",
+}
 
 
 def __getattr__(name: str) -> Any:

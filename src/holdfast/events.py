@@ -25,3 +25,7 @@ rescuer_waits = Signal()
 """The rescuer does not act: its own heartbeats or the clocks give no ground. reason: str."""
 message_unsigned = Signal()
 """A ticket was not signed with one of our keys. job: str, queue: str."""
+scheduler_leads = Signal()
+"""A scheduler acts for all from now on. scheduler: UUID, before: UUID or None (who let the duty run out)."""
+occurrence_decided = Signal()
+"""A due time of a schedule was decided. schedule: str, due_at: datetime, outcome: str, job: str or None, reason: str."""

@@ -9,6 +9,7 @@ HoldfastError
 ├── EffectError             an effect was used in a way that it cannot be kept
 │   ├── EffectInDoubt       a call to the world outside was begun, and nobody knows whether it was made
 │   └── EffectBusy          somebody else is making the call right now
+├── ScheduleNotFound        no schedule of this name
 └── AttemptLost             this attempt lost its lease: it can change nothing any more
 """
 
@@ -58,6 +59,10 @@ class EffectInDoubt(EffectError):
 
 class EffectBusy(EffectError):
     """Another job's attempt, which stands, is making the call right now."""
+
+
+class ScheduleNotFound(HoldfastError, LookupError):
+    """Neither the settings nor the tables of django-celery-beat have a schedule of this name."""
 
 
 class AttemptLost(HoldfastError):

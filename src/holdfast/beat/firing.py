@@ -1,0 +1,134 @@
+"""How an occurrence becomes a job: the decision, its row and the job in one transaction of the ledger's database."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from celery.beat import BeatLazyFunc
+from celery.result import AsyncResult
+from django.db import transaction
+
+from holdfast import events
+from holdfast.beat import tables
+from holdfast.beat.rules import Rule
+from holdfast.conf import get_settings
+from holdfast.ledger import schedules
+from holdfast.ledger.database import alias, atomic, dialect
+from holdfast.ledger.ids import new_id
+from holdfast.ledger.schedules import Decided, Decision
+
+logger = logging.getLogger("holdfast.beat")
+RUN_NOW = "run now"
+
+
+def fire(app: Any, rule: Rule, due_at: datetime, *, since: datetime, mark: str) -> bool:
+    """Make the job of an occurrence, once whoever else tries; False: somebody else has decided it.
+
+    A process that dies before the commit has made nothing, and another one fires; after it the job is in the
+    ledger, and is published like any other.
+    """
+    arguments = _arguments(rule)
+    decided = Decided(due_at=due_at, outcome=Decision.FIRED, job=new_id())
+    with atomic():
+        # A leader frozen in here holds the row of its schedule: by this name the next leader ends it.
+        dialect().mark_transaction(mark)
+        new = schedules.decide(rule.name, since=since, decided=[decided])
+        if new is None:
+            return False
+        if not new:
+            logger.warning("Schedule %r: its occurrence at %s has its job", rule.name, due_at)
+            return True
+        _send(app, rule, arguments, job=str(decided.job))
+    _tell(rule, decided)
+    return True
+
+
+def pass_over(rule: Rule, decided: Sequence[Decided], *, since: datetime) -> bool:
+    """Write that occurrences make no job, and why; False: somebody else has decided them."""
+    with atomic():
+        new = schedules.decide(rule.name, since=since, decided=decided)
+    for one in new or ():
+        _tell(rule, one)
+    return new is not None
+
+
+def fire_now(app: Any, rule: Rule) -> AsyncResult[Any]:
+    """Make a job of a schedule beside its due times; inside a transaction it is part of it."""
+    arguments = _arguments(rule)
+    decided = Decided(due_at=dialect().now(), outcome=Decision.FIRED, job=new_id(), reason=RUN_NOW)
+    with atomic():
+        schedules.note(rule.name, decided)
+        _send(app, rule, arguments, job=str(decided.job))
+    _tell(rule, decided)
+    return AsyncResult(str(decided.job), app=app)
+
+
+def _send(
+    app: Any, rule: Rule, arguments: tuple[Sequence[Any], Mapping[str, Any]], *, job: str
+) -> None:
+    """Record the call in the transaction that is open; one that is not durable is sent after its commit."""
+    task = app.tasks.get(rule.task)
+    headers = {
+        **(rule.options.get("headers") or {}),
+        "celery_beat_task": True,
+        "periodic_task_name": rule.name,
+    }
+    options = {**rule.options, "headers": headers, "task_id": job}
+
+    def call() -> None:
+        if task is not None:
+            task.apply_async(*arguments, **options)
+        else:
+            app.send_task(rule.task, *arguments, **options)
+
+    if _is_recorded(app, task, options):
+        call()
+    else:
+        transaction.on_commit(call, using=alias(), robust=True)
+    if rule.row is not None:
+        if tables.in_ledger():
+            tables.stamp(rule)
+        else:
+            transaction.on_commit(lambda: tables.stamp(rule), using=alias(), robust=True)
+
+
+def _is_recorded(app: Any, task: Any, options: Mapping[str, Any]) -> bool:
+    if app.conf.task_always_eager:
+        return False
+    for said in (options.get("durable"), getattr(task, "durable", None)):
+        if said is not None:
+            return bool(said)
+    return get_settings().durable
+
+
+def _arguments(rule: Rule) -> tuple[Sequence[Any], Mapping[str, Any]]:
+    """Return the arguments, with those computed now that the entry leaves to a function."""
+    args = [value() if isinstance(value, BeatLazyFunc) else value for value in rule.args]
+    kwargs = {
+        key: value() if isinstance(value, BeatLazyFunc) else value
+        for key, value in rule.kwargs.items()
+    }
+    return args, kwargs
+
+
+def _tell(rule: Rule, decided: Decided) -> None:
+    log = logger.info if decided.outcome == Decision.FIRED else logger.warning
+    log(
+        "Schedule %r, due %s: %s%s%s",
+        rule.name,
+        decided.due_at.isoformat(),
+        decided.outcome,
+        f" as {decided.job}" if decided.job else "",
+        f" ({decided.reason})" if decided.reason else "",
+    )
+    events.occurrence_decided.send(
+        sender=Rule,
+        schedule=rule.name,
+        due_at=decided.due_at,
+        outcome=decided.outcome,
+        job=decided.job,
+        reason=decided.reason,
+    )

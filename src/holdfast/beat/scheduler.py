@@ -1,0 +1,141 @@
+"""The scheduler that `celery beat -S holdfast.beat:Scheduler` runs, on as many hosts as you like."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from celery.beat import Scheduler as StockScheduler
+from django.db import connections
+
+from holdfast.beat.agenda import Agenda
+from holdfast.beat.deciding import decide
+from holdfast.beat.leader import DUTY_SECONDS, Leader
+from holdfast.beat.sources import Sources
+from holdfast.conf import get_settings
+from holdfast.ledger import schedules
+from holdfast.ledger.database import alias, close_connection, connection, dialect, is_passing
+from holdfast.ledger.watchdog import answer_within
+
+logger = logging.getLogger("holdfast.beat")
+# Longest pause between two looks: at the duty, and at schedules that were edited.
+LOOK_SECONDS = 1.0
+AFTER_ERROR_SECONDS = 0.5
+PRUNE_SECONDS = 10.0
+CONNECT_SECONDS = 5
+
+
+class Scheduler(StockScheduler):
+    """Decides every occurrence once, together with all others of its kind.
+
+    One leads, the others look whether it still does. What has been decided is in the ledger: there is no
+    schedule file, and whichever of them dies at any line, nothing is lost and nothing happens twice.
+    """
+
+    max_interval = LOOK_SECONDS
+
+    def __init__(self, app: Any, *args: Any, **kwargs: Any) -> None:
+        self._leader = Leader()
+        self._agenda = Agenda()
+        self._next_prune = 0.0
+        self._at_work = False
+        super().__init__(app, *args, **kwargs)
+        self.max_interval = min(LOOK_SECONDS, self.max_interval)
+
+    def setup_schedule(self) -> None:
+        """Read the settings' schedules: one that cannot be read is told now, and not at its due time."""
+        self._sources = Sources(self.app)
+        # Without it a connect to a host that has gone silent waits for minutes.
+        if connection().vendor == "postgresql":
+            connection().settings_dict["OPTIONS"].setdefault("connect_timeout", CONNECT_SECONDS)
+
+    @property
+    def info(self) -> str:
+        """What the banner says below the scheduler's name."""
+        return f"    . ledger -> {alias()}"
+
+    def tick(self, *_: Any, **__: Any) -> float:
+        """Make one pass; return the pause until the next one. A database that is away is waited for."""
+        try:
+            with self._working(), answer_within(2 * DUTY_SECONDS):
+                return min(self.one_pass(), self.max_interval)
+        except Exception as error:
+            if is_passing(error):
+                logger.warning("The database does not answer (%s); trying again", error)
+            else:
+                logger.exception("A look at the schedules failed; the next one tries again")
+            # Whether the last commit counted is not known: what is decided is read again.
+            self._agenda.forget()
+            self._leader.doubt()
+            _close_connections()
+            return AFTER_ERROR_SECONDS
+
+    def one_pass(self) -> float:
+        """Decide all that is due, if this scheduler leads; return the seconds until something is due."""
+        if not self._leader.leads():
+            self._agenda.forget()
+            return LOOK_SECONDS
+        rules = self._sources.rules()
+        # Every moment here is the database's: the clocks of the schedulers' hosts may disagree.
+        now = dialect().now()
+        if not self._agenda.is_of(rules):
+            self._agenda.take_up(rules, now)
+        for name in self._agenda.due(now):
+            # A long row of them, or one slow condition, may have outlasted the duty.
+            if not self._leader.leads() or not self._decide(name):
+                self._agenda.forget()
+                return 0.0
+        self._prune()
+        due = self._agenda.next_due()
+        if due is None:
+            return LOOK_SECONDS
+        return max(0.0, (due - dialect().now()).total_seconds())
+
+    def close(self) -> None:
+        """Free the duty. Asked for by a signal amid a pass it does nothing: it is called again after the pass."""
+        if self._at_work:
+            return
+        try:
+            self._leader.leave()
+        except Exception as error:
+            logger.warning("The duty is not given back (%s): the next leader waits for it", error)
+        super().close()
+        close_connection()
+
+    def _decide(self, name: str) -> bool:
+        rule = self._agenda.rules[name]
+        done = decide(self.app, self._agenda, rule, now=dialect().now(), mark=self._leader.mark)
+        if rule.one_off:
+            # Switched off in its table now, unless its condition said no.
+            self._sources.forget()
+        return done
+
+    def _prune(self) -> None:
+        if time.monotonic() < self._next_prune:
+            return
+        settings = get_settings()
+        kept, most = timedelta(days=settings.occurrence_days), settings.prune_batch
+        busy = schedules.prune(older_than=kept, limit=most) >= most
+        self._next_prune = time.monotonic() + (0.0 if busy else PRUNE_SECONDS)
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        self._at_work = True
+        try:
+            yield
+        finally:
+            self._at_work = False
+
+
+def _close_connections() -> None:
+    """Drop this thread's connections: the tables of django-celery-beat may be in another database."""
+    for here in connections.all(initialized_only=True):
+        if not here.in_atomic_block:
+            try:
+                here.close()
+            except Exception:  # one that is gone already may refuse even that
+                logger.debug("closing a broken connection failed", exc_info=True)

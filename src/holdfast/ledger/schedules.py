@@ -1,0 +1,178 @@
+"""The statements of schedules: what is decided of each, and the rows of its occurrences; clocks are the database's.
+
+Run by `celery beat`, and by whoever looks at schedules. A decision and what it makes are one transaction: the caller
+opens it, `decide` is the fence in it, and a process that dies before the commit has decided nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models.functions import Now
+
+from holdfast.ledger.database import alias, atomic
+from holdfast.ledger.models import Duty
+from holdfast.ledger.schedule_models import Decision, Occurrence, Schedule
+
+__all__ = ["Decided", "Decision", "Standing"]
+
+DUTY = "schedules"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What is decided of a schedule: every due time up to `decided_until`, which rises with each decision."""
+
+    timing: str
+    anchor_at: datetime
+    decided_until: datetime
+    active: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """One occurrence: its due time, and what became of it."""
+
+    due_at: datetime
+    outcome: str
+    job: str | None = None
+    reason: str = ""
+
+
+def standings(names: Collection[str] | None = None) -> dict[str, Standing]:
+    """Return what is decided of each schedule by name; of all without names."""
+    rows = _schedules() if names is None else _schedules().filter(name__in=names)
+    return {
+        row.name: Standing(
+            timing=row.timing,
+            anchor_at=row.anchor_at,
+            decided_until=row.decided_until,
+            active=row.active,
+        )
+        for row in rows
+    }
+
+
+def begin(name: str, *, timing: str, since: datetime) -> Standing:
+    """Take a schedule up from a moment on: one never seen, one that was gone, or one with another timing.
+
+    Nothing before the moment is an occurrence. Of two that begin it at once the first one counts.
+    """
+    with atomic():
+        row, created = _schedules().get_or_create(
+            name=name,
+            defaults={
+                "timing": timing,
+                "anchor_at": since.replace(microsecond=0),
+                "decided_until": since,
+            },
+        )
+        if not created and (row.timing != timing or not row.active):
+            read = _schedules().filter(name=name, decided_until=row.decided_until)
+            row.timing, row.active, row.anchor_at = timing, True, since.replace(microsecond=0)
+            row.decided_until = max(row.decided_until, since)
+            read.update(
+                timing=row.timing,
+                active=True,
+                anchor_at=row.anchor_at,
+                decided_until=row.decided_until,
+            )
+    return Standing(timing=row.timing, anchor_at=row.anchor_at, decided_until=row.decided_until)
+
+
+def put_away(names: Iterable[str]) -> int:
+    """Note that no source names these schedules any more: if one comes back, it begins anew."""
+    return _schedules().filter(name__in=list(names), active=True).update(active=False)
+
+
+def decide(name: str, *, since: datetime, decided: Sequence[Decided]) -> Sequence[Decided] | None:
+    """Write what became of the due times that come next, oldest first; inside the caller's transaction.
+
+    Returns those that are written now; one that has its row already is left out, and nothing may be made of it.
+    None: somebody else has decided them, nothing is written. The row of the schedule stays locked until the
+    caller commits: of two that decide at once, one waits and is told None.
+    """
+    until = decided[-1].due_at
+    if not _schedules().filter(name=name, decided_until=since).update(decided_until=until):
+        return None
+    there = set(
+        Occurrence.objects.using(alias())
+        .filter(schedule=name, due_at__in=[one.due_at for one in decided])
+        .values_list("due_at", flat=True)
+    )
+    new = [one for one in decided if one.due_at not in there]
+    Occurrence.objects.using(alias()).bulk_create([_row(name, one) for one in new])
+    return new
+
+
+def note(name: str, decided: Decided) -> None:
+    """Write an occurrence that no timing asked for."""
+    _row(name, decided).save(using=alias(), force_insert=True)
+
+
+def last_occurrences(names: Collection[str]) -> dict[str, Decided]:
+    """Return the latest occurrence of each schedule by name: one look into the index for each."""
+    latest = (
+        Occurrence.objects.using(alias())
+        .filter(schedule=OuterRef("name"))
+        .order_by("-due_at")
+        .values("pk")[:1]
+    )
+    rows = _schedules().filter(name__in=names).annotate(last=Subquery(latest))
+    last = Occurrence.objects.using(alias()).filter(
+        pk__in=[row.last for row in rows if row.last is not None]
+    )
+    return {
+        row.schedule: Decided(
+            due_at=row.due_at, outcome=row.outcome, job=row.job, reason=row.reason
+        )
+        for row in last
+    }
+
+
+def duty_holder() -> tuple[UUID | None, bool]:
+    """Return who holds the duty of the schedules, and whether another scheduler may take it now."""
+    row = (
+        Duty.objects.using(alias())
+        .filter(name=DUTY)
+        .annotate(now=Now())
+        .values_list("holder", "until", "now")
+        .first()
+    )
+    if row is None:
+        return None, True
+    holder, until, now = row
+    return holder, holder is None or until < now
+
+
+def prune(*, older_than: timedelta, limit: int) -> int:
+    """Delete one batch of old occurrences, and the schedules that are gone as long; return how many rows.
+
+    What prevents a second job for a due time is `decided_until`, which stays.
+    """
+    gone = _schedules().filter(active=False, decided_until__lt=Now() - older_than)
+    old = Occurrence.objects.using(alias()).filter(decided_at__lt=Now() - older_than)
+    ids = list(old.order_by("decided_at").values_list("pk", flat=True)[:limit])
+    count = Occurrence.objects.using(alias()).filter(pk__in=ids).delete()[0] if ids else 0
+    if gone.exists():
+        count += gone.delete()[0]
+    return count
+
+
+def _row(name: str, decided: Decided) -> Occurrence:
+    return Occurrence(
+        schedule=name,
+        due_at=decided.due_at,
+        outcome=decided.outcome,
+        job=decided.job,  # type: ignore[misc]  # the stub of CharField is not generic in null
+        reason=decided.reason[:2000],
+        decided_at=Now(),
+    )
+
+
+def _schedules() -> QuerySet[Schedule]:
+    return Schedule.objects.using(alias())
