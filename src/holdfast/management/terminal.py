@@ -33,7 +33,7 @@ class Terminal:
 
     def json(self, value: Any) -> None:
         """Print one JSON value on one line; times become ISO 8601, other unknown values their text."""
-        self.say(json.dumps(value, default=_plain))
+        self.say(json.dumps(value, default=_exact))
 
     def table(self, heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Print rows under their heads, columns as wide as they need to be."""
@@ -64,6 +64,10 @@ class Terminal:
 
 def _cell(value: Any) -> str:
     return "" if value is None else " ".join(str(_plain(value)).split())
+
+
+def _exact(value: Any) -> str:
+    return str(value.isoformat()) if hasattr(value, "isoformat") else str(value)
 
 
 def _plain(value: Any) -> str:

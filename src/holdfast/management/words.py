@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -57,6 +57,12 @@ def choice(parser: CommandParser, helps: Mapping[str, str], *, dest: str) -> dic
     return parsers
 
 
-def _hint(word: str, known: Any) -> str:
-    near = difflib.get_close_matches(word.partition("=")[0], known, n=1)
-    return f": did you mean {near[0]!r}?" if near else "; --help shows what there is"
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that a word was probably meant to be."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return near[0] if near else None
+
+
+def _hint(word: str, known: Iterable[str]) -> str:
+    near = nearest(word.partition("=")[0], known)
+    return f": did you mean {near!r}?" if near else "; --help shows what there is"

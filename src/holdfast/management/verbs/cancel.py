@@ -1,0 +1,57 @@
+"""Cancel jobs for good: waiting ones never run, running ones are stopped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+import holdfast
+from holdfast.ledger import queries
+from holdfast.ledger.states import FINAL, State
+from holdfast.management.actors import add_actor
+from holdfast.management.terminal import Terminal
+
+
+def add_arguments(parser: CommandParser) -> None:
+    """Take the ids of jobs."""
+    parser.add_argument("ids", nargs="+", metavar="ID")
+    parser.add_argument(
+        "--keep-running", action="store_true", help="cancel those only that have not started"
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_actor(parser)
+
+
+def run(options: dict[str, Any], terminal: Terminal) -> None:
+    """Cancel them in one transaction, and say what became of each.
+
+    Raises:
+        CommandError: one of them is not in the ledger, and none was cancelled.
+    """
+    ids = list(dict.fromkeys(options["ids"]))
+    # Celery would tell every worker about an id nobody knows, for nothing.
+    unknown = sorted(set(ids) - queries.known(ids))
+    if unknown:
+        raise CommandError(
+            f"Not in the ledger, so nothing was cancelled: {', '.join(unknown)}. "
+            "They were never recorded here, or deleted after their retention."
+        )
+    before = _states(ids)
+    if len(ids) > 1 and not options["yes"]:
+        terminal.confirm(f"Cancel {len(ids)} jobs?")
+    holdfast.cancel(ids, terminate=not options["keep_running"], actor=options["actor"])
+    after = _states(ids)
+    if options["json"]:
+        terminal.json({id: after[id].name.lower() for id in ids})
+        return
+    for job_id in ids:
+        state = after[job_id]
+        had = " (it had finished before)" if before[job_id] in FINAL else ""
+        terminal.say(f"{job_id} is {state.name.lower()}{had}")
+
+
+def _states(ids: list[str]) -> dict[str, State]:
+    found = {id: queries.state_of(id) for id in ids}
+    return {id: State(row[0]) for id, row in found.items() if row is not None}
