@@ -140,7 +140,7 @@ class Result(models.Model):
 
 
 class Attempt(models.Model):
-    """An attempt that did not end in success; the latest attempt is on the job itself until it is over."""
+    """An attempt that is over, and did not end in a success that still stands; the latest is on the job itself."""
 
     job = KeyField()
     number = models.IntegerField()

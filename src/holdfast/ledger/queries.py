@@ -22,6 +22,7 @@ def result_metas(ids: Iterable[str]) -> dict[str, ResultMeta]:
     metas = {
         row["id"]: ResultMeta(
             state=row["state"],
+            task=row["task"],
             hold=row["hold"],
             reason=row["reason"],
             finished_at=row["finished_at"],
@@ -35,6 +36,7 @@ def result_metas(ids: Iterable[str]) -> dict[str, ResultMeta]:
         .values(
             "id",
             "state",
+            "task",
             "hold",
             "reason",
             "finished_at",

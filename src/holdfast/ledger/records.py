@@ -116,6 +116,7 @@ class ResultMeta:
     """All that Celery's result API may ask of one id."""
 
     state: int | None
+    task: str = ""
     hold: str = ""
     reason: str = ""
     finished_at: datetime | None = None

@@ -88,13 +88,10 @@ class LedgerReader(BaseBackend):
             and meta.state is not None
             and State(meta.state) in FINAL
         ):
-            error, message = queries.last_error(task_id), queries.message_of(task_id)
-            task = message[0] if message else ""
+            error = queries.last_error(task_id)
             found["result"] = self.prepare_exception(
-                encoding.ending_without_result(meta.state, meta.reason, error, task)
+                encoding.ending_without_result(meta.state, meta.reason, error, meta.task)
             )
-        elif stored and status == states.STARTED:
-            found["result"] = None
         if found["status"] in self.EXCEPTION_STATES and found["result"] is not None:
             found["result"] = encoding.as_exception(self, found["result"])
         return found
