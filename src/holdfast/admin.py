@@ -10,7 +10,7 @@ from django.db import connections
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
-from holdfast.models import Attempt, Job, Worker
+from holdfast.models import Attempt, Effect, Job, Worker
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -108,3 +108,13 @@ class WorkerAdmin(ReadOnlyAdmin):
         "stopped_at",
     )
     ordering = ("-started_at",)
+
+
+@admin.register(Effect)
+class EffectAdmin(ReadOnlyAdmin):
+    """Calls to the world outside, by their keys."""
+
+    list_display = ("key", "state", "job", "times_begun", "begun_at", "done_at", "expires_at")
+    list_filter = ("state",)
+    search_fields = ("key__exact", "job__exact")
+    ordering = ("key",)

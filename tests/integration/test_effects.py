@@ -189,11 +189,14 @@ def test_block_that_says_nothing_of_a_doubt_is_told_so(gateway: Gateway) -> None
             assert charge.in_doubt
 
 
-def test_operator_tells_the_ledger_what_happened_as_the_error_says(gateway: Gateway) -> None:
+def test_operator_tells_the_ledger_what_happened_as_the_error_says(
+    ledger: str, gateway: Gateway
+) -> None:
     leave_in_doubt()
     with pytest.raises(EffectInDoubt) as refused:
         effect(KEY).once(gateway.charge, 5)
     assert f"with effect('{KEY}') as e: e.result = ..." in str(refused.value)
+    assert row(ledger).times_begun == 1, "asking alone takes the key from nobody"
     with effect(KEY) as e:
         e.result = "paid"
     assert effect(KEY).once(gateway.charge, 5) == "paid"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from django.db import models
+from django.db.models import Q
 
 from holdfast.ledger.models import KeyField
 
@@ -36,7 +37,15 @@ class Effect(models.Model):
 
     class Meta:
         db_table = "holdfast_effect"
-        indexes = [models.Index(fields=["expires_at"], name="holdfast_effect_expires")]
+        indexes = [
+            models.Index(fields=["expires_at"], name="holdfast_effect_expires"),
+            # Those that are under way or in doubt: few among many.
+            models.Index(
+                fields=["begun_at"],
+                name="holdfast_effect_begun",
+                condition=Q(state=EffectState.BEGUN),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.key} {EffectState(self.state).name.lower()}"

@@ -1,5 +1,6 @@
 """Calls to the world outside that were begun, and what the finished ones returned; no worker that runs knows it yet."""
 
+import holdfast.ledger.effect_models
 import holdfast.ledger.models
 from django.db import migrations, models
 
@@ -29,7 +30,14 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "holdfast_effect",
-                "indexes": [models.Index(fields=["expires_at"], name="holdfast_effect_expires")],
+                "indexes": [
+                    models.Index(fields=["expires_at"], name="holdfast_effect_expires"),
+                    models.Index(
+                        fields=["begun_at"],
+                        name="holdfast_effect_begun",
+                        condition=models.Q(("state", holdfast.ledger.effect_models.EffectState["BEGUN"])),
+                    ),
+                ],
             },
         ),
     ]
