@@ -26,12 +26,7 @@ PRODUCERS = 2
 CREW = {"prefork": 2, "threads": 1}
 SLOTS = {"prefork": 2, "threads": 4}
 # Nobody is to die of being hit by chance; what becomes dead after three losses has scenarios of its own.
-_UNKILLABLE = {"max_lost_attempts": 1000.0}
-SETTINGS = {
-    "postgres": _UNKILLABLE,
-    # A wait for SQLite's one writer takes a second or so: a lease must be a few of them.
-    "sqlite": {**_UNKILLABLE, "lease_seconds": 6.0, "sweep_seconds": 1.0},
-}
+SETTINGS = {"max_lost_attempts": 1000.0}
 
 
 class Soak:

@@ -74,9 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
             server = None
             if options.db == "postgres":
                 server = stack.enter_context(PostgresServer(data))
-            on = stack.enter_context(
-                ground(directory, postgres=server, holdfast=SETTINGS[options.db])
-            )
+            on = stack.enter_context(ground(directory, postgres=server, holdfast=SETTINGS))
             soak = Soak(on, seed=options.seed, minutes=options.minutes, database=options.db)
             stack.callback(soak.end_producers)
             result = soak.run()
