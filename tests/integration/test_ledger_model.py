@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 
 from holdfast.conf import get_settings
 from holdfast.exceptions import AttemptLost
-from holdfast.ledger import interventions, queries, transitions, workers
+from holdfast.ledger import interventions, letters, queries, transitions, workers
 from holdfast.ledger.models import Job, Worker
 from holdfast.ledger.records import Hold, Ticket
 from holdfast.ledger.states import FINAL, State
@@ -73,6 +73,7 @@ EXITS: dict[str, Callable[[Hold], Any]] = {
     "hand back": lambda hold: transitions.hand_back([hold], cause="stop"),
     "lose": lambda hold: transitions.lose(hold, cause="child died"),
     "reject": lambda hold: transitions.reject(hold, error="no"),
+    "revoke": lambda hold: transitions.revoke(hold),  # noqa: PLW0108  # see below
     # Looked up when it is called: by then it is watched.
     "await replacement": lambda hold: transitions.await_replacement(hold),  # noqa: PLW0108
 }
@@ -200,6 +201,18 @@ class LedgerMachine(RuleBasedStateMachine):
             with crash_before_statement(self.alias, crash):
                 if ticket := interventions.replay(id):
                     self.broker.append(ticket)
+
+    @rule(crash=CRASHES)
+    def dead_letters_are_replayed(self, crash: int | None) -> None:
+        seen, _ = letters.tokens(letters.Wanted(), after=None, limit=3)
+        with crash_before_statement(self.alias, crash):
+            self.broker += interventions.replay_many(seen, actor="ada")
+
+    @rule(crash=CRASHES)
+    def dead_letters_are_discarded(self, crash: int | None) -> None:
+        seen, _ = letters.tokens(letters.Wanted(), after=None, limit=3)
+        with crash_before_statement(self.alias, crash):
+            interventions.discard(seen, actor="ada")
 
     @rule(who=st.integers(0, 1), crash=CRASHES)
     def worker_dies_and_is_rescued(self, who: int, crash: int | None) -> None:

@@ -112,6 +112,7 @@ WAYS: dict[str, list[Way]] = {
     "bury_attempt": [
         lambda at: transitions.bury_attempt(at.hold, reason=Reason.UNDECODABLE, error="no")
     ],
+    "revoke": [lambda at: transitions.revoke(at.hold)],
     "store_result": [
         lambda at: transitions.store_result(at.id, FAILURE, hold=at.hold),
         lambda at: transitions.store_result(at.id, FAILURE),

@@ -53,6 +53,7 @@ MOVES: dict[str, Move] = {
     "hand_back": _move({State.RUNNING}, State.QUEUED),
     "rescue": _move({State.RUNNING}, State.QUEUED, State.DEAD),
     "reject": _move({State.RUNNING}, State.DEAD),
+    "revoke": _move({State.RUNNING}, State.CANCELLED),
     "bury": _move({State.HELD, State.QUEUED}, State.DEAD),
     "cancel": _move({State.HELD, State.QUEUED, State.RUNNING}, State.CANCELLED),
     "expire": _move({State.HELD, State.QUEUED}, State.EXPIRED),

@@ -296,6 +296,19 @@ def lose(hold: Hold, *, cause: str, ahead: bool = False) -> Ticket | None:
         return Ticket(hold.id, hold.token + 1, row["task"], row["queue"], row["priority"])
 
 
+def revoke(hold: Hold) -> bool:
+    """Cancel the job of an attempt that was stopped on purpose, while the attempt stands."""
+    return bool(
+        held_by(hold).update(
+            state=State.CANCELLED,
+            token=RISE,
+            reason=Reason.CANCELLED,
+            finished_at=Now(),
+            unsettled=F("linked"),
+        )
+    )
+
+
 def reject(hold: Hold, *, error: str) -> bool:
     """End an attempt whose task refused its message: the job is dead."""
     return bury_attempt(hold, reason=Reason.REJECTED, error=error)

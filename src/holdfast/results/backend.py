@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from traceback import format_exception
 from typing import Any
 
 from celery import states
@@ -40,10 +41,11 @@ class LedgerBackend(LedgerReader):
         )
 
     def encode_retry(self, request: Any, exc: BaseException | None) -> StoredResult | None:
-        """Encode the error a retry comes from."""
+        """Encode the error a retry comes from, with its traceback if it was raised."""
         if exc is None or _ignores_result(request, self.app):
             return None
-        return self._encode_error(exc, states.RETRY, None)
+        traceback = "".join(format_exception(exc)) if exc.__traceback__ else None
+        return self._encode_error(exc, states.RETRY, traceback)
 
     def complete(self, task: Any, hold: Hold, value: Any, encoded: StoredResult | None) -> None:
         """End an attempt in success, together with all that it sends on.
@@ -82,8 +84,7 @@ class LedgerBackend(LedgerReader):
         meta = queries.result_metas([hold.id]).get(hold.id)
         stored = meta.stored if meta else None
         if stored is not None and stored.status == states.REVOKED:
-            stands = queries.hold_of(hold.id) == hold
-            ended = stands and bool(interventions.cancel([hold.id], running=True))
+            ended = transitions.revoke(hold)
         elif stored is not None and stored.status == states.FAILURE:
             error = "stored by the task before it raised Ignore"
             exc = encoding.as_exception(self, encoding.load(stored, accept=self.accept))
@@ -202,8 +203,7 @@ class LedgerBackend(LedgerReader):
             return
 
         def end() -> None:
-            if queries.hold_of(task_id) == hold:
-                interventions.cancel([task_id], running=True)
+            transitions.revoke(hold)
 
         if not leave(end):
             self._survive(end)
