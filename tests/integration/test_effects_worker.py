@@ -71,3 +71,20 @@ def test_attempt_is_known_inside_a_task_that_runs_inline(site: Site, books: Path
     result = site.app.tasks[charging.charge_from_eager.name].delay("inline")
     assert result.get(timeout=30) == "charged inline"
     assert Effect.objects.using(site.alias).get().job == result.id
+
+
+def test_process_forked_from_one_that_used_effects_in_a_transaction_can_use_them(
+    site: Site, books: Path
+) -> None:
+    # SIGALRM ends a child that waits for threads which did not come along.
+    said = site.python(
+        "import signal\n"
+        "from holdfast.ledger.aside import in_thread\n"
+        "assert in_thread(lambda: 1) == 1\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    signal.alarm(20)\n"
+        "    os._exit(in_thread(lambda: 7))\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    )
+    assert said.split() == ["7"]
