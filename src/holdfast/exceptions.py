@@ -10,6 +10,7 @@ HoldfastError
 │   ├── EffectInDoubt       a call to the world outside was begun, and nobody knows whether it was made
 │   └── EffectBusy          somebody else is making the call right now
 ├── ScheduleNotFound        no schedule of this name
+├── InvalidArguments        an argument does not fit its annotation: the call is not sent, or the body not run
 └── AttemptLost             this attempt lost its lease: it can change nothing any more
 """
 
@@ -63,6 +64,15 @@ class EffectBusy(EffectError):
 
 class ScheduleNotFound(HoldfastError, LookupError):
     """Neither the settings nor the tables of django-celery-beat have a schedule of this name."""
+
+
+class InvalidArguments(HoldfastError, TypeError):
+    """An argument of a task with `typed_arguments` does not fit its annotation; the message never shows its value."""
+
+    def __init__(self, message: str, *, task: str = "", parameter: str = "") -> None:
+        super().__init__(message)
+        self.task = task
+        self.parameter = parameter
 
 
 class AttemptLost(HoldfastError):

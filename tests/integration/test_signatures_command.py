@@ -18,6 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from holdfast.ledger import backlog
 from tests.eventually import eventually
 from tests.harness import Site, new_site
+from tests.shop import tasks as shop
 
 TASKS = "tests.project.tasks"
 ADD = f"{TASKS}.add"
@@ -236,6 +237,19 @@ def test_running_job_and_compressed_body_are_read_and_damaged_ones_counted(
 
     assert told["rows"] == {"read": 3, "breaking": 1, "unreadable": 1}
     assert breaks(told)[("add", "y")] == 1
+
+
+def test_waiting_job_that_no_longer_fits_its_annotation_is_named(site: Site, lock: Path) -> None:
+    fits = shop.ship.delay({"orderNumber": 7})
+    chain(site.task("add").s(1, 2), shop.ship.s()).delay()  # its order is not there yet
+    site.app.send_task(shop.ship.name, [{"orderNumber": 7, "speed": "never"}])
+
+    told, _ = check(lock)
+
+    assert breaks(told) == {("tests.shop.tasks.ship", "order"): 1}
+    assert told["rows"]["breaking"] == 1
+    assert told["findings"][0]["what"] == "it is given, and does not fit its annotation"
+    assert fits.id not in told["findings"][0]["jobs"]
 
 
 def test_without_the_ledger_only_the_lock_is_compared(site: Site, lock: Path) -> None:

@@ -92,7 +92,10 @@ class Celery(StockCelery):
         self, fun: Any, *args: Any, base: type[Task] | None = None, **options: Any
     ) -> Any:
         """Make a task of a function; a base class of the project's own is set before ours."""
-        return super()._task_from_fun(fun, *args, base=_on_ledger(base), **options)
+        task = super()._task_from_fun(fun, *args, base=_on_ledger(base), **options)
+        if options.get("pydantic_context"):
+            task.pydantic_context = options["pydantic_context"]
+        return task
 
     def register_task(self, task: Any, **options: Any) -> Any:
         """Register a class-based task, on the ledger like any other."""

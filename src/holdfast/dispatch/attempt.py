@@ -45,9 +45,11 @@ def run(task: LedgerTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any
     request = task.request
     hold = hold_from(request)
     if hold is None or request.is_eager:
+        args, kwargs = task.arguments_to_run(args, kwargs)
         return task.run(*args, **kwargs)
     _drop_dead_connection()
     try:
+        args, kwargs = task.arguments_to_run(args, kwargs)
         if task.atomic:
             return _run_atomic(task, hold, args, kwargs)
         return _run_plain(task, hold, args, kwargs)

@@ -53,6 +53,8 @@ def apply_many(
 def _copy(template: NewJob, task: LedgerTask, args: Any, kwargs: Any) -> NewJob:
     if task.typing:
         task.__header__(*args, **kwargs)
+    if task.typed_arguments:
+        args, kwargs = task.argument_annotations.to_send(args, kwargs)
     job_id = new_id()
     headers = loads(template.headers)
     if headers.get("root_id") == template.id:

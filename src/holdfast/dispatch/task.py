@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import wraps
+from functools import cached_property, wraps
+from importlib.util import find_spec
 from inspect import unwrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import sync_to_async
-from celery import Celery, Task
+from celery import Celery, Signature, Task
 from celery.exceptions import Ignore, Reject, Retry
 from celery.result import AsyncResult
 
@@ -16,6 +17,9 @@ from holdfast.exceptions import AttemptLost, ConfigurationError
 from holdfast.ledger.database import atomic
 from holdfast.ledger.holds import hold_from
 from holdfast.lineage import inheriting
+
+if TYPE_CHECKING:
+    from holdfast.dispatch.typed import Annotations
 
 
 class LedgerTask(Task):
@@ -25,11 +29,14 @@ class LedgerTask(Task):
         durable: False makes every call of the task plain Celery; None follows HOLDFAST['durable'].
         atomic: True runs the body and its end in one transaction of the ledger's database: its effects
             there happen exactly once, whatever dies.
+        typed_arguments: True holds arguments to the body's annotations: checked in the caller, before anything is
+            recorded, and made into what they say (pydantic models, dates, ...) where the body runs. Needs pydantic.
     """
 
     abstract = True
     durable: bool | None = None
     atomic = False
+    typed_arguments = False
     Strategy = "holdfast.worker.strategy:choose"
     Request = "holdfast.worker.request:LedgerRequest"
 
@@ -44,18 +51,68 @@ class LedgerTask(Task):
                 "jobs would not be recorded with what they send on. Call super().__call__(*args, **kwargs) in it, "
                 "or set durable=False on the task."
             )
+        if cls.typed_arguments and find_spec("pydantic") is None:
+            raise ConfigurationError(
+                f"Task {cls.name!r} has typed_arguments=True, and pydantic is not installed: "
+                "pip install 'holdfast[typed]'."
+            )
         _end_what_leaves_unseen(cls)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the task: as a claimed attempt inside a worker, as a plain function anywhere else."""
         request = self.request
         if request.called_directly:
+            args, kwargs = self.arguments_to_run(args, kwargs)
             return super().__call__(*args, **kwargs)
         # Task classes are made while Django is still loading; the ledger's models come later.
         from holdfast.dispatch import attempt
 
         request.holdfast_run = True
         return attempt.run(self, args, kwargs)
+
+    def arguments_to_run(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        """Return the arguments as the body wants them: as they came, unless `typed_arguments` is set.
+
+        Raises:
+            InvalidArguments: an argument does not fit its annotation.
+        """
+        return (
+            self.argument_annotations.to_run(args, kwargs)
+            if self.typed_arguments
+            else (args, kwargs)
+        )
+
+    @cached_property
+    def argument_annotations(self) -> Annotations:
+        """What the body's annotations say; read when first asked for, when all modules are there."""
+        from holdfast.dispatch.typed import Annotations
+
+        return Annotations(self)
+
+    def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
+        """Send as Celery does; the arguments of a task with `typed_arguments` are checked first.
+
+        Raises:
+            InvalidArguments: an argument does not fit its annotation; nothing is recorded.
+        """
+        if self.typed_arguments:
+            args, kwargs = self.argument_annotations.to_send(args, kwargs)
+        return super().apply_async(args, kwargs, *rest, **options)
+
+    def signature(
+        self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any
+    ) -> Signature[Any]:
+        """Sign as Celery does; typed arguments travel as JSON, those given by name are checked now."""
+        if self.typed_arguments:
+            checked = (
+                self.argument_annotations.to_send
+                if options.get("immutable")
+                else self.argument_annotations.to_sign
+            )
+            args, kwargs = checked(args, kwargs)
+        return super().signature(args, kwargs, *rest, **options)
+
+    subtask = signature
 
     def apply_many(self, calls: Iterable[Any], **options: Any) -> list[AsyncResult[Any]]:
         """Send many calls in one go: recorded with few statements, published in few round trips.

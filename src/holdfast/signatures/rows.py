@@ -10,12 +10,13 @@ from celery import Celery
 
 from holdfast.ledger import backlog
 from holdfast.ledger.backlog import OpenJob
-from holdfast.signatures.calls import Call, Unreadable, calls_of
+from holdfast.signatures.calls import RESULT, Call, Unreadable, calls_of
 from holdfast.signatures.changes import misplaced
-from holdfast.signatures.shapes import KEEP_TASK, Misfit, Shape, misfits, shape_of
+from holdfast.signatures.shapes import KEEP_TASK, TAKE_OLD, Misfit, Shape, misfits, shape_of
 
 SAMPLES = 5
 GONE = "no task of this name is in the code"
+UNFIT = "it is given, and does not fit its annotation"
 
 
 @dataclass(slots=True)
@@ -90,10 +91,14 @@ def _misfits(
     shape, before, positional = known[call.task], old.get(call.task), len(call.args)
     if before:
         yield from misplaced(before, shape, positional=positional)
-    for misfit in misfits(shape, positional=positional, keywords=call.kwargs.keys()):
+    wrong = list(misfits(shape, positional=positional, keywords=call.kwargs.keys()))
+    for misfit in wrong:
         if before and misfit.parameter.startswith("argument "):
             # The old code knew by what name it was meant.
             places = before.places[len(shape.places) : positional]
             yield replace(misfit, parameter=places[0].name) if places else misfit
         else:
             yield misfit
+    if not wrong and getattr(task, "typed_arguments", False):
+        unfit = task.argument_annotations.misfits(call.args, call.kwargs, unknown=RESULT)
+        yield from (Misfit(parameter, UNFIT, TAKE_OLD) for parameter in unfit)

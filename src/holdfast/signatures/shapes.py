@@ -26,6 +26,7 @@ KEEP_TASK = "keep a task of this name until no job of it waits"
 KEEP_NAME = "keep the old name beside the new one until no job passes it"
 KEEP_ORDER = "keep the old order, and add what is new at the end"
 KEEP_KIND = "let it be given as before"
+TAKE_OLD = "let the annotation take the old form too"
 GIVE_DEFAULT = "give it a default value"
 
 

@@ -1,0 +1,1 @@
+"""An app with tasks whose arguments are held to their annotations."""
