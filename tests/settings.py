@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 
@@ -30,11 +31,15 @@ def _database(url: str) -> dict[str, object]:
     }
 
 
+# Django 6 has the tasks API itself, Django 5.2 by the package.
+TASKS_API = [] if find_spec("django.tasks") else ["django_tasks"]
+
 SECRET_KEY = "only-for-tests"
 USE_TZ = True
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
+    *TASKS_API,
     "holdfast",
     "tests.project",
     *filter(None, os.environ.get("TEST_EXTRA_APPS", "").split(",")),
@@ -59,6 +64,19 @@ for _whole in ("max_lost_attempts", "prune_batch", "claim_ahead_max"):
         HOLDFAST[_whole] = int(float(str(HOLDFAST[_whole])))
 CELERY_BROKER_URL = os.environ.get("TEST_BROKER_URL", "redis://127.0.0.1:1/0")
 CELERY_DB_REUSE_MAX = 100_000
+TASKS: dict[str, dict[str, object]] = {
+    "default": {"BACKEND": "holdfast.tasks.HoldfastBackend", "QUEUES": ["default", "reports"]},
+    "stubborn": {
+        "BACKEND": "holdfast.tasks.HoldfastBackend",
+        "QUEUES": [],
+        "OPTIONS": {"max_retries": 2, "retry_delay_seconds": 0.1},
+    },
+    "atomic": {"BACKEND": "holdfast.tasks.HoldfastBackend", "OPTIONS": {"atomic": True}},
+    "hurried": {
+        "BACKEND": "holdfast.tasks.HoldfastBackend",
+        "OPTIONS": {"expires_seconds": 0.2, "time_limit": 1.0},
+    },
+}
 # Only a `celery beat` that a test starts reads it.
 CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "tests.project.tasks.effect", "schedule": 0.5, "args": ["tick"]}

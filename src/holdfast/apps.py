@@ -14,4 +14,5 @@ class HoldfastConfig(AppConfig):
 
     def ready(self) -> None:
         from holdfast import checks  # noqa: F401  # registers the system checks
-        from holdfast.results import tasks  # noqa: F401  # registers the tasks of our own
+        from holdfast.dispatch import django_run  # noqa: F401  # registers the tasks of our own
+        from holdfast.results import tasks  # noqa: F401  # the same
