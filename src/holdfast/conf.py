@@ -36,6 +36,8 @@ class Settings:
     """Longest wait for the broker, to connect and to answer, while a caller waits."""
     dead_letter_days: float = 30.0
     """How long failed and dead jobs are kept."""
+    audit_days: float = 90.0
+    """How long it is kept who replayed, discarded, edited or cancelled jobs."""
     prune_batch: int = 1000
     """Rows deleted in one transaction by the pruner."""
     effect_days: float = 30.0
@@ -67,6 +69,7 @@ _POSITIVE = (
     "max_lost_attempts",
     "publish_timeout_seconds",
     "dead_letter_days",
+    "audit_days",
     "prune_batch",
     "schedule_late_seconds",
     "occurrence_days",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,15 @@ import pytest
 from django.db import connections
 from pytest_django import DjangoDbBlocker
 
-from holdfast.ledger import backlog, queries, transitions, workers
+from holdfast.ledger import (
+    backlog,
+    details,
+    interventions,
+    letters,
+    queries,
+    transitions,
+    workers,
+)
 from holdfast.ledger.records import Hold
 from holdfast.ledger.states import DEAD_LETTERS, FINAL
 from holdfast.testing.services import PostgresServer
@@ -89,6 +97,18 @@ ASKED: dict[str, Callable[[], Any]] = {
     "backlog: by task": backlog.left,
     "backlog: next scheduled": backlog.next_scheduled,
     "backlog: calls": lambda: list(islice(backlog.open_jobs(), 250)),
+    "dead letters: count": lambda: letters.count(letters.Wanted(task="t")),
+    "dead letters: groups": lambda: letters.groups(letters.Wanted()),
+    "dead letters: clock": letters.clock,
+    "dead letters: first batch": lambda: letters.batch(letters.Wanted(), after=None, limit=500),
+    "dead letters: next batch": lambda: letters.tokens(
+        letters.Wanted(error="x", fingerprint="0123456789abcdef", until=datetime.now(UTC)),
+        after=letters.Place(datetime.now(UTC) - timedelta(hours=1), "job-50"),
+        limit=500,
+    ),
+    "dead letters: replay": lambda: interventions.replay_many({"job-50": 1}, actor="ada"),
+    "dead letters: discard": lambda: interventions.discard({"job-100": 1}, actor="ada"),
+    "dead letters: details": lambda: details.details("job-150"),
     "waiter": lambda: queries.result_metas(["job-1", "job-2"]),
 }
 

@@ -16,8 +16,8 @@ from holdfast import Celery, events
 from holdfast.broker.contents import Contents
 from holdfast.broker.messages import BODY, encode
 from holdfast.broker.publisher import Publisher
-from holdfast.ledger import interventions, queries, transitions, workers
-from holdfast.ledger.models import Attempt, Job, Payload, Result, Worker
+from holdfast.ledger import audit, interventions, queries, transitions, workers
+from holdfast.ledger.models import Attempt, Audit, Job, Payload, Result, Worker
 from holdfast.ledger.records import Hold, NewJob, StoredResult, Ticket
 from holdfast.ledger.states import State
 from holdfast.testing.services import RedisServer
@@ -246,6 +246,14 @@ def test_poison_is_dead_after_three_losses(ledger: str) -> None:
     row = Job.objects.using(ledger).get()
     assert (State(row.state), row.reason, row.losses) == (State.DEAD, "poison", 3)
     assert Attempt.objects.using(ledger).filter(outcome="lost").count() == 3
+
+
+def test_pruner_forgets_interventions_after_their_time(ledger: str) -> None:
+    for actor in ("ada", "bob"):
+        audit.note("replay", actor=actor)
+    Audit.objects.using(ledger).filter(actor="ada").update(at=Now() - timedelta(days=91))
+    Pruner(results_kept_seconds=None).one_pass()
+    assert [line.actor for line in audit.lines()] == ["bob"]
 
 
 def test_pruner_deletes_what_is_over_and_keeps_dead_letters(ledger: str) -> None:

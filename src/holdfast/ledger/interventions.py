@@ -10,7 +10,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
 from holdfast.ledger import audit
@@ -91,7 +91,7 @@ def replay(job_id: str, *, actor: str | None = None) -> Ticket | None:
 def replay_many(tokens: Mapping[str, int], *, actor: str, detail: str = "") -> list[Ticket]:
     """Put finished jobs back to work, given with their tokens: one that has moved since is left alone."""
     with atomic():
-        tickets = _put_back(job_rows().filter(_with_token(tokens)))
+        tickets = _put_back(job_rows().filter(id__in=list(tokens)), tokens=tokens)
         if tickets:
             only = tickets[0].id if len(tickets) == 1 else None
             audit.note("replay", actor=actor, job=only, count=len(tickets), detail=detail)
@@ -104,10 +104,11 @@ def discard(tokens: Mapping[str, int], *, actor: str, detail: str = "") -> int:
     One whose waiters have not been told yet is left alone: the settler is on its way.
     """
     given_up = job_rows().filter(
-        _with_token(tokens), state__in=sorted(DEAD_LETTERS), unsettled=False
+        id__in=list(tokens), state__in=sorted(DEAD_LETTERS), unsettled=False
     )
     with atomic():
-        ids = list(lock(given_up).values_list("id", flat=True))
+        rows = lock(given_up).values_list("id", "token")
+        ids = [id for id, token in rows if tokens[id] == token]
         job_rows().filter(id__in=ids).update(
             state=State.CANCELLED,
             token=RISE,
@@ -199,12 +200,11 @@ def forget(id: str) -> None:
             Attempt.objects.using(alias()).filter(job=id).delete()
 
 
-def _put_back(rows: QuerySet[Job]) -> list[Ticket]:
-    found = list(
-        lock(rows.filter(state__in=FINAL)).values(
-            "id", "state", "attempts", "token", "worker", "started_at", "task", "queue", "priority"
-        )
+def _put_back(rows: QuerySet[Job], *, tokens: Mapping[str, int] | None = None) -> list[Ticket]:
+    finished = lock(rows.filter(state__in=FINAL)).values(
+        "id", "state", "attempts", "token", "worker", "started_at", "task", "queue", "priority"
     )
+    found = [row for row in finished if tokens is None or tokens[row["id"]] == row["token"]]
     for row in found:
         if row["state"] == State.SUCCEEDED:
             remember(row["id"], row, Outcome.REPLAYED, error="", traceback="")
@@ -242,14 +242,3 @@ def _begin_retries_anew(ids: Sequence[str]) -> None:
             payload.headers = json.dumps(headers)
             retried.append(payload)
     Payload.objects.using(alias()).bulk_update(retried, ["headers"], batch_size=100)
-
-
-def _with_token(tokens: Mapping[str, int]) -> Q:
-    """Match the jobs that still have the token they were seen with."""
-    by_token: dict[int, list[str]] = {}
-    for id, token in tokens.items():
-        by_token.setdefault(token, []).append(id)
-    found = Q(pk__in=[])
-    for token, ids in by_token.items():
-        found |= Q(id__in=ids, token=token)
-    return found

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from holdfast import events
 from holdfast.conf import get_settings
-from holdfast.ledger import effects, queries, workers
+from holdfast.ledger import audit, effects, queries, workers
 from holdfast.ledger.states import DEAD_LETTERS, FINAL
 
 WORKERS_KEPT = timedelta(days=1)
@@ -15,7 +15,7 @@ WORKERS_KEPT = timedelta(days=1)
 class Pruner:
     """Results are kept as long as Celery's `result_expires` says, dead letters for `dead_letter_days`.
 
-    Effects are kept as long as each says, and as long as their job.
+    Effects are kept as long as each says, and as long as their job; the audit for `audit_days`.
     """
 
     def __init__(self, *, results_kept_seconds: float | None) -> None:
@@ -24,8 +24,9 @@ class Pruner:
     def one_pass(self) -> int:
         """Delete a batch; return how many jobs and effects it was about."""
         settings = get_settings()
-        # An effect has a time of its own, also where results are kept for ever.
+        # These have times of their own, also where results are kept for ever.
         looked_at = effects.prune(limit=settings.prune_batch)
+        audit.prune(older_than=timedelta(days=settings.audit_days), limit=settings.prune_batch)
         if not self._kept:
             return looked_at
         succeeded = timedelta(seconds=self._kept)
