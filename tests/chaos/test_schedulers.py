@@ -1,0 +1,258 @@
+"""Schedulers killed, frozen and cut off: one job for each occurrence, and a take-over within its bound (P7)."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from itertools import count, pairwise
+from statistics import median
+from urllib.parse import urlsplit
+
+import pytest
+
+from holdfast.ledger import schedules
+from holdfast.ledger.models import Job
+from holdfast.ledger.schedule_models import Occurrence
+from holdfast.testing.services import Mode
+from tests.chaos import judge
+from tests.chaos.conftest import Tell
+from tests.chaos.ground import Ground, lasting
+from tests.chaos.judge import Judgement
+from tests.eventually import eventually
+from tests.processes import SiteProcess
+
+TAKE_OVER = 15.0
+ROUNDS = pytest.mark.parametrize("rounds", [3, pytest.param(12, marks=pytest.mark.slow)])
+_numbers = count(1)
+
+
+class Schedulers:
+    """Real `celery beat` processes on one ledger."""
+
+    def __init__(self, ground: Ground, many: int) -> None:
+        self._ground = ground
+        self.all = [self.start() for _ in range(many)]
+        eventually(lambda: self.fired() >= 2, within=30, told="the first occurrences are fired")
+
+    def start(self) -> SiteProcess:
+        """Start one more."""
+        site = self._ground.site
+        flags = ["-S", "holdfast.beat:Scheduler", "--pidfile=", "-l", "INFO"]
+        return SiteProcess(
+            ["-m", "celery", "-A", "tests.project", "beat", *flags],
+            log=site.directory / f"scheduler{next(_numbers)}.log",
+            environment={
+                **site.environment,
+                **self._ground.environment,
+                "DJANGO_SETTINGS_MODULE": "tests.chaos.scheduled",
+            },
+        )
+
+    def replace(self, gone: SiteProcess) -> None:
+        """Start another one in place of one that ended."""
+        self.all.remove(gone)
+        self.all.append(self.start())
+
+    def leader(self) -> SiteProcess:
+        """Return the process that holds the duty, by what it has logged."""
+
+        def found() -> SiteProcess | None:
+            holder, _ = schedules.duty_holder()
+            told = re.compile(rf"(leads: {holder}|{holder} leads now)")
+            return next((one for one in self.all if told.search(one.log_text())), None)
+
+        leader = eventually(found, within=20, told="a scheduler leads")
+        assert leader is not None
+        return leader
+
+    def fired(self) -> int:
+        return Occurrence.objects.using(self._ground.site.alias).filter(outcome="fired").count()
+
+    def await_take_over(self, since: datetime) -> float:
+        """Wait until another scheduler has fired; return the seconds it took from then on."""
+        rows = Occurrence.objects.using(self._ground.site.alias).filter(outcome="fired")
+        holder, _ = schedules.duty_holder()
+
+        def taken_over() -> bool:
+            now, _ = schedules.duty_holder()
+            return now not in {holder, None} and rows.filter(decided_at__gt=since).exists()
+
+        eventually(taken_over, within=3 * TAKE_OVER, told="another scheduler fires")
+        return (datetime.now(UTC) - since).total_seconds()
+
+    def await_more(self, more: int) -> None:
+        """Wait until so many more occurrences are fired."""
+        before = self.fired()
+        eventually(lambda: self.fired() >= before + more, within=30, told=f"{more} more are fired")
+
+    def kill(self) -> None:
+        for one in self.all:
+            one.kill()
+
+    def log_tails(self) -> str:
+        return "\n".join(one.log_tail(15) for one in self.all)
+
+
+@pytest.fixture
+def running() -> Iterator[list[Schedulers]]:
+    """Schedulers to be ended after the test; their logs are shown if it fails."""
+    running: list[Schedulers] = []
+    yield running
+    for schedulers in running:
+        print(schedulers.log_tails())  # noqa: T201  # shown with the failure
+        schedulers.kill()
+
+
+def run(ground: Ground, running: list[Schedulers], many: int) -> Schedulers:
+    """Start a worker and so many schedulers."""
+    ground.worker(concurrency=1)
+    schedulers = Schedulers(ground, many)
+    running.append(schedulers)
+    return schedulers
+
+
+def hold(ground: Ground, schedulers: Schedulers) -> Judgement:
+    """Hold all that was scheduled to the promise: each due time one row and one job, and none left out."""
+    schedulers.kill()
+    ground.settle(60)
+    rows = list(Occurrence.objects.using(ground.site.alias).order_by("due_at"))
+    fired = [row.job for row in rows if row.outcome == "fired"]
+    jobs = set(Job.objects.using(ground.site.alias).values_list("id", flat=True))
+    assert len(fired) == len(set(fired)), "an occurrence has the job of another"
+    assert set(fired) == jobs, "a job without an occurrence, or an occurrence without its job"
+    assert len(judge.runs(ground.site)) == len(jobs)
+    for name, every in {"often": 0.5, "kept": 1.0}.items():
+        dues = [row.due_at for row in rows if row.schedule == name]
+        steps = {later - due for due, later in pairwise(dues)}
+        assert steps == {timedelta(seconds=every)}, f"due times of {name} are left out or doubled"
+    assert {row.outcome for row in rows if row.schedule == "kept"} == {"fired"}
+    return ground.judge(list(jobs))
+
+
+def told(took: list[float]) -> str:
+    return f"take-over p50 {median(took):.1f} s, longest {max(took):.1f} s (bound {TAKE_OVER:g} s)"
+
+
+@ROUNDS
+def test_killed_leader_is_replaced_and_no_occurrence_is_doubled_or_left_out(
+    rounds: int, on_both: Ground, tell: Tell, running: list[Schedulers]
+) -> None:
+    schedulers = run(on_both, running, 3)
+    took = []
+    for _ in range(rounds):
+        leader = schedulers.leader()
+        # Somewhere in its second: a decision is under way now and then.
+        lasting(0.07 * len(took))
+        since = datetime.now(UTC)
+        leader.kill()
+        took.append(schedulers.await_take_over(since))
+        schedulers.replace(leader)
+    tell(
+        hold(on_both, schedulers),
+        faults=rounds,
+        recovery=max(took),
+        bound=TAKE_OVER,
+        more=told(took),
+    )
+
+
+@ROUNDS
+def test_frozen_leader_is_replaced_and_doubles_nothing_when_it_wakes(
+    rounds: int, on_both: Ground, tell: Tell, running: list[Schedulers]
+) -> None:
+    schedulers = run(on_both, running, 2)
+    took = []
+    for _ in range(rounds):
+        leader = schedulers.leader()
+        since = freeze(on_both, leader)
+        took.append(schedulers.await_take_over(since))
+        leader.signal(signal.SIGCONT)
+        schedulers.await_more(6)
+        assert leader.running, leader.log_tail()
+    tell(
+        hold(on_both, schedulers),
+        faults=rounds,
+        recovery=max(took),
+        bound=TAKE_OVER,
+        more=told(took),
+    )
+
+
+def freeze(ground: Ground, leader: SiteProcess) -> datetime:
+    """Stop a scheduler. On SQLite not while it writes: who holds its one writer stops every process of the site."""
+    while True:
+        leader.signal(signal.SIGSTOP)
+        since = datetime.now(UTC)
+        if ground.postgres is not None or is_writable(urlsplit(ground.site.database_url).path):
+            return since
+        leader.signal(signal.SIGCONT)
+        lasting(0.05)
+
+
+def is_writable(path: str) -> bool:
+    with closing(sqlite3.connect(path, timeout=1, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        connection.execute("ROLLBACK")
+        return True
+
+
+def test_stopped_leader_hands_over_at_once(
+    on_both: Ground, tell: Tell, running: list[Schedulers]
+) -> None:
+    schedulers = run(on_both, running, 2)
+    took = []
+    for _ in range(3):
+        leader = schedulers.leader()
+        before, since = schedules.duty_holder()[0], time.monotonic()
+        leader.stop()
+        eventually(lambda before=before: schedules.duty_holder()[0] not in {before, None})
+        took.append(time.monotonic() - since)
+        schedulers.replace(leader)
+        schedulers.await_more(3)
+    tell(hold(on_both, schedulers), faults=3, recovery=max(took), bound=5.0, more=told(took))
+
+
+def test_schedules_go_on_while_redis_is_away(
+    on_both: Ground, tell: Tell, running: list[Schedulers]
+) -> None:
+    schedulers = run(on_both, running, 2)
+    for mode in (Mode.REFUSE, Mode.BLACKHOLE):
+        on_both.broker.switch(mode)
+        schedulers.await_more(8)
+        on_both.broker.switch(Mode.PASS)
+    back = time.monotonic()
+    found = hold(on_both, schedulers)
+    tell(found, faults=2, more=f"all run {time.monotonic() - back:.1f} s after Redis came back")
+
+
+def test_schedules_go_on_after_the_database_was_restarted(
+    on_postgres: Ground, tell: Tell, running: list[Schedulers]
+) -> None:
+    schedulers = run(on_postgres, running, 2)
+    took = []
+    for _ in range(3):
+        on_postgres.crash_database()
+        back = time.monotonic()
+        schedulers.await_more(4)
+        took.append(time.monotonic() - back)
+    tell(hold(on_postgres, schedulers), faults=3, recovery=max(took), bound=TAKE_OVER)
+
+
+def test_database_that_is_silent_for_a_while_costs_no_occurrence(
+    on_postgres: Ground, tell: Tell, running: list[Schedulers]
+) -> None:
+    assert on_postgres.database is not None
+    schedulers = run(on_postgres, running, 2)
+    on_postgres.database.switch(Mode.BLACKHOLE)
+    lasting(8.0)
+    on_postgres.database.switch(Mode.PASS)
+    schedulers.await_more(6)
+    tell(hold(on_postgres, schedulers), faults=1)
