@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from celery import chord
 
 from holdfast.ledger import interventions, transitions
+from holdfast.ledger.models import ChordPart
+from holdfast.ledger.states import State
 from holdfast.upkeep import settler
 from holdfast.upkeep.settler import Settler
 from tests.eventually import eventually
@@ -65,3 +70,22 @@ def test_error_callback_that_cannot_be_sent_takes_nothing_with_it(
         starts = {"raise": 1, "lose child always": 3}[how]
         assert site.jobs()[sent.id].attempts == starts
         assert "its error callback cannot be sent" in site.log_tails(1000)
+
+
+def test_failed_member_of_a_chord_that_cannot_go_on_is_not_run_again(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    with new_site("postgres", request) as site:
+        site.worker()
+        slow = site.task("wait_for_file").s(str(tmp_path / "never"), "slow")
+        header = [site.task("add").s(1, 1), slow.set(soft_time_limit=2)]
+        member = chord(header, site.task("collect").s(), app=site.app).apply_async().parent[1]
+        parts = ChordPart.objects.using(site.alias)
+        eventually(parts.exists)
+        parts.update(result=b"\xff")
+        eventually(lambda: site.states()[member.id] == "failed")
+
+        # Nobody starts it again afterwards: two looks of the audit pass meanwhile.
+        site.task("noop").apply_async(countdown=4).get(timeout=15)
+        row = site.jobs()[member.id]
+        assert (row.state, row.attempts, row.unsettled) == (State.FAILED, 1, True)

@@ -156,6 +156,7 @@ def fail(
     kind: str = "",
     traceback: str = "",
     reason: str = Reason.ERROR,
+    told: bool = True,
 ) -> bool:
     """End an attempt in an error that nothing retries.
 
@@ -166,6 +167,7 @@ def fail(
         kind: the class of the error: with the traceback it groups what failed alike.
         traceback: the text of the traceback, if it is not the stored one.
         reason: whether it failed at once or after its last retry.
+        told: whether those who wait for the job hear of it in this transaction; if not, the settler tells them.
     """
     with atomic():
         left = leave(
@@ -178,6 +180,7 @@ def fail(
             reason=reason,
             failures=F("failures") + 1,
             finished_at=Now(),
+            unsettled=False if told else F("linked"),
         )
         if left and stored:
             store_result(hold.id, stored)

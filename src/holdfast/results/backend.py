@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from functools import partial
 from traceback import format_exception
 from typing import Any
 
@@ -148,24 +149,36 @@ class LedgerBackend(LedgerReader):
         stored = self._encode_error(exc, state, traceback) if store_result else None
         last = _was_last_try(self.app.tasks.get(request.task), request, exc)
 
-        def end() -> None:
+        fail = partial(
+            transitions.fail,
+            hold,
+            stored=stored,
+            error=repr(exc),
+            kind=_kind(exc),
+            traceback=str(traceback or ""),
+            reason=Reason.RETRIES_EXHAUSTED if last else Reason.ERROR,
+        )
+
+        def fail_and_tell() -> None:
             with atomic():
-                if not transitions.fail(
-                    hold,
-                    stored=stored,
-                    error=repr(exc),
-                    kind=_kind(exc),
-                    traceback=str(traceback or ""),
-                    reason=Reason.RETRIES_EXHAUSTED if last else Reason.ERROR,
-                ):
-                    logger.info(
-                        "Job %s: a failure of an attempt that lost its lease is not recorded",
-                        task_id,
+                if fail():
+                    successors.tell_failure(
+                        self, request, exc, traceback, state=state, call_errbacks=call_errbacks
                     )
-                    return
-                successors.tell_failure(
-                    self, request, exc, traceback, state=state, call_errbacks=call_errbacks
-                )
+                else:
+                    logger.info(
+                        "Job %s has moved on: this failure of its attempt is not recorded", task_id
+                    )
+
+        def end() -> None:
+            try:
+                fail_and_tell()
+            except Exception as error:
+                if is_passing(error):
+                    raise
+                # Without this the job would be given back and run again, as often as its failure cannot be told.
+                logger.exception("Job %s failed, and those who wait for it are not told", task_id)
+                fail(told=False)
 
         if not leave(end):
             what = f"failing job {task_id}"
