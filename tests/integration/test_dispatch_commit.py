@@ -153,6 +153,14 @@ def test_async_view_sends_in_every_way(site: Site) -> None:
     ]
 
 
+def test_many_calls_leave_from_an_event_loop(site: Site) -> None:
+    async def send() -> None:
+        site.task("effect").apply_many([("one",), ("two",)])
+
+    asyncio.run(send())
+    assert sorted(names(site, published(site))) == ["one", "two"]
+
+
 def test_transaction_on_another_database_decides_for_the_calls_inside(site: Site) -> None:
     effect = site.task("effect")
     with transaction.atomic(using="other"):

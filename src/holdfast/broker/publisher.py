@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from celery import Celery
@@ -28,7 +28,7 @@ PROBE_SECONDS = 0.5
 
 
 class Unavailable(Exception):
-    """The broker did not take the tickets in time; `published` of them are on it."""
+    """The broker did not take all tickets in time; `rest` are not on it, or nobody knows."""
 
     def __init__(self, cause: BaseException | str, *, rest: Sequence[Ticket]) -> None:
         super().__init__(str(cause))
@@ -186,6 +186,3 @@ class Publisher:
 def _chunks(tickets: Sequence[Ticket], size: int) -> Iterable[Sequence[Ticket]]:
     for start in range(0, len(tickets), size):
         yield tickets[start : start + size]
-
-
-Publish = Callable[[Sequence[Ticket]], None]

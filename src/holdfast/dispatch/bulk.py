@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from celery.utils.saferepr import saferepr
 from kombu import serialization
 from kombu.utils.json import dumps, loads
 
+from holdfast.ledger.aside import in_event_loop, in_thread
 from holdfast.ledger.database import atomic
 from holdfast.ledger.ids import new_id
 from holdfast.ledger.records import NewJob
@@ -44,10 +45,17 @@ def apply_many(
         task.apply_async(*pairs[0], **options)
     (template,) = captured
     jobs = [template, *(_copy(template, task, args, kwargs) for args, kwargs in pairs[1:])]
+    if in_event_loop():
+        in_thread(lambda: _send_together(app, jobs))
+    else:
+        _send_together(app, jobs)
+    return [task.AsyncResult(job.id) for job in jobs]
+
+
+def _send_together(app: Any, jobs: Sequence[NewJob]) -> None:
     with atomic():
         for start in range(0, len(jobs), CHUNK):
             app.outbox.send(jobs[start : start + CHUNK])
-    return [task.AsyncResult(job.id) for job in jobs]
 
 
 def _copy(template: NewJob, task: LedgerTask, args: Any, kwargs: Any) -> NewJob:

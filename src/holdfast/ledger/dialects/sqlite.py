@@ -17,7 +17,7 @@ from holdfast.ledger.records import ClaimedJob, Hold, NewJob, StoredResult, Tick
 from holdfast.ledger.states import Hold as HoldReason
 from holdfast.ledger.states import State
 
-# SQLite has no clock but the process's; the milliseconds sort with the microseconds Django writes.
+# SQLite has no clock but the process's. Its milliseconds sort with the microseconds Django writes, a millisecond off.
 _NOW = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"
 
 
