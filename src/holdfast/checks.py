@@ -15,6 +15,10 @@ from django.core.checks import CheckMessage, Error, Info, Tags, register
 from django.db import connections
 
 from holdfast.conf import get_settings
+from holdfast.dispatch.django_checks import (  # noqa: F401  # ids of the backend's own checks
+    ENQUEUED_WITH_THE_TRANSACTION,
+    QUEUE_CANNOT_BE_USED,
+)
 from holdfast.exceptions import ConfigurationError
 
 OLDEST = (5, 7)

@@ -18,7 +18,7 @@ from kombu.common import Broadcast
 
 import holdfast
 from holdfast import Celery
-from holdfast.dispatch import django_tasks
+from holdfast.dispatch import django_checks, django_tasks
 from holdfast.dispatch.django_api import (
     InvalidTask,
     InvalidTaskBackend,
@@ -175,6 +175,13 @@ def test_options_reach_the_job(ledger: str, app: Celery) -> None:
     assert row.expires_at - row.recorded_at == timedelta(seconds=0.2)
     headers = Payload.objects.using(ledger).get(job=row.id).headers
     assert '"timelimit": [1.0, null]' in headers
+
+
+def test_settings_that_keep_less_do_not_reach_the_tasks_of_django(ledger: str, app: Celery) -> None:
+    app.conf.task_ignore_result = True
+    with override_settings(HOLDFAST={"database": ledger, "durable": False}):
+        row = _job(ledger, django_jobs.add.enqueue(1))
+    assert not row.ignore_result
 
 
 def test_arguments_without_a_form_in_json_are_refused(ledger: str, app: Celery) -> None:
@@ -402,7 +409,7 @@ def test_queue_that_celery_does_not_know_is_found(app: Celery) -> None:
     app.conf.task_create_missing_queues = False
     app.amqp.queues.create_missing = False
     (error,) = _backend(QUEUES=["default", "nowhere"]).check()
-    assert error.id == django_tasks.QUEUE_CANNOT_BE_USED
+    assert error.id == django_checks.QUEUE_CANNOT_BE_USED
     assert "nowhere" in error.msg
 
 
@@ -410,7 +417,7 @@ def test_check_runs_with_djangos_own(app: Celery) -> None:
     tasks = {"default": {"BACKEND": "holdfast.tasks.HoldfastBackend", "ENQUEUE_ON_COMMIT": False}}
     with override_settings(TASKS=tasks):
         found = {message.id for message in checks.run_checks()}
-    assert django_tasks.ENQUEUED_WITH_THE_TRANSACTION in found
+    assert django_checks.ENQUEUED_WITH_THE_TRANSACTION in found
 
 
 def test_enqueue_on_commit_left_on_is_no_finding(app: Celery) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 
 from celery import current_app
 from celery.exceptions import QueueNotFound
-from django.core import checks
 from django.core.checks import CheckMessage
 from django.utils import timezone
 
@@ -29,14 +28,11 @@ from holdfast.dispatch.django_api import (
     task_enqueued,
 )
 from holdfast.dispatch.django_calls import Call, new_result, result_of, set_return_value
+from holdfast.dispatch.django_checks import check_backend
 from holdfast.dispatch.django_errors import error_of
 from holdfast.dispatch.django_run import NAME
 from holdfast.exceptions import ConfigurationError
 from holdfast.ledger.history import history_of
-
-# Ids never change their meaning.
-QUEUE_CANNOT_BE_USED = "holdfast.E101"
-ENQUEUED_WITH_THE_TRANSACTION = "holdfast.W101"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +64,7 @@ class HoldfastBackend(BaseTaskBackend):
     def __init__(self, alias: str, params: dict[str, Any]) -> None:
         super().__init__(alias, params)
         self.settings = _read(alias, params.get("OPTIONS") or {})
-        self._params = params
+        self.params = params
 
     def enqueue(self, task: Task[..., Any], args: Any, kwargs: Any) -> TaskResult[..., Any]:  # type: ignore[override]
         """Record one call: part of the transaction that is open, or committed when this returns.
@@ -113,34 +109,8 @@ class HoldfastBackend(BaseTaskBackend):
             raise TaskResultMismatch(f"Job {result_id}: {error}") from error
 
     def check(self, **kwargs: Any) -> list[CheckMessage]:
-        """Find queues whose jobs would not be durable, and an option that means something else here."""
-        found: list[CheckMessage] = list(super().check(**kwargs))
-        if hasattr(current_app, "outbox"):  # otherwise holdfast.E005 says so
-            found += [
-                checks.Error(
-                    f"TASKS[{self.alias!r}]: {reason}",
-                    hint="Name queues in QUEUES that Celery knows and that have one receiver.",
-                    id=QUEUE_CANNOT_BE_USED,
-                )
-                for reason in map(self._unusable, sorted(self.queues))
-                if reason
-            ]
-        if self._params.get("ENQUEUE_ON_COMMIT", True) is False:
-            found.append(
-                checks.Warning(
-                    f"TASKS[{self.alias!r}] has ENQUEUE_ON_COMMIT off: a call is part of the transaction all the same.",
-                    hint="Remove it. What must run even if the transaction rolls back is enqueued outside of it.",
-                    id=ENQUEUED_WITH_THE_TRANSACTION,
-                )
-            )
-        return found
-
-    def _unusable(self, queue_name: str) -> str:
-        try:
-            celery_queue(current_app, queue_name)
-        except InvalidTask as error:
-            return str(error)
-        return ""
+        """Return what is wrong with this backend's part of TASKS."""
+        return [*super().check(**kwargs), *check_backend(self)]
 
 
 def celery_queue(app: Any, queue_name: str) -> str:
