@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -44,7 +45,8 @@ def apply_many(
     with app.outbox.capture() as captured:
         task.apply_async(*pairs[0], **options)
     (template,) = captured
-    jobs = [template, *(_copy(template, task, args, kwargs) for args, kwargs in pairs[1:])]
+    mould = _Mould(template, task)
+    jobs = [template, *(mould.cast(args, kwargs) for args, kwargs in pairs[1:])]
     if in_event_loop():
         in_thread(lambda: _send_together(app, jobs))
     else:
@@ -58,26 +60,42 @@ def _send_together(app: Any, jobs: Sequence[NewJob]) -> None:
             app.outbox.send(jobs[start : start + CHUNK])
 
 
-def _copy(template: NewJob, task: LedgerTask, args: Any, kwargs: Any) -> NewJob:
-    if task.typing:
-        task.__header__(*args, **kwargs)
-    if task.typed_arguments:
-        args, kwargs = task.argument_annotations.to_send(args, kwargs)
-    job_id = new_id()
-    headers = loads(template.headers)
-    if headers.get("root_id") == template.id:
-        headers["root_id"] = job_id
-    headers["argsrepr"] = saferepr(args, task.app.amqp.argsrepr_maxsize)
-    headers["kwargsrepr"] = saferepr(kwargs, task.app.amqp.kwargsrepr_maxsize)
-    embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
-    _, _, data = serialization.dumps((args, kwargs, embed), serializer=task.serializer)
-    return replace(
-        template,
-        id=job_id,
-        headers=dumps(headers),
-        body=data.encode() if isinstance(data, str) else data,
-        root_id=job_id if template.root_id == template.id else template.root_id,
-    )
+class _Mould:
+    """What all messages of one `apply_many` have in common, read off the first."""
+
+    _OWN = ("root_id", "argsrepr", "kwargsrepr")
+
+    def __init__(self, template: NewJob, task: LedgerTask) -> None:
+        self.template = template
+        self.task = task
+        self.is_root = template.root_id == template.id
+        headers = loads(template.headers)
+        common = {key: value for key, value in headers.items() if key not in self._OWN}
+        self.opening = dumps(common)[:-1] + (", " if common else "")
+        amqp = task.app.amqp
+        self.longest = (amqp.argsrepr_maxsize, amqp.kwargsrepr_maxsize)
+        self.embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+
+    def cast(self, args: Any, kwargs: Any) -> NewJob:
+        """Make the message of one call."""
+        if self.task.typing:
+            self.task.__header__(*args, **kwargs)
+        job_id = new_id()
+        root_id = job_id if self.is_root else self.template.root_id
+        own = {
+            "root_id": root_id,
+            "argsrepr": saferepr(args, self.longest[0]) if args else repr(args),
+            "kwargsrepr": saferepr(kwargs, self.longest[1]) if kwargs else "{}",
+        }
+        body = (args, kwargs, self.embed)
+        _, _, data = serialization.dumps(body, serializer=self.task.serializer)
+        return replace(
+            self.template,
+            id=job_id,
+            headers=self.opening + json.dumps(own)[1:],
+            body=data.encode() if isinstance(data, str) else data,
+            root_id=root_id,
+        )
 
 
 def _arguments(call: Any) -> tuple[Any, Any]:
