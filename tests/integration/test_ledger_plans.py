@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import connections
@@ -16,12 +16,14 @@ from pytest_django import DjangoDbBlocker
 from holdfast.ledger import (
     backlog,
     details,
+    effects,
     interventions,
     letters,
     queries,
     transitions,
     workers,
 )
+from holdfast.ledger.effect_models import Effect
 from holdfast.ledger.records import Hold
 from holdfast.ledger.states import DEAD_LETTERS, FINAL
 from holdfast.testing.services import PostgresServer
@@ -31,6 +33,7 @@ from tests.rows import hire, new_job
 HISTORY = 150_000
 BACKLOG = 20_000
 WORKER = UUID(int=1)
+BIG = {"holdfast_job", "holdfast_payload", "holdfast_effect"}
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +63,13 @@ def big_ledger(
                 "INSERT INTO holdfast_payload (job, headers, body, content_type, content_encoding) "
                 "SELECT id, '{}', '[]', 'application/json', 'utf-8' FROM holdfast_job"
             )
+            cursor.execute(
+                "INSERT INTO holdfast_effect (key, state, turn, job, token, times_begun, begun_at, expires_at, "
+                "content_type, content_encoding) SELECT 'effect-' || id, (n %% 1000 <> 0)::int, gen_random_uuid(), id, "
+                "1, 1, now(), now() + (n - 1000) * interval '1 minute', '', '' "
+                "FROM (SELECT id, row_number() OVER () AS n FROM holdfast_job LIMIT %s) AS j",
+                [BACKLOG],
+            )
             cursor.execute("ANALYZE")
         hire(WORKER)
         yield alias
@@ -69,6 +79,12 @@ def one_life() -> None:
     (ticket,) = transitions.record([new_job(queue="q0")])
     (job,) = transitions.claim([(ticket.id, ticket.token, False)], worker=WORKER).claimed
     assert transitions.succeed(Hold(job.id, job.token, WORKER), stored=None)
+
+
+def an_effect(key: str) -> None:
+    turn, day = uuid4(), timedelta(days=1)
+    effects.begin(key, turn=turn, hold=None, keep=day, take_over=True)
+    effects.record(key, effects.Encoded(b"1"), turn=turn, hold=None, keep=day)
 
 
 ASKED: dict[str, Callable[[], Any]] = {
@@ -90,6 +106,9 @@ ASKED: dict[str, Callable[[], Any]] = {
     "pruner: dead letters": lambda: queries.prune_finished(
         states=DEAD_LETTERS, before=timedelta(days=30), limit=1000
     ),
+    "pruner: effects": lambda: effects.prune(limit=500),
+    "effect: begin": lambda: an_effect("effect-job-7"),
+    "effect: in doubt": lambda: list(Effect.objects.using("plans").filter(state=0)[:20]),
     "pruner: stored": lambda: queries.prune_stored(before=timedelta(days=1), limit=1000),
     "backlog: what is due": lambda: backlog.backlog(all_held=False),
     "backlog: of a queue": lambda: backlog.backlog(["q1"]),
@@ -118,7 +137,7 @@ def full_reads(plan: dict[str, Any]) -> list[str]:
     found = [plan["Relation Name"]] if plan["Node Type"] == "Seq Scan" else []
     for child in plan.get("Plans", ()):
         found += full_reads(child)
-    return [name for name in found if name in {"holdfast_job", "holdfast_payload"}]
+    return [name for name in found if name in BIG]
 
 
 def test_a_full_read_would_be_seen(big_ledger: str) -> None:
