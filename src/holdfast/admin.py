@@ -10,7 +10,7 @@ from django.db import connections
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
-from holdfast.models import Attempt, Effect, Job, Worker
+from holdfast.models import Attempt, Audit, Effect, Job, Worker
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -118,3 +118,13 @@ class EffectAdmin(ReadOnlyAdmin):
     list_filter = ("state",)
     search_fields = ("key__exact", "job__exact")
     ordering = ("key",)
+
+
+@admin.register(Audit)
+class AuditAdmin(ReadOnlyAdmin):
+    """Who replayed, discarded, edited or cancelled what; without the arguments that an edit has replaced."""
+
+    list_display = ("at", "actor", "action", "job", "count")
+    search_fields = ("job__exact",)
+    exclude = ("detail",)
+    ordering = ("-id",)

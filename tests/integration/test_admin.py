@@ -6,8 +6,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from holdfast.ledger import transitions
-from holdfast.models import Job
+from holdfast.ledger import audit, transitions
+from holdfast.models import Audit, Job
 from tests.rows import new_job
 
 pytestmark = pytest.mark.django_db
@@ -26,7 +26,7 @@ def job() -> Job:
     return Job.objects.get(id=call.id)
 
 
-@pytest.mark.parametrize("page", ["job", "attempt", "worker", "effect"])
+@pytest.mark.parametrize("page", ["job", "attempt", "worker", "effect", "audit"])
 def test_lists_open_for_staff(staff: Client, job: Job, page: str) -> None:
     answer = staff.get(f"/admin/holdfast/{page}/")
     assert answer.status_code == 200
@@ -37,6 +37,14 @@ def test_job_shows_its_state_and_not_its_arguments(staff: Client, job: Job) -> N
     answer = staff.get(f"/admin/holdfast/job/{job.id}/change/")
     assert answer.status_code == 200
     assert "shop.charge" in answer.content.decode()
+    assert "secret-card" not in answer.content.decode()
+
+
+def test_audit_shows_who_did_it_and_not_the_arguments_of_old(staff: Client, job: Job) -> None:
+    audit.note("edit", actor="ada", job=job.id, detail="secret-card")
+    (line,) = Audit.objects.all()
+    answer = staff.get(f"/admin/holdfast/audit/{line.pk}/change/")
+    assert "ada" in answer.content.decode()
     assert "secret-card" not in answer.content.decode()
 
 
