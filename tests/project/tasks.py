@@ -32,6 +32,12 @@ def add(x: int, y: int) -> int:
 
 
 @shared_task
+def told(*args: Any, **kwargs: Any) -> str:
+    """Return in words what the body was given."""
+    return repr((args, kwargs))
+
+
+@shared_task
 def effect(name: str, seconds: float = 0.0) -> str:
     note(f"start {name}")
     time.sleep(seconds)
