@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+from pathlib import Path
+
 import pytest
 
+from holdfast.ledger.effect_models import Effect
+from holdfast.worker.lifeline import EXIT_LEASE_LOST
 from tests.chaos.conftest import Enter, Tell
 from tests.chaos.ground import Ground
 from tests.eventually import eventually
@@ -74,6 +79,29 @@ def test_worker_killed_between_record_and_end_makes_no_second_call(
     assert charged(ground) == ["order"]
     assert result.get() == "charged order"
     tell(ground.judge([result.id]), faults=1, more=f"{len(charged(ground))} calls")
+
+
+def test_thawed_worker_records_nothing_at_a_key_that_is_somebody_elses(
+    on_both: Ground, tell: Tell
+) -> None:
+    zombie = hire(on_both, pool="threads", concurrency=1)
+    result = on_both.task(charging.charge).delay("order", BEFORE_RECORD)
+    eventually(lambda: "order stays" in seen(on_both), within=30, told="the call is made")
+    with on_both.harming("stop worker", zombie.pid):
+        zombie.signal_group(signal.SIGSTOP)
+        hire(on_both)
+        on_both.settle()
+    of_the_heir = Effect.objects.using(on_both.site.alias).values().get()
+
+    Path(f"{on_both.site.effects_file}.go").write_text("go\n")
+    zombie.signal_group(signal.SIGCONT)
+
+    # A thread cannot be stopped: its body comes to the record, is refused, and the process leaves.
+    assert zombie.wait(60) == EXIT_LEASE_LOST
+    assert Effect.objects.using(on_both.site.alias).values().get() == of_the_heir
+    assert seen(on_both) == ["order new", "order stays", "order in doubt"]
+    assert result.get() == "found 0"
+    tell(on_both.judge([result.id]), faults=1, more=f"{len(charged(on_both))} calls")
 
 
 def test_processes_killed_again_and_again_charge_nobody_twice(on_both: Ground, tell: Tell) -> None:

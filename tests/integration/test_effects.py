@@ -24,6 +24,7 @@ from holdfast.ledger.models import Job
 from holdfast.ledger.records import Hold
 from holdfast.lineage import running
 from holdfast.upkeep.pruner import Pruner
+from tests.eventually import eventually
 from tests.rows import RESULT, hire, new_job
 
 KEY = "charge:1"
@@ -311,6 +312,41 @@ def test_attempt_that_lost_its_job_frees_nothing(ledger: str) -> None:
     with pytest.raises(AttemptLost):
         free_too_late()
     assert row(ledger).times_begun == 2
+
+
+def test_attempt_that_lost_its_job_while_it_waited_for_the_key_begins_nothing(
+    ledger: str,
+) -> None:
+    zombie = attempt()
+    refused: list[AttemptLost] = []
+
+    def begin() -> None:
+        try:
+            leave_in_doubt(zombie)
+        except AttemptLost as lost:
+            refused.append(lost)
+        finally:
+            connections[ledger].close()
+
+    waiter = threading.Thread(target=begin)
+    with transaction.atomic(using=ledger):
+        turn = uuid4()
+        effects.begin(KEY, turn=turn, hold=None, keep=timedelta(days=1), take_over=True)
+        waiter.start()
+        if connections[ledger].vendor == "postgresql":
+            eventually(lambda: _waits(ledger), told="the attempt waits for the key")
+        # All of it becomes true at one moment: the job is lost, and the key is free.
+        transitions.lose(zombie, cause="killed")
+        effects.free(KEY, turn=turn, hold=None)
+    waiter.join(30)
+    assert len(refused) == 1
+    assert not Effect.objects.using(ledger).exists()
+
+
+def _waits(ledger: str) -> bool:
+    with connections[ledger].cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool(cursor.fetchone()[0])
 
 
 def test_error_of_the_body_is_not_hidden_by_a_record_that_is_refused(

@@ -66,11 +66,12 @@ def _charge(key: str, stay: str, seconds: float) -> str:
 
 
 def _stay(key: str) -> None:
-    """Let the first attempt wait for its end, and every other go on."""
-    if f"{key} stays" in read(Path(os.environ["EFFECTS"]), "seen"):
+    """Let the first attempt wait, for its end or for the book "go" to be there, and every other go on."""
+    effects_file = Path(os.environ["EFFECTS"])
+    if f"{key} stays" in read(effects_file, "seen"):
         return
     write("seen", f"{key} stays")
-    while True:
+    while not read(effects_file, "go"):
         time.sleep(0.05)
 
 
