@@ -10,7 +10,7 @@ from django.db import connections
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
-from holdfast.models import Attempt, Audit, Effect, Job, Worker
+from holdfast.models import Attempt, Audit, Effect, Job, Occurrence, Schedule, Worker
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -127,4 +127,24 @@ class AuditAdmin(ReadOnlyAdmin):
     list_display = ("at", "actor", "action", "job", "count")
     search_fields = ("job__exact",)
     exclude = ("detail",)
+    ordering = ("-id",)
+
+
+@admin.register(Schedule)
+class ScheduleAdmin(ReadOnlyAdmin):
+    """Schedules as the last leading scheduler took them up."""
+
+    list_display = ("name", "timing", "active", "anchor_at", "decided_until")
+    list_filter = ("active",)
+    search_fields = ("name__exact",)
+    ordering = ("name",)
+
+
+@admin.register(Occurrence)
+class OccurrenceAdmin(ReadOnlyAdmin):
+    """Due times of schedules and what became of them, newest first."""
+
+    list_display = ("schedule", "due_at", "outcome", "job", "reason", "decided_at")
+    list_filter = ("outcome",)
+    search_fields = ("schedule__exact", "job__exact")
     ordering = ("-id",)

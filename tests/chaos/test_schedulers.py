@@ -6,7 +6,7 @@ import re
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import count, pairwise
@@ -85,6 +85,14 @@ class Schedulers:
         eventually(taken_over, within=3 * TAKE_OVER, told="another scheduler fires")
         return (datetime.now(UTC) - since).total_seconds()
 
+    def await_holder_after(self, end: Callable[[], None]) -> None:
+        """End the leader in some way, and wait until another one holds the duty."""
+        before, _ = schedules.duty_holder()
+        end()
+        eventually(
+            lambda: schedules.duty_holder()[0] not in {before, None}, told="another one leads"
+        )
+
     def await_more(self, more: int) -> None:
         """Wait until so many more occurrences are fired."""
         before = self.fired()
@@ -143,7 +151,7 @@ def test_killed_leader_is_replaced_and_no_occurrence_is_doubled_or_left_out(
     rounds: int, on_both: Ground, tell: Tell, running: list[Schedulers]
 ) -> None:
     schedulers = run(on_both, running, 3)
-    took = []
+    took: list[float] = []
     for _ in range(rounds):
         leader = schedulers.leader()
         # Somewhere in its second: a decision is under way now and then.
@@ -166,7 +174,7 @@ def test_frozen_leader_is_replaced_and_doubles_nothing_when_it_wakes(
     rounds: int, on_both: Ground, tell: Tell, running: list[Schedulers]
 ) -> None:
     schedulers = run(on_both, running, 2)
-    took = []
+    took: list[float] = []
     for _ in range(rounds):
         leader = schedulers.leader()
         since = freeze(on_both, leader)
@@ -208,12 +216,11 @@ def test_stopped_leader_hands_over_at_once(
     on_both: Ground, tell: Tell, running: list[Schedulers]
 ) -> None:
     schedulers = run(on_both, running, 2)
-    took = []
+    took: list[float] = []
     for _ in range(3):
         leader = schedulers.leader()
-        before, since = schedules.duty_holder()[0], time.monotonic()
-        leader.stop()
-        eventually(lambda before=before: schedules.duty_holder()[0] not in {before, None})
+        since = time.monotonic()
+        schedulers.await_holder_after(leader.stop)
         took.append(time.monotonic() - since)
         schedulers.replace(leader)
         schedulers.await_more(3)
@@ -237,7 +244,7 @@ def test_schedules_go_on_after_the_database_was_restarted(
     on_postgres: Ground, tell: Tell, running: list[Schedulers]
 ) -> None:
     schedulers = run(on_postgres, running, 2)
-    took = []
+    took: list[float] = []
     for _ in range(3):
         on_postgres.crash_database()
         back = time.monotonic()

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from celery.beat import BeatLazyFunc
-from celery.schedules import crontab
+from celery.schedules import crontab, schedule
 from celery.signals import after_task_publish
 from django.db import connections, transaction
 from django.db.models.functions import Now
@@ -19,6 +19,8 @@ from django.test import override_settings
 
 import holdfast
 from holdfast import Celery
+from holdfast.beat import firing
+from holdfast.beat import scheduler as scheduling
 from holdfast.beat.scheduler import Scheduler
 from holdfast.conf import get_settings
 from holdfast.exceptions import ConfigurationError, ScheduleNotFound
@@ -496,6 +498,66 @@ def test_entry_that_cannot_be_read_ends_the_start_and_names_the_repair(
     with pytest.raises(ConfigurationError, match=r"CELERY_BEAT_SCHEDULE\['broken'\]") as refused:
         start(broken=wrong)
     assert told in str(refused.value)
+
+
+def test_name_that_is_too_long_is_refused(start: Callable[..., Scheduler]) -> None:
+    with pytest.raises(ConfigurationError, match="shorten it"):
+        start(**{"x" * 256: entry()})
+
+
+def test_without_time_zones_no_scheduler_starts(start: Callable[..., Scheduler]) -> None:
+    with override_settings(USE_TZ=False), pytest.raises(ConfigurationError, match="USE_TZ = True"):
+        start(one=entry())
+
+
+def test_entry_that_says_when_it_ran_last_counts_from_there(
+    start: Callable[..., Scheduler], clock: Clock
+) -> None:
+    start(one=entry(60, last_run_at=START - timedelta(seconds=70))).one_pass()
+    assert outcomes() == [("fired", START - timedelta(seconds=10))]
+    start().one_pass()
+    assert len(jobs()) == 1
+
+
+def test_rule_that_breaks_holds_up_no_other(
+    start: Callable[..., Scheduler], clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Moody(schedule):  # type: ignore[misc]  # see pyproject.toml
+        broken = False
+
+        def remaining_estimate(self, last_run_at: datetime) -> timedelta:
+            if Moody.broken:
+                raise ArithmeticError("no idea")
+            return super().remaining_estimate(last_run_at)
+
+    moody = Moody(60, relative=True)
+    scheduler = start(one=entry(moody), two=entry())
+    scheduler.one_pass()
+    Moody.broken = True
+    for _ in range(2):
+        clock.now += MINUTE
+        scheduler.one_pass()
+    assert outcomes() == []
+    assert counted("two") == {"fired": 2}
+    assert "it rests until" in caplog.text
+
+
+def test_condition_may_take_longer_than_the_database_may(
+    start: Callable[..., Scheduler], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(firing, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(scheduling, "ANSWER_SECONDS", 0.3)
+
+    def should_run(_: datetime) -> bool:
+        # The watch looks twice a second: it would have cut what it watches by then.
+        threading.Event().wait(1.2)
+        return True
+
+    scheduler = start(one=entry(should_run=should_run))
+    scheduler.one_pass()
+    clock.now += MINUTE
+    scheduler.one_pass()
+    assert counted() == {"fired": 1}
 
 
 def test_periodic_task_of_the_app_takes_the_same_options(

@@ -21,6 +21,8 @@ from holdfast.ledger.database import dialect
 from holdfast.ledger.models import Job, Payload
 from holdfast.ledger.schedule_models import Occurrence
 from holdfast.testing.services import RedisServer
+from tests.eventually import eventually
+from tests.harness import new_site
 from tests.surroundings import current_app
 
 pytest.importorskip("django_celery_beat")
@@ -326,6 +328,50 @@ def test_name_in_both_sources_is_the_settings_rule_and_the_tables_switch(
     (info,) = holdfast.schedules()
     assert (info.enabled, info.next_due_at, info.timing) == (False, None, "every 30 s")
     scheduler.close()
+
+
+SAVE = """
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+every = IntervalSchedule.objects.create(every=1, period="seconds")
+PeriodicTask.objects.create(
+    name="edited", task=tasks.effect.name, interval=every, args='["edited"]'
+)
+print(time.time())
+"""
+SWITCH_OFF = """
+from django_celery_beat.models import PeriodicTask
+row = PeriodicTask.objects.get(name="edited")
+row.enabled = False
+row.save()
+print(time.time())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_real_scheduler_sees_edits_within_five_seconds(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    environment = {"TEST_EXTRA_APPS": "django_celery_beat"}
+    with new_site(kind, request, environment=environment) as site:
+        rows = Occurrence.objects.using(site.alias)
+        beat = site.beat("-S", "holdfast.beat:Scheduler")
+        try:
+            eventually(lambda: rows.filter(schedule="tick").exists(), within=30)
+            saved = float(site.python(SAVE))
+            eventually(lambda: rows.filter(schedule="edited").exists(), within=20)
+            first = rows.filter(schedule="edited").earliest("due_at")
+            assert first.due_at.timestamp() <= saved + 5 + 1
+
+            off = datetime.fromtimestamp(float(site.python(SWITCH_OFF)) + 5, tz=UTC)
+            eventually(
+                lambda: rows.filter(schedule="tick", due_at__gt=off + 2 * SECOND).exists(),
+                within=20,
+            )
+            assert not rows.filter(schedule="edited", due_at__gt=off).exists()
+            beat.stop()
+        finally:
+            beat.kill()
 
 
 def test_schedule_that_is_switched_off_runs_by_hand(

@@ -39,9 +39,14 @@ class Agenda:
         gone = [name for name, standing in known.items() if standing.active and name not in live]
         if gone:
             schedules.put_away(gone)
-        self._standings = {
-            name: _taken_up(rule, known.get(name), now) for name, rule in live.items()
+        begun = {
+            name: _beginning(rule, now, known=name in known)
+            for name, rule in live.items()
+            if not rule.is_standing(known.get(name))
         }
+        if begun:
+            known |= schedules.begin(begun)
+        self._standings = {name: known[name] for name in live}
         self.rules = live
         self._next = {name: self._next_due(rule) for name, rule in live.items()}
         self._source = rules
@@ -91,8 +96,9 @@ class Agenda:
             return None
 
 
-def _taken_up(rule: Rule, standing: Standing | None, now: datetime) -> Standing:
-    if standing is not None and standing.active and standing.timing == rule.timing.text:
-        return standing
-    since = min(now, rule.since) if standing is None and rule.since is not None else now
-    return schedules.begin(rule.name, timing=rule.timing.text, since=since)
+def _beginning(rule: Rule, now: datetime, *, known: bool) -> Standing:
+    """Return what stands of a schedule that begins: from now on, unless it is new and says from when on."""
+    since = now if known or rule.since is None else min(now, rule.since)
+    return Standing(
+        timing=rule.timing.text, anchor_at=since.replace(microsecond=0), decided_until=since
+    )

@@ -19,9 +19,12 @@ from holdfast.ledger import schedules
 from holdfast.ledger.database import alias, atomic, dialect
 from holdfast.ledger.ids import new_id
 from holdfast.ledger.schedules import Decided, Decision
+from holdfast.ledger.watchdog import answer_within
 
 logger = logging.getLogger("holdfast.beat")
 RUN_NOW = "run now"
+# A connection that is silent for longer is cut; the decision is read again.
+ANSWER_SECONDS = 12.0
 
 
 def fire(app: Any, rule: Rule, due_at: datetime, *, since: datetime, mark: str) -> bool:
@@ -32,7 +35,7 @@ def fire(app: Any, rule: Rule, due_at: datetime, *, since: datetime, mark: str) 
     """
     arguments = _arguments(rule)
     decided = Decided(due_at=due_at, outcome=Decision.FIRED, job=new_id())
-    with atomic():
+    with answer_within(ANSWER_SECONDS), atomic():
         # A leader frozen in here holds the row of its schedule: by this name the next leader ends it.
         dialect().mark_transaction(mark)
         new = schedules.decide(rule.name, since=since, decided=[decided])
@@ -48,7 +51,7 @@ def fire(app: Any, rule: Rule, due_at: datetime, *, since: datetime, mark: str) 
 
 def pass_over(rule: Rule, decided: Sequence[Decided], *, since: datetime) -> bool:
     """Write that occurrences make no job, and why; False: somebody else has decided them."""
-    with atomic():
+    with answer_within(ANSWER_SECONDS), atomic():
         new = schedules.decide(rule.name, since=since, decided=decided)
     for one in new or ():
         _tell(rule, one)

@@ -77,10 +77,9 @@ def _info(
 ) -> ScheduleInfo:
     due = None
     if rule.enabled:
-        stands = standing is not None and standing.active and standing.timing == rule.timing.text
         due = (
             rule.due_after(standing.decided_until, anchor=standing.anchor_at)
-            if standing is not None and stands
+            if standing is not None and rule.is_standing(standing)
             else rule.due_after(now, anchor=now)
         )
     return ScheduleInfo(

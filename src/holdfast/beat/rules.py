@@ -15,12 +15,14 @@ from django.utils.module_loading import import_string
 from holdfast.beat.timing import Timing, timing_of
 from holdfast.conf import get_settings
 from holdfast.exceptions import ConfigurationError
+from holdfast.ledger.schedules import Standing
 
 CATCH_UP_MAX = 10
 _OURS = ("catch_up", "catch_up_max", "should_run", "timezone")
-_KEYS = ("task", "schedule", "args", "kwargs", "options", "relative", *_OURS)
+_KEYS = ("task", "schedule", "args", "kwargs", "options", "relative", "last_run_at", *_OURS)
 # What Celery's own entries carry along; it means nothing here.
-_IGNORED = ("name", "app", "last_run_at", "total_run_count")
+_IGNORED = ("name", "app", "total_run_count")
+LONGEST_NAME = 255
 
 
 class CatchUp(StrEnum):
@@ -53,6 +55,10 @@ class Rule:
     since: datetime | None = None
     # Its row in the tables of django-celery-beat.
     row: int | None = None
+
+    def is_standing(self, standing: Standing | None) -> bool:
+        """Tell whether what the ledger says was decided by this very rule, without a gap."""
+        return standing is not None and standing.active and standing.timing == self.timing.text
 
     def due_after(self, moment: datetime, *, anchor: datetime) -> datetime | None:
         """Return the first due time after a moment; None if there is none any more."""
@@ -94,6 +100,8 @@ def _rule_of(name: str, entry: dict[str, Any], app: Any) -> Rule:
             near = difflib.get_close_matches(key, _KEYS, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(_KEYS)}"
             raise ConfigurationError(f"{key!r} is no key of a schedule: {hint}")
+    if len(name) > LONGEST_NAME:
+        raise ConfigurationError(f"its name is longer than {LONGEST_NAME} characters: shorten it")
     if not entry.get("task") or entry.get("schedule") is None:
         raise ConfigurationError("a schedule needs the keys 'task' and 'schedule'")
     options = dict(entry.get("options") or {})
@@ -114,6 +122,7 @@ def _rule_of(name: str, entry: dict[str, Any], app: Any) -> Rule:
         args=entry.get("args") or (),
         kwargs=entry.get("kwargs") or {},
         options=options,
+        since=_aware(entry.get("last_run_at")),
         **conduct(name, said),
     )
 
@@ -152,6 +161,10 @@ def conduct(
             f"should_run is {should_run!r}: give a function of the due time, or its dotted path"
         )
     return {"catch_up": catch_up, "catch_up_max": most, "should_run": should_run}
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _zone(name: Any) -> tzinfo | None:

@@ -6,17 +6,21 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from celery.beat import Scheduler as StockScheduler
+from django.conf import settings as django_settings
 from django.db import connections
 
 from holdfast.beat.agenda import Agenda
 from holdfast.beat.deciding import decide
-from holdfast.beat.leader import DUTY_SECONDS, Leader
+from holdfast.beat.firing import ANSWER_SECONDS
+from holdfast.beat.leader import Leader
+from holdfast.beat.rules import Rule
 from holdfast.beat.sources import Sources
 from holdfast.conf import get_settings
+from holdfast.exceptions import ConfigurationError
 from holdfast.ledger import schedules
 from holdfast.ledger.database import alias, close_connection, connection, dialect, is_passing
 from holdfast.ledger.watchdog import answer_within
@@ -48,6 +52,10 @@ class Scheduler(StockScheduler):
 
     def setup_schedule(self) -> None:
         """Read the settings' schedules: one that cannot be read is told now, and not at its due time."""
+        if not django_settings.USE_TZ:
+            raise ConfigurationError(
+                "USE_TZ is False: a due time without its zone is not one moment. Set USE_TZ = True."
+            )
         self._sources = Sources(self.app)
         # Without it a connect to a host that has gone silent waits for minutes.
         if connection().vendor == "postgresql":
@@ -61,7 +69,7 @@ class Scheduler(StockScheduler):
     def tick(self, *_: Any, **__: Any) -> float:
         """Make one pass; return the pause until the next one. A database that is away is waited for."""
         try:
-            with self._working(), answer_within(2 * DUTY_SECONDS):
+            with self._working():
                 return min(self.one_pass(), self.max_interval)
         except Exception as error:
             if is_passing(error):
@@ -76,24 +84,26 @@ class Scheduler(StockScheduler):
 
     def one_pass(self) -> float:
         """Decide all that is due, if this scheduler leads; return the seconds until something is due."""
-        if not self._leader.leads():
+        if not self._leads():
             self._agenda.forget()
             return LOOK_SECONDS
-        rules = self._sources.rules()
-        # Every moment here is the database's: the clocks of the schedulers' hosts may disagree.
-        now = dialect().now()
-        if not self._agenda.is_of(rules):
-            self._agenda.take_up(rules, now)
+        with answer_within(ANSWER_SECONDS):
+            rules = self._sources.rules()
+            # Every moment here is the database's: the clocks of the schedulers' hosts may disagree.
+            now = dialect().now()
+            if not self._agenda.is_of(rules):
+                self._agenda.take_up(rules, now)
         for name in self._agenda.due(now):
             # A long row of them, or one slow condition, may have outlasted the duty.
-            if not self._leader.leads() or not self._decide(name):
+            if not self._leads() or not self._decide(self._agenda.rules[name], now):
                 self._agenda.forget()
                 return 0.0
-        self._prune()
-        due = self._agenda.next_due()
-        if due is None:
-            return LOOK_SECONDS
-        return max(0.0, (due - dialect().now()).total_seconds())
+        with answer_within(ANSWER_SECONDS):
+            self._prune()
+            due = self._agenda.next_due()
+            return (
+                LOOK_SECONDS if due is None else max(0.0, (due - dialect().now()).total_seconds())
+            )
 
     def close(self) -> None:
         """Free the duty. Asked for by a signal amid a pass it does nothing: it is called again after the pass."""
@@ -106,9 +116,22 @@ class Scheduler(StockScheduler):
         super().close()
         close_connection()
 
-    def _decide(self, name: str) -> bool:
-        rule = self._agenda.rules[name]
-        done = decide(self.app, self._agenda, rule, now=dialect().now(), mark=self._leader.mark)
+    def _leads(self) -> bool:
+        with answer_within(ANSWER_SECONDS):
+            return self._leader.leads()
+
+    def _decide(self, rule: Rule, now: datetime) -> bool:
+        try:
+            done = decide(self.app, self._agenda, rule, now=now, mark=self._leader.mark)
+        except Exception as error:
+            if is_passing(error):
+                raise
+            logger.exception(
+                "Schedule %r: its due times cannot be decided; it rests until schedules are read again",
+                rule.name,
+            )
+            self._agenda.drop(rule)
+            return True
         if rule.one_off:
             # Switched off in its table now, unless its condition said no.
             self._sources.forget()

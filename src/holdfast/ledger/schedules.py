@@ -6,15 +6,15 @@ opens it, `decide` is the fence in it, and a process that dies before the commit
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.db.models.functions import Now
 
-from holdfast.ledger.database import alias, atomic
+from holdfast.ledger.database import alias
 from holdfast.ledger.models import Duty
 from holdfast.ledger.schedule_models import Decision, Occurrence, Schedule
 
@@ -57,31 +57,30 @@ def standings(names: Collection[str] | None = None) -> dict[str, Standing]:
     }
 
 
-def begin(name: str, *, timing: str, since: datetime) -> Standing:
-    """Take a schedule up from a moment on: one never seen, one that was gone, or one with another timing.
+def begin(begun: Mapping[str, Standing]) -> dict[str, Standing]:
+    """Take schedules up from a moment on: those never seen, those that were gone, those with another timing.
 
-    Nothing before the moment is an occurrence. Of two that begin it at once the first one counts.
+    Nothing before the moment is an occurrence. Of two that begin one at once the first counts. Returns what stands.
     """
-    with atomic():
-        row, created = _schedules().get_or_create(
+    rows = [
+        Schedule(
             name=name,
-            defaults={
-                "timing": timing,
-                "anchor_at": since.replace(microsecond=0),
-                "decided_until": since,
-            },
+            timing=one.timing,
+            anchor_at=one.anchor_at,
+            decided_until=one.decided_until,
         )
-        if not created and (row.timing != timing or not row.active):
-            read = _schedules().filter(name=name, decided_until=row.decided_until)
-            row.timing, row.active, row.anchor_at = timing, True, since.replace(microsecond=0)
-            row.decided_until = max(row.decided_until, since)
-            read.update(
-                timing=row.timing,
-                active=True,
-                anchor_at=row.anchor_at,
-                decided_until=row.decided_until,
-            )
-    return Standing(timing=row.timing, anchor_at=row.anchor_at, decided_until=row.decided_until)
+        for name, one in begun.items()
+    ]
+    _schedules().bulk_create(rows, batch_size=500, ignore_conflicts=True)
+    standing = standings(begun.keys())
+    for name, one in begun.items():
+        before = standing[name]
+        if before.timing == one.timing and before.active:
+            continue
+        standing[name] = replace(one, decided_until=max(before.decided_until, one.decided_until))
+        read = _schedules().filter(name=name, decided_until=before.decided_until)
+        read.update(**asdict(standing[name]))
+    return standing
 
 
 def put_away(names: Iterable[str]) -> int:
