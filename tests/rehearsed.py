@@ -99,6 +99,7 @@ def hooked(self: Any, text: str, fails: str = "") -> None:
 def breaking(*, swallow: bool = False) -> None:
     """Fail on a statement that a transaction does not survive."""
     write("before")
+    transaction.on_commit(partial(write, "told of what was before"), using=ALIAS)
     try:
         with connections[ALIAS].cursor() as cursor:
             cursor.execute("INSERT INTO project_atomic_effect (id, job) VALUES (1, NULL)")
@@ -114,6 +115,13 @@ def closing(text: str) -> str:
     close_old_connections()
     connections[ALIAS].close()
     return text
+
+
+def hooking_again(self: Any) -> int:
+    """Fail in a hook, the first time."""
+    if self.request.retries == 0:
+        transaction.on_commit(partial(raising, "failing hook"), using=ALIAS)
+    return int(self.request.retries)
 
 
 def cancelling(self: Any) -> None:
@@ -134,6 +142,9 @@ def app_with_tasks(app: Celery) -> Celery:
         retry_backoff=300,
         max_retries=5,
     )(autoretrying)
+    register(name="hooking_again", bind=True, autoretry_for=(ValueError,), default_retry_delay=0)(
+        hooking_again
+    )
     for body in (note, raising, breaking):
         register(name=f"atomic.{body.__name__}", atomic=True)(body)
     register(name="atomic.hooked", bind=True, atomic=True)(hooked)

@@ -65,8 +65,7 @@ def kept_open() -> Iterator[Marks]:
     marks = [(here, len(here.run_on_commit)) for here in surrounding()]
     with ExitStack() as patches:
         for here, _ in marks:
-            for closing in ("close", "close_if_unusable_or_obsolete"):
-                patches.enter_context(mock.patch.object(here, closing, _stay_open))
+            patches.enter_context(mock.patch.object(here, "close", _stay_open))
         yield marks
         for here, start in marks:
             run_hooks(here, start)
