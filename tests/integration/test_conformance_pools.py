@@ -222,3 +222,30 @@ def test_killed_worker_of_any_pool_loses_nothing(site: Site, gate: Path, pool: s
     counts = site.effect_counts()
     assert counts["start killed"] == 2
     assert counts["end killed"] == 1
+
+
+def test_job_cancelled_while_it_waits_for_a_thread_is_not_begun(site: Site, gate: Path) -> None:
+    worker = site.worker(pool="threads", concurrency=2)
+    for job in site.task("add").apply_many([(1, 1)] * 40):
+        job.get(timeout=15)
+    for name in ("a", "b"):
+        site.task("wait_for_file").delay(str(gate), name)
+    eventually(lambda: _started(site, "a") and _started(site, "b"))
+
+    behind = [site.task("effect").delay(name).id for name in ("c", "d")]
+    eventually(lambda: _reserved(site) >= set(behind), told="given to the pool")
+    interventions.cancel(behind, running=True)
+    told = [f"Job {id} has moved on" for id in behind]
+    eventually(lambda: all(text in worker.log_text() for text in told), told="the audit noticed")
+    gate.touch()
+
+    last = site.task("effect").delay("last")
+    last.get(timeout=15)
+    assert _started(site, "last")
+    assert not _started(site, "c")
+    assert not _started(site, "d")
+
+
+def _reserved(site: Site) -> set[str]:
+    answers = site.app.control.inspect(timeout=1).reserved() or {}
+    return {request["id"] for requests in answers.values() for request in requests}

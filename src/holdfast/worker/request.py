@@ -10,6 +10,7 @@ from celery.exceptions import WorkerLostError
 from celery.worker.request import Request
 from celery.worker.state import task_ready
 
+from holdfast.exceptions import AttemptLost
 from holdfast.ledger.holds import hold_from
 from holdfast.ledger.records import Hold
 from holdfast.lineage import leaving_it_to
@@ -31,6 +32,17 @@ class LedgerRequest(Request):
             self.intake.attach(self)
             # Celery's generated subclass defines on_success itself; only the instance comes before it.
             self.on_success = self._on_end
+
+    def on_accepted(self, pid: int, time_accepted: float) -> None:
+        """Begin, unless the job was taken away while it waited for a thread; an error here ends it unrun.
+
+        Raises:
+            AttemptLost: somebody else's now, or cancelled.
+        """
+        if self.hold is not None and self.intake.in_threads and not self.intake.stands(self):
+            task_ready(self)
+            raise AttemptLost(self.hold.id, self.hold.token)
+        super().on_accepted(pid, time_accepted)
 
     def _on_end(self, failed__retval__runtime: Any, **kwargs: Any) -> Any:
         assert self.hold is not None
