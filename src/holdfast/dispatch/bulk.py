@@ -80,6 +80,8 @@ class _Mould:
         """Make the message of one call."""
         if self.task.typing:
             self.task.__header__(*args, **kwargs)
+        if self.task.typed_arguments:
+            args, kwargs = self.task.argument_annotations.to_send(args, kwargs)
         job_id = new_id()
         root_id = job_id if self.is_root else self.template.root_id
         own = {
