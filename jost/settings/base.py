@@ -120,6 +120,8 @@ HOLDFAST: dict[str, Any] = {}
 SILENCED_SYSTEM_CHECKS = ["holdfast.I001"]
 
 globals().update(profiles.celery_settings(ENVIRONMENT))
+# As many schedulers as there are hosts: each due time makes one job all the same.
+CELERY_BEAT_SCHEDULER = "holdfast.beat:Scheduler"
 CELERY_TASK_DEFAULT_QUEUE = queues.DEFAULT
 CELERY_TASK_QUEUES = queues.TASK_QUEUES
 CELERY_TASK_ROUTES = queues.TASK_ROUTES

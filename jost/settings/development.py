@@ -1,7 +1,7 @@
 """Settings of one developer's machine: everything that is not given is embedded, below one folder."""
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from jost.embedded import state
 from jost.settings import stores
@@ -34,8 +34,8 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True
 
-# The scheduler's sign of life. A new name at every start, and long ago as the last time: it is due
-# at once, whatever the scheduler remembers of the start before.
+# The scheduler's sign of life. A new name at every start, and a minute ago as the last time: it is
+# due at once, whatever the ledger remembers of the start before.
 _RUN = os.environ.get("JOST_RUN", "")
 CELERY_BEAT_SCHEDULE = {
     f"pulse {_RUN}": {
@@ -44,6 +44,6 @@ CELERY_BEAT_SCHEDULE = {
         "args": ["scheduler", _RUN],
         # A sign of life is no job to keep: nothing of it belongs in the ledger.
         "options": {"expires": 30, "durable": False},
-        "last_run_at": datetime(2000, 1, 1, tzinfo=UTC),
+        "last_run_at": datetime.now(UTC) - timedelta(minutes=1),
     },
 }

@@ -121,7 +121,9 @@ class Environment(BaseSettings):
         None, description="Seconds between heartbeats to the broker (AMQP only)."
     )
     CELERY_BEAT_SCHEDULE_FILENAME: Path | None = Field(
-        None, description="File in which `celery beat` remembers what it has sent."
+        None,
+        description="File in which Celery's own scheduler would remember what it has sent; "
+        "JOST's has the ledger for it.",
     )
     FOLLOWUP_REPEAT_THRESHOLD: PositiveInt | None = Field(
         None, description="Minutes in which a follow-up message is not repeated."
