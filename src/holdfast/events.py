@@ -28,4 +28,4 @@ message_unsigned = Signal()
 scheduler_leads = Signal()
 """A scheduler acts for all from now on. scheduler: UUID, before: UUID or None (who let the duty run out)."""
 occurrence_decided = Signal()
-"""A due time of a schedule was decided. schedule: str, due_at: datetime, outcome: str, job: str or None, reason: str."""
+"""A due time of a schedule was decided. schedule, outcome, reason: str, due_at: datetime, job: str or None."""
