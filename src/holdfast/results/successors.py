@@ -12,6 +12,7 @@ from celery import states
 from celery.app.task import Context
 from celery.canvas import group, maybe_signature
 from celery.exceptions import ChordError, NotRegistered
+from kombu.compression import decompress
 from kombu.serialization import loads
 
 from holdfast.ledger import chords, queries
@@ -169,7 +170,9 @@ def request_of(
     """Build the request of a job that no worker is running."""
     stored = json.loads(headers)
     try:
-        args, kwargs, embed = loads(body, content_type, content_encoding, accept=accept)
+        compression = stored.get("compression")
+        plain = decompress(body, compression) if compression else body
+        args, kwargs, embed = loads(plain, content_type, content_encoding, accept=accept)
     except Exception:  # what cannot be read has no successors that could be found
         logger.warning(
             "Job %s: its body cannot be decoded, so its error callbacks are unknown", job_id
