@@ -28,7 +28,11 @@ up: $(RUNTIME) ## Start JOST on PORT (8000): page, workers, scheduler; Ctrl-C st
 
 .PHONY: test
 test: $(DEV) ## Unit and integration tests and the short seeded chaos scenarios
-	$(BIN)/python -m pytest $(ARGS)
+	./.ci/test $(BIN)/python $(ARGS)
+
+.PHONY: test-all
+test-all: $(DEV) ## The same and the long forms
+	./.ci/test $(BIN)/python --soak $(ARGS)
 
 .PHONY: test-unit
 test-unit: $(DEV) ## Unit tests only: no services, a few seconds

@@ -21,4 +21,4 @@ def tests(session: nox.Session) -> None:
     session.run(
         "python", "-c", f"import django; assert django.__version__.startswith({expected!r})"
     )
-    session.run("python", "-m", "pytest", *session.posargs)
+    session.run("./.ci/test", "python", *session.posargs, external=True)

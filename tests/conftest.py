@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +13,16 @@ from pytest_django import DjangoDbBlocker
 
 from holdfast.testing.services import PostgresServer, RedisServer
 from tests.ledgers import empty, ledger_in, sqlite_url
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return what `-n auto` means: the cores this process may use, at most four.
+
+    Each process has services of its own and starts workers; more of them than cores only wait.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return min(cores, 4)
 
 
 @pytest.fixture
@@ -38,13 +49,27 @@ def postgres_server() -> Iterator[PostgresServer]:
     shutil.rmtree(path, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def ledger_urls() -> dict[str, str]:
+    """The ledger of each kind: a process of `-n` comes back to it with each of its files."""
+    return {}
+
+
 @pytest.fixture(scope="session", params=["sqlite", "postgres"])
-def ledger_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+def ledger_url(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    ledger_urls: dict[str, str],
+) -> str:
     """The address of an empty database: every test that asks for it runs once on each kind."""
-    if request.param == "sqlite":
-        return sqlite_url(tmp_path_factory.mktemp("sqlite"))
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    return server.create_database("ledger")
+    kind = str(request.param)
+    if kind not in ledger_urls:
+        if kind == "sqlite":
+            ledger_urls[kind] = sqlite_url(tmp_path_factory.mktemp("sqlite"))
+        else:
+            server: PostgresServer = request.getfixturevalue("postgres_server")
+            ledger_urls[kind] = server.create_database("ledger")
+    return ledger_urls[kind]
 
 
 @pytest.fixture(scope="session")

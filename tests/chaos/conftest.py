@@ -16,28 +16,28 @@ from holdfast.testing.services import PostgresServer
 from tests.chaos.ground import Ground, ground
 from tests.chaos.judge import Judgement
 
-_figures: list[str] = []
+FIGURES = "chaos figures"
 Tell = Callable[..., None]
 Enter = Callable[..., Ground]
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark every scenario of this folder; its long forms run only if marks are chosen: `-m slow`."""
-    ours = [item for item in items if Path(__file__).parent in item.path.parents]
-    for item in ours:
-        item.add_marker(pytest.mark.chaos)
-    if not config.getoption("markexpr"):
-        long = [item for item in ours if item.get_closest_marker("slow")]
-        items[:] = [item for item in items if item not in long]
-        config.hook.pytest_deselected(items=long)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every scenario of this folder."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.chaos)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print one line of figures for each scenario."""
-    if _figures:
-        terminalreporter.section("chaos figures")
-        for line in _figures:
-            terminalreporter.write_line(line)
+    """Print one line of figures for each scenario, whichever process ran it."""
+    reports = [
+        report for told in ("passed", "failed") for report in terminalreporter.getreports(told)
+    ]
+    properties = [named for report in reports for named in getattr(report, "user_properties", [])]
+    if figures := dict.fromkeys(line for name, line in properties if name == FIGURES):
+        terminalreporter.section(FIGURES)
+        for line in figures:
+            terminalreporter.write_line(str(line))
 
 
 @pytest.fixture(scope="session")
@@ -105,7 +105,7 @@ def tell(request: pytest.FixtureRequest) -> Tell:
             f"{len(found.duplicated_atomic)} atomic duplicated, {len(found.unexplained)} unexplained, "
             f"{found.repeated} bodies run again{said}{more and ', '}{more}"
         )
-        _figures.append(line)
+        request.node.user_properties.append((FIGURES, line))
         print(line)  # noqa: T201  # shown with the failure too
         assert not found.lost, found.lost[:10]
         assert not found.duplicated_atomic, found.duplicated_atomic[:10]

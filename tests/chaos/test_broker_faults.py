@@ -68,7 +68,7 @@ def test_wiped_broker_loses_none_of_a_thousand_queued_jobs(on_both: Ground, tell
 
 
 @pytest.mark.parametrize("how", ["killed", "silent"])
-@pytest.mark.parametrize("seconds", [5, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seconds", [5, pytest.param(20, marks=pytest.mark.soak)])
 def test_dispatch_goes_on_while_redis_is_away(
     how: str, seconds: float, on_postgres: Ground, tell: Tell
 ) -> None:

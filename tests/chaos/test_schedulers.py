@@ -27,7 +27,7 @@ from tests.eventually import eventually
 from tests.processes import SiteProcess
 
 TAKE_OVER = 15.0
-ROUNDS = pytest.mark.parametrize("rounds", [3, pytest.param(12, marks=pytest.mark.slow)])
+ROUNDS = pytest.mark.parametrize("rounds", [3, pytest.param(12, marks=pytest.mark.soak)])
 _numbers = count(1)
 
 
