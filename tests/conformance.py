@@ -59,6 +59,7 @@ ENDINGS: dict[str, Ending] = {
     "ignore in a state of its own": Ending(
         state="SKIPPED", result="stored by the body", goes_on=False
     ),
+    "snooze": Ending(starts=2),
     "reject": _failure("Reject"),
     "reject, requeue": Ending(starts=2),
     "replace": Ending(result=REPLACEMENT),

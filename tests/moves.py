@@ -11,7 +11,7 @@ from unittest import mock
 
 from django.db import connections
 
-from holdfast.ledger import interventions, transitions
+from holdfast.ledger import interventions, snoozing, transitions
 from holdfast.ledger.models import Job
 from holdfast.ledger.states import MOVES, State
 
@@ -36,10 +36,10 @@ Step = tuple[State | None, State]
 
 
 def functions() -> dict[str, Callable[..., Any]]:
-    """Return the public functions of both modules that move a job or must leave it where it is."""
+    """Return the public functions of the modules that move a job or must leave it where it is."""
     return {
         name: value
-        for module in (transitions, interventions)
+        for module in (transitions, interventions, snoozing)
         for name, value in vars(module).items()
         if getattr(value, "__module__", "") == module.__name__
         and not name.startswith("_")

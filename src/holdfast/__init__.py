@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from holdfast.beat.listing import schedules as schedules
     from holdfast.dispatch.app import Celery as Celery
     from holdfast.policies.effects import effect as effect
+    from holdfast.policies.snooze import Snooze as Snooze
 
-__all__ = ["Celery", "apply_many", "cancel", "effect", "replay", "run_now", "schedules"]
+__all__ = ["Celery", "Snooze", "apply_many", "cancel", "effect", "replay", "run_now", "schedules"]
 __version__ = "0.1.0.dev0"
 
 _HOME = {
     "Celery": "holdfast.dispatch.app",
+    "Snooze": "holdfast.policies.snooze",
     "effect": "holdfast.policies.effects",
     "run_now": "holdfast.beat.listing",
     "schedules": "holdfast.beat.listing",

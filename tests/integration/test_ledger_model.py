@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 
 from holdfast.conf import get_settings
 from holdfast.exceptions import AttemptLost
-from holdfast.ledger import interventions, letters, queries, transitions, workers
+from holdfast.ledger import interventions, letters, queries, snoozing, transitions, workers
 from holdfast.ledger.models import Job, Worker
 from holdfast.ledger.records import Hold, Ticket
 from holdfast.ledger.states import FINAL, State
@@ -64,12 +64,18 @@ def retry(hold: Hold, *, delay: float | None) -> Ticket | None:
     return None
 
 
+def snooze(hold: Hold) -> None:
+    with contextlib.suppress(AttemptLost):
+        snoozing.snooze(hold, delay=timedelta(seconds=-1))
+
+
 EXITS: dict[str, Callable[[Hold], Any]] = {
     "succeed": lambda hold: transitions.succeed(hold, stored=None),
     "succeed with a result": lambda hold: transitions.succeed(hold, stored=RESULT),
     "fail": lambda hold: transitions.fail(hold, stored=FAILURE, error="e"),
     "retry now": lambda hold: retry(hold, delay=None),
     "retry later": lambda hold: retry(hold, delay=-1.0),
+    "snooze": snooze,
     "hand back": lambda hold: transitions.hand_back([hold], cause="stop"),
     "lose": lambda hold: transitions.lose(hold, cause="child died"),
     "reject": lambda hold: transitions.reject(hold, error="no"),

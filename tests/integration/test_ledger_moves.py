@@ -12,9 +12,10 @@ from uuid import UUID, uuid4
 import pytest
 from django.db.models import QuerySet
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from holdfast.exceptions import AttemptLost
-from holdfast.ledger import interventions, transitions, workers
+from holdfast.ledger import interventions, snoozing, transitions, workers
 from holdfast.ledger.models import Job, Worker
 from holdfast.ledger.records import Hold, Ticket
 from holdfast.ledger.states import MOVES, Outcome, Reason
@@ -70,6 +71,11 @@ def _retry(at: Place, **more: Any) -> None:
         transitions.retry(at.hold, job=new_job(at.id), stored=None, error="e", **more)
 
 
+def _snooze(at: Place, **when: Any) -> None:
+    with contextlib.suppress(AttemptLost):
+        snoozing.snooze(at.hold, **when)
+
+
 def _retry_later(at: Place) -> None:
     with contextlib.suppress(AttemptLost):
         transitions.retry(at.hold, job=new_job(at.id, delay_seconds=60.0), stored=None, error="e")
@@ -105,6 +111,7 @@ WAYS: dict[str, list[Way]] = {
     "ignore": [lambda at: transitions.ignore(at.hold)],
     "fail": [lambda at: transitions.fail(at.hold, stored=FAILURE, error="e")],
     "retry": [_retry, _retry_later, lambda at: _retry(at, outcome=Outcome.REPLACED)],
+    "snooze": [_snooze, lambda at: _snooze(at, until=timezone.now())],
     "await_replacement": [lambda at: transitions.await_replacement(at.hold)],
     "hand_back": [lambda at: transitions.hand_back([at.hold], cause="stop")],
     "lose": [lambda at: transitions.lose(at.hold, cause="killed"), _lose_for_good],

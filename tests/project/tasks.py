@@ -11,6 +11,8 @@ from typing import Any, NoReturn
 from celery import chain, chord, group, shared_task
 from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
 
+from holdfast import Snooze
+
 
 def note(text: str) -> None:
     """Append one line to the record of effects; one write, so that lines of many processes do not mix."""
@@ -215,6 +217,12 @@ def _retry_by_hand(task: Any, name: str) -> NoReturn:
     raise Retry("by hand")
 
 
+def _snooze(task: Any, name: str) -> str:
+    if noted(f"start {name}") == 1:
+        raise Snooze(seconds=0, reason="not yet")
+    return name
+
+
 def _ignore(task: Any, name: str) -> NoReturn:
     raise Ignore
 
@@ -323,6 +331,7 @@ LEAVINGS = {
     "retry, exhausted": _retry_exhausted,
     "retry, exhausted bare": _retry_exhausted_bare,
     "retry by hand": _retry_by_hand,
+    "snooze": _snooze,
     "ignore": _ignore,
     "ignore after failure": _ignore_after_failure,
     "ignore after success": _ignore_after_success,

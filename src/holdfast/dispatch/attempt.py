@@ -11,6 +11,7 @@ import select
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from celery.exceptions import Ignore, Reject, Retry
 
 from holdfast.conf import get_settings
 from holdfast.exceptions import AttemptLost, HoldfastError
-from holdfast.ledger import queries, transitions
+from holdfast.ledger import queries, snoozing, transitions
 from holdfast.ledger.database import (
     atomic,
     close_connection,
@@ -33,6 +34,7 @@ from holdfast.ledger.records import Hold, NewJob, Ticket
 from holdfast.ledger.states import Outcome
 from holdfast.ledger.watchdog import answer_within
 from holdfast.lineage import patience_seconds, running
+from holdfast.policies.snooze import Snooze
 
 if TYPE_CHECKING:
     from holdfast.dispatch.task import LedgerTask
@@ -45,8 +47,7 @@ def run(task: LedgerTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any
     request = task.request
     hold = hold_from(request)
     if hold is None or request.is_eager:
-        args, kwargs = task.arguments_to_run(args, kwargs)
-        return task.run(*args, **kwargs)
+        return _run_unrecorded(task, args, kwargs)
     _drop_dead_connection()
     try:
         args, kwargs = task.arguments_to_run(args, kwargs)
@@ -63,11 +64,35 @@ def leave_early(task: LedgerTask, leaving: Exception) -> None:
     """End an attempt that leaves before its body has begun."""
     hold = hold_from(task.request)
     if hold is None or task.request.is_eager:
+        _refuse_unrecorded(task, leaving)
         return
     try:
         _patiently(partial(_leave, task, hold, leaving), hold)
     except AttemptLost as lost:
         raise Ignore(str(lost)) from None
+
+
+def _run_unrecorded(task: LedgerTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Run a body that no row stands for: of a task with durable=False, or inline."""
+    args, kwargs = task.arguments_to_run(args, kwargs)
+    try:
+        return task.run(*args, **kwargs)
+    except Snooze as leaving:
+        _refuse_unrecorded(task, leaving)
+        raise
+
+
+def _refuse_unrecorded(task: LedgerTask, leaving: Exception) -> None:
+    """Let a snooze of a job that is in no ledger fail: taken for an Ignore, the job would be gone.
+
+    Raises:
+        HoldfastError: it is one.
+    """
+    if isinstance(leaving, Snooze) and not task.request.is_eager:
+        raise HoldfastError(
+            f"Task {task.name}[{task.request.id}] snoozed, but it is plain Celery and nothing would bring it back. "
+            "Remove durable=False, or call self.retry(countdown=...) instead."
+        ) from leaving
 
 
 def _run_plain(task: LedgerTask, hold: Hold, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -103,6 +128,8 @@ def _run_atomic(
             try:
                 with running(hold):
                     value = task.run(*args, **kwargs)
+            except Snooze:
+                raise
             except Ignore as ignore:
                 # Ignore and replace() end the job as they find it: what the body wrote is kept.
                 leaving = ignore
@@ -117,7 +144,7 @@ def _run_atomic(
                     task, hold, value, task.backend.encode_success(task.request, value)
                 )
             body_over = True
-    except (Retry, Reject) as leaving_undone:
+    except (Retry, Reject, Snooze) as leaving_undone:
         _patiently(partial(_leave, task, hold, leaving_undone), hold)
         raise
     except Exception as error:
@@ -152,6 +179,9 @@ def _after_broken_commit(task: LedgerTask, hold: Hold, error: Exception) -> None
 def _leave(task: LedgerTask, hold: Hold, leaving: Exception) -> None:
     if isinstance(leaving, Retry):
         _retry(task, hold, leaving)
+    elif isinstance(leaving, Snooze):
+        delay = None if leaving.seconds is None else timedelta(seconds=leaving.seconds)
+        snoozing.snooze(hold, delay=delay, until=leaving.until, reason=leaving.reason)
     elif isinstance(leaving, Reject):
         if getattr(leaving, "requeue", False):
             _publish(task, transitions.hand_back([hold], cause="rejected with requeue"))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
 from functools import cached_property, wraps
 from importlib.util import find_spec
 from inspect import unwrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from asgiref.sync import sync_to_async
 from celery import Celery, Signature, Task
@@ -17,6 +18,7 @@ from holdfast.exceptions import AttemptLost, ConfigurationError
 from holdfast.ledger.database import atomic
 from holdfast.ledger.holds import hold_from
 from holdfast.lineage import inheriting
+from holdfast.policies.snooze import Snooze
 
 if TYPE_CHECKING:
     from holdfast.dispatch.typed import Annotations
@@ -141,6 +143,16 @@ class LedgerTask(Task):
         """Send from async code, with the options of `apply_async`."""
         send = sync_to_async(self.apply_async, thread_sensitive=True)
         return await send(args, kwargs, **options)
+
+    def snooze(
+        self,
+        seconds: float | timedelta | None = None,
+        *,
+        until: datetime | None = None,
+        reason: str = "",
+    ) -> NoReturn:
+        """Leave the body and come back later: see `holdfast.Snooze`, which it raises."""
+        raise Snooze(seconds, until=until, reason=reason)
 
     def on_replace(self, sig: Any) -> Any:
         """Put a signature in this job's place: what it sends and this job's move are one transaction."""

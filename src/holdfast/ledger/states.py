@@ -45,6 +45,7 @@ MOVES: dict[str, Move] = {
     "succeed": _move({State.RUNNING}, State.SUCCEEDED),
     "fail": _move({State.RUNNING}, State.FAILED),
     "retry": _move({State.RUNNING}, State.HELD, State.QUEUED),
+    "snooze": _move({State.RUNNING}, State.HELD),
     "replace": _move({State.RUNNING}, State.HELD, State.QUEUED),
     "await_replacement": _move({State.RUNNING}, State.HELD),
     # The two ways out of "held: replaced": the last step of what replaced the job is recorded, or will never be.
@@ -79,6 +80,7 @@ class Hold:
 
     ETA = "eta"
     RETRY = "retry"
+    SNOOZE = "snooze"
     RELAY = "relay"
     REPLACED = "replaced"
 
@@ -116,6 +118,7 @@ class Outcome:
 
     FAILED = "failed"
     RETRIED = "retried"
+    SNOOZED = "snoozed"
     REPLACED = "replaced"
     LOST = "lost"
     HANDED_BACK = "handed back"
