@@ -7,7 +7,8 @@ from typing import Any
 from celery import Task
 from celery.exceptions import Ignore, Reject
 
-from tests.project.tasks import LEAVINGS, note
+from tests.project.leavings import LEAVINGS
+from tests.project.tasks import note
 
 
 class Audited(Task):  # type: ignore[misc]  # untyped in celery
