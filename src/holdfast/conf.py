@@ -38,6 +38,8 @@ class Settings:
     """How long failed and dead jobs are kept."""
     audit_days: float = 90.0
     """How long it is kept who replayed, discarded, edited or cancelled jobs."""
+    keep: Mapping[str, Mapping[str, Any]] | None = None
+    """How long finished jobs of some tasks are kept, by patterns of their names: `{"shop.*": {"keep": 3600}}`."""
     prune_batch: int = 1000
     """Rows deleted in one transaction by the pruner."""
     effect_days: float = 30.0
@@ -99,6 +101,11 @@ def read(raw: Mapping[str, Any]) -> Settings:
             raise ConfigurationError(
                 f"HOLDFAST[{key!r}] is {values[key]!r}: it must be a number greater than 0; remove it for the default"
             )
+    if not isinstance(values.get("keep") or {}, Mapping):
+        raise ConfigurationError(
+            f"HOLDFAST['keep'] is {values['keep']!r}: it must be a dictionary of patterns of task names, "
+            "like {'shop.*': {'keep': 3600, 'keep_last': 1000}}"
+        )
     return Settings(**values)
 
 

@@ -48,13 +48,13 @@ def big_ledger(
                 """
                 INSERT INTO holdfast_job (id, task, queue, priority, state, token, attempts, failures, losses,
                     suspect, ahead, hold, reason, due_at, recorded_at, published_at, finished_at, ignore_result,
-                    linked, unsettled)
-                SELECT 'job-' || n, 't', 'q' || n %% 3, 0,
+                    linked, unsettled, kept_apart)
+                SELECT 'job-' || n, CASE WHEN n %% 7 = 0 THEN 'apart' ELSE 't' END, 'q' || n %% 3, 0,
                     CASE WHEN n <= %(history)s THEN CASE WHEN n %% 50 = 0 THEN 4 ELSE 3 END
                          WHEN n <= %(history)s + %(backlog)s THEN 1 ELSE 0 END,
                     1, 1, 0, 0, false, false, '', '',
                     CASE WHEN n > %(history)s + %(backlog)s THEN now() + interval '30 days' END,
-                    now(), now(), CASE WHEN n <= %(history)s THEN now() END, false, false, false
+                    now(), now(), CASE WHEN n <= %(history)s THEN now() END, false, false, false, n %% 7 = 0
                 FROM generate_series(1, %(history)s + %(backlog)s * 2) AS n
                 """,
                 {"history": HISTORY, "backlog": BACKLOG},
@@ -105,6 +105,10 @@ ASKED: dict[str, Callable[[], Any]] = {
     ),
     "pruner: dead letters": lambda: queries.prune_finished(
         states=DEAD_LETTERS, before=timedelta(days=30), limit=1000
+    ),
+    "pruner: tasks with a rule": lambda: list(queries.tasks_kept_apart()),
+    "pruner: jobs of a task": lambda: queries.prune_kept_apart(
+        "apart", before=timedelta(days=1), last=100, limit=1000
     ),
     "pruner: effects": lambda: effects.prune(limit=500),
     "effect: begin": lambda: an_effect("effect-job-7"),

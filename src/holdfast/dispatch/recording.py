@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from celery import signals
@@ -18,6 +19,7 @@ from holdfast.conf import get_settings
 from holdfast.ledger.holds import hold_from
 from holdfast.ledger.records import NewJob
 from holdfast.lineage import inherited_headers
+from holdfast.policies.retention import Retention
 from holdfast.tickets import HEADER
 
 # What the claim knows from the row itself, or what must be decided by the database's clock.
@@ -119,6 +121,7 @@ class LedgerAMQP(AMQP):
             serializer=serializer,
             compression=compression,
         )
+        job.kept_apart = self._retention.rule(name) is not None
         current = self.app.current_worker_task
         if (
             current is not None
@@ -136,6 +139,10 @@ class LedgerAMQP(AMQP):
         if sent_event:
             self._announce(producer, sent_event, target)
         return None
+
+    @cached_property
+    def _retention(self) -> Retention:
+        return Retention(self.app)
 
     def _durable_queue(
         self, name: str, durable: bool | None, exchange: Any, routing_key: str | None, queue: Any

@@ -18,6 +18,7 @@ from holdfast.exceptions import AttemptLost, ConfigurationError
 from holdfast.ledger.database import atomic
 from holdfast.ledger.holds import hold_from
 from holdfast.lineage import inheriting
+from holdfast.policies.retention import keep
 from holdfast.policies.snooze import Snooze
 
 if TYPE_CHECKING:
@@ -33,12 +34,16 @@ class LedgerTask(Task):
             there happen exactly once, whatever dies.
         typed_arguments: True holds arguments to the body's annotations: checked in the caller, before anything is
             recorded, and made into what they say (pydantic models, dates, ...) where the body runs. Needs pydantic.
+        keep: how long finished jobs of the task are kept, a timedelta or seconds; None as long as results are.
+        keep_last: how many finished jobs of the task are kept at most, the newest. Both are not about dead letters.
     """
 
     abstract = True
     durable: bool | None = None
     atomic = False
     typed_arguments = False
+    keep: timedelta | float | None = None
+    keep_last: int | None = None
     Strategy = "holdfast.worker.strategy:choose"
     Request = "holdfast.worker.request:LedgerRequest"
 
@@ -58,6 +63,7 @@ class LedgerTask(Task):
                 f"Task {cls.name!r} has typed_arguments=True, and pydantic is not installed: "
                 "pip install 'holdfast[typed]'."
             )
+        keep(cls.keep, cls.keep_last, where=f"Task {cls.name!r}")
         _end_what_leaves_unseen(cls)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -64,6 +64,8 @@ class Job(models.Model):
     unsettled = models.BooleanField(default=False)
     # Of a dead letter: what it has in common with others of the same cause.
     fingerprint = models.CharField(max_length=16, default="", db_default="", blank=True)
+    # Its task has a retention of its own: how long it is kept once it is finished is asked by task.
+    kept_apart = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         db_table = "holdfast_job"
@@ -83,8 +85,13 @@ class Job(models.Model):
             ),
             models.Index(
                 fields=["finished_at"],
-                name="holdfast_job_finished",
-                condition=Q(state__in=sorted(FINAL - DEAD_LETTERS)),
+                name="holdfast_job_over",
+                condition=Q(state__in=sorted(FINAL - DEAD_LETTERS), kept_apart=False),
+            ),
+            models.Index(
+                fields=["task", "finished_at", "id"],
+                name="holdfast_job_kept_apart",
+                condition=Q(state__in=sorted(FINAL - DEAD_LETTERS), kept_apart=True),
             ),
             models.Index(
                 fields=["finished_at"],

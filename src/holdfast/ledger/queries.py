@@ -13,7 +13,7 @@ from holdfast.ledger.database import alias, atomic
 from holdfast.ledger.ids import minted_at
 from holdfast.ledger.models import Attempt, Chord, ChordPart, Group, Job, Payload, Result, Worker
 from holdfast.ledger.records import Hold, ResultMeta, StoredResult, Ticket
-from holdfast.ledger.states import FINAL, State
+from holdfast.ledger.states import DEAD_LETTERS, FINAL, State
 
 
 def result_metas(ids: Iterable[str]) -> dict[str, ResultMeta]:
@@ -211,8 +211,41 @@ def live_workers() -> list[Worker]:
 def prune_finished(*, states: Iterable[State], before: timedelta, limit: int) -> int:
     """Delete one batch of jobs whose retention is over, with all that belongs to them; return how many."""
     over = _jobs().filter(state__in=sorted(states), unsettled=False, finished_at__lt=Now() - before)
+    if DEAD_LETTERS.isdisjoint(states):
+        over = over.filter(kept_apart=False)
+    return _delete(over.order_by("finished_at"), slice(limit))
+
+
+def tasks_kept_apart() -> Iterator[str]:
+    """Yield the tasks that have finished jobs with a retention of their own, by one short index look each."""
+    found = _kept_apart().order_by("task").values_list("task", flat=True).first()
+    while found is not None:
+        yield found
+        more = _kept_apart().filter(task__gt=found).order_by("task")
+        found = more.values_list("task", flat=True).first()
+
+
+def prune_kept_apart(task: str, *, before: timedelta | None, last: int | None, limit: int) -> int:
+    """Delete one batch of a task's jobs that are too old, or more than the newest `last`; return how many."""
+    rows = _kept_apart().filter(task=task, unsettled=False)
+    deleted = 0
+    if before is not None:
+        over = rows.filter(finished_at__lt=Now() - before).order_by("finished_at", "id")
+        deleted = _delete(over, slice(limit))
+    if last is not None and deleted < limit:
+        newest_first = rows.order_by("-finished_at", "-id")
+        deleted += _delete(newest_first, slice(last, last + limit - deleted))
+    return deleted
+
+
+def _kept_apart() -> QuerySet[Job]:
+    return _jobs().filter(kept_apart=True, state__in=sorted(FINAL - DEAD_LETTERS))
+
+
+def _delete(jobs: QuerySet[Job], which: slice) -> int:
+    """Delete jobs with all that belongs to them; return how many."""
     with atomic():
-        ids = list(over.order_by("finished_at").values_list("id", flat=True)[:limit])
+        ids = list(jobs.values_list("id", flat=True)[which])
         for model, field in ((Payload, "job"), (Attempt, "job"), (Result, "id"), (Job, "id")):
             model.objects.using(alias()).filter(**{f"{field}__in": ids}).delete()
     return len(ids)

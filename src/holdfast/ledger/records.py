@@ -47,6 +47,7 @@ class NewJob:
     group_id: str | None = None
     ignore_result: bool = False
     linked: bool = False
+    kept_apart: bool = False
 
 
 class Hold(NamedTuple):

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from holdfast.conf import get_settings
 from holdfast.ledger import workers
+from holdfast.policies.retention import Retention
 from holdfast.upkeep.loop import Loop
 from holdfast.upkeep.pruner import Pruner
 from holdfast.upkeep.pulse import Pulse
@@ -34,7 +35,7 @@ class Crew:
         self._rescuer = Rescuer(pulse, outbox.publish)
         self._reconciler = Reconciler(outbox.publisher, outbox.publish)
         self._settler = Settler(app.backend.settle)
-        self._pruner = Pruner(results_kept_seconds=app.backend.expires)
+        self._pruner = Pruner(results_kept_seconds=app.backend.expires, retention=Retention(app))
         self._next_prune = time.monotonic() + PRUNE_SECONDS
         self._next_look = 0.0
         # A look that finds SQLite's writer busy must not cost the rest of its sweep.

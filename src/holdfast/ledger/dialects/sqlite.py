@@ -28,11 +28,11 @@ def _shifted(column: str) -> str:
 _RECORD = f"""
 INSERT INTO holdfast_job
   (id, task, queue, priority, state, token, attempts, failures, losses, suspect, ahead, hold, reason, due_at,
-   expires_at, recorded_at, published_at, root_id, parent_id, group_id, ignore_result, linked, unsettled)
+   expires_at, recorded_at, published_at, root_id, parent_id, group_id, ignore_result, linked, unsettled, kept_apart)
 SELECT id, task, queue, priority, CASE WHEN held THEN {State.HELD} ELSE {State.QUEUED} END, 1, 0, 0, 0, 0, 0,
    CASE WHEN held AND hold = '' THEN '{HoldReason.ETA}' ELSE hold END, '',
    CASE WHEN held THEN coalesce(due, {_NOW}) END, expires, {_NOW}, CASE WHEN NOT held THEN {_NOW} END,
-   root_id, parent_id, group_id, ignore_result, linked, 0
+   root_id, parent_id, group_id, ignore_result, linked, 0, kept_apart
 FROM (
   SELECT *, coalesce(hold <> '' OR due > {_NOW}, 0) AS held FROM (
     SELECT t.value ->> 'id' AS id, t.value ->> 'task' AS task, t.value ->> 'queue' AS queue,
@@ -41,7 +41,7 @@ FROM (
            coalesce(t.value ->> 'expires_at', {_shifted("expires_in_seconds")}) AS expires,
            t.value ->> 'root_id' AS root_id, t.value ->> 'parent_id' AS parent_id,
            t.value ->> 'group_id' AS group_id, t.value ->> 'ignore_result' AS ignore_result,
-           t.value ->> 'linked' AS linked
+           t.value ->> 'linked' AS linked, t.value ->> 'kept_apart' AS kept_apart
       FROM json_each(%s) AS t))
 WHERE true
 ON CONFLICT (id) DO UPDATE SET
@@ -232,6 +232,7 @@ def _as_json(job: NewJob) -> dict[str, object]:
         "group_id": job.group_id,
         "ignore_result": int(job.ignore_result),
         "linked": int(job.linked),
+        "kept_apart": int(job.kept_apart),
     }
 
 

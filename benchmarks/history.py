@@ -1,0 +1,285 @@
+"""What a long history costs: the moves of a job in a ledger of millions of finished rows, against an empty one.
+
+`python -m benchmarks.history` writes `benchmarks/results/history.json`. Both ledgers are databases of one private
+PostgreSQL server; each move is timed on the one and on the other in turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+import django
+from django.core.management import call_command
+from django.db import connections
+from django.test import override_settings
+
+from benchmarks import machine
+from holdfast.testing.services import PostgresServer
+
+if TYPE_CHECKING:
+    from holdfast.ledger.records import NewJob
+
+RESULTS = machine.ROOT / "benchmarks" / "results" / "history.json"
+LEDGERS = ("empty", "full")
+MOVES = ("dispatch", "dispatch 500", "claim 16", "succeed", "relay: nothing due")
+CHUNK = 500_000
+DAYS = 30
+
+# Ids sort by the time they were made, as those the ledger mints.
+_FILL = """
+WITH numbers AS (
+  SELECT n, now() - interval '1 day' * (%(days)s * (1 - n::float8 / %(rows)s)) AS at
+    FROM generate_series(%(first)s, %(last)s) AS n
+), made AS (
+  SELECT n, at, lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') AS ms FROM numbers
+), job AS (
+  INSERT INTO holdfast_job (id, task, queue, priority, state, token, attempts, failures, losses, suspect, ahead, hold,
+      reason, recorded_at, published_at, started_at, finished_at, worker, ignore_result, linked, unsettled, fingerprint)
+  SELECT substr(ms, 1, 8) || '-' || substr(ms, 9) || '-7000-8000-' || lpad(to_hex(n), 12, '0'),
+      'shop.tasks.task_' || n %% 40, 'celery', 0, CASE WHEN n %% 100 = 0 THEN 4 ELSE 3 END,
+      3, 1, 0, 0, false, false, '', '', at, at, at, at, %(worker)s, false, false, false,
+      CASE WHEN n %% 100 = 0 THEN 'f' || n %% 37 ELSE '' END
+    FROM made RETURNING id
+), payload AS (
+  INSERT INTO holdfast_payload (job, headers, body, content_type, content_encoding)
+  SELECT id, '{"argsrepr": "(1, 2)", "kwargsrepr": "{}", "origin": "web@host"}', '[[1, 2], {}, {"callbacks": null}]',
+      'application/json', 'utf-8' FROM job
+)
+INSERT INTO holdfast_result (id, status, result, content_type, content_encoding, stored_at, bare)
+SELECT id, 'SUCCESS', '3', 'application/json', 'utf-8', now(), false FROM job
+"""
+
+
+def main() -> None:
+    """Fill one ledger, time the moves in both, print and write the figures."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.history", description=__doc__)
+    parser.add_argument("--rows", type=int, default=10_000_000)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    begun = datetime.now(UTC)
+    with _ledgers() as server:
+        filled = _fill(options.rows)
+        size = _size_in_gib()
+        with machine.watched() as others:
+            runs = _time_the_moves(options.rounds)
+            with _in("full"):
+                pruned = _prune_many(batches=20)
+        figures = {
+            move: {
+                **{f"{ledger}_us": round(median(taken[ledger]), 1) for ledger in LEDGERS},
+                "ratio": round(median(taken["full"]) / median(taken["empty"]), 3),
+                "ratio_min": round(min(_ratios(taken)), 3),
+                "ratio_max": round(max(_ratios(taken)), 3),
+            }
+            for move, taken in runs.items()
+        }
+        report = {
+            "rows": options.rows,
+            "gib": size,
+            "fill_seconds": filled,
+            "rounds": options.rounds,
+            "date": begun.isoformat(timespec="seconds"),
+            "busy_with_others": round(others.share, 3),
+            "cpu": machine.cpu(),
+            "versions": machine.versions(redis="", postgres=server.execute("SHOW server_version")),
+            "command": f"python -m benchmarks.history --rows {options.rows}",
+            "figures": figures,
+            "prune_1000_ms": pruned,
+        }
+    options.output.write_text(json.dumps(report, indent=1) + "\n")
+    print(json.dumps(report, indent=1))
+
+
+@contextmanager
+def _ledgers() -> Iterator[PostgresServer]:
+    # Below /tmp: PostgreSQL's unprivileged user must be able to reach it.
+    directory = Path(tempfile.mkdtemp(prefix="holdfast-history-"))
+    directory.chmod(0o755)
+    server = PostgresServer(directory)
+    try:
+        server.start()
+        os.environ |= {
+            "DJANGO_SETTINGS_MODULE": "benchmarks.project.settings",
+            "BENCH_APPS": "holdfast",
+            "BENCH_DATABASE_URL": server.create_database("empty"),
+        }
+        server.create_database("full")
+        django.setup()
+        databases = connections.settings
+        databases["empty"] = databases["default"]
+        databases["full"] = databases["default"] | {"NAME": "full"}
+        for ledger in LEDGERS:
+            with _in(ledger):
+                call_command("migrate", "holdfast", database=ledger, verbosity=0)
+        yield server
+        connections.close_all()
+    finally:
+        server.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def _in(ledger: str) -> Iterator[None]:
+    with override_settings(HOLDFAST={"database": ledger}):
+        yield
+
+
+def _fill(rows: int) -> float:
+    begun = time.monotonic()
+    with connections["full"].cursor() as cursor:
+        cursor.execute("SET synchronous_commit = off")
+        for first in range(1, rows + 1, CHUNK):
+            last = min(rows, first + CHUNK - 1)
+            values: dict[str, Any] = {
+                "first": first,
+                "last": last,
+                "rows": rows,
+                "days": DAYS,
+                "worker": str(UUID(int=1)),
+            }
+            cursor.execute(_FILL, values)
+            print(f"{last:,} rows after {time.monotonic() - begun:.0f} s", flush=True)
+        cursor.execute("VACUUM (ANALYZE)")
+        cursor.execute("CHECKPOINT")
+        cursor.execute("SET synchronous_commit = on")
+    return round(time.monotonic() - begun, 1)
+
+
+def _size_in_gib() -> float:
+    with connections["full"].cursor() as cursor:
+        cursor.execute("SELECT pg_database_size('full')")
+        return round(cursor.fetchone()[0] / 2**30, 2)
+
+
+def _time_the_moves(rounds: int) -> dict[str, dict[str, list[float]]]:
+    from holdfast.ledger.database import dialect
+
+    runs: dict[str, dict[str, list[float]]] = {
+        move: {ledger: [] for ledger in LEDGERS} for move in MOVES
+    }
+    workers = {}
+    for ledger in LEDGERS:
+        with _in(ledger):
+            workers[ledger] = _hire()
+            dialect().own_session()  # as a worker's clerk does
+            _one_round(workers[ledger])  # plans, pages and the interpreter get warm
+    for number in range(rounds):
+        for ledger in LEDGERS if number % 2 else reversed(LEDGERS):
+            with _in(ledger):
+                for move, microseconds in _one_round(workers[ledger]).items():
+                    runs[move][ledger].append(microseconds)
+    return runs
+
+
+def _one_round(worker: UUID) -> dict[str, float]:
+    from holdfast.ledger import transitions
+    from holdfast.ledger.records import Hold
+
+    singles, many = 400, 4
+    tickets = []
+    taken = {
+        "dispatch": _each(singles, lambda: tickets.extend(transitions.record(_calls(1)))),
+        "dispatch 500": _each(many, lambda: tickets.extend(transitions.record(_calls(500)))),
+    }
+    claimed = []
+    batches = iter([tickets[at : at + 16] for at in range(0, 1600, 16)])
+    taken["claim 16"] = _each(
+        100,
+        lambda: claimed.extend(
+            transitions.claim(
+                [(t.id, t.token, False) for t in next(batches)], worker=worker
+            ).claimed
+        ),
+    )
+    ends = iter(claimed)
+    taken["succeed"] = _each(len(claimed), lambda: _succeed(transitions, next(ends), worker, Hold))
+    taken["relay: nothing due"] = _each(200, lambda: transitions.publish_due(limit=500))
+    with connections[_database()].cursor() as cursor:
+        cursor.execute("UPDATE holdfast_job SET state = 5, finished_at = now() WHERE state = 1")
+    return taken
+
+
+def _prune_many(batches: int) -> float:
+    """Return the milliseconds a batch of 1,000 takes where there is much to delete."""
+    from holdfast.ledger import queries
+    from holdfast.ledger.states import DEAD_LETTERS, FINAL
+
+    succeeded, day = FINAL - DEAD_LETTERS, timedelta(days=1)
+    taken = _each(batches, lambda: queries.prune_finished(states=succeeded, before=day, limit=1000))
+    return round(taken / 1000, 1)
+
+
+def _succeed(transitions: object, job: object, worker: UUID, hold: type) -> None:
+    from holdfast.ledger.records import StoredResult
+
+    stored = StoredResult(
+        status="SUCCESS", result=b"3", content_type="application/json", content_encoding="utf-8"
+    )
+    assert transitions.succeed(hold(job.id, job.token, worker), stored=stored)  # type: ignore[attr-defined]
+
+
+def _calls(count: int) -> list[NewJob]:
+    from holdfast.ledger.ids import new_id
+    from holdfast.ledger.records import NewJob
+
+    return [
+        NewJob(
+            id=new_id(),
+            task="shop.tasks.task_1",
+            queue="celery",
+            headers='{"argsrepr": "(1, 2)", "kwargsrepr": "{}"}',
+            body=b'[[1, 2], {}, {"callbacks": null}]',
+            content_type="application/json",
+            content_encoding="utf-8",
+        )
+        for _ in range(count)
+    ]
+
+
+def _hire() -> UUID:
+    from holdfast.ledger import workers
+
+    worker = uuid4()
+    workers.register(
+        workers.Incarnation(
+            id=worker, name="w", host="h", pid=1, pool="prefork", concurrency=1, queues=["celery"]
+        )
+    )
+    with connections[_database()].cursor() as cursor:
+        cursor.execute("UPDATE holdfast_worker SET lease_until = now() + interval '1 day'")
+    return worker
+
+
+def _database() -> str:
+    from holdfast.conf import get_settings
+
+    return get_settings().database
+
+
+def _each(times: int, work: Callable[[], object]) -> float:
+    """Return the microseconds one call takes."""
+    begun = time.perf_counter()
+    for _ in range(times):
+        work()
+    return (time.perf_counter() - begun) / times * 1e6
+
+
+def _ratios(taken: dict[str, list[float]]) -> list[float]:
+    return [full / empty for full, empty in zip(taken["full"], taken["empty"], strict=True)]
+
+
+if __name__ == "__main__":
+    main()
