@@ -48,6 +48,11 @@ def noop() -> None:
     pass
 
 
+@shared_task(keep_last=2)
+def latest_only(number: int) -> int:
+    return number
+
+
 # -- what stands around a job that leaves in some way --------------------------------------------------
 
 

@@ -246,6 +246,8 @@ def _delete(jobs: QuerySet[Job], which: slice) -> int:
     """Delete jobs with all that belongs to them; return how many."""
     with atomic():
         ids = list(jobs.values_list("id", flat=True)[which])
+        if not ids:
+            return 0
         for model, field in ((Payload, "job"), (Attempt, "job"), (Result, "id"), (Job, "id")):
             model.objects.using(alias()).filter(**{f"{field}__in": ids}).delete()
     return len(ids)
