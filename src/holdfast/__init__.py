@@ -12,13 +12,28 @@ if TYPE_CHECKING:
     from holdfast.beat.listing import schedules as schedules
     from holdfast.dispatch.app import Celery as Celery
     from holdfast.policies.effects import effect as effect
+    from holdfast.policies.retry_rules import Never as Never
+    from holdfast.policies.retry_rules import Rule as Rule
     from holdfast.policies.snooze import Snooze as Snooze
 
-__all__ = ["Celery", "Snooze", "apply_many", "cancel", "effect", "replay", "run_now", "schedules"]
+__all__ = [
+    "Celery",
+    "Never",
+    "Rule",
+    "Snooze",
+    "apply_many",
+    "cancel",
+    "effect",
+    "replay",
+    "run_now",
+    "schedules",
+]
 __version__ = "0.1.0.dev0"
 
 _HOME = {
     "Celery": "holdfast.dispatch.app",
+    "Never": "holdfast.policies.retry_rules",
+    "Rule": "holdfast.policies.retry_rules",
     "Snooze": "holdfast.policies.snooze",
     "effect": "holdfast.policies.effects",
     "run_now": "holdfast.beat.listing",

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from holdfast.ledger.records import Hold
-from holdfast.tickets import HEADER
+from holdfast.tickets import COUNTED, HEADER, RULES
 
 PATIENCE_SECONDS = 20.0
 # Custom headers that the jobs recorded inside inherit unless they bring their own.
@@ -27,7 +27,8 @@ _attempt: ContextVar[Hold | None] = ContextVar("holdfast_attempt", default=None)
 @contextmanager
 def inheriting(headers: Mapping[str, Any] | None) -> Iterator[None]:
     """Let every job recorded inside inherit these custom headers."""
-    reset = _inherited.set({key: value for key, value in (headers or {}).items() if key != HEADER})
+    own = {HEADER, RULES, COUNTED}
+    reset = _inherited.set({k: v for k, v in (headers or {}).items() if k not in own})
     try:
         yield
     finally:

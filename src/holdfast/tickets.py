@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 # The header under which a message says that it is a durable job's, and a claimed request whose attempt it is.
 HEADER = "holdfast"
+# Headers of a job itself, which what follows it does not inherit: its retry rules, and what they have counted.
+RULES = "holdfast_retry_rules"
+COUNTED = "holdfast_retried"
 
 
 class Ticket(NamedTuple):

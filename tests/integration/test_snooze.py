@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from unittest import mock
 
 import pytest
 from celery import Task
-from django.core.management import call_command
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -20,42 +19,10 @@ from holdfast.ledger.models import Attempt, Job, Payload
 from holdfast.ledger.records import Hold
 from holdfast.ledger.states import State
 from holdfast.testing import HoldfastJobs
-from tests.ledgers import empty
 from tests.project.models import AtomicEffect
 from tests.rows import hire, new_job
-from tests.surroundings import current_app
 
-Put = Callable[..., Any]
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture(scope="module")
-def tables(ledger_alias: str, django_db_blocker: Any) -> None:
-    with django_db_blocker.unblock():
-        call_command("migrate", "project", database=ledger_alias, verbosity=0)
-
-
-@pytest.fixture
-def app(ledger: str, tables: None) -> Iterator[Celery]:
-    empty(ledger, ["project_atomic_effect"])
-    with current_app("redis://127.0.0.1:1/0") as app:
-        yield app
-
-
-@pytest.fixture
-def jobs(app: Celery) -> Iterator[HoldfastJobs]:
-    with HoldfastJobs() as jobs:
-        yield jobs
-
-
-@pytest.fixture
-def put(app: Celery) -> Put:
-    """Register a function as a task of this test's app."""
-
-    def put(function: Callable[..., Any], **options: Any) -> Any:
-        return app.task(name=function.__name__, shared=False, bind=True, **options)(function)
-
-    return put
 
 
 def row_of(ledger: str, job: str) -> Job:
@@ -70,7 +37,7 @@ def snoozing_once(self: Any, **when: Any) -> str:
 
 @pytest.mark.parametrize("options", [{}, {"atomic": True}, {"autoretry_for": (Exception,)}])
 def test_job_that_snoozes_comes_back_and_nothing_counts_against_it(
-    ledger: str, jobs: HoldfastJobs, put: Put, options: dict[str, Any]
+    ledger: str, jobs: HoldfastJobs, put: Callable[..., Any], options: dict[str, Any]
 ) -> None:
     hooks = mock.Mock()
     names = ("on_retry", "on_failure", "on_success")
@@ -99,7 +66,7 @@ def test_job_that_snoozes_comes_back_and_nothing_counts_against_it(
 
 
 def test_snooze_until_a_moment_is_due_then_by_the_databases_clock(
-    ledger: str, jobs: HoldfastJobs, put: Put
+    ledger: str, jobs: HoldfastJobs, put: Callable[..., Any]
 ) -> None:
     moment = timezone.now() + HOUR
 
@@ -115,7 +82,7 @@ def test_snooze_until_a_moment_is_due_then_by_the_databases_clock(
 
 
 def test_snooze_rolls_an_atomic_body_back_and_keeps_what_another_has_written(
-    ledger: str, jobs: HoldfastJobs, put: Put
+    ledger: str, jobs: HoldfastJobs, put: Callable[..., Any]
 ) -> None:
     def writing(self: Any) -> None:
         AtomicEffect.objects.using(ledger).create(job=self.name)
@@ -131,7 +98,7 @@ def test_snooze_rolls_an_atomic_body_back_and_keeps_what_another_has_written(
 
 
 def test_snooze_before_the_body_puts_the_job_back(
-    ledger: str, jobs: HoldfastJobs, put: Put
+    ledger: str, jobs: HoldfastJobs, put: Callable[..., Any]
 ) -> None:
     class Closed(Task):  # type: ignore[misc]  # see pyproject.toml
         abstract = True
@@ -151,7 +118,7 @@ def test_snooze_before_the_body_puts_the_job_back(
 
 
 def test_last_word_of_a_body_counts_and_an_earlier_retry_is_forgotten(
-    ledger: str, jobs: HoldfastJobs, put: Put
+    ledger: str, jobs: HoldfastJobs, put: Callable[..., Any]
 ) -> None:
     def torn(self: Any) -> None:
         self.retry(countdown=5, throw=False)
@@ -165,7 +132,7 @@ def test_last_word_of_a_body_counts_and_an_earlier_retry_is_forgotten(
 
 
 def test_job_that_snoozes_for_ever_ends_when_it_expires(
-    ledger: str, jobs: HoldfastJobs, put: Put
+    ledger: str, jobs: HoldfastJobs, put: Callable[..., Any]
 ) -> None:
     def waiting(self: Any) -> None:
         raise Snooze(600)
@@ -202,7 +169,7 @@ def test_attempt_that_lost_its_lease_does_not_snooze(ledger: str) -> None:
 
 
 def test_snooze_of_a_plain_celery_job_says_that_nothing_would_bring_it_back(
-    app: Celery, put: Put
+    app: Celery, put: Callable[..., Any]
 ) -> None:
     from celery.app.trace import build_tracer
 
@@ -218,7 +185,9 @@ def test_snooze_of_a_plain_celery_job_says_that_nothing_would_bring_it_back(
     assert "Remove durable=False" in str(info.retval)
 
 
-def test_inline_call_that_snoozes_is_ignored_and_a_direct_one_raises(app: Celery, put: Put) -> None:
+def test_inline_call_that_snoozes_is_ignored_and_a_direct_one_raises(
+    app: Celery, put: Callable[..., Any]
+) -> None:
     def inline(self: Any) -> None:
         raise Snooze(60)
 

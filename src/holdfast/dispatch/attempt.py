@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from celery.exceptions import Ignore, Reject, Retry
 
 from holdfast.conf import get_settings
+from holdfast.dispatch.retrying import bounded, run_body
 from holdfast.exceptions import AttemptLost, HoldfastError
 from holdfast.ledger import queries, snoozing, transitions
 from holdfast.ledger.database import (
@@ -76,7 +77,7 @@ def _run_unrecorded(task: LedgerTask, args: Sequence[Any], kwargs: Mapping[str, 
     """Run a body that no row stands for: of a task with durable=False, or inline."""
     args, kwargs = task.arguments_to_run(args, kwargs)
     try:
-        return task.run(*args, **kwargs)
+        return run_body(task, args, kwargs)
     except Snooze as leaving:
         _refuse_unrecorded(task, leaving)
         raise
@@ -98,7 +99,7 @@ def _refuse_unrecorded(task: LedgerTask, leaving: Exception) -> None:
 def _run_plain(task: LedgerTask, hold: Hold, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     try:
         with running(hold):
-            value = task.run(*args, **kwargs)
+            value = run_body(task, args, kwargs)
     except (Retry, Ignore, Reject) as leaving:
         _patiently(partial(_leave, task, hold, leaving), hold)
         raise
@@ -127,7 +128,7 @@ def _run_atomic(
             body_begun = True
             try:
                 with running(hold):
-                    value = task.run(*args, **kwargs)
+                    value = run_body(task, args, kwargs)
             except Snooze:
                 raise
             except Ignore as ignore:
@@ -200,6 +201,11 @@ def _retry(task: LedgerTask, hold: Hold, leaving: Retry | None) -> None:
         raise HoldfastError(
             f"Job {hold.id} raised Retry itself: nothing says when it is to run again. Call self.retry() instead."
         )
+    longest = task.request.get("holdfast_longest_wait")
+    if longest is not None and job.due_at is not None:
+        # Somebody else named the moment: what is left until then is the database's to say.
+        job.delay_seconds = bounded(job.due_at, longest=longest, now=dialect().now())
+        job.due_at = None
     exc = getattr(leaving, "exc", None)
     stored = task.backend.encode_retry(task.request, exc)
     ticket = transitions.retry(

@@ -16,11 +16,12 @@ from kombu.compression import compress
 from kombu.utils.json import dumps
 
 from holdfast.conf import get_settings
+from holdfast.dispatch.retrying import rules_to_send
 from holdfast.ledger.holds import hold_from
 from holdfast.ledger.records import NewJob
 from holdfast.lineage import inherited_headers
 from holdfast.policies.retention import Retention
-from holdfast.tickets import HEADER
+from holdfast.tickets import HEADER, RULES
 
 # What the claim knows from the row itself, or what must be decided by the database's clock.
 _NOT_STORED = frozenset({HEADER, "id", "task", "eta", "expires", "lang"})
@@ -77,6 +78,10 @@ class LedgerAMQP(AMQP):
         durable: bool | None = None,
         **options: Any,
     ) -> Any:
+        rules = options.pop("retry_rules", None)
+        if rules is not None:
+            rules = rules_to_send(self.app._tasks.get(name), rules, name)
+            options["headers"] = {**(options.get("headers") or {}), RULES: rules}
         target = self._durable_queue(name, durable, exchange, routing_key, queue)
         if target is None:
             message.headers.pop(HEADER, None)

@@ -14,11 +14,13 @@ from celery import Celery, Signature, Task
 from celery.exceptions import Ignore, Reject, Retry
 from celery.result import AsyncResult
 
+from holdfast.dispatch import retrying
 from holdfast.exceptions import AttemptLost, ConfigurationError
 from holdfast.ledger.database import atomic
 from holdfast.ledger.holds import hold_from
 from holdfast.lineage import inheriting
 from holdfast.policies.retention import keep
+from holdfast.policies.retry_rules import Rule
 from holdfast.policies.snooze import Snooze
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ class LedgerTask(Task):
             recorded, and made into what they say (pydantic models, dates, ...) where the body runs. Needs pydantic.
         keep: how long finished jobs of the task are kept, a timedelta or seconds; None as long as results are.
         keep_last: how many finished jobs of the task are kept at most, the newest. Both are not about dead letters.
+        retry_rules: which errors are retried, how often and when: a list of `holdfast.Rule` and `holdfast.Never`, the
+            first that matches decides. `apply_async(..., retry_rules=[...])` replaces it for one call.
     """
 
     abstract = True
@@ -44,6 +48,7 @@ class LedgerTask(Task):
     typed_arguments = False
     keep: timedelta | float | None = None
     keep_last: int | None = None
+    retry_rules: Sequence[Rule] = ()
     Strategy = "holdfast.worker.strategy:choose"
     Request = "holdfast.worker.request:LedgerRequest"
 
@@ -64,6 +69,7 @@ class LedgerTask(Task):
                 "pip install 'holdfast[typed]'."
             )
         keep(cls.keep, cls.keep_last, where=f"Task {cls.name!r}")
+        retrying.check_task(cls)
         _end_what_leaves_unseen(cls)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -150,6 +156,10 @@ class LedgerTask(Task):
         send = sync_to_async(self.apply_async, thread_sensitive=True)
         return await send(args, kwargs, **options)
 
+    def explain_retry(self, error: Exception) -> str:
+        """Say in words what the retry rules make of an error: in a body, those of the call, and what it has used up."""
+        return retrying.explain(self, error)
+
     def snooze(
         self,
         seconds: float | timedelta | None = None,
@@ -179,12 +189,27 @@ class LedgerTask(Task):
 def _end_what_leaves_unseen(cls: type[LedgerTask]) -> None:
     """Let an attempt end by Ignore, Reject or Retry where the ledger's `__call__` does not see it leave.
 
-    That is in `before_start`, which Celery calls first, and in a `__call__` that names Celery's class.
+    That is in `before_start`, which Celery calls first, and in a `__call__` that names Celery's class. Its own end is
+    what `on_failure` hears of, and not that of an attempt whose job has moved on.
     """
     if _is_own(cls.before_start, LedgerTask.before_start):
         cls.before_start = _seen(cls.before_start)
     if _is_own(cls.__call__, LedgerTask.__call__):
         cls.__call__ = _seen(_put_back_in_the_end(cls.__call__))  # type: ignore[method-assign]
+
+    if _is_own(cls.on_failure, Task.on_failure):
+        cls.on_failure = _while_it_stands(cls.on_failure)
+
+
+def _while_it_stands(hook: Callable[..., Any]) -> Callable[..., Any]:
+    """Call `on_failure` only if the failure is the job's: to clean up after somebody else's attempt would harm it."""
+
+    @wraps(hook)
+    def standing(self: LedgerTask, *args: Any, **kwargs: Any) -> Any:
+        return None if self.request.get("holdfast_stale") else hook(self, *args, **kwargs)
+
+    standing.holdfast_seen = True  # type: ignore[attr-defined]
+    return standing
 
 
 def _is_own(hook: Any, stock: Any) -> bool:

@@ -22,6 +22,7 @@ from holdfast.ledger.records import Hold, LapsedJob, StoredResult, Ticket
 from holdfast.ledger.states import DEAD_LETTERS, FINAL, Outcome, Reason, State
 from holdfast.ledger.states import Hold as HoldReason
 from holdfast.ledger.transitions import lose, store_result, transaction_mark
+from holdfast.tickets import COUNTED
 
 
 def cancel(job_ids: Iterable[str], *, running: bool, actor: str | None = None) -> list[str]:
@@ -238,6 +239,8 @@ def _begin_retries_anew(ids: Sequence[str]) -> None:
         job__in=ids, headers__contains='"retries"'
     ):
         headers = json.loads(payload.headers)
+        # What the retry rules have counted goes with it: see `holdfast.dispatch.retrying`.
+        headers.pop(COUNTED, None)
         if headers.pop("retries", None):
             payload.headers = json.dumps(headers)
             retried.append(payload)

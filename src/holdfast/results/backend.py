@@ -165,7 +165,9 @@ class LedgerBackend(LedgerReader):
                     successors.tell_failure(
                         self, request, exc, traceback, state=state, call_errbacks=call_errbacks
                     )
-                else:
+                elif queries.state_of(hold.id) != (State.FAILED, hold.token + 1, hold.worker):
+                    # Not even by a commit whose answer was lost: the hook of the task is not for it.
+                    request.update(holdfast_stale=True)
                     logger.info(
                         "Job %s has moved on: this failure of its attempt is not recorded", task_id
                     )
@@ -357,6 +359,9 @@ def _was_last_try(task: Any, request: Any, exc: BaseException) -> bool:
     """Tell a failure after the last retry from one that nothing would have retried."""
     if isinstance(exc, MaxRetriesExceededError):
         return True
+    said = request.get("holdfast_last_try")
+    if said is not None or getattr(task, "retry_rules", None):
+        return bool(said)
     # What `self.retry(max_retries=...)` said last counts more than the task's own.
     most = getattr(task, "override_max_retries", None)
     most = getattr(task, "max_retries", None) if most is None else most
