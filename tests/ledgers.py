@@ -23,6 +23,7 @@ JOB_TABLES = (
     "holdfast_group",
     "holdfast_audit",
     "holdfast_effect",
+    "holdfast_unique_key",
 )
 SCHEDULE_TABLES = ("holdfast_schedule", "holdfast_occurrence")
 TABLES = (*JOB_TABLES, *SCHEDULE_TABLES, "holdfast_worker", "holdfast_duty")

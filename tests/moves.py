@@ -17,7 +17,7 @@ from holdfast.ledger.states import MOVES, State
 
 # A function makes the moves of its own name, unless it stands here.
 _MOVES_OF: dict[str, set[str]] = {
-    "record": {"record", "take_over"},
+    "record": {"record", "take_over", "supersede", "postpone"},
     "publish_due": {"publish"},
     "ignore": {"succeed"},
     "retry": {"retry", "replace"},

@@ -11,16 +11,20 @@ if TYPE_CHECKING:
     from holdfast.beat.listing import run_now as run_now
     from holdfast.beat.listing import schedules as schedules
     from holdfast.dispatch.app import Celery as Celery
+    from holdfast.exceptions import UniqueConflict as UniqueConflict
     from holdfast.policies.effects import effect as effect
     from holdfast.policies.retry_rules import Never as Never
     from holdfast.policies.retry_rules import Rule as Rule
     from holdfast.policies.snooze import Snooze as Snooze
+    from holdfast.policies.unique import Unique as Unique
 
 __all__ = [
     "Celery",
     "Never",
     "Rule",
     "Snooze",
+    "Unique",
+    "UniqueConflict",
     "apply_many",
     "cancel",
     "effect",
@@ -34,6 +38,8 @@ _HOME = {
     "Celery": "holdfast.dispatch.app",
     "Never": "holdfast.policies.retry_rules",
     "Rule": "holdfast.policies.retry_rules",
+    "Unique": "holdfast.policies.unique",
+    "UniqueConflict": "holdfast.exceptions",
     "Snooze": "holdfast.policies.snooze",
     "effect": "holdfast.policies.effects",
     "run_now": "holdfast.beat.listing",

@@ -9,6 +9,7 @@ HoldfastError
 ├── EffectError             an effect was used in a way that it cannot be kept
 │   ├── EffectInDoubt       a call to the world outside was begun, and nobody knows whether it was made
 │   └── EffectBusy          somebody else is making the call right now
+├── UniqueConflict          a unique call was not recorded: another job has its key
 ├── ScheduleNotFound        no schedule of this name
 ├── InvalidArguments        an argument does not fit its annotation: the call is not sent, or the body not run
 └── AttemptLost             this attempt lost its lease: it can change nothing any more
@@ -60,6 +61,29 @@ class EffectInDoubt(EffectError):
 
 class EffectBusy(EffectError):
     """Another job's attempt, which stands, is making the call right now."""
+
+
+class UniqueConflict(HoldfastError):
+    """A unique call was not recorded, and nothing of what was sent with it: another job has its key.
+
+    Attributes:
+        task: the name of the task that was called.
+        job: the id of the job that has the key.
+        key: the key as it lies in the ledger.
+    """
+
+    def __init__(self, task: str, job: str, key: str, why: str) -> None:
+        super().__init__(
+            f"A call of {task} was not recorded: job {job} has its unique key {key!r}, and {why} "
+            f"Use that job, AsyncResult({job!r}); or cancel it, or send the call with unique=False."
+        )
+        self.task = task
+        self.job = job
+        self.key = key
+        self.why = why
+
+    def __reduce__(self) -> tuple[type[UniqueConflict], tuple[str, str, str, str]]:
+        return (UniqueConflict, (self.task, self.job, self.key, self.why))
 
 
 class ScheduleNotFound(HoldfastError, LookupError):

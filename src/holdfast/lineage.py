@@ -22,6 +22,8 @@ _submit: ContextVar[Callable[[Callable[[], None]], None] | None] = ContextVar(
 )
 # The attempt whose body runs here; None outside of all bodies.
 _attempt: ContextVar[Hold | None] = ContextVar("holdfast_attempt", default=None)
+# Others wait, by its id, for what is recorded now.
+_awaited: ContextVar[bool] = ContextVar("holdfast_awaited", default=False)
 
 
 @contextmanager
@@ -38,6 +40,21 @@ def inheriting(headers: Mapping[str, Any] | None) -> Iterator[None]:
 def inherited_headers() -> Mapping[str, Any]:
     """Return the custom headers a job recorded now inherits."""
     return _inherited.get()
+
+
+@contextmanager
+def awaiting() -> Iterator[None]:
+    """Let others wait, by their ids, for the jobs recorded inside: no other job may stand for one of them."""
+    reset = _awaited.set(True)
+    try:
+        yield
+    finally:
+        _awaited.reset(reset)
+
+
+def is_awaited() -> bool:
+    """Tell whether others wait, by its id, for a job recorded now."""
+    return _awaited.get()
 
 
 @contextmanager

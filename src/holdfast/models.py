@@ -16,6 +16,7 @@ from holdfast.ledger.models import (
     Worker,
 )
 from holdfast.ledger.schedule_models import Occurrence, Schedule
+from holdfast.ledger.unique_models import UniqueKey
 
 __all__ = [
     "Attempt",
@@ -30,5 +31,6 @@ __all__ = [
     "Payload",
     "Result",
     "Schedule",
+    "UniqueKey",
     "Worker",
 ]

@@ -21,6 +21,8 @@ _MEANINGS = {
     "publish": "Turn held jobs whose time has come into queued ones, and put them on the broker.",
     "replace": "Put the job back as another call: one that the body named in its own place.",
     "take_over": "Record the last step of what replaced a job: it carries the job's id, and is the job from now on.",
+    "supersede": "Put a unique call in the place of the waiting job that has its key.",
+    "postpone": "Push the time of a waiting job to that of a unique call that met it at its key.",
     "reject": "End an attempt of a job that nobody can run: refused by its task, or its body cannot be read.",
 }
 

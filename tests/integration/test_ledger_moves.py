@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -17,8 +18,9 @@ from django.utils import timezone
 from holdfast.exceptions import AttemptLost
 from holdfast.ledger import interventions, snoozing, transitions, workers
 from holdfast.ledger.models import Job, Worker
-from holdfast.ledger.records import Hold, Ticket
-from holdfast.ledger.states import MOVES, Outcome, Reason
+from holdfast.ledger.records import Hold, Ticket, UniqueRequest
+from holdfast.ledger.states import MOVES, Conflict, Outcome, Reason, Scope
+from holdfast.ledger.unique_models import UniqueKey
 from tests.moves import functions, moves_of, steps_of, watched
 from tests.rows import FAILURE, hire, new_job
 
@@ -50,6 +52,16 @@ class Place:
 
 def _record(at: Place) -> None:
     transitions.record([new_job(at.id)])
+
+
+def _meet(at: Place, *, conflict: str, delay: float) -> None:
+    """Send a unique call that meets the job at its key."""
+    taken = {"job": at.id, "given_at": Now(), "look_at": Now()}
+    UniqueKey.objects.using(at.alias).update_or_create(key="k", defaults=taken)
+    unique = UniqueRequest(key="k", scope=Scope.UNFINISHED, conflict=conflict)
+    met = new_job(delay_seconds=delay or None, unique=unique)
+    transitions.record([met])
+    Job.objects.using(at.alias).filter(id=met.id).delete()
 
 
 def _publish_due(at: Place) -> None:
@@ -102,7 +114,13 @@ def _rescue_for_good(at: Place) -> None:
 
 Way = Callable[[Place], Any]
 WAYS: dict[str, list[Way]] = {
-    "record": [_record, lambda at: transitions.record([new_job(at.id, delay_seconds=60.0)])],
+    "record": [
+        _record,
+        lambda at: transitions.record([new_job(at.id, delay_seconds=60.0)]),
+        partial(_meet, conflict=Conflict.REPLACE, delay=0.0),
+        partial(_meet, conflict=Conflict.REPLACE, delay=60.0),
+        partial(_meet, conflict=Conflict.POSTPONE, delay=60.0),
+    ],
     "publish_due": [_publish_due],
     "recall": [lambda at: transitions.recall([at.ticket])],
     "republish": [lambda at: transitions.republish([at.ticket])],

@@ -15,6 +15,7 @@ from django.apps import apps
 
 from holdfast.dispatch.producers import LateProducer
 from holdfast.dispatch.task import LedgerTask
+from holdfast.dispatch.unique_calls import UniqueCall, is_unique
 from holdfast.exceptions import ConfigurationError
 from holdfast.ledger.ids import new_id
 
@@ -77,10 +78,20 @@ class Celery(StockCelery):
     def send_task(
         self, name: str, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any
     ) -> Any:
-        """Send by name; the id is minted here so that it sorts by time."""
+        """Send by name; the id is minted here so that it sorts by time.
+
+        Beyond Celery's own options a call may have `unique`, a holdfast.Unique or False, and `unique_key`.
+
+        Raises:
+            UniqueConflict: another job has the key of a unique call, and the call asks to be told.
+        """
         if len(rest) < 3 and options.get("task_id") is None:
             options["task_id"] = new_id()
-        return super().send_task(name, args, kwargs, *rest, **options)
+        task = self._tasks.get(name)
+        call = UniqueCall.of(name, task, options) if is_unique(task, options) else None
+        if call is None:
+            return super().send_task(name, args, kwargs, *rest, **options)
+        return call.show(super().send_task(name, args, kwargs, *rest, unique=call, **options))
 
     def create_task_cls(self) -> type[Task]:
         """Make the class all tasks get that name no base; the project's own `task_cls` is set before ours."""

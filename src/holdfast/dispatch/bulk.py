@@ -12,6 +12,7 @@ from celery.utils.saferepr import saferepr
 from kombu import serialization
 from kombu.utils.json import dumps, loads
 
+from holdfast.dispatch.unique_calls import UniqueCall, is_unique, standing_for
 from holdfast.ledger.aside import in_event_loop, in_thread
 from holdfast.ledger.database import atomic
 from holdfast.ledger.ids import new_id
@@ -45,16 +46,20 @@ def apply_many(
     with app.outbox.capture() as captured:
         task.apply_async(*pairs[0], **options)
     (template,) = captured
-    mould = _Mould(template, task)
+    unique = UniqueCall.of(task.name, task, dict(options)) if is_unique(task, options) else None
+    mould = _Mould(template, task, unique)
     jobs = [template, *(mould.cast(args, kwargs) for args, kwargs in pairs[1:])]
     if in_event_loop():
         in_thread(lambda: _send_together(app, jobs))
     else:
         _send_together(app, jobs)
-    return [task.AsyncResult(job.id) for job in jobs]
+    return [task.AsyncResult(standing_for(job)) for job in jobs]
 
 
 def _send_together(app: Any, jobs: Sequence[NewJob]) -> None:
+    if jobs[0].unique is not None:
+        # In the order of their keys, so that two that send many cannot wait for each other.
+        jobs = sorted(jobs, key=lambda job: job.unique.key if job.unique else "")
     with atomic():
         for start in range(0, len(jobs), CHUNK):
             app.outbox.send(jobs[start : start + CHUNK])
@@ -65,7 +70,7 @@ class _Mould:
 
     _OWN = ("root_id", "argsrepr", "kwargsrepr")
 
-    def __init__(self, template: NewJob, task: LedgerTask) -> None:
+    def __init__(self, template: NewJob, task: LedgerTask, unique: UniqueCall | None) -> None:
         self.template = template
         self.task = task
         self.is_root = template.root_id == template.id
@@ -74,6 +79,7 @@ class _Mould:
         self.opening = dumps(common)[:-1] + (", " if common else "")
         amqp = task.app.amqp
         self.longest = (amqp.argsrepr_maxsize, amqp.kwargsrepr_maxsize)
+        self.unique = unique
         self.embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
     def cast(self, args: Any, kwargs: Any) -> NewJob:
@@ -91,13 +97,16 @@ class _Mould:
         }
         body = (args, kwargs, self.embed)
         _, _, data = serialization.dumps(body, serializer=self.task.serializer)
-        return replace(
+        job = replace(
             self.template,
             id=job_id,
             headers=self.opening + json.dumps(own)[1:],
             body=data.encode() if isinstance(data, str) else data,
             root_id=root_id,
         )
+        if self.unique is not None and job.unique is not None:
+            job.unique = self.unique.request(job, args, kwargs, awaited=job.unique.awaited)
+        return job
 
 
 def _arguments(call: Any) -> tuple[Any, Any]:

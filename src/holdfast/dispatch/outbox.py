@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import connections, transaction
 
@@ -72,6 +72,13 @@ class Outbox:
             self.send([job])
         else:
             jobs.append(job)
+
+    def show(self, handle: Any) -> None:
+        """Let a result handle made beside the call show the job that stands for it: that of a group's member."""
+        jobs = _collecting.get()
+        unique = jobs[-1].unique if jobs and jobs[-1].id == handle.id else None
+        if unique is not None:
+            unique.handles.append(handle)
 
     def send(self, jobs: Sequence[NewJob]) -> None:
         """Record jobs in the transaction that is open, or in one of their own, and publish them on commit."""

@@ -17,9 +17,10 @@ from kombu.utils.json import dumps
 
 from holdfast.conf import get_settings
 from holdfast.dispatch.retrying import rules_to_send
+from holdfast.dispatch.unique_calls import UniqueCall
 from holdfast.ledger.holds import hold_from
 from holdfast.ledger.records import NewJob
-from holdfast.lineage import inherited_headers
+from holdfast.lineage import inherited_headers, is_awaited
 from holdfast.policies.retention import Retention
 from holdfast.tickets import HEADER, RULES
 
@@ -83,7 +84,10 @@ class LedgerAMQP(AMQP):
             rules = rules_to_send(self.app._tasks.get(name), rules, name)
             options["headers"] = {**(options.get("headers") or {}), RULES: rules}
         target = self._durable_queue(name, durable, exchange, routing_key, queue)
+        unique: UniqueCall | None = options.pop("unique", None)
         if target is None:
+            if unique is not None:
+                unique.refuse_plain(name)
             message.headers.pop(HEADER, None)
             send = super().send_task_message
             return send(
@@ -136,6 +140,10 @@ class LedgerAMQP(AMQP):
             # A retry or a replacement of the very job that runs: it moves when the body leaves.
             current.request.update(holdfast_move=job)
         else:
+            if unique is not None:
+                args, kwargs, embed = body
+                awaited = is_awaited() or bool(embed.get("chain") or embed.get("chord"))
+                job.unique = unique.request(job, args, kwargs, awaited=awaited)
             self.app.outbox.add(job)
         if signals.after_task_publish.receivers:
             signals.after_task_publish.send(

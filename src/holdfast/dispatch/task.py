@@ -22,6 +22,7 @@ from holdfast.lineage import inheriting
 from holdfast.policies.retention import keep
 from holdfast.policies.retry_rules import Rule
 from holdfast.policies.snooze import Snooze
+from holdfast.policies.unique import Unique, as_unique
 
 if TYPE_CHECKING:
     from holdfast.dispatch.typed import Annotations
@@ -34,6 +35,7 @@ class LedgerTask(Task):
         durable: False makes every call of the task plain Celery; None follows HOLDFAST['durable'].
         atomic: True runs the body and its end in one transaction of the ledger's database: its effects
             there happen exactly once, whatever dies.
+        unique: a holdfast.Unique makes calls with the same key one job.
         typed_arguments: True holds arguments to the body's annotations: checked in the caller, before anything is
             recorded, and made into what they say (pydantic models, dates, ...) where the body runs. Needs pydantic.
         keep: how long finished jobs of the task are kept, a timedelta or seconds; None as long as results are.
@@ -46,6 +48,7 @@ class LedgerTask(Task):
     durable: bool | None = None
     atomic = False
     typed_arguments = False
+    unique: Unique | None = None
     keep: timedelta | float | None = None
     keep_last: int | None = None
     retry_rules: Sequence[Rule] = ()
@@ -70,6 +73,7 @@ class LedgerTask(Task):
             )
         keep(cls.keep, cls.keep_last, where=f"Task {cls.name!r}")
         retrying.check_task(cls)
+        _check_unique(cls)
         _end_what_leaves_unseen(cls)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -184,6 +188,17 @@ class LedgerTask(Task):
                     raise AttemptLost(hold.id, hold.token)
                 self.request.update(callbacks=None, chain=None, holdfast_ended=True)
         raise Ignore("Replaced by new task")
+
+
+def _check_unique(cls: type[LedgerTask]) -> None:
+    unique = as_unique(cls.unique, where=f"Task {cls.name!r}")
+    if unique is not None and cls.durable is False:
+        raise ConfigurationError(
+            f"Task {cls.name!r} has unique= and durable=False: no ledger knows its jobs, so nothing can tell whether "
+            "one waits. Take one of them off the task."
+        )
+    if unique is not None:
+        unique.check(cls.name, cls.run)
 
 
 def _end_what_leaves_unseen(cls: type[LedgerTask]) -> None:

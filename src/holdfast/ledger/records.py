@@ -22,7 +22,30 @@ __all__ = [
     "ResultMeta",
     "StoredResult",
     "Ticket",
+    "UniqueRequest",
 ]
+
+
+@dataclass(slots=True, kw_only=True)
+class UniqueRequest:
+    """What a unique call asks of the ledger, and the answer."""
+
+    key: str
+    scope: str
+    conflict: str
+    period_seconds: float | None = None
+    awaited: bool = False
+    """Others wait for this very job by its id: no other job can stand for it."""
+    handles: list[Any] = field(default_factory=list)
+    """What shows the job's id to the caller, as an attribute `id`."""
+    job: str | None = None
+    """The job that stands for the call, once that is known."""
+
+    def answer(self, job: str) -> None:
+        """Note which job stands for the call, and show it to the caller."""
+        self.job = job
+        for handle in self.handles:
+            handle.id = job
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,6 +71,7 @@ class NewJob:
     ignore_result: bool = False
     linked: bool = False
     kept_apart: bool = False
+    unique: UniqueRequest | None = None
 
 
 class Hold(NamedTuple):

@@ -16,6 +16,7 @@ from holdfast.ledger.fence import job_rows
 from holdfast.ledger.models import Attempt, Chord, ChordPart, Group, Job, Payload, Result
 from holdfast.ledger.records import Message, Ticket
 from holdfast.ledger.states import OPEN, State
+from holdfast.ledger.unique_models import UniqueKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +69,14 @@ def bring_forward(by: timedelta) -> None:
     with atomic():
         waiting.filter(due_at__isnull=False).update(due_at=F("due_at") - by)
         waiting.filter(expires_at__isnull=False).update(expires_at=F("expires_at") - by)
+        taken = UniqueKey.objects.using(alias()).filter(until__isnull=False)
+        taken.update(until=F("until") - by)
 
 
 def erase() -> None:
     """Delete every job and all that belongs to jobs."""
     with atomic():
-        for model in (Payload, Attempt, Result, ChordPart, Chord, Group, Job):
+        for model in (Payload, Attempt, Result, ChordPart, Chord, Group, UniqueKey, Job):
             model.objects.using(alias()).all().delete()
 
 

@@ -56,6 +56,9 @@ MOVES: dict[str, Move] = {
     "reject": _move({State.RUNNING}, State.DEAD),
     "revoke": _move({State.RUNNING}, State.CANCELLED),
     "bury": _move({State.HELD, State.QUEUED}, State.DEAD),
+    # A unique call met a job that waits: it takes its place, or pushes its time.
+    "supersede": _move({State.HELD, State.QUEUED}, State.HELD, State.QUEUED),
+    "postpone": _move({State.HELD, State.QUEUED}, State.HELD),
     "cancel": _move({State.HELD, State.QUEUED, State.RUNNING}, State.CANCELLED),
     "expire": _move({State.HELD, State.QUEUED}, State.EXPIRED),
     "replay": _move(FINAL, State.QUEUED),
@@ -124,6 +127,23 @@ class Outcome:
     HANDED_BACK = "handed back"
     REJECTED = "rejected"
     REPLAYED = "replayed"
+
+
+class Scope:
+    """How long the job of a unique call stands in the way of others with its key."""
+
+    QUEUED = "queued"
+    UNFINISHED = "unfinished"
+    PERIOD = "period"
+
+
+class Conflict:
+    """What becomes of a unique call whose key is taken."""
+
+    EXISTING = "existing"
+    REPLACE = "replace"
+    POSTPONE = "postpone"
+    RAISE = "raise"
 
 
 def is_final(state: int) -> bool:

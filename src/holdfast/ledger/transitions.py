@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 
 from holdfast.conf import get_settings
 from holdfast.exceptions import AttemptLost
+from holdfast.ledger import unique
 from holdfast.ledger.database import alias, atomic, dialect
 from holdfast.ledger.fence import RISE, held_by, job_rows, leave, lock
 from holdfast.ledger.models import Job, Payload, Result, Worker
@@ -28,7 +29,16 @@ def record(jobs: Sequence[NewJob]) -> list[Ticket]:
 
     An id that is already in the ledger is left as it is: a successor sent again after a crash changes nothing.
     A job that waits for its replacement becomes the one that is recorded under its id.
+
+    Raises:
+        UniqueConflict: another job has the key of a unique one; nothing is written.
     """
+    if any(job.unique is not None for job in jobs):
+        return unique.record(jobs, write=_record)
+    return _record(jobs)
+
+
+def _record(jobs: Sequence[NewJob]) -> list[Ticket]:
     by_id = {job.id: job for job in jobs}
     rows = dialect().record(list(by_id.values()))
     return [
@@ -83,15 +93,13 @@ def claim(
     Without `last_chances` it refuses jobs that one more loss would make dead.
     """
     most = 2**31 - 1 if last_chances else max(1, get_settings().max_lost_attempts - 1)
-    unique = {id: (id, token, ahead) for id, token, ahead in tickets}
+    asked = {id: (id, token, ahead) for id, token, ahead in tickets}
     batch = ClaimBatch(
-        claimed=dialect().claim(list(unique.values()), worker=worker, losses_below=most)
+        claimed=dialect().claim(list(asked.values()), worker=worker, losses_below=most)
     )
-    missed = unique.keys() - {job.id for job in batch.claimed}
+    missed = asked.keys() - {job.id for job in batch.claimed}
     if missed:
-        batch.refused = _explain(
-            {id: unique[id] for id in missed}, worker=worker, losses_below=most
-        )
+        batch.refused = _explain({id: asked[id] for id in missed}, worker=worker, losses_below=most)
     return batch
 
 

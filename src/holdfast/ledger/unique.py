@@ -1,0 +1,285 @@
+"""Unique keys: which calls become jobs, decided in the caller's transaction; in every process that sends.
+
+The row of a key is what orders the callers: whoever comes second waits until the first has committed or rolled back,
+and looks at the job that has the key after that. Nothing is deleted when such a job is claimed or ends: whether it
+still stands is read off its own row, so nothing that a dead process held is left behind.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import NamedTuple
+
+from django.db.models import Case, F, Q, QuerySet, Value, When
+from django.db.models.functions import Now
+
+from holdfast.exceptions import UniqueConflict
+from holdfast.ledger.database import alias, atomic, connection
+from holdfast.ledger.fence import RISE, job_rows, lock
+from holdfast.ledger.models import Job
+from holdfast.ledger.records import NewJob, Ticket, UniqueRequest
+from holdfast.ledger.states import FINAL, Conflict, Hold, Scope, State
+from holdfast.ledger.unique_models import UniqueKey
+
+WAITING = frozenset({State.HELD, State.QUEUED})
+# Sooner no key can be without its job: results are kept for longer.
+LOOK_AFTER_SECONDS = 3600
+
+
+class Key(NamedTuple):
+    """A key as it was found, with the job it was given to; `fresh` until its period is over."""
+
+    key: str
+    job: str
+    awaited: bool
+    fresh: bool
+
+
+class Holder(NamedTuple):
+    """What the job of a key is doing; `late` when it will never run because its time to be of use is over."""
+
+    id: str
+    state: int
+    attempts: int
+    hold: str
+    late: bool
+
+
+def stands(scope: str, holder: Holder | None, *, fresh: bool) -> bool:
+    """Tell whether a key is taken: by a job with this row, or by none if that was pruned."""
+    if holder is None:
+        return scope == Scope.PERIOD and fresh
+    waiting = holder.state in WAITING
+    if holder.state in {State.CANCELLED, State.EXPIRED} or (waiting and holder.late):
+        return False
+    if scope == Scope.PERIOD:
+        return fresh
+    if scope == Scope.UNFINISHED:
+        return holder.state not in FINAL
+    return waiting and holder.attempts == 0
+
+
+def record(
+    jobs: Sequence[NewJob], *, write: Callable[[Sequence[NewJob]], list[Ticket]]
+) -> list[Ticket]:
+    """Write the jobs whose keys are free, and do with the others as each asks; return what must be published.
+
+    All of it or nothing. The keys, and the waiting jobs that were met, are locked until the caller's transaction ends:
+    such a job is not claimed before, so its run sees what the caller has written.
+
+    Raises:
+        UniqueConflict: a key is taken, and the call asks to be told, or others would wait for it in vain.
+    """
+    turns, followers = _in_turns(jobs)
+    answers: list[tuple[UniqueRequest, str]] = []
+    with atomic():
+        tickets = [ticket for turn in turns for ticket in write(_admitted(turn, answers))]
+    for request, job in answers:
+        request.answer(job)
+    for request, leader in followers:
+        request.answer(str(leader.job))
+    return tickets
+
+
+def prune(*, limit: int) -> int:
+    """Delete one batch of keys that nobody needs any more; return how many rows were looked at.
+
+    While its job is in the ledger a key stays for as long again as it is old, so each is looked at a few times in its
+    life. A key that somebody is writing is left for the next pass.
+    """
+    with atomic():
+        due = _keys().filter(look_at__lt=Now()).order_by("look_at")
+        rows = list(due.select_for_update(skip_locked=True).values_list("key", "job")[:limit])
+        jobs = {job for _, job in rows}
+        kept = set(job_rows().filter(id__in=jobs).values_list("id", flat=True))
+        _keys().filter(key__in=[key for key, job in rows if job in kept]).update(
+            look_at=Now() + (Now() - F("given_at"))
+        )
+        _keys().filter(key__in=[key for key, job in rows if job not in kept]).delete()
+    return len(rows)
+
+
+def _in_turns(
+    jobs: Iterable[NewJob],
+) -> tuple[list[list[NewJob]], list[tuple[UniqueRequest, UniqueRequest]]]:
+    """Part jobs into turns in which no key comes twice; what need not be asked follows another's answer."""
+    turns: list[list[NewJob]] = [[]]
+    calls: dict[str, list[tuple[NewJob, UniqueRequest]]] = defaultdict(list)
+    for job in jobs:
+        if job.unique is None:
+            turns[0].append(job)
+        else:
+            calls[job.unique.key].append((job, job.unique))
+    followers = []
+    for same in calls.values():
+        leader = _leader(same) if len(same) > 1 else None
+        if leader is not None:
+            followers += [(request, leader[1]) for _, request in same if request is not leader[1]]
+            same = [leader]  # noqa: PLW2901  # the others follow it
+        turns += [[] for _ in range(len(same) - len(turns))]
+        for turn, (job, _) in zip(turns, same, strict=False):
+            turn.append(job)
+    return turns, followers
+
+
+def _leader(
+    same: Sequence[tuple[NewJob, UniqueRequest]],
+) -> tuple[NewJob, UniqueRequest] | None:
+    """Return the one call whose answer is that of all calls with its key; None if each must be asked."""
+    asked = {
+        (request.conflict, request.awaited, job.delay_seconds, job.due_at) for job, request in same
+    }
+    conflict, awaited, *_ = next(iter(asked))
+    if awaited or conflict == Conflict.RAISE or len(asked) > 1:
+        return None
+    return same[-1] if conflict == Conflict.REPLACE else same[0]
+
+
+def _admitted(jobs: Sequence[NewJob], answers: list[tuple[UniqueRequest, str]]) -> list[NewJob]:
+    """Take the keys of one turn; return what is to be written, under the id it is to have."""
+    asked = {job.unique.key: (job, job.unique) for job in jobs if job.unique is not None}
+    written = [job for job in jobs if job.unique is None]
+    taken = [key for key in _put(asked, _KEEP) if key.job != asked[key.key][0].id]
+    holders = _holders({key.job: asked[key.key][1].scope for key in taken})
+    standing = {
+        key.key: key
+        for key in taken
+        if stands(asked[key.key][1].scope, holders.get(key.job), fresh=key.fresh)
+    }
+    emptied: list[str] = []
+    postponed: list[tuple[NewJob, str]] = []
+    for name, (job, request) in asked.items():
+        key = standing.get(name)
+        if key is None:
+            written.append(job)
+            answers.append((request, job.id))
+            continue
+        _refuse(job, request, key)
+        holder = holders.get(key.job)
+        if holder is not None and holder.state in WAITING and holder.hold != Hold.REPLACED:
+            if request.conflict == Conflict.REPLACE:
+                emptied.append(key.job)
+                written.append(_in_place_of(key.job, job))
+            elif request.conflict == Conflict.POSTPONE:
+                postponed.append((job, key.job))
+        answers.append((request, key.job))
+    _put({key.key: asked[key.key] for key in taken if key.key not in standing}, _GIVE)
+    _empty(emptied)
+    _postpone(postponed)
+    return written
+
+
+def _refuse(job: NewJob, request: UniqueRequest, key: Key) -> None:
+    if request.awaited:
+        why = (
+            "others wait for this very call by its id: it is part of a chain or chord, which no other job can go on "
+            "with."
+        )
+    elif request.conflict == Conflict.RAISE:
+        why = "the call asked to be told."
+    elif request.conflict == Conflict.REPLACE and key.awaited:
+        why = "it cannot be replaced: it is part of a chain or chord, which waits for it."
+    else:
+        return
+    raise UniqueConflict(job.task, key.job, key.key, why)
+
+
+def _in_place_of(job_id: str, job: NewJob) -> NewJob:
+    """Return a call as the new content of a job that waits."""
+    headers = json.loads(job.headers)
+    if headers.get("root_id") == job.id:
+        headers["root_id"] = job_id
+    return replace(job, id=job_id, headers=json.dumps(headers))
+
+
+def _empty(ids: Sequence[str]) -> None:
+    """Let jobs wait for what takes their place: the statement that records it does the rest, the token included."""
+    if ids:
+        job_rows().filter(id__in=ids).update(
+            state=State.HELD, hold=Hold.REPLACED, due_at=None, failures=0
+        )
+
+
+def _postpone(calls: Iterable[tuple[NewJob, str]]) -> None:
+    """Push the time of waiting jobs to that of the calls that met them; never to an earlier one."""
+    together = defaultdict(list)
+    for job, holder in calls:
+        together[job.delay_seconds, job.due_at].append(holder)
+    for (delay, moment), ids in together.items():
+        due = moment if moment is not None else Now() + timedelta(seconds=delay or 0)
+        job_rows().filter(id__in=ids).filter(Q(due_at__isnull=True) | Q(due_at__lt=due)).update(
+            state=State.HELD,
+            token=RISE,
+            hold=Case(When(hold__in=["", Hold.RELAY], then=Value(Hold.ETA)), default=F("hold")),
+            due_at=due,
+            published_at=None,
+        )
+
+
+def _holders(scopes: Mapping[str, str]) -> dict[str, Holder]:
+    """Read the jobs of keys; those that wait are locked, those that run or are over are not held up."""
+    if not scopes:
+        return {}
+    begun = [job for job, scope in scopes.items() if scope != Scope.QUEUED]
+    # Adding nothing to the state keeps the planner off the small indexes on it: by key it costs the same at any size.
+    waiting = job_rows().alias(place=F("state") + 0).filter(place__in=sorted(WAITING))
+    found = _read(lock(waiting.filter(Q(attempts=0) | Q(id__in=begun), id__in=list(scopes))))
+    rest = [job for job in begun if job not in found]
+    return found | _read(job_rows().filter(id__in=rest)) if rest else found
+
+
+def _read(rows: QuerySet[Job]) -> dict[str, Holder]:
+    late = Case(When(expires_at__lte=Now(), then=True), default=False)
+    found = rows.annotate(late=late).values_list("id", "state", "attempts", "hold", "late")
+    return {row[0]: Holder(*row) for row in found}
+
+
+_KEEP = "key = excluded.key"
+_GIVE = (
+    "job = excluded.job, until = excluded.until, awaited = excluded.awaited, given_at = excluded.given_at, "
+    "look_at = excluded.look_at"
+)
+# In the order of the key, so that two that take many cannot wait for each other.
+_PUT_POSTGRES = f"""
+INSERT INTO holdfast_unique_key (key, job, until, awaited, given_at, look_at)
+SELECT t.key, t.job, clock_timestamp() + t.period * interval '1 second', t.awaited, clock_timestamp(),
+       clock_timestamp() + coalesce(t.period, {LOOK_AFTER_SECONDS}) * interval '1 second'
+  FROM unnest(%s::text[], %s::text[], %s::float8[], %s::bool[]) AS t(key, job, period, awaited)
+ ORDER BY t.key COLLATE "C"
+ON CONFLICT (key) DO UPDATE SET {{change}}
+RETURNING key, job, awaited, coalesce(until > clock_timestamp(), false)
+"""
+_CLOCK = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now'{0})"
+_PUT_SQLITE = f"""
+INSERT INTO holdfast_unique_key (key, job, until, awaited, given_at, look_at)
+SELECT t.value ->> 0, t.value ->> 1, {_CLOCK.format(", (t.value ->> 2) || ' seconds'")}, t.value ->> 3,
+       {_CLOCK.format("")}, {_CLOCK.format(f", coalesce(t.value ->> 2, {LOOK_AFTER_SECONDS}) || ' seconds'")}
+  FROM json_each(%s) AS t WHERE true
+ON CONFLICT (key) DO UPDATE SET {{change}}
+RETURNING key, job, awaited, coalesce(until > {_CLOCK.format("")}, 0)
+"""
+
+
+def _put(asked: Mapping[str, tuple[NewJob, UniqueRequest]], change: str) -> list[Key]:
+    """Write keys, or lock those that are there; return them as they are then."""
+    if not asked:
+        return []
+    rows = [
+        (key, job.id, request.period_seconds, request.awaited)
+        for key, (job, request) in asked.items()
+    ]
+    with connection().cursor() as cursor:
+        if connection().vendor == "postgresql":
+            columns = [list(column) for column in zip(*rows, strict=True)]
+            cursor.execute(_PUT_POSTGRES.format(change=change), columns)
+        else:
+            cursor.execute(_PUT_SQLITE.format(change=change), [json.dumps(rows)])
+        return [Key(row[0], row[1], bool(row[2]), bool(row[3])) for row in cursor.fetchall()]
+
+
+def _keys() -> QuerySet[UniqueKey]:
+    return UniqueKey.objects.using(alias())
