@@ -24,6 +24,7 @@ JOB_TABLES = (
     "holdfast_audit",
     "holdfast_effect",
     "holdfast_unique_key",
+    "holdfast_security_event",
 )
 SCHEDULE_TABLES = ("holdfast_schedule", "holdfast_occurrence")
 TABLES = (*JOB_TABLES, *SCHEDULE_TABLES, "holdfast_worker", "holdfast_duty")

@@ -54,10 +54,18 @@ DATABASES = {
     },
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+
+def _setting(key: str, value: str) -> object:
+    if key.endswith("_keys"):
+        return value.split(",")
+    return value if key == "unsigned" else float(value)
+
+
 HOLDFAST: dict[str, object] = {
-    key.removeprefix("HOLDFAST_").lower(): float(value)
-    for key, value in os.environ.items()
-    if key.startswith("HOLDFAST_")
+    key: _setting(key, value)
+    for name, value in os.environ.items()
+    if name.startswith("HOLDFAST_") and (key := name.removeprefix("HOLDFAST_").lower())
 }
 for _whole in ("max_lost_attempts", "prune_batch", "claim_ahead_max"):
     if _whole in HOLDFAST:

@@ -10,7 +10,7 @@ from django.db import connections
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
-from holdfast.models import Attempt, Audit, Effect, Job, Occurrence, Schedule, Worker
+from holdfast.models import Attempt, Audit, Effect, Job, Occurrence, Schedule, SecurityEvent, Worker
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -147,4 +147,14 @@ class OccurrenceAdmin(ReadOnlyAdmin):
     list_display = ("schedule", "due_at", "outcome", "job", "reason", "decided_at")
     list_filter = ("outcome",)
     search_fields = ("schedule__exact", "job__exact")
+    ordering = ("-id",)
+
+
+@admin.register(SecurityEvent)
+class SecurityEventAdmin(ReadOnlyAdmin):
+    """Messages that were not ours, counted by the minute, newest first; task and job are what they claim."""
+
+    list_display = ("at", "kind", "queue", "task", "job", "count", "accepted", "worker")
+    list_filter = ("kind", "accepted")
+    search_fields = ("job__exact",)
     ordering = ("-id",)

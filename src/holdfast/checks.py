@@ -37,6 +37,7 @@ CONNECTIONS_CLOSED = "holdfast.W003"
 NO_TIME_LIMIT = "holdfast.W004"
 MANY_RECEIVERS = "holdfast.W005"
 GIVES_UP = "holdfast.W006"
+UNSIGNED_RUN = "holdfast.W007"
 OURS_INSTEAD = "holdfast.I001"
 
 
@@ -214,3 +215,25 @@ def check_eager(
             )
         ]
     return []
+
+
+@register(Tags.security, deploy=True)
+def check_unsigned(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Whether whoever can write to the broker can run tasks."""
+    del app_configs, kwargs
+    try:
+        mode = get_settings().unsigned
+    except ConfigurationError:
+        return []  # said by the check of the database
+    if mode == "refuse":
+        return []
+    return [
+        checks.Warning(
+            f"HOLDFAST['unsigned'] is {mode!r}: whoever can write to the broker can run any task with any arguments.",
+            hint="Set it to 'refuse' when every process that sends runs this release, and "
+            "`manage.py holdfast security` shows no unsigned messages of your own.",
+            id=UNSIGNED_RUN,
+        )
+    ]

@@ -52,6 +52,8 @@ class Settings:
     """Catch-up rule and `should_run` of schedules by name: for those in the tables of django-celery-beat."""
     signing_keys: tuple[str, ...] = ()
     """Keys that sign messages, newest first; empty means derived from SECRET_KEY and its fallbacks."""
+    unsigned: str = "warn"
+    """What happens to messages without our signature: "accept", "warn" (run, and record it) or "refuse"."""
     claim_ahead_seconds: float = 0.05
     """How much work, by measured run time, a worker claims ahead of a free slot."""
     claim_ahead_max: int = 16
@@ -77,6 +79,9 @@ _POSITIVE = (
     "occurrence_days",
     "effect_days",
 )
+
+
+UNSIGNED = ("accept", "warn", "refuse")
 
 
 def read(raw: Mapping[str, Any]) -> Settings:
@@ -105,6 +110,10 @@ def read(raw: Mapping[str, Any]) -> Settings:
         raise ConfigurationError(
             f"HOLDFAST['keep'] is {values['keep']!r}: it must be a dictionary of patterns of task names, "
             "like {'shop.*': {'keep': 3600, 'keep_last': 1000}}"
+        )
+    if values.get("unsigned", "warn") not in UNSIGNED:
+        raise ConfigurationError(
+            f"HOLDFAST['unsigned'] is {values['unsigned']!r}: it must be one of {', '.join(UNSIGNED)}"
         )
     return Settings(**values)
 

@@ -23,8 +23,8 @@ jobs_settled = Signal()
 """Waiters of jobs that ended without their own attempt were told. count: int."""
 rescuer_waits = Signal()
 """The rescuer does not act: its own heartbeats or the clocks give no ground. reason: str."""
-message_unsigned = Signal()
-"""A ticket was not signed with one of our keys. job: str, queue: str."""
+message_suspected = Signal()
+"""A message was not one of ours. kind, queue, task, job: str as it says of itself, accepted: bool (it is run)."""
 scheduler_leads = Signal()
 """A scheduler acts for all from now on. scheduler: UUID, before: UUID or None (who let the duty run out)."""
 occurrence_decided = Signal()

@@ -16,6 +16,7 @@ from holdfast.ledger.models import (
     Worker,
 )
 from holdfast.ledger.schedule_models import Occurrence, Schedule
+from holdfast.ledger.security_models import SecurityEvent
 from holdfast.ledger.unique_models import UniqueKey
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Payload",
     "Result",
     "Schedule",
+    "SecurityEvent",
     "UniqueKey",
     "Worker",
 ]

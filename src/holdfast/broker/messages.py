@@ -75,12 +75,14 @@ def is_authentic(headers: Mapping[str, Any], *, queue: str) -> bool:
     ticket = Ticket(found[0], found[1], str(headers.get("task")), queue, 0)
     # As bytes: whoever made the message up may have put any text here, which digests of text refuse.
     signature = str(mark.get("sig", "")).encode(errors="backslashreplace")
-    return any(hmac.compare_digest(signature, _digest(key, ticket).encode()) for key in _keys())
+    return any(
+        hmac.compare_digest(signature, _digest(key, ticket).encode()) for key in signing_keys()
+    )
 
 
 def sign(ticket: Ticket) -> str:
     """Sign what the message claims, with the newest key."""
-    return _digest(_keys()[0], ticket)
+    return _digest(signing_keys()[0], ticket)
 
 
 def _digest(key: bytes, ticket: Ticket) -> str:
@@ -91,7 +93,8 @@ def _digest(key: bytes, ticket: Ticket) -> str:
 
 
 @lru_cache(maxsize=1)
-def _keys() -> tuple[bytes, ...]:
+def signing_keys() -> tuple[bytes, ...]:
+    """Return the keys that sign and that are accepted, newest first."""
     keys = get_settings().signing_keys or (
         django_settings.SECRET_KEY,
         *getattr(django_settings, "SECRET_KEY_FALLBACKS", ()),
@@ -101,7 +104,7 @@ def _keys() -> tuple[bytes, ...]:
 
 def _forget_keys(*, setting: str, **_: Any) -> None:
     if setting in {"HOLDFAST", "SECRET_KEY", "SECRET_KEY_FALLBACKS"}:
-        _keys.cache_clear()
+        signing_keys.cache_clear()
 
 
 setting_changed.connect(_forget_keys, dispatch_uid="holdfast.broker.messages")

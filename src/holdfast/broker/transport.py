@@ -7,13 +7,16 @@ else if this worker dies. All other messages keep kombu's own bookkeeping to the
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Any, Protocol
 
 from kombu.transport import redis as stock
 from kombu.utils.encoding import bytes_to_str
-from kombu.utils.json import loads
+from kombu.utils.json import dumps
 
+from holdfast.broker.arrivals import Arrival, Origin, decoded, of_message, read
 from holdfast.broker.messages import ticket_of
+from holdfast.broker.seals import sealed
 
 logger = logging.getLogger("holdfast.broker")
 # A reply that took longer found the list empty: the message came alone.
@@ -31,6 +34,9 @@ class Gate(Protocol):
 
     def idle(self) -> bool:
         """Tell that this process holds no durable message and no job."""
+
+    def admits(self, arrival: Arrival, item: bytes, *, queue: str) -> bool:
+        """Tell whether what has arrived may go on to the worker."""
 
 
 class QoS(stock.QoS):
@@ -146,12 +152,44 @@ class Channel(stock.Channel):
             raise
 
     def _deliver(self, queue: str, item: bytes) -> None:
-        try:
-            message = loads(bytes_to_str(item))
-        except ValueError:
-            logger.exception("Dropped what is not a message from queue %s: %.200r", queue, item)
+        arrival = read(item, queue=queue)
+        if self.gate is not None and not self.gate.admits(arrival, item, queue=queue):
             return
+        message = arrival.message
+        if arrival.origin is not Origin.TICKET:
+            # Its types are made only now: the project's own code may take part in that.
+            try:
+                message = decoded(item)
+            except Exception:
+                logger.exception("Dropped what is not a message from queue %s: %.200r", queue, item)
+                return
         self.connection._deliver(message, queue)
+
+    def basic_consume(self, queue: str, *args: Any, **kwargs: Any) -> Any:
+        """Consume; a message with many receivers comes by another way, and meets the gate there."""
+        tag = super().basic_consume(queue, *args, **kwargs)
+        if queue in self._fanout_queues:
+            callbacks = self.connection._callbacks
+            callbacks[queue] = partial(self._deliver_to_many, queue, callbacks[queue])
+        return tag
+
+    def _deliver_to_many(self, queue: str, deliver: Any, message: Any) -> None:
+        exchange = self._fanout_queues[queue][0]
+        arrival = of_message(message, place=exchange)
+        item = b"" if self.gate is None else dumps(message).encode()
+        if self.gate is None or self.gate.admits(arrival, item, queue=queue):
+            deliver(message)
+
+    def _put(self, queue: str, message: dict[str, Any], **kwargs: Any) -> None:
+        super()._put(queue, sealed(message, place=queue), **kwargs)
+
+    def _put_fanout(
+        self, exchange: str, message: dict[str, Any], routing_key: str, **kwargs: Any
+    ) -> None:
+        # Celery's events and control commands go this way too; nobody asks for their seal.
+        if "task" in (message.get("headers") or ()):
+            message = sealed(message, place=exchange)
+        super()._put_fanout(exchange, message, routing_key, **kwargs)
 
 
 class Transport(stock.Transport):

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from holdfast import events
 from holdfast.conf import get_settings
-from holdfast.ledger import audit, effects, queries, unique, workers
+from holdfast.ledger import audit, effects, queries, security, unique, workers
 from holdfast.ledger.states import DEAD_LETTERS, FINAL
 from holdfast.policies.retention import Keep, Retention
 
@@ -19,8 +19,8 @@ BUDGET_SECONDS = 0.25
 class Pruner:
     """Jobs are kept as long as their task says, or else as long as `result_expires`; dead letters `dead_letter_days`.
 
-    Effects are kept as long as each says, and as long as their job; the audit for `audit_days`; unique keys as long as
-    their job and their period.
+    Effects are kept as long as each says, and as long as their job; the audit and security events for `audit_days`;
+    unique keys as long as their job and their period.
     """
 
     def __init__(
@@ -35,7 +35,9 @@ class Pruner:
         # These have times of their own, also where results are kept for ever.
         looked_at = effects.prune(limit=settings.prune_batch)
         looked_at += unique.prune(limit=settings.prune_batch)
-        audit.prune(older_than=timedelta(days=settings.audit_days), limit=settings.prune_batch)
+        audit_kept = timedelta(days=settings.audit_days)
+        audit.prune(older_than=audit_kept, limit=settings.prune_batch)
+        security.prune(older_than=audit_kept, limit=settings.prune_batch)
         if self._kept:
             before = timedelta(seconds=self._kept)
             queries.prune_stored(before=before, limit=settings.prune_batch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,8 +10,12 @@ from typing import Any
 from celery import bootsteps
 from celery.worker.consumer.consumer import Consumer
 
+from holdfast.broker.messages import ticket_of
+from holdfast.broker.transport import Channel
+from holdfast.tickets import HEADER
 from holdfast.worker.intake import Intake, current_intake
 
+logger = logging.getLogger("holdfast.worker")
 TURN_SECONDS = 0.02
 
 
@@ -22,6 +27,29 @@ class LedgerConsumer(Consumer):
         if not self.hub:
             stock: Callable[..., Any] = self.loop  # type: ignore[has-type]  # untyped in celery
             self.loop = _in_turns(stock)
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
+        """Let only what the guard admits come to a task, and no message end the worker."""
+        receive = super().create_task_handler(*args, **kwargs)
+        guard = current_intake(self.app).guard
+        passing = (*self.connection_errors, *self.channel_errors, MemoryError)
+
+        def on_task_received(message: Any) -> None:
+            if not isinstance(message.channel, Channel) and not guard.admits_of_kombu(message):
+                message.ack_log_error(logger, passing)
+                return
+            if isinstance(message.headers, dict) and ticket_of(message.headers) is None:
+                # It says whose attempt a request is: only a claim may say that.
+                message.headers.pop(HEADER, None)
+            try:
+                receive(message)
+            except passing:
+                raise
+            except Exception:
+                logger.exception("Dropped a message that Celery cannot take apart")
+                message.reject_log_error(logger, passing)
+
+        return on_task_received
 
     def on_close(self) -> None:
         """Let Celery drop what it had reserved on the broken connection, and doubt what may have been dropped."""

@@ -18,14 +18,17 @@ from celery.exceptions import InvalidTaskError
 from kombu.compression import decompress
 from kombu.exceptions import ContentDisallowed, DecodeError
 
+from holdfast.broker.arrivals import Arrival
 from holdfast.conf import get_settings
 from holdfast.dispatch.recording import restored_headers
 from holdfast.ledger import interventions, transitions
 from holdfast.ledger.database import is_passing
 from holdfast.ledger.records import ClaimedJob, Hold, Refusal, Ticket
+from holdfast.ledger.security import Kind, Sighting
 from holdfast.ledger.states import Reason
 from holdfast.tickets import HEADER
 from holdfast.worker.clerk import Clerk
+from holdfast.worker.guard import Guard
 
 logger = logging.getLogger("holdfast.worker")
 SMOOTHING = 0.2
@@ -76,6 +79,7 @@ class Intake:
         self._consumer: Any = None
         self._pool: Any = None
         self.clerk = Clerk(self.claim)
+        self.guard = Guard(worker=lambda: self.worker, submit=self.clerk.submit)
 
     # -- capacity ---------------------------------------------------------------------------------
 
@@ -97,6 +101,10 @@ class Intake:
     def idle(self) -> bool:
         """Tell that there is nothing here to do."""
         return not (self.held or self.waiting or self.claiming)
+
+    def admits(self, arrival: Arrival, item: bytes, *, queue: str) -> bool:
+        """Tell whether what has arrived may go on to the worker; the guard notes what is not ours."""
+        return self.guard.admits(arrival, item, queue=queue)
 
     def _ahead(self) -> int:
         """Claim ahead as much as is worked off in a blink: much while jobs are short, nothing while they are long."""
@@ -280,6 +288,12 @@ class Intake:
             delivery.message.ack_log_error(logger, (Exception,))
             if why == Refusal.EXPIRED:
                 interventions.expire([delivery.id])
+            elif why == Refusal.UNKNOWN:
+                queue = str(delivery.message.delivery_info.get("routing_key", ""))
+                task = str(delivery.message.headers.get("task", ""))
+                self.guard.note(
+                    Sighting(kind=Kind.UNKNOWN_JOB, queue=queue, task=task, job=delivery.id)
+                )
 
     def give_back(self, holds: Iterable[Hold], *, cause: str) -> None:
         """Return jobs whose attempts will not be run here, and publish them."""

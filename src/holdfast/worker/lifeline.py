@@ -99,6 +99,7 @@ class Lifeline(bootsteps.StartStopStep):
             self._crew.stop(seconds=STOP_SECONDS)
         left = [held.hold for held in list(self._intake.held.values())]
         self._intake.clerk.submit(lambda: self._intake.give_back(left, cause="the worker stopped"))
+        self._intake.clerk.submit(self._intake.guard.write)
         self._intake.clerk.submit(lambda: workers.retire(self._intake.worker))
         self._intake.clerk.stop(seconds=STOP_SECONDS)
         self._beat.stop(seconds=STOP_SECONDS)
@@ -120,6 +121,7 @@ class Lifeline(bootsteps.StartStopStep):
                 self._start_anew()
             return 0.0
         self._pulse.beat(database_now)
+        self._intake.guard.write_soon()
         self._audit()
         return settings.beat_seconds
 
