@@ -25,6 +25,7 @@ JOB_TABLES = (
     "holdfast_effect",
     "holdfast_unique_key",
     "holdfast_security_event",
+    "holdfast_checkpoint",
 )
 SCHEDULE_TABLES = ("holdfast_schedule", "holdfast_occurrence")
 TABLES = (*JOB_TABLES, *SCHEDULE_TABLES, "holdfast_worker", "holdfast_duty")

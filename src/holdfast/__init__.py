@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from holdfast.beat.listing import run_now as run_now
     from holdfast.beat.listing import schedules as schedules
     from holdfast.dispatch.app import Celery as Celery
+    from holdfast.exceptions import Aborted as Aborted
     from holdfast.exceptions import UniqueConflict as UniqueConflict
+    from holdfast.policies.aborting import is_aborted as is_aborted
     from holdfast.policies.effects import effect as effect
     from holdfast.policies.retry_rules import Never as Never
     from holdfast.policies.retry_rules import Rule as Rule
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from holdfast.policies.unique import Unique as Unique
 
 __all__ = [
+    "Aborted",
     "Celery",
     "Never",
     "Rule",
@@ -28,6 +31,7 @@ __all__ = [
     "apply_many",
     "cancel",
     "effect",
+    "is_aborted",
     "replay",
     "run_now",
     "schedules",
@@ -35,6 +39,7 @@ __all__ = [
 __version__ = "0.1.0.dev0"
 
 _HOME = {
+    "Aborted": "holdfast.exceptions",
     "Celery": "holdfast.dispatch.app",
     "Never": "holdfast.policies.retry_rules",
     "Rule": "holdfast.policies.retry_rules",
@@ -42,6 +47,7 @@ _HOME = {
     "UniqueConflict": "holdfast.exceptions",
     "Snooze": "holdfast.policies.snooze",
     "effect": "holdfast.policies.effects",
+    "is_aborted": "holdfast.policies.aborting",
     "run_now": "holdfast.beat.listing",
     "schedules": "holdfast.beat.listing",
 }

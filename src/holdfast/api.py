@@ -8,8 +8,12 @@ from typing import Any
 from celery import Celery, Signature, current_app
 from celery.result import AsyncResult
 
+from holdfast.dispatch.trees import Jobs, ids_of
 from holdfast.exceptions import JobNotFound
-from holdfast.ledger import interventions
+from holdfast.ledger import interventions, wishes
+
+# A tree is as deep as its longest chain, but no step ends again and again between two looks.
+ROUNDS = 20
 
 
 def apply_many(signatures: Iterable[Signature[Any]]) -> list[AsyncResult[Any]]:
@@ -27,21 +31,30 @@ def apply_many(signatures: Iterable[Signature[Any]]) -> list[AsyncResult[Any]]:
 
 
 def cancel(
-    jobs: str | AsyncResult[Any] | Iterable[str | AsyncResult[Any]],
-    *,
-    terminate: bool = True,
-    actor: str = "",
+    jobs: Jobs, *, terminate: bool = True, only_waiting: bool = False, actor: str = ""
 ) -> None:
-    """Cancel jobs for good, by id or result handle.
+    """Cancel jobs for good, by id, result handle, `GroupResult`, or many of these; a handle brings its whole tree.
 
     Waiting jobs never run. Running ones are stopped if `terminate` is true: their rows are cancelled at
     once, and nothing their attempts do to their own rows counts any more; a thread is not stopped but its
-    end is refused. The audit gets a line for each job, with the actor.
+    end is refused. Without `terminate` they are asked to stop: `is_aborted()` is true in their bodies from then on.
+    With `only_waiting` they are left alone. The audit gets a line for each job, with the actor.
+
+    May be called again; what has ended is left as it is. If the process dies in the middle, jobs of a tree that were
+    recorded by a step that ended meanwhile may be left: call it again.
+
+    Raises:
+        TypeError: one of `jobs` is neither an id nor a handle.
     """
-    many = [jobs] if isinstance(jobs, str | AsyncResult) else jobs
-    ids = [job if isinstance(job, str) else job.id for job in many]
-    if ids:
-        current_app.control.revoke(ids, terminate=terminate, actor=actor)
+    left = ids_of(jobs)
+    for _ in range(ROUNDS):
+        if not left:
+            return
+        current_app.control.revoke(
+            left, terminate=terminate and not only_waiting, ask=not only_waiting, actor=actor
+        )
+        # A step that ended while it was waited for has recorded the next one: that is part of the tree.
+        left = wishes.left_to_cancel(left, running=terminate and not only_waiting)
 
 
 def replay(job: str | AsyncResult[Any], *, actor: str = "") -> AsyncResult[Any]:

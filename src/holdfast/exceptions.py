@@ -11,12 +11,14 @@ HoldfastError
 │   └── EffectBusy          somebody else is making the call right now
 ├── UniqueConflict          a unique call was not recorded: another job has its key
 ├── ScheduleNotFound        no schedule of this name
+├── Aborted                 raised by a body to leave as cancelled
 ├── InvalidArguments        an argument does not fit its annotation: the call is not sent, or the body not run
 └── AttemptLost             this attempt lost its lease: it can change nothing any more
 """
 
 from __future__ import annotations
 
+from celery.exceptions import Ignore
 from django.core.exceptions import ImproperlyConfigured
 
 
@@ -88,6 +90,10 @@ class UniqueConflict(HoldfastError):
 
 class ScheduleNotFound(HoldfastError, LookupError):
     """Neither the settings nor the tables of django-celery-beat have a schedule of this name."""
+
+
+class Aborted(HoldfastError, Ignore):
+    """Raise it in a body to leave as cancelled: nothing is sent on, and an atomic body's effects are rolled back."""
 
 
 class InvalidArguments(HoldfastError, TypeError):

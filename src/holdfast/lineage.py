@@ -24,6 +24,8 @@ _submit: ContextVar[Callable[[Callable[[], None]], None] | None] = ContextVar(
 _attempt: ContextVar[Hold | None] = ContextVar("holdfast_attempt", default=None)
 # Others wait, by its id, for what is recorded now.
 _awaited: ContextVar[bool] = ContextVar("holdfast_awaited", default=False)
+# What features keep in mind while that attempt lasts.
+_memory: ContextVar[dict[str, Any] | None] = ContextVar("holdfast_memory", default=None)
 
 
 @contextmanager
@@ -83,13 +85,20 @@ def patience_seconds() -> float:
 @contextmanager
 def running(hold: Hold) -> Iterator[None]:
     """Let the code inside know whose attempt it is part of."""
-    reset = _attempt.set(hold)
+    reset, forget = _attempt.set(hold), _memory.set({})
     try:
         yield
     finally:
         _attempt.reset(reset)
+        _memory.reset(forget)
 
 
 def current_hold() -> Hold | None:
     """Return the attempt whose body runs here; a thread the body started itself is not part of it."""
     return _attempt.get()
+
+
+def memory() -> dict[str, Any]:
+    """Return what features keep in mind of the attempt whose body runs here; forgotten with it."""
+    found = _memory.get()
+    return {} if found is None else found

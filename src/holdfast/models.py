@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from holdfast.ledger.checkpoint_models import Checkpoint
 from holdfast.ledger.effect_models import Effect
 from holdfast.ledger.models import (
     Attempt,
@@ -22,6 +23,7 @@ from holdfast.ledger.unique_models import UniqueKey
 __all__ = [
     "Attempt",
     "Audit",
+    "Checkpoint",
     "Chord",
     "ChordPart",
     "Duty",

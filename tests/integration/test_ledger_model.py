@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 )
 
 from holdfast.conf import get_settings
-from holdfast.exceptions import AttemptLost
+from holdfast.exceptions import Aborted, AttemptLost
 from holdfast.ledger import interventions, letters, queries, snoozing, transitions, workers
 from holdfast.ledger.models import Job, Worker
 from holdfast.ledger.records import Hold, Ticket
@@ -69,6 +69,11 @@ def snooze(hold: Hold) -> None:
         snoozing.snooze(hold, delay=timedelta(seconds=-1))
 
 
+def await_replacement(hold: Hold) -> None:
+    with contextlib.suppress(Aborted):
+        transitions.await_replacement(hold)
+
+
 EXITS: dict[str, Callable[[Hold], Any]] = {
     "succeed": lambda hold: transitions.succeed(hold, stored=None),
     "succeed with a result": lambda hold: transitions.succeed(hold, stored=RESULT),
@@ -81,7 +86,7 @@ EXITS: dict[str, Callable[[Hold], Any]] = {
     "reject": lambda hold: transitions.reject(hold, error="no"),
     "revoke": lambda hold: transitions.revoke(hold),  # noqa: PLW0108  # see below
     # Looked up when it is called: by then it is watched.
-    "await replacement": lambda hold: transitions.await_replacement(hold),  # noqa: PLW0108
+    "await replacement": lambda hold: await_replacement(hold),  # noqa: PLW0108
 }
 
 
@@ -202,6 +207,12 @@ class LedgerMachine(RuleBasedStateMachine):
                 interventions.cancel([id], running=True)
 
     @rule(number=st.integers(0, 99), crash=CRASHES)
+    def ask_to_stop(self, number: int, crash: int | None) -> None:
+        if id := self._pick(sorted(self.tokens), number):
+            with crash_before_statement(self.alias, crash):
+                interventions.cancel([id], running=False, ask=True)
+
+    @rule(number=st.integers(0, 99), crash=CRASHES)
     def replay(self, number: int, crash: int | None) -> None:
         if id := self._pick(sorted(self.tokens), number):
             with crash_before_statement(self.alias, crash):
@@ -273,6 +284,8 @@ class LedgerMachine(RuleBasedStateMachine):
             if job.state == State.RUNNING:
                 assert job.worker is not None
                 assert job.attempts >= 1
+            elif job.state not in FINAL:
+                assert job.cancel_asked_at is None, "it was asked to stop, and goes on"
             self.tokens[job.id] = (job.token, job.state)
 
     def teardown(self) -> None:

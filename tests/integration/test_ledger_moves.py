@@ -19,7 +19,7 @@ from holdfast.exceptions import AttemptLost
 from holdfast.ledger import interventions, snoozing, transitions, workers
 from holdfast.ledger.models import Job, Worker
 from holdfast.ledger.records import Hold, Ticket, UniqueRequest
-from holdfast.ledger.states import MOVES, Conflict, Outcome, Reason, Scope
+from holdfast.ledger.states import MOVES, Conflict, Outcome, Reason, Scope, State
 from holdfast.ledger.unique_models import UniqueKey
 from tests.moves import functions, moves_of, steps_of, watched
 from tests.rows import FAILURE, hire, new_job
@@ -48,6 +48,9 @@ class Place:
     @property
     def hold(self) -> Hold:
         return Hold(self.id, self.token, self.worker)
+
+
+Way = Callable[[Place], Any]
 
 
 def _record(at: Place) -> None:
@@ -112,7 +115,24 @@ def _rescue_for_good(at: Place) -> None:
     _rescue(at)
 
 
-Way = Callable[[Place], Any]
+def _asked(way: Way) -> Way:
+    """Let somebody ask the job to stop first."""
+
+    def after_the_wish(at: Place) -> None:
+        at.row.filter(state=State.RUNNING).update(cancel_asked_at=Now())
+        way(at)
+
+    return after_the_wish
+
+
+def _hand_back(at: Place) -> None:
+    transitions.hand_back([at.hold], cause="stop")
+
+
+def _lose(at: Place) -> None:
+    transitions.lose(at.hold, cause="killed")
+
+
 WAYS: dict[str, list[Way]] = {
     "record": [
         _record,
@@ -128,11 +148,16 @@ WAYS: dict[str, list[Way]] = {
     "succeed": [lambda at: transitions.succeed(at.hold, stored=None)],
     "ignore": [lambda at: transitions.ignore(at.hold)],
     "fail": [lambda at: transitions.fail(at.hold, stored=FAILURE, error="e")],
-    "retry": [_retry, _retry_later, lambda at: _retry(at, outcome=Outcome.REPLACED)],
-    "snooze": [_snooze, lambda at: _snooze(at, until=timezone.now())],
+    "retry": [
+        _retry,
+        _retry_later,
+        lambda at: _retry(at, outcome=Outcome.REPLACED),
+        _asked(_retry),
+    ],
+    "snooze": [_snooze, lambda at: _snooze(at, until=timezone.now()), _asked(_snooze)],
     "await_replacement": [lambda at: transitions.await_replacement(at.hold)],
-    "hand_back": [lambda at: transitions.hand_back([at.hold], cause="stop")],
-    "lose": [lambda at: transitions.lose(at.hold, cause="killed"), _lose_for_good],
+    "hand_back": [_hand_back, _asked(_hand_back)],
+    "lose": [_lose, _lose_for_good, _asked(_lose)],
     "reject": [lambda at: transitions.reject(at.hold, error="no")],
     "bury_attempt": [
         lambda at: transitions.bury_attempt(at.hold, reason=Reason.UNDECODABLE, error="no")
@@ -145,6 +170,7 @@ WAYS: dict[str, list[Way]] = {
     "cancel": [
         lambda at: interventions.cancel([at.id], running=True),
         lambda at: interventions.cancel([at.id], running=False),
+        lambda at: interventions.cancel([at.id], running=False, ask=True),
     ],
     "expire": [_expire, lambda at: interventions.expire([at.id])],
     "bury": [lambda at: interventions.bury(at.id, reason=Reason.UNKNOWN_TASK)],
@@ -154,7 +180,7 @@ WAYS: dict[str, list[Way]] = {
     "edit": [
         lambda at: interventions.edit(at.id, token=at.token, headers="{}", body=b"[1]", actor="ada")
     ],
-    "rescue": [_rescue, _rescue_for_good],
+    "rescue": [_rescue, _rescue_for_good, _asked(_rescue)],
     "store_bare": [
         lambda at: interventions.store_bare(at.id, FAILURE, failed=True),
         lambda at: interventions.store_bare(at.id, FAILURE, failed=False),

@@ -11,6 +11,7 @@ import django
 import kombu
 from celery import Task
 from celery.app.base import Celery as StockCelery
+from celery.contrib.abortable import AbortableTask
 from django.apps import apps
 
 from holdfast.dispatch.producers import LateProducer
@@ -157,9 +158,11 @@ def _on_ledger(base: type[Task] | None) -> type[Task] | None:
     """Return a base class that has the ledger's below it."""
     if base is None or issubclass(base, LedgerTask):
         return base
-    return type(
-        base.__name__, (base, LedgerTask), {"__module__": base.__module__, "abstract": True}
-    )
+    body: dict[str, Any] = {"__module__": base.__module__, "abstract": True}
+    if getattr(base, "is_aborted", None) is AbortableTask.is_aborted:
+        # It would ask for the state of the job, which says nothing of this attempt.
+        body["is_aborted"] = LedgerTask.is_aborted
+    return type(base.__name__, (base, LedgerTask), body)
 
 
 def require_versions() -> None:

@@ -19,7 +19,7 @@ from celery.exceptions import Ignore, Reject, Retry
 
 from holdfast.conf import get_settings
 from holdfast.dispatch.retrying import bounded, run_body
-from holdfast.exceptions import AttemptLost, HoldfastError
+from holdfast.exceptions import Aborted, AttemptLost, HoldfastError
 from holdfast.ledger import queries, snoozing, transitions
 from holdfast.ledger.database import (
     atomic,
@@ -32,7 +32,7 @@ from holdfast.ledger.database import (
 )
 from holdfast.ledger.holds import hold_from
 from holdfast.ledger.records import Hold, NewJob, Ticket
-from holdfast.ledger.states import Outcome
+from holdfast.ledger.states import Outcome, Reason
 from holdfast.ledger.watchdog import answer_within
 from holdfast.lineage import patience_seconds, running
 from holdfast.policies.snooze import Snooze
@@ -129,7 +129,7 @@ def _run_atomic(
             try:
                 with running(hold):
                     value = run_body(task, args, kwargs)
-            except Snooze:
+            except (Snooze, Aborted):
                 raise
             except Ignore as ignore:
                 # Ignore and replace() end the job as they find it: what the body wrote is kept.
@@ -145,7 +145,7 @@ def _run_atomic(
                     task, hold, value, task.backend.encode_success(task.request, value)
                 )
             body_over = True
-    except (Retry, Reject, Snooze) as leaving_undone:
+    except (Retry, Reject, Snooze, Aborted) as leaving_undone:
         _patiently(partial(_leave, task, hold, leaving_undone), hold)
         raise
     except Exception as error:
@@ -188,6 +188,8 @@ def _leave(task: LedgerTask, hold: Hold, leaving: Exception) -> None:
             _publish(task, transitions.hand_back([hold], cause="rejected with requeue"))
         else:
             transitions.reject(hold, error=repr(getattr(leaving, "reason", leaving)))
+    elif isinstance(leaving, Aborted):
+        transitions.revoke(hold, reason=Reason.ABORTED)
     elif _move(task) is not None:
         _replace(task, hold)
     elif not task.request.get("holdfast_ended"):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from celery.app.control import Control
+from django.db import transaction
 
 from holdfast.ledger import interventions, queries
+from holdfast.ledger.database import alias
 
 logger = logging.getLogger("holdfast.dispatch")
 
@@ -23,28 +26,52 @@ class LedgerControl(Control):
         terminate: bool = False,
         signal: str = "SIGTERM",
         actor: str | None = None,
+        ask: bool = True,
         **kwargs: Any,
     ) -> Any:
         """Cancel jobs: waiting ones always, running ones if `terminate` says so.
 
         A running job's row is cancelled at once; its worker is told by broadcast, and finds out by itself
-        within a heartbeat if the broker is down. With an actor the audit gets a line for each job.
+        within a heartbeat if the broker is down. Without `terminate` a running job is asked to stop, unless `ask`
+        is off: its body may look, and it is not run again. With an actor the audit gets a line for each job.
         """
         ids = [task_id] if isinstance(task_id, str) else list(task_id)
         ours = queries.known(ids)
-        running = interventions.cancel(ours, running=terminate, actor=actor) if ours else []
+        running = (
+            interventions.cancel(ours, running=terminate, ask=ask, actor=actor) if ours else []
+        )
         if running:
-            try:
-                super().revoke(running, destination=destination, terminate=True, signal=signal)
-            except Exception as error:  # the broker's client library decides which
-                logger.warning(
-                    "Could not tell the workers of %d cancelled jobs at once: %s",
-                    len(running),
-                    error,
-                )
+            tell = partial(self._tell_workers, running, destination=destination, signal=signal)
+            # Before the commit the workers would end attempts that a rollback lets stand.
+            transaction.on_commit(tell, using=alias(), robust=True)
         others = [id for id in ids if id not in ours]
-        if others:
-            return super().revoke(
-                others, destination=destination, terminate=terminate, signal=signal, **kwargs
+        if not others:
+            return None
+        if ours and not self._broker_answers():
+            logger.warning(
+                "Jobs of the ledger are cancelled; %d ids that it does not know cannot be revoked: the broker is away",
+                len(others),
             )
-        return None
+            return None
+        return super().revoke(
+            others, destination=destination, terminate=terminate, signal=signal, **kwargs
+        )
+
+    def _tell_workers(self, running: list[str], *, destination: Any, signal: str) -> None:
+        if not self._broker_answers():
+            logger.warning(
+                "The broker is away: workers stop %d cancelled jobs at their next heartbeat",
+                len(running),
+            )
+            return
+        try:
+            super().revoke(running, destination=destination, terminate=True, signal=signal)
+        except Exception as error:  # see above
+            logger.warning(
+                "Could not tell the workers of %d cancelled jobs at once: %s", len(running), error
+            )
+
+    def _broker_answers(self) -> bool:
+        """Ask first, within the publish timeout: Celery's broadcast tries for many seconds."""
+        publisher = self.app.outbox.publisher
+        return bool(publisher.available and publisher.is_reachable())

@@ -15,6 +15,7 @@ from celery.exceptions import Ignore, Reject, Retry
 from celery.result import AsyncResult
 
 from holdfast.dispatch import retrying
+from holdfast.dispatch.inside import Inside
 from holdfast.exceptions import AttemptLost, ConfigurationError
 from holdfast.ledger.database import atomic
 from holdfast.ledger.holds import hold_from
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from holdfast.dispatch.typed import Annotations
 
 
-class LedgerTask(Task):
+class LedgerTask(Inside):
     """Base class of durable tasks.
 
     Options beyond Celery's:

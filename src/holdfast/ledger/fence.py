@@ -7,6 +7,7 @@ attempt that asks. Every move raises the token, and no token is used twice.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import IntEnum
 from typing import Any
 
 from django.db.models import F, QuerySet
@@ -16,9 +17,30 @@ from holdfast.ledger.database import alias
 from holdfast.ledger.fingerprints import fingerprint
 from holdfast.ledger.models import Attempt, Job
 from holdfast.ledger.records import Hold
-from holdfast.ledger.states import DEAD_LETTERS, State
+from holdfast.ledger.states import DEAD_LETTERS, OPEN, Reason, State
 
 RISE = F("token") + 1
+
+
+class Left(IntEnum):
+    """How an attempt that asked to leave has left; false if it did not stand any more."""
+
+    NOT = 0
+    AS_ASKED = 1
+    CANCELLED = 2
+    """Its job would have gone on, but somebody had asked it to stop."""
+
+
+def cancelled(reason: str = Reason.CANCELLED) -> dict[str, Any]:
+    """Return the columns of a job that is cancelled now."""
+    return {
+        "state": State.CANCELLED,
+        "reason": reason,
+        "finished_at": Now(),
+        "hold": "",
+        "due_at": None,
+        "unsettled": F("linked"),
+    }
 
 
 def job_rows() -> QuerySet[Job]:
@@ -45,20 +67,27 @@ def leave(
     traceback: str = "",
     kind: str = "",
     **changes: Any,
-) -> bool:
-    """End a standing attempt: note how it ended, and move its job; False if it does not stand any more.
+) -> Left:
+    """End a standing attempt: note how it ended, and move its job.
 
+    A job that was asked to stop does not go on, whatever the attempt asks for: it is cancelled.
     A dead letter gets its fingerprint of `kind`, the class of the error, or else of the reason.
     """
-    row = lock(held_by(hold)).values("attempts", "token", "worker", "started_at", "task").first()
+    columns = ("attempts", "token", "worker", "started_at", "task", "cancel_asked_at")
+    row = lock(held_by(hold)).values(*columns).first()
     if row is None:
-        return False
+        return Left.NOT
+    left = Left.AS_ASKED
+    if row["cancel_asked_at"] is not None and changes.get("state") in OPEN:
+        left = Left.CANCELLED
+        counted = {name: changes[name] for name in ("failures", "losses") if name in changes}
+        changes = cancelled() | counted
     if changes.get("state") in DEAD_LETTERS:
         kind = kind or changes["reason"]
         changes["fingerprint"] = fingerprint(row["task"], kind, traceback)
     remember(hold.id, row, outcome, error=error, traceback=traceback)
     held_by(hold).update(token=RISE, **changes)
-    return True
+    return left
 
 
 def remember(

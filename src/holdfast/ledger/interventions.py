@@ -15,36 +15,43 @@ from django.db.models.functions import Now
 
 from holdfast.ledger import audit
 from holdfast.ledger.database import alias, atomic, dialect
-from holdfast.ledger.fence import RISE, job_rows, lock, remember
+from holdfast.ledger.fence import RISE, cancelled, job_rows, lock, remember
 from holdfast.ledger.fingerprints import fingerprint
 from holdfast.ledger.models import Attempt, Job, Payload, Result
 from holdfast.ledger.records import Hold, LapsedJob, StoredResult, Ticket
-from holdfast.ledger.states import DEAD_LETTERS, FINAL, Outcome, Reason, State
+from holdfast.ledger.states import DEAD_LETTERS, FINAL, OPEN, Outcome, Reason, State
 from holdfast.ledger.states import Hold as HoldReason
 from holdfast.ledger.transitions import lose, store_result, transaction_mark
 from holdfast.tickets import COUNTED
 
 
-def cancel(job_ids: Iterable[str], *, running: bool, actor: str | None = None) -> list[str]:
-    """Cancel jobs for good; running ones only if asked. Returns the ids of those that were running."""
+def cancel(
+    job_ids: Iterable[str], *, running: bool, ask: bool = False, actor: str | None = None
+) -> list[str]:
+    """Cancel jobs for good; running ones only if `running` says so. Returns the ids of those that were running.
+
+    With `ask` the running ones that are left alone are asked to stop by themselves: see `wishes`. Asked twice,
+    the first time stands.
+    """
     ids = list(job_ids)
-    states = [State.HELD, State.QUEUED, State.RUNNING] if running else [State.HELD, State.QUEUED]
     with atomic():
         rows = list(
-            lock(Job.objects.filter(id__in=ids, state__in=states)).values_list("id", "state")
+            lock(Job.objects.filter(id__in=ids, state__in=sorted(OPEN))).values_list(
+                "id", "state", "cancel_asked_at"
+            )
         )
-        job_rows().filter(id__in=[id for id, _ in rows]).update(
-            state=State.CANCELLED,
-            token=RISE,
-            reason=Reason.CANCELLED,
-            finished_at=Now(),
-            hold="",
-            due_at=None,
-            unsettled=F("linked"),
-        )
-        if rows and actor is not None:
-            audit.note_each("cancel", actor=actor, jobs=[id for id, _ in rows])
-    return [id for id, state in rows if state == State.RUNNING]
+        ended = [id for id, state, _ in rows if running or state != State.RUNNING]
+        job_rows().filter(id__in=ended).update(token=RISE, **cancelled())
+        asked = [
+            id
+            for id, state, at in rows
+            if ask and not running and state == State.RUNNING and not at
+        ]
+        job_rows().filter(id__in=asked).update(cancel_asked_at=Now())
+        for action, jobs in (("cancel", ended), ("ask to stop", asked)):
+            if jobs and actor is not None:
+                audit.note_each(action, actor=actor, jobs=jobs)
+    return [id for id, state, _ in rows if running and state == State.RUNNING]
 
 
 def expire(job_ids: Iterable[str]) -> int:
@@ -221,6 +228,7 @@ def _put_back(rows: QuerySet[Job], *, tokens: Mapping[str, int] | None = None) -
         expires_at=None,
         finished_at=None,
         unsettled=False,
+        cancel_asked_at=None,
         worker=None,
         published_at=Now(),
     )

@@ -62,6 +62,8 @@ class Job(models.Model):
     linked = models.BooleanField(default=False)
     # Ended by somebody else than its own attempt, and those who wait have not been told yet.
     unsettled = models.BooleanField(default=False)
+    # Somebody asked the attempt that runs to stop by itself; never set while no attempt runs.
+    cancel_asked_at = models.DateTimeField(null=True)
     # Of a dead letter: what it has in common with others of the same cause.
     fingerprint = models.CharField(max_length=16, default="", db_default="", blank=True)
     # Its task has a retention of its own: how long it is kept once it is finished is asked by task.

@@ -30,6 +30,7 @@ def result_metas(ids: Iterable[str]) -> dict[str, ResultMeta]:
             group_id=row["group_id"],
             failures=row["failures"],
             worker=row["worker"],
+            asked_to_stop=row["cancel_asked_at"] is not None,
         )
         for row in _jobs()
         .filter(id__in=wanted)
@@ -44,6 +45,7 @@ def result_metas(ids: Iterable[str]) -> dict[str, ResultMeta]:
             "group_id",
             "failures",
             "worker",
+            "cancel_asked_at",
         )
     }
     for result in Result.objects.using(alias()).filter(id__in=wanted):

@@ -149,6 +149,7 @@ class ResultMeta:
     group_id: str | None = None
     failures: int = 0
     worker: UUID | None = None
+    asked_to_stop: bool = False
     stored: StoredResult | None = None
 
 

@@ -98,6 +98,7 @@ class Reason:
     UNKNOWN_TASK = "unknown task"
     UNDECODABLE = "undecodable"
     CANCELLED = "cancelled"
+    ABORTED = "aborted"
     EXPIRED = "expired"
     IGNORED = "ignored"
     REPLACEMENT_FAILED = "replacement failed"

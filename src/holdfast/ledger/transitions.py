@@ -14,10 +14,10 @@ from django.db.models import Case, F, When
 from django.db.models.functions import Now
 
 from holdfast.conf import get_settings
-from holdfast.exceptions import AttemptLost
+from holdfast.exceptions import Aborted, AttemptLost
 from holdfast.ledger import unique
 from holdfast.ledger.database import alias, atomic, dialect
-from holdfast.ledger.fence import RISE, held_by, job_rows, leave, lock
+from holdfast.ledger.fence import RISE, Left, cancelled, held_by, job_rows, leave, lock
 from holdfast.ledger.models import Job, Payload, Result, Worker
 from holdfast.ledger.records import ClaimBatch, Hold, NewJob, Refusal, StoredResult, Ticket
 from holdfast.ledger.states import Hold as HoldReason
@@ -192,7 +192,7 @@ def fail(
         )
         if left and stored:
             store_result(hold.id, stored)
-        return left
+        return bool(left)
 
 
 def retry(
@@ -205,7 +205,7 @@ def retry(
 ) -> Ticket | None:
     """Put the job back with what it is to be called with next; counted as a failure unless it is a replacement.
 
-    Returns the ticket to publish if it is due at once, None if it is held.
+    Returns the ticket to publish if it is due at once, None if it is held, or cancelled because that was asked for.
 
     Raises:
         AttemptLost: the job has moved on, nothing is written.
@@ -234,6 +234,8 @@ def retry(
         )
         if not left:
             raise AttemptLost(hold.id, hold.token)
+        if left == Left.CANCELLED:
+            return None
         _write_payload(job)
         if stored:
             store_result(hold.id, stored)
@@ -241,9 +243,13 @@ def retry(
 
 
 def await_replacement(hold: Hold) -> bool:
-    """Leave the job to whatever replaced it: a chain or chord whose last step carries this id."""
+    """Leave the job to whatever replaced it: a chain or chord whose last step carries this id.
+
+    Raises:
+        Aborted: the job was asked to stop; nothing is written, and what replaces it must not be sent.
+    """
     with atomic():
-        return leave(
+        left = leave(
             hold,
             Outcome.REPLACED,
             state=State.HELD,
@@ -251,6 +257,9 @@ def await_replacement(hold: Hold) -> bool:
             due_at=None,
             worker=None,
         )
+        if left == Left.CANCELLED:
+            raise Aborted(f"Job {hold.id} was asked to stop: it is not replaced.")
+        return bool(left)
 
 
 def hand_back(holds: Iterable[Hold], *, cause: str) -> list[Ticket]:
@@ -258,14 +267,15 @@ def hand_back(holds: Iterable[Hold], *, cause: str) -> list[Ticket]:
     tickets = []
     for hold in holds:
         with atomic():
-            if not leave(
+            left = leave(
                 hold,
                 Outcome.HANDED_BACK,
                 error=cause,
                 state=State.QUEUED,
                 worker=None,
                 published_at=Now(),
-            ):
+            )
+            if left != Left.AS_ASKED:
                 continue
             row = job_rows().values_list("task", "queue", "priority").get(id=hold.id)
             tickets.append(Ticket(hold.id, hold.token + 1, *row))
@@ -275,7 +285,7 @@ def hand_back(holds: Iterable[Hold], *, cause: str) -> list[Ticket]:
 def lose(hold: Hold, *, cause: str, ahead: bool = False) -> Ticket | None:
     """Give back the job of an attempt whose process is gone; dead after `max_lost_attempts`.
 
-    Returns the ticket to publish, or None if the job is dead or had moved on.
+    Returns the ticket to publish, or None if the job is dead, was asked to stop, or had moved on.
     """
     with atomic():
         row = lock(held_by(hold)).values("losses", "linked", "task", "queue", "priority").first()
@@ -294,7 +304,7 @@ def lose(hold: Hold, *, cause: str, ahead: bool = False) -> Ticket | None:
                 unsettled=row["linked"],
             )
             return None
-        leave(
+        left = leave(
             hold,
             Outcome.LOST,
             error=cause,
@@ -304,20 +314,14 @@ def lose(hold: Hold, *, cause: str, ahead: bool = False) -> Ticket | None:
             worker=None,
             published_at=Now(),
         )
+        if left == Left.CANCELLED:
+            return None
         return Ticket(hold.id, hold.token + 1, row["task"], row["queue"], row["priority"])
 
 
-def revoke(hold: Hold) -> bool:
+def revoke(hold: Hold, *, reason: str = Reason.CANCELLED) -> bool:
     """Cancel the job of an attempt that was stopped on purpose, while the attempt stands."""
-    return bool(
-        held_by(hold).update(
-            state=State.CANCELLED,
-            token=RISE,
-            reason=Reason.CANCELLED,
-            finished_at=Now(),
-            unsettled=F("linked"),
-        )
-    )
+    return bool(held_by(hold).update(token=RISE, **cancelled(reason)))
 
 
 def reject(hold: Hold, *, error: str) -> bool:
@@ -328,7 +332,7 @@ def reject(hold: Hold, *, error: str) -> bool:
 def bury_attempt(hold: Hold, *, reason: str, error: str) -> bool:
     """End an attempt of a job that cannot be run by anybody."""
     with atomic():
-        return leave(
+        left = leave(
             hold,
             Outcome.REJECTED,
             error=error,
@@ -337,6 +341,7 @@ def bury_attempt(hold: Hold, *, reason: str, error: str) -> bool:
             finished_at=Now(),
             unsettled=F("linked"),
         )
+        return bool(left)
 
 
 def store_result(

@@ -15,6 +15,7 @@ from typing import Any
 from celery import states
 from celery.app.task import Context
 from celery.app.trace import get_actual_ignore_result
+from celery.contrib.abortable import ABORTED
 from celery.exceptions import MaxRetriesExceededError, NotRegistered, TaskRevokedError
 
 from holdfast.exceptions import AttemptLost
@@ -299,6 +300,9 @@ class LedgerBackend(LedgerReader):
         )
         if hold is not None:
             transitions.store_result(task_id, stored, hold=hold)
+        elif state == ABORTED and queries.known([task_id]):
+            # `AbortableAsyncResult.abort()`: what waits never runs, what runs is asked to stop.
+            interventions.cancel([task_id], running=False, ask=True)
         else:
             interventions.store_bare(task_id, stored, failed=state in states.PROPAGATE_STATES)
         return result

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from celery import states
+from celery.contrib.abortable import ABORTED
 from celery.exceptions import NotRegistered, Reject, TaskRevokedError, WorkerLostError
 from kombu.exceptions import DecodeError
 from kombu.serialization import dumps, loads
@@ -50,6 +51,8 @@ def celery_status(meta: ResultMeta) -> str:
         return meta.stored.status if meta.stored else states.SUCCESS
     if state == State.HELD and meta.hold == HoldReason.RETRY:
         return states.RETRY
+    if state == State.RUNNING and meta.asked_to_stop:
+        return ABORTED
     if (
         state == State.RUNNING
         and meta.stored
@@ -57,6 +60,16 @@ def celery_status(meta: ResultMeta) -> str:
     ):
         return meta.stored.status
     return CELERY_STATE[state]
+
+
+def hides_progress(meta: ResultMeta) -> bool:
+    """Tell a job that was asked to stop, and shows what its body stored as its progress all the same."""
+    return (
+        meta.state == State.RUNNING
+        and meta.asked_to_stop
+        and meta.stored is not None
+        and meta.stored.status not in states.READY_STATES | {states.RETRY}
+    )
 
 
 def is_named_by_body(meta: ResultMeta) -> bool:

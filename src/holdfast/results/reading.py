@@ -87,7 +87,7 @@ class LedgerReader(BaseBackend):
             found["parent_id"] = meta.parent_id
         if meta.group_id:
             found["group_id"] = meta.group_id
-        if stored and stored.status == status:
+        if stored and (stored.status == status or encoding.hides_progress(meta)):
             found["result"] = encoding.load(stored, accept=self.accept)
         elif (
             status in states.EXCEPTION_STATES

@@ -20,7 +20,7 @@ from django.db import DatabaseError, connections
 
 from holdfast import events
 from holdfast.conf import get_settings
-from holdfast.ledger import queries, workers
+from holdfast.ledger import queries, transitions, wishes, workers
 from holdfast.ledger.database import connection
 from holdfast.ledger.records import Hold
 from holdfast.ledger.turns import is_busy
@@ -181,6 +181,7 @@ class Lifeline(bootsteps.StartStopStep):
     def _audit(self) -> None:
         """Compare the ledger's view of this worker with what it really runs."""
         intake = self._intake
+        self._cancel_what_waits()
         rows = queries.held_by(intake.worker)
         now = time.monotonic()
         for held in list(intake.held.values()):
@@ -205,6 +206,15 @@ class Lifeline(bootsteps.StartStopStep):
                 cause="nobody here runs it",
             )
         self._orphans = unheld - orphans
+
+    def _cancel_what_waits(self) -> None:
+        """Cancel jobs that were asked to stop while they wait here for a slot: no body is there to look."""
+        waiting = {
+            held.hold.id: held for held in list(self._intake.held.values()) if not held.delivered
+        }
+        for id in wishes.asked_among(waiting) if waiting else ():
+            if not waiting[id].delivered and transitions.revoke(waiting[id].hold):
+                self._intake.release(waiting[id].hold)
 
     def _give_back(self, holds: list[Hold], *, cause: str) -> None:
         self._intake.clerk.submit(lambda: self._intake.give_back(holds, cause=cause))

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 import holdfast
-from holdfast.ledger import queries
+from holdfast.ledger import queries, wishes
 from holdfast.ledger.states import FINAL, State
 from holdfast.management.actors import add_actor
 from holdfast.management.terminal import Terminal
@@ -16,8 +16,12 @@ from holdfast.management.terminal import Terminal
 def add_arguments(parser: CommandParser) -> None:
     """Take the ids of jobs."""
     parser.add_argument("ids", nargs="+", metavar="ID")
-    parser.add_argument(
+    gently = parser.add_mutually_exclusive_group()
+    gently.add_argument(
         "--keep-running", action="store_true", help="cancel those only that have not started"
+    )
+    gently.add_argument(
+        "--ask", action="store_true", help="ask running ones to stop, do not stop them"
     )
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -41,15 +45,22 @@ def run(options: dict[str, Any], terminal: Terminal) -> None:
     before = _states(ids)
     if len(ids) > 1 and not options["yes"]:
         terminal.confirm(f"Cancel {len(ids)} jobs?")
-    holdfast.cancel(ids, terminate=not options["keep_running"], actor=options["actor"])
+    holdfast.cancel(
+        ids,
+        terminate=not options["ask"],
+        only_waiting=options["keep_running"],
+        actor=options["actor"],
+    )
     after = _states(ids)
+    asked = wishes.asked_among(ids)
     if options["json"]:
         terminal.json({id: after[id].name.lower() for id in ids})
         return
     for job_id in ids:
         state = after[job_id]
         had = " (it had finished before)" if before[job_id] in FINAL else ""
-        terminal.say(f"{job_id} is {state.name.lower()}{had}")
+        told = " and was asked to stop" if job_id in asked else ""
+        terminal.say(f"{job_id} is {state.name.lower()}{had}{told}")
 
 
 def _states(ids: list[str]) -> dict[str, State]:

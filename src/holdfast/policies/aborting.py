@@ -1,0 +1,70 @@
+"""Whether the attempt that runs here is still wanted; in the process or thread of its body.
+
+What if it dies here? Nothing is written: the wish stands in the ledger, and the job is cancelled where it would go on.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import partial
+from time import monotonic
+
+from holdfast.ledger import wishes
+from holdfast.ledger.aside import has_transaction, in_event_loop, in_thread
+from holdfast.ledger.database import close_connection, connection, is_passing
+from holdfast.ledger.records import Hold
+from holdfast.ledger.watchdog import answer_within
+from holdfast.ledger.wishes import Standing
+from holdfast.lineage import current_hold, memory
+
+logger = logging.getLogger("holdfast.attempt")
+LOOK_SECONDS = 1.0
+ANSWER_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class _Look:
+    """What an attempt saw last."""
+
+    standing: Standing = Standing.WANTED
+    at: float = float("-inf")
+
+
+def is_aborted() -> bool:
+    """Tell a body that it should stop: its job was cancelled, or asked to stop, or is somebody else's by now.
+
+    The ledger is asked at most once a second, so it may be called in a tight loop; once true it stays true. A ledger
+    that does not answer changes nothing. Outside of all attempts, and in a thread the body started itself without its
+    context, it is False.
+    """
+    hold = current_hold()
+    if hold is None:
+        return False
+    look: _Look = memory().setdefault("aborting", _Look())
+    now = monotonic()
+    if look.standing is Standing.WANTED and now - look.at >= LOOK_SECONDS:
+        look.standing = _look(hold)
+        look.at = monotonic()
+    return look.standing is not Standing.WANTED
+
+
+def _look(hold: Hold) -> Standing:
+    ask = partial(_bounded, hold)
+    try:
+        # Aside of a transaction: inside, a snapshot may hide what was committed since, and a look that is cut off
+        # would take the body's work along. SQLite has nothing to hide there: nobody else can write meanwhile.
+        aside = in_event_loop() or (has_transaction() and connection().vendor == "postgresql")
+        return in_thread(ask) if aside else ask()
+    except Exception as error:
+        if not is_passing(error):
+            raise
+        logger.warning("Job %s: whether it is still wanted cannot be asked (%s)", hold.id, error)
+        if not in_event_loop() and not has_transaction():
+            close_connection()
+        return Standing.WANTED
+
+
+def _bounded(hold: Hold) -> Standing:
+    with answer_within(ANSWER_SECONDS):
+        return wishes.standing(hold)

@@ -1,0 +1,376 @@
+"""The wish that a running job may stop: who hears it, what becomes of its job, and which jobs a handle stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from io import StringIO
+from typing import Any
+from unittest import mock
+from uuid import UUID
+
+import pytest
+from celery import chain, chord, group
+from celery.app.control import Control
+from celery.contrib.abortable import AbortableAsyncResult
+from celery.result import AsyncResult, GroupResult
+from django.core.management import call_command
+from django.db import connections, transaction
+from django.test.utils import CaptureQueriesContext
+
+import holdfast
+from holdfast import Celery
+from holdfast.dispatch.trees import ids_of
+from holdfast.exceptions import Aborted
+from holdfast.ledger import audit, interventions, queries, transitions, wishes
+from holdfast.ledger.aside import in_thread
+from holdfast.ledger.database import alias
+from holdfast.ledger.models import Attempt, Job
+from holdfast.ledger.records import Hold, StoredResult
+from holdfast.ledger.states import Outcome, State
+from holdfast.ledger.wishes import Standing
+from holdfast.lineage import running
+from holdfast.policies import aborting
+from holdfast.testing.services import RedisServer
+from tests.rows import FAILURE, hire, new_job
+from tests.surroundings import current_app
+
+
+@pytest.fixture
+def app(ledger: str, redis_server: RedisServer) -> Iterator[Celery]:
+    with current_app(f"{redis_server.url.rpartition('/')[0]}/12") as app:
+        app.outbox.publisher.client().flushdb()
+
+        @app.task(name="tests.step", shared=False)
+        def step(value: int = 0) -> int:
+            return value
+
+        yield app
+
+
+@pytest.fixture
+def worker(ledger: str) -> UUID:
+    return hire()
+
+
+def run_one(worker: UUID, **more: Any) -> Hold:
+    (ticket,) = transitions.record([new_job(**more)])
+    return claim(ticket.id, ticket.token, worker)
+
+
+def claim(id: str, token: int, worker: UUID) -> Hold:
+    (job,) = transitions.claim([(id, token, False)], worker=worker).claimed
+    return Hold(job.id, job.token, worker)
+
+
+def ask(hold: Hold, **more: Any) -> None:
+    assert interventions.cancel([hold.id], running=False, ask=True, **more) == []
+
+
+def state_of(id: str) -> State:
+    found = queries.state_of(id)
+    assert found is not None
+    return State(found[0])
+
+
+# -- the wish -----------------------------------------------------------------------------------------
+
+
+def test_wish_stands_on_a_running_job_from_the_first_time_it_was_asked(worker: UUID) -> None:
+    hold = run_one(worker)
+    assert wishes.standing(hold) is Standing.WANTED
+
+    ask(hold, actor="ada")
+    first = Job.objects.using(alias()).get(id=hold.id).cancel_asked_at
+    ask(hold, actor="ada")
+
+    assert wishes.standing(hold) is Standing.ASKED_TO_STOP
+    assert wishes.asked_among([hold.id, "another"]) == {hold.id}
+    assert Job.objects.using(alias()).get(id=hold.id).cancel_asked_at == first
+    assert [line.action for line in audit.lines(job=hold.id)] == ["ask to stop"]
+    assert state_of(hold.id) is State.RUNNING
+
+
+def test_waiting_job_is_cancelled_at_once_and_an_ended_one_left_alone(worker: UUID) -> None:
+    (ticket,) = transitions.record([new_job()])
+    done = run_one(worker)
+    transitions.succeed(done, stored=None)
+    interventions.cancel([ticket.id, done.id], running=False, ask=True)
+    assert [state_of(ticket.id), state_of(done.id)] == [State.CANCELLED, State.SUCCEEDED]
+
+
+def _retry(hold: Hold) -> Any:
+    return transitions.retry(
+        hold, job=new_job(hold.id, body=b"[2]", delay_seconds=None), stored=None, error="e"
+    )
+
+
+@pytest.mark.parametrize(
+    ("leave", "state", "outcome"),
+    [
+        (_retry, State.CANCELLED, Outcome.RETRIED),
+        (
+            lambda hold: transitions.hand_back([hold], cause="stop"),
+            State.CANCELLED,
+            Outcome.HANDED_BACK,
+        ),
+        (lambda hold: transitions.lose(hold, cause="died"), State.CANCELLED, Outcome.LOST),
+        (
+            lambda hold: not transitions.fail(hold, stored=FAILURE, error="e"),
+            State.FAILED,
+            Outcome.FAILED,
+        ),
+        (lambda hold: not transitions.succeed(hold, stored=None), State.SUCCEEDED, None),
+    ],
+    ids=["retry", "hand back", "lose", "fail", "succeed"],
+)
+def test_job_that_was_asked_to_stop_ends_and_never_goes_on(
+    worker: UUID, leave: Callable[[Hold], Any], state: State, outcome: str | None
+) -> None:
+    hold = run_one(worker, linked=True)
+    ask(hold)
+
+    assert not leave(hold), "there is nothing to publish"
+
+    row = Job.objects.using(alias()).get(id=hold.id)
+    assert row.state == state
+    assert row.finished_at is not None
+    assert row.cancel_asked_at is not None
+    # Those who wait for a job that its own attempt did not end are told by the settler.
+    assert row.unsettled == (state is State.CANCELLED)
+    past = Attempt.objects.using(alias()).filter(job=hold.id)
+    assert list(past.values_list("outcome", flat=True)) == ([outcome] if outcome else [])
+    message = queries.message_of(hold.id)
+    assert message is not None
+    assert message[2] == b"[]", "what it would have been called with next is not kept"
+
+
+def test_job_that_was_asked_to_stop_is_not_replaced(worker: UUID) -> None:
+    hold = run_one(worker)
+    ask(hold)
+    with pytest.raises(Aborted):
+        transitions.await_replacement(hold)
+    assert state_of(hold.id) is State.RUNNING
+    assert transitions.revoke(hold)
+
+
+def test_replay_forgets_the_wish(worker: UUID) -> None:
+    hold = run_one(worker)
+    ask(hold)
+    transitions.hand_back([hold], cause="stop")
+    ticket = interventions.replay(hold.id)
+    assert ticket is not None
+    assert wishes.standing(claim(ticket.id, ticket.token, worker)) is Standing.WANTED
+
+
+# -- the look -----------------------------------------------------------------------------------------
+
+
+def test_ledger_is_asked_once_a_second_at_most(
+    ledger: str, worker: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(aborting, "monotonic", lambda: clock[0])
+    hold = run_one(worker)
+    with running(hold), CaptureQueriesContext(connections[ledger]) as asked:
+        assert not any(holdfast.is_aborted() for _ in range(50))
+        assert len(asked) == 1
+        clock[0] = 0.99
+        assert not holdfast.is_aborted()
+        assert len(asked) == 1
+        clock[0] = 1.0
+        assert not holdfast.is_aborted()
+        assert len(asked) == 2
+    ask(hold)
+    with running(hold):
+        # A new attempt of this process asks at once.
+        with CaptureQueriesContext(connections[ledger]) as asked:
+            assert all(holdfast.is_aborted() for _ in range(50))
+        assert len(asked) == 1
+        clock[0] = 5.0
+        with CaptureQueriesContext(connections[ledger]) as asked:
+            assert holdfast.is_aborted(), "once true it stays true"
+        assert not asked
+
+
+def test_attempt_that_lost_its_job_is_told(worker: UUID) -> None:
+    hold = run_one(worker)
+    interventions.cancel([hold.id], running=True)
+    with running(hold):
+        assert holdfast.is_aborted()
+
+
+def test_nobody_is_aborted_outside_of_attempts(ledger: str) -> None:
+    with CaptureQueriesContext(connections[ledger]) as asked:
+        assert not holdfast.is_aborted()
+    assert not asked
+
+
+@pytest.mark.parametrize("isolation", ["", "REPEATABLE READ"])
+def test_wish_is_seen_inside_a_transaction_and_leaves_it_whole(
+    ledger: str, worker: UUID, isolation: str
+) -> None:
+    if connections[ledger].vendor == "sqlite":
+        pytest.skip("the transaction holds the only writer: nobody can ask meanwhile")
+    hold = run_one(worker)
+    with running(hold), transaction.atomic(using=ledger):
+        with connections[ledger].cursor() as cursor:
+            if isolation:
+                cursor.execute(f"SET TRANSACTION ISOLATION LEVEL {isolation}")
+            cursor.execute("SELECT count(*) FROM holdfast_job")
+        in_thread(lambda: ask(hold))
+        assert holdfast.is_aborted()
+        transitions.record([new_job("of the body")])
+    assert state_of("of the body") is State.QUEUED
+
+
+def test_ledger_that_does_not_answer_changes_nothing(
+    ledger: str, worker: UUID, caplog: pytest.LogCaptureFixture
+) -> None:
+    from django.db import OperationalError
+
+    hold = run_one(worker)
+    with (
+        running(hold),
+        mock.patch.object(wishes, "standing", side_effect=OperationalError("gone")),
+    ):
+        assert not holdfast.is_aborted()
+    assert f"Job {hold.id}: whether it is still wanted cannot be asked" in caplog.text
+
+
+# -- Celery's words for it ----------------------------------------------------------------------------
+
+
+def test_abort_of_celery_is_the_same_wish(app: Celery, worker: UUID) -> None:
+    hold = run_one(worker)
+    waiting = app.tasks["tests.step"].apply_async(countdown=60)
+    result: AbortableAsyncResult[Any] = AbortableAsyncResult(hold.id, backend=app.backend)
+    assert not result.is_aborted()
+
+    result.abort()
+    AbortableAsyncResult(waiting.id, backend=app.backend).abort()
+
+    assert result.is_aborted()
+    assert result.state == "ABORTED"
+    assert not result.ready()
+    assert app.tasks["tests.step"].is_aborted(task_id=hold.id)
+    assert not app.tasks["tests.step"].is_aborted(task_id=waiting.id)
+    assert wishes.standing(hold) is Standing.ASKED_TO_STOP
+    assert waiting.state == "REVOKED"
+
+
+def test_progress_stays_to_be_seen_after_the_wish(app: Celery, worker: UUID) -> None:
+    hold = run_one(worker)
+    stored = StoredResult(
+        status="PROGRESS",
+        result=b'{"done": 1}',
+        content_type="application/json",
+        content_encoding="utf-8",
+    )
+    transitions.store_result(hold.id, stored, hold=hold)
+    ask(hold)
+    assert AsyncResult(hold.id, app=app).info == {"done": 1}
+
+
+# -- trees --------------------------------------------------------------------------------------------
+
+
+def test_handle_stands_for_all_of_its_tree(app: Celery) -> None:
+    step = app.tasks["tests.step"]
+    members: GroupResult = group([step.s(1), step.s(2)], app=app).delay()
+    of_chain = chain(step.s(1), step.s(), step.s(), app=app).delay()
+    of_chord = chord([step.s(1), step.s(2)], step.s(), app=app).delay()
+
+    assert set(ids_of(members)) == {result.id for result in members.results}
+    steps = [of_chain.parent.parent.id, of_chain.parent.id, of_chain.id]
+    assert set(ids_of(of_chain)) == set(steps)
+    header = {result.id for result in of_chord.parent.results}
+    assert set(ids_of(of_chord)) == {of_chord.id, *header}
+    assert set(ids_of([members, [of_chain], "bare"])) == {*ids_of(members), *steps, "bare"}
+    with pytest.raises(TypeError, match="is no job"):
+        ids_of([7])
+
+
+def test_cancelled_trees_leave_nothing_open(app: Celery) -> None:
+    step = app.tasks["tests.step"]
+    trees = [
+        group([step.s(1), step.s(2)], app=app).delay(),
+        chain(step.s(1), step.s(), app=app).delay(),
+        chord([step.s(1), step.s(2)], step.s(), app=app).delay(),
+    ]
+    holdfast.cancel(trees, actor="ada")
+    assert {row.state for row in Job.objects.using(alias())} == {State.CANCELLED}
+    assert {line.action for line in audit.lines()} == {"cancel"}
+
+
+def test_step_that_ends_while_its_chain_is_cancelled_takes_no_step_further(
+    app: Celery, worker: UUID
+) -> None:
+    of_chain = chain(
+        app.tasks["tests.step"].s(1), app.tasks["tests.step"].s(), app=app
+    ).apply_async(countdown=60)
+    cancel, first = interventions.cancel, of_chain.parent.id
+    calls = []
+
+    def late(ids: Any, **options: Any) -> Any:
+        calls.append(ids)
+        if len(calls) == 1:
+            # The first step ended, and recorded the second one, before its row could be locked.
+            interventions.forget(first)
+            Job.objects.using(alias()).filter(id=first).update(state=State.SUCCEEDED)
+            transitions.record([new_job(of_chain.id)])
+        return cancel(ids, **options)
+
+    with mock.patch.object(interventions, "cancel", late):
+        holdfast.cancel(of_chain)
+
+    assert state_of(first) is State.SUCCEEDED
+    assert state_of(of_chain.id) is State.CANCELLED
+
+
+def test_workers_are_told_when_the_cancelling_is_committed(app: Celery, worker: UUID) -> None:
+    kept, cancelled = run_one(worker), run_one(worker)
+    with mock.patch.object(Control, "revoke") as told:
+        with transaction.atomic(using=alias()):
+            holdfast.cancel(kept.id)
+            transaction.set_rollback(True, using=alias())
+        assert not told.called
+        with transaction.atomic(using=alias()):
+            holdfast.cancel(cancelled.id)
+            assert not told.called
+        assert told.call_args.args == ([cancelled.id],)
+    assert [state_of(kept.id), state_of(cancelled.id)] == [State.RUNNING, State.CANCELLED]
+
+
+def test_cancelling_does_without_the_broker(
+    ledger: str, worker: UUID, caplog: pytest.LogCaptureFixture
+) -> None:
+    hold, other = run_one(worker), run_one(worker)
+    with current_app("redis://127.0.0.1:1/0"), mock.patch.object(Control, "revoke") as told:
+        holdfast.cancel(hold.id)
+        holdfast.cancel([other.id, "of no ledger"])
+        assert told.call_count == 0
+        holdfast.cancel("of no ledger")
+        assert told.call_count == 1, "that is Celery's own to refuse"
+    assert [state_of(hold.id), state_of(other.id)] == [State.CANCELLED] * 2
+    assert "at their next heartbeat" in caplog.text
+    assert "1 ids that it does not know cannot be revoked" in caplog.text
+
+
+def test_command_asks_stops_or_leaves_what_runs(app: Celery, worker: UUID) -> None:
+    stopped, asked, kept = (run_one(worker) for _ in range(3))
+    waiting = app.tasks["tests.step"].apply_async(countdown=60)
+    said = {
+        hold.id: _command("cancel", hold.id, waiting.id, *words, "--yes", "--actor", "ada")
+        for hold, words in ((kept, ["--keep-running"]), (asked, ["--ask"]), (stopped, []))
+    }
+    assert f"{kept.id} is running\n" in said[kept.id]
+    assert f"{asked.id} is running and was asked to stop\n" in said[asked.id]
+    assert f"{stopped.id} is cancelled\n" in said[stopped.id]
+    assert wishes.asked_among([kept.id, asked.id]) == {asked.id}
+    assert state_of(waiting.id) is State.CANCELLED
+
+
+def _command(*words: str) -> str:
+    out = StringIO()
+    call_command("holdfast", *words, stdout=out, stderr=StringIO())
+    return out.getvalue()

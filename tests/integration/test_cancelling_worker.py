@@ -1,0 +1,154 @@
+"""Jobs of real workers that are told to stop: how soon they hear it, and how they end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from celery.contrib.abortable import AbortableAsyncResult
+from celery.exceptions import TaskRevokedError
+from celery.result import AsyncResult
+
+import holdfast
+from tests.eventually import eventually
+from tests.harness import SHORT, Site, new_site
+from tests.project import steered
+from tests.surroundings import current_app
+
+INCLUDE = f"--include={steered.__name__}"
+# One heartbeat, the two seconds for which a new claim is not audited, and time for a busy machine.
+AUDIT_SECONDS = SHORT["lease_seconds"] * 0.4 + 2
+SLACK = 8.0
+
+
+@pytest.fixture(
+    params=["sqlite-prefork", "postgres-prefork", "postgres-threads"],
+    scope="module",
+)
+def site(request: pytest.FixtureRequest) -> Iterator[Site]:
+    database, _, pool = str(request.param).partition("-")
+    with new_site(database, request, environment={"POOL": pool}) as site:
+        site.worker(INCLUDE, pool=pool, concurrency=4)
+        yield site
+
+
+@pytest.fixture
+def clean(site: Site) -> Iterator[Site]:
+    site.empty()
+    yield site
+    site.wait_all_final()
+
+
+def _started(site: Site, name: str) -> bool:
+    return eventually(lambda: f"start {name}" in site.effects(), within=20, told=f"{name} runs")
+
+
+@pytest.mark.parametrize(
+    ("leaving", "state"),
+    [
+        ("raise", "cancelled"),
+        ("retry", "cancelled"),
+        ("error", "failed"),
+        ("return", "succeeded"),
+    ],
+)
+def test_body_is_told_to_stop_and_its_job_ends_as_it_leaves(
+    clean: Site, leaving: str, state: str
+) -> None:
+    task = clean.app.tasks[steered.steered.name]
+    sent = task.apply_async((leaving, leaving), link=clean.task("after").s(leaving))
+    _started(clean, leaving)
+    asked = time.monotonic()
+
+    sent.revoke()
+
+    assert sent.state == "ABORTED"
+    eventually(lambda: f"told {leaving}" in clean.effects(), within=SLACK, told="the body hears")
+    heard = time.monotonic() - asked
+    states = clean.wait_all_final()
+    assert states[sent.id] == state
+    assert heard < SLACK, f"heard after {heard:.1f} s"
+    # A job that ended as its body says sends on what it would have; one that was cancelled does not.
+    assert (f"after {leaving}" in clean.effects()) == (state == "succeeded")
+    assert f"again {leaving}" not in clean.effects()
+    if state == "cancelled":
+        with pytest.raises(TaskRevokedError):
+            sent.get(timeout=5)
+
+
+def test_task_written_for_celerys_abortable_runs_unchanged(clean: Site) -> None:
+    sent = clean.app.tasks[steered.abortable.name].delay("abortable")
+    _started(clean, "abortable")
+    result: AbortableAsyncResult[str] = AbortableAsyncResult(sent.id, app=clean.app)
+    result.abort()
+    assert result.get(timeout=SLACK) == "gave up"
+
+
+def test_stopped_job_is_stopped_at_once_or_told(clean: Site) -> None:
+    sent = _send_what_must_be_stopped(clean, "stopped")
+    asked = time.monotonic()
+
+    holdfast.cancel(sent, terminate=True)
+
+    assert clean.states()[sent.id] == "cancelled"
+    _await_end(clean, "stopped", "Terminating")
+    print(f"\nstopped after {time.monotonic() - asked:.2f} s")  # noqa: T201  # a figure of the guide
+
+
+def test_workers_find_out_by_themselves_where_nobody_can_tell_them(clean: Site) -> None:
+    sent = _send_what_must_be_stopped(clean, "alone")
+    asked = time.monotonic()
+
+    with current_app("redis://127.0.0.1:1/0"):
+        holdfast.cancel(sent.id)
+
+    called = time.monotonic() - asked
+    assert clean.states()[sent.id] == "cancelled"
+    _await_end(clean, "alone", "has moved on: its attempt here is stopped")
+    stopped = time.monotonic() - asked - called
+    print(f"\ncalled {called:.2f} s, stopped {stopped:.2f} s later")  # noqa: T201  # see above
+    assert called < 3, "the caller does not wait for a broker that is away"
+    assert stopped < AUDIT_SECONDS + SLACK
+    holdfast.cancel(sent.id)
+    assert clean.states()[sent.id] == "cancelled"
+
+
+def test_wish_is_heard_inside_a_transaction(clean: Site) -> None:
+    if clean.database_url.startswith("sqlite"):
+        pytest.skip("the transaction holds the only writer: nobody can ask meanwhile")
+    sent = clean.app.tasks[steered.steered.name].delay("inside", "in transaction")
+    _started(clean, "inside")
+    holdfast.cancel(sent, terminate=False)
+    assert clean.wait_all_final()[sent.id] == "cancelled"
+
+
+def _send_what_must_be_stopped(site: Site, name: str) -> AsyncResult[str]:
+    """Send a job that no word reaches; in a thread, which nothing can stop, one that looks."""
+    if site.environment["POOL"] == "threads":
+        sent: AsyncResult[str] = site.app.tasks[steered.abortable.name].delay(name)
+    else:
+        sent = site.app.tasks[steered.deaf.name].delay(name, str(site.directory / "never"))
+    _started(site, name)
+    return sent
+
+
+def _await_end(site: Site, name: str, said: str) -> None:
+    """Wait until nothing of the job runs: in a thread the body is told, a process is gone."""
+    if site.environment["POOL"] == "threads":
+        eventually(lambda: f"told {name}" in site.effects(), within=SLACK, told="the body hears")
+        return
+    (worker,) = site.workers
+    eventually(
+        lambda: said in worker.log_text(), within=AUDIT_SECONDS + SLACK, every=0.05, told=said
+    )
+    (pid,) = [int(line.split()[-1]) for line in site.effects() if line.startswith(f"pid {name} ")]
+    eventually(lambda: _is_over(pid), within=SLACK, told=f"process {pid} is over")
+
+
+def _is_over(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True

@@ -1,0 +1,72 @@
+"""Tasks that look whether they are still wanted, say how far they are, and go on from where another one was."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from celery import shared_task
+from celery.contrib.abortable import AbortableTask
+from django.db import transaction
+
+import holdfast
+from holdfast.conf import get_settings
+from tests.project.tasks import note
+
+LONGEST = 60.0
+
+
+def _until_aborted(name: str) -> None:
+    note(f"start {name}")
+    deadline = time.monotonic() + LONGEST
+    while not holdfast.is_aborted():
+        assert time.monotonic() < deadline, f"{name} was not told to stop"
+        time.sleep(0.02)
+    note(f"told {name}")
+
+
+@shared_task(bind=True)
+def steered(self: Any, name: str, leaving: str = "raise") -> str:
+    """Run until it is told to stop, then leave in a way of its own."""
+    if self.request.retries:
+        note(f"again {name}")
+        return name
+    if leaving == "in transaction":
+        with transaction.atomic(using=get_settings().database):
+            _until_aborted(name)
+        raise holdfast.Aborted
+    _until_aborted(name)
+    if leaving == "raise":
+        raise holdfast.Aborted(name)
+    if leaving == "retry":
+        raise self.retry(countdown=0)
+    if leaving == "error":
+        raise ValueError(name)
+    return name
+
+
+@shared_task(bind=True, base=AbortableTask)
+def abortable(self: Any, name: str) -> str:
+    """Be written for Celery's own abortable tasks."""
+    note(f"start {name}")
+    deadline = time.monotonic() + LONGEST
+    while not self.is_aborted():
+        assert time.monotonic() < deadline, f"{name} was not told to stop"
+        time.sleep(0.05)
+    note(f"told {name}")
+    return "gave up"
+
+
+@shared_task
+def deaf(name: str, gate: str) -> str:
+    """Never look, and end when a file appears."""
+    note(f"pid {name} {os.getpid()}")
+    note(f"start {name}")
+    deadline = time.monotonic() + LONGEST
+    while not Path(gate).exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    note(f"end {name}")
+    return name
