@@ -277,6 +277,26 @@ def test_cancelled_task_has_failed_and_a_replay_runs_it(site: Site) -> None:
     assert (replayed.return_value, replayed.errors, replayed.attempts) == (3, [], 1)
 
 
+@pytest.mark.parametrize("job", [django_jobs.slow, django_jobs.slow_failure], ids=["well", "badly"])
+def test_attempt_of_a_cancelled_task_tells_nothing_of_its_end(site: Site, job: Any) -> None:
+    sent = job.enqueue("cancelled", 0.5)
+    eventually(lambda: "start cancelled" in site.effects(), within=20)
+    holdfast.cancel(sent.id)
+    cancelled = finished(site, sent)
+    assert [error.exception_class for error in cancelled.errors] == [TaskRevokedError]
+    assert cancelled.attempts == 1
+
+    # A thread goes on to its end, which is refused; the process of a pool is ended.
+    lease = site.workers[0].lease()
+    if lease and lease.pool == "thread":
+        eventually(lambda: "end cancelled" in site.effects(), within=20)
+    last = django_jobs.add.enqueue(1, 2)
+    finished(site, last)
+    told = [line for line in site.effects() if line.startswith("finished") and sent.id in line]
+    assert told == []
+    assert job.get_result(sent.id).status == TaskResultStatus.FAILED
+
+
 def test_replayed_failure_keeps_its_error(site: Site) -> None:
     sent = django_jobs.fail_always.enqueue("replayed")
     finished(site, sent)

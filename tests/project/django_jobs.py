@@ -93,6 +93,16 @@ def slow(name: str, seconds: float) -> str:
     return name
 
 
+@task
+def slow_failure(name: str, seconds: float) -> None:
+    note(f"start {name}")
+    try:
+        time.sleep(seconds)
+    finally:
+        note(f"end {name}")
+    raise ValueError(name)
+
+
 @task(backend="stubborn")
 def fail_twice(name: str) -> str:
     note(f"start {name}")
