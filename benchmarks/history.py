@@ -40,7 +40,7 @@ DAYS = 30
 # Ids sort by the time they were made, as those the ledger mints.
 _FILL = """
 WITH numbers AS (
-  SELECT n, now() - interval '1 day' * (%(days)s * (1 - n::float8 / %(rows)s)) AS at
+  SELECT n, now() - interval '1 day' * (%(days)s * greatest(0, 1 - n::float8 / %(rows)s)) AS at
     FROM generate_series(%(first)s, %(last)s) AS n
 ), made AS (
   SELECT n, at, lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') AS ms FROM numbers
@@ -76,7 +76,7 @@ def main() -> None:
         with machine.watched() as others:
             runs = _time_the_moves(options.rounds)
             with _in("full"):
-                pruned = _prune_many(batches=20)
+                renewed = _renew(options.rows)
         figures = {
             move: {
                 **{f"{ledger}_us": round(median(taken[ledger]), 1) for ledger in LEDGERS},
@@ -97,7 +97,7 @@ def main() -> None:
             "versions": machine.versions(redis="", postgres=server.execute("SHOW server_version")),
             "command": f"python -m benchmarks.history --rows {options.rows}",
             "figures": figures,
-            "prune_1000_ms": pruned,
+            "renewing_a_fifth": renewed,
         }
     options.output.write_text(json.dumps(report, indent=1) + "\n")
     print(json.dumps(report, indent=1))
@@ -143,19 +143,25 @@ def _fill(rows: int) -> float:
         cursor.execute("SET synchronous_commit = off")
         for first in range(1, rows + 1, CHUNK):
             last = min(rows, first + CHUNK - 1)
-            values: dict[str, Any] = {
-                "first": first,
-                "last": last,
-                "rows": rows,
-                "days": DAYS,
-                "worker": str(UUID(int=1)),
-            }
-            cursor.execute(_FILL, values)
+            _insert(first, last, rows=rows)
             print(f"{last:,} rows after {time.monotonic() - begun:.0f} s", flush=True)
         cursor.execute("VACUUM (ANALYZE)")
         cursor.execute("CHECKPOINT")
         cursor.execute("SET synchronous_commit = on")
     return round(time.monotonic() - begun, 1)
+
+
+def _insert(first: int, last: int, *, rows: int) -> None:
+    """Insert finished jobs by their numbers: number `rows` ended now, the first a month ago."""
+    values: dict[str, Any] = {
+        "first": first,
+        "last": last,
+        "rows": rows,
+        "days": DAYS,
+        "worker": str(UUID(int=1)),
+    }
+    with connections["full"].cursor() as cursor:
+        cursor.execute(_FILL, values)
 
 
 def _size_in_gib() -> float:
@@ -212,14 +218,27 @@ def _one_round(worker: UUID) -> dict[str, float]:
     return taken
 
 
-def _prune_many(batches: int) -> float:
-    """Return the milliseconds a batch of 1,000 takes where there is much to delete."""
+def _renew(rows: int) -> dict[str, float]:
+    """Delete the oldest fifth and record as many new ones, 1,000 at a time; return what it took and what it left."""
     from holdfast.ledger import queries
     from holdfast.ledger.states import DEAD_LETTERS, FINAL
 
-    succeeded, day = FINAL - DEAD_LETTERS, timedelta(days=1)
-    taken = _each(batches, lambda: queries.prune_finished(states=succeeded, before=day, limit=1000))
-    return round(taken / 1000, 1)
+    kept = timedelta(days=DAYS * 0.8)
+    deleting, recorded, before = [], rows, _size_in_gib()
+    while True:
+        begun = time.perf_counter()
+        if not queries.prune_finished(states=FINAL - DEAD_LETTERS, before=kept, limit=1000):
+            break
+        deleting.append((time.perf_counter() - begun) * 1000)
+        _insert(recorded + 1, recorded + 1000, rows=rows)
+        recorded += 1000
+    return {
+        "deleted": len(deleting) * 1000,
+        "delete_1000_ms": round(median(deleting), 1),
+        "delete_1000_ms_max": round(max(deleting), 1),
+        "gib_before": before,
+        "gib_after": _size_in_gib(),
+    }
 
 
 def _succeed(transitions: object, job: object, worker: UUID, hold: type) -> None:
