@@ -28,7 +28,7 @@ def decide(app: Any, agenda: Agenda, rule: Rule, *, now: datetime, mark: str) ->
     late = timedelta(seconds=get_settings().schedule_late_seconds)
     fired = that_count(rule, dues, now=now, late=late)
     missed = dues[: len(dues) - len(fired)]
-    if missed and not _miss(agenda, rule, missed, more=more):
+    if missed and not _miss(agenda, rule, missed, more=more, mark=mark):
         return False
     return all(_fire(app, agenda, rule, due, mark=mark) for due in fired)
 
@@ -46,14 +46,14 @@ def _all(rule: Rule) -> bool:
     return rule.catch_up is CatchUp.ALL and not rule.one_off
 
 
-def _miss(agenda: Agenda, rule: Rule, missed: Sequence[datetime], *, more: bool) -> bool:
+def _miss(agenda: Agenda, rule: Rule, missed: Sequence[datetime], *, more: bool, mark: str) -> bool:
     reason = f"no scheduler fired it in time; its catch-up rule is {rule.catch_up!s}"
     before = "; so were due times before it, which have no row" if more else ""
     decided = [
         Decided(due_at=due, outcome=Decision.MISSED, reason=reason + (before if at == 0 else ""))
         for at, due in enumerate(missed)
     ]
-    done = firing.pass_over(rule, decided, since=agenda.decided_until(rule.name))
+    done = firing.pass_over(rule, decided, since=agenda.decided_until(rule.name), mark=mark)
     agenda.move(rule, missed[-1])
     return done
 
@@ -66,7 +66,7 @@ def _fire(app: Any, agenda: Agenda, rule: Rule, due: datetime, *, mark: str) -> 
             done = firing.fire(app, rule, due, since=since, mark=mark)
         else:
             skipped = Decided(due_at=due, outcome=Decision.SKIPPED, reason=reason)
-            done = firing.pass_over(rule, [skipped], since=since)
+            done = firing.pass_over(rule, [skipped], since=since, mark=mark)
     except Exception as error:
         if is_passing(error):
             raise
@@ -74,7 +74,7 @@ def _fire(app: Any, agenda: Agenda, rule: Rule, due: datetime, *, mark: str) -> 
         logger.exception("Schedule %r: its occurrence at %s could not be fired", rule.name, due)
         cause = f"{type(error).__name__}: {error}"
         failed = Decided(due_at=due, outcome=Decision.FAILED, reason=cause)
-        done = firing.pass_over(rule, [failed], since=since)
+        done = firing.pass_over(rule, [failed], since=since, mark=mark)
     agenda.move(rule, due)
     return done
 

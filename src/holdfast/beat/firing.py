@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -35,9 +36,7 @@ def fire(app: Any, rule: Rule, due_at: datetime, *, since: datetime, mark: str) 
     """
     arguments = _arguments(rule)
     decided = Decided(due_at=due_at, outcome=Decision.FIRED, job=new_id())
-    with answer_within(ANSWER_SECONDS), atomic():
-        # A leader frozen in here holds the row of its schedule: by this name the next leader ends it.
-        dialect().mark_transaction(mark)
+    with _deciding(mark):
         new = schedules.decide(rule.name, since=since, decided=[decided])
         if new is None:
             return False
@@ -49,13 +48,25 @@ def fire(app: Any, rule: Rule, due_at: datetime, *, since: datetime, mark: str) 
     return True
 
 
-def pass_over(rule: Rule, decided: Sequence[Decided], *, since: datetime) -> bool:
+def pass_over(rule: Rule, decided: Sequence[Decided], *, since: datetime, mark: str) -> bool:
     """Write that occurrences make no job, and why; False: somebody else has decided them."""
-    with answer_within(ANSWER_SECONDS), atomic():
+    with _deciding(mark):
         new = schedules.decide(rule.name, since=since, decided=decided)
     for one in new or ():
         _tell(rule, one)
     return new is not None
+
+
+@contextmanager
+def _deciding(mark: str) -> Iterator[None]:
+    """Open the transaction of a decision.
+
+    A leader frozen in here holds the row of its schedule: by the mark the next leader finds the transaction, and
+    ends it.
+    """
+    with answer_within(ANSWER_SECONDS), atomic():
+        dialect().mark_transaction(mark)
+        yield
 
 
 def fire_now(app: Any, rule: Rule) -> AsyncResult[Any]:

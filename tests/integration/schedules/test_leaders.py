@@ -15,8 +15,10 @@ from django.db.models.functions import Now
 from holdfast.beat.scheduler import Scheduler
 from holdfast.conf import get_settings
 from holdfast.ledger import schedules
+from holdfast.ledger.database import atomic
 from holdfast.ledger.models import Duty
 from holdfast.ledger.schedule_models import Schedule
+from holdfast.ledger.schedules import Decided, Decision
 from tests.eventually import eventually
 from tests.integration.schedules.passes import (
     MINUTE,
@@ -137,39 +139,66 @@ def test_only_the_leader_acts_and_the_next_one_follows_at_once_when_it_leaves(
     assert counted() == {"fired": 2}
 
 
+@pytest.mark.parametrize(
+    ("minutes", "becomes"),
+    [(1, {"fired": 1}), (3, {"missed": 2, "fired": 1})],
+    ids=["fires", "passes over"],
+)
 def test_leader_frozen_in_a_transaction_does_not_hold_up_its_schedule(
-    start: Callable[..., Scheduler], clock: Clock, ledger: str
+    start: Callable[..., Scheduler],
+    clock: Clock,
+    ledger: str,
+    monkeypatch: pytest.MonkeyPatch,
+    minutes: int,
+    becomes: dict[str, int],
 ) -> None:
     if connections[ledger].vendor != "postgresql":
         pytest.skip("SQLite has one writer: frozen in a transaction it stops everybody")
     frozen, after = start(one=entry()), start(beside=True)
     frozen.one_pass()
-    clock.now += MINUTE
+    clock.now += minutes * MINUTE
     inside, thaw = threading.Event(), threading.Event()
+    decide = schedules.decide
 
-    def freeze(**_: Any) -> None:
-        inside.set()
-        thaw.wait(30)
+    def freeze(*args: Any, **kwargs: Any) -> Any:
+        done = decide(*args, **kwargs)
+        if threading.current_thread() is thread:
+            inside.set()
+            thaw.wait(30)
+        return done
 
     def run() -> None:
         frozen.tick()
         connections.close_all()
 
-    after_task_publish.connect(freeze)
+    monkeypatch.setattr(schedules, "decide", freeze)
     thread = threading.Thread(target=run)
     thread.start()
     try:
         assert inside.wait(10)
-        after_task_publish.disconnect(freeze)
         Duty.objects.using(ledger).update(until=Now() - MINUTE)
         after.one_pass()
-        assert counted() == {"fired": 1}
+        assert counted() == becomes
     finally:
-        after_task_publish.disconnect(freeze)
         thaw.set()
         thread.join(30)
-    assert counted() == {"fired": 1}
+    assert counted() == becomes
     assert set(fired()) == jobs()
+
+
+def test_decision_of_a_leader_that_is_behind_writes_nothing(
+    start: Callable[..., Scheduler], clock: Clock
+) -> None:
+    scheduler = start(one=entry())
+    scheduler.one_pass()
+    clock.now += MINUTE
+    scheduler.one_pass()
+    (before,) = schedules.standings().values()
+    late = Decided(due_at=START - MINUTE, outcome=Decision.MISSED)
+    with atomic():
+        assert schedules.decide("one", since=START - 2 * MINUTE, decided=[late]) is None
+    assert list(schedules.standings().values()) == [before]
+    assert counted() == {"fired": 1}
 
 
 def test_database_that_is_away_is_waited_for(
