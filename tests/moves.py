@@ -33,7 +33,7 @@ _MOVES_OF: dict[str, set[str]] = {
     "replay_many": {"replay"},
     "edit": set(),
 }
-_NO_MOVES = {"transaction_mark", "forget"}
+_NO_MOVES = {"forget"}
 
 # From one state, or from no row at all, to another.
 Step = tuple[State | None, State]

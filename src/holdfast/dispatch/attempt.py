@@ -20,7 +20,7 @@ from celery.exceptions import Ignore, Reject, Retry
 from holdfast.conf import get_settings
 from holdfast.dispatch.retrying import bounded, run_body
 from holdfast.exceptions import Aborted, AttemptLost, HoldfastError
-from holdfast.ledger import queries, snoozing, transitions
+from holdfast.ledger import fence, queries, snoozing, transitions
 from holdfast.ledger.database import (
     atomic,
     close_connection,
@@ -123,7 +123,7 @@ def _run_atomic(
     try:
         with ExitStack() as commit, atomic():
             wire = connection().connection
-            dialect().mark_transaction(transitions.transaction_mark(hold.id, hold.token))
+            fence.mark(hold)
             started = time.monotonic()
             body_begun = True
             try:

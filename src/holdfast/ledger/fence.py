@@ -13,8 +13,9 @@ from typing import Any
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
-from holdfast.ledger.database import alias
+from holdfast.ledger.database import alias, dialect
 from holdfast.ledger.fingerprints import fingerprint
+from holdfast.ledger.marks import transaction_mark
 from holdfast.ledger.models import Attempt, Job
 from holdfast.ledger.records import Hold
 from holdfast.ledger.states import DEAD_LETTERS, OPEN, Reason, State
@@ -48,9 +49,17 @@ def job_rows() -> QuerySet[Job]:
     return Job.objects.using(alias())
 
 
-def lock(rows: QuerySet[Job]) -> QuerySet[Job]:
-    """Lock rows in the order of the key, so that two that lock many cannot wait for each other."""
-    return rows.using(alias()).order_by("id").select_for_update()
+def lock(rows: QuerySet[Job], *, wait: bool = True) -> QuerySet[Job]:
+    """Lock rows in the order of the key, so that two that lock many cannot wait for each other.
+
+    Without `wait` rows that are locked are left out.
+    """
+    return rows.using(alias()).order_by("id").select_for_update(skip_locked=not wait)
+
+
+def mark(hold: Hold) -> None:
+    """Name the open transaction after the attempt it is about to end: frozen in it, it is ended by the rescue."""
+    dialect().mark_transaction(transaction_mark(hold.id, hold.token))
 
 
 def held_by(hold: Hold) -> QuerySet[Job]:

@@ -17,11 +17,12 @@ from holdfast.ledger import audit
 from holdfast.ledger.database import alias, atomic, dialect
 from holdfast.ledger.fence import RISE, cancelled, job_rows, lock, remember
 from holdfast.ledger.fingerprints import fingerprint
+from holdfast.ledger.marks import transaction_mark
 from holdfast.ledger.models import Attempt, Job, Payload, Result
 from holdfast.ledger.records import Hold, LapsedJob, StoredResult, Ticket
 from holdfast.ledger.states import DEAD_LETTERS, FINAL, OPEN, Outcome, Reason, State
 from holdfast.ledger.states import Hold as HoldReason
-from holdfast.ledger.transitions import lose, store_result, transaction_mark
+from holdfast.ledger.transitions import lose, store_result
 from holdfast.tickets import COUNTED
 
 
@@ -159,7 +160,11 @@ def rescue(lapsed: Iterable[LapsedJob], *, worker_of: dict[str, UUID | None]) ->
         if worker is None:
             continue
         ticket = lose(
-            Hold(row.id, row.token, worker), cause="its worker's lease ran out", ahead=row.ahead
+            Hold(row.id, row.token, worker),
+            cause="its worker's lease ran out",
+            ahead=row.ahead,
+            # A row that a transaction of somebody else holds waits for the next pass: the others need not.
+            wait=False,
         )
         if ticket:
             tickets.append(ticket)

@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 
 from holdfast.exceptions import AttemptLost
 from holdfast.ledger.database import alias, atomic
-from holdfast.ledger.fence import leave
+from holdfast.ledger.fence import leave, mark
 from holdfast.ledger.models import Attempt
 from holdfast.ledger.records import Hold
 from holdfast.ledger.states import Hold as HoldReason
@@ -37,6 +37,7 @@ def snooze(
         AttemptLost: the job has moved on, nothing is written.
     """
     with atomic():
+        mark(hold)
         left = leave(
             hold,
             Outcome.SNOOZED,

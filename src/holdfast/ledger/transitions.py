@@ -5,7 +5,6 @@ What died half-way may be asked again. The moves made from outside an attempt ar
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from uuid import UUID
@@ -17,7 +16,7 @@ from holdfast.conf import get_settings
 from holdfast.exceptions import Aborted, AttemptLost
 from holdfast.ledger import unique
 from holdfast.ledger.database import alias, atomic, dialect
-from holdfast.ledger.fence import RISE, Left, cancelled, held_by, job_rows, leave, lock
+from holdfast.ledger.fence import RISE, Left, cancelled, held_by, job_rows, leave, lock, mark
 from holdfast.ledger.models import Job, Payload, Result, Worker
 from holdfast.ledger.records import ClaimBatch, Hold, NewJob, Refusal, StoredResult, Ticket
 from holdfast.ledger.states import Hold as HoldReason
@@ -178,6 +177,7 @@ def fail(
         told: whether those who wait for the job hear of it in this transaction; if not, the settler tells them.
     """
     with atomic():
+        mark(hold)
         left = leave(
             hold,
             Outcome.FAILED,
@@ -215,6 +215,7 @@ def retry(
         job.due_at if job.due_at is not None else Now() + timedelta(seconds=job.delay_seconds or 0)
     )
     with atomic():
+        mark(hold)
         left = leave(
             hold,
             outcome,
@@ -249,6 +250,7 @@ def await_replacement(hold: Hold) -> bool:
         Aborted: the job was asked to stop; nothing is written, and what replaces it must not be sent.
     """
     with atomic():
+        mark(hold)
         left = leave(
             hold,
             Outcome.REPLACED,
@@ -282,13 +284,18 @@ def hand_back(holds: Iterable[Hold], *, cause: str) -> list[Ticket]:
     return tickets
 
 
-def lose(hold: Hold, *, cause: str, ahead: bool = False) -> Ticket | None:
+def lose(hold: Hold, *, cause: str, ahead: bool = False, wait: bool = True) -> Ticket | None:
     """Give back the job of an attempt whose process is gone; dead after `max_lost_attempts`.
 
-    Returns the ticket to publish, or None if the job is dead, was asked to stop, or had moved on.
+    Returns the ticket to publish, or None if the job is dead, was asked to stop, or had moved on. Without `wait` a job
+    whose row somebody has locked is left as it is, too.
     """
     with atomic():
-        row = lock(held_by(hold)).values("losses", "linked", "task", "queue", "priority").first()
+        row = (
+            lock(held_by(hold), wait=wait)
+            .values("losses", "linked", "task", "queue", "priority")
+            .first()
+        )
         if row is None:
             return None
         losses = row["losses"] + (0 if ahead else 1)
@@ -332,6 +339,7 @@ def reject(hold: Hold, *, error: str) -> bool:
 def bury_attempt(hold: Hold, *, reason: str, error: str) -> bool:
     """End an attempt of a job that cannot be run by anybody."""
     with atomic():
+        mark(hold)
         left = leave(
             hold,
             Outcome.REJECTED,
@@ -365,11 +373,6 @@ def store_result(
             },
         )
         return True
-
-
-def transaction_mark(job_id: str, token: int) -> str:
-    """Name the transaction of an attempt, short enough for a server's list of connections."""
-    return f"holdfast:{hashlib.sha256(f'{job_id}:{token}'.encode()).hexdigest()[:32]}"
 
 
 def _write_payload(job: NewJob) -> None:

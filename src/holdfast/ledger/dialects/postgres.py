@@ -12,6 +12,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from holdfast.conf import get_settings
+from holdfast.ledger.marks import transaction_mark
 from holdfast.ledger.records import ClaimedJob, Hold, NewJob, StoredResult, Ticket
 from holdfast.ledger.states import Hold as HoldReason
 from holdfast.ledger.states import State
@@ -113,6 +114,9 @@ UPDATE holdfast_job SET state = {State.SUCCEEDED}, token = token + 1, finished_a
  WHERE id = %s AND token = %s AND {_IS_RUNNING} AND worker = %s
 """
 
+# More statements follow in this transaction: see `mark_transaction`.
+_MARKED = "AND set_config('application_name', %s, true) IS NOT NULL"
+
 _SUCCEED = f"""
 WITH done AS ({_END} RETURNING id)
 INSERT INTO holdfast_result
@@ -197,8 +201,10 @@ class PostgresDialect:
         connection = _connection()
         with _prepared().cursor_to_look_up(connection, "holdfast_job") as cursor:
             if stored is None:
-                lazy = "" if connection.in_atomic_block else _LAZY_COMMIT
-                cursor.execute(_END + lazy, where)
+                if connection.in_atomic_block:
+                    cursor.execute(_END + _MARKED, [*where, transaction_mark(hold.id, hold.token)])
+                else:
+                    cursor.execute(_END + _LAZY_COMMIT, where)
             else:
                 values = [
                     stored.status,
