@@ -18,6 +18,7 @@ JOB_TABLES = (
     "holdfast_payload",
     "holdfast_result",
     "holdfast_attempt",
+    "holdfast_attempt_log",
     "holdfast_chord",
     "holdfast_chord_part",
     "holdfast_group",

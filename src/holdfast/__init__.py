@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from holdfast.api import apply_many as apply_many
+    from holdfast.api import attempts as attempts
     from holdfast.api import cancel as cancel
     from holdfast.api import replay as replay
     from holdfast.beat.listing import run_now as run_now
@@ -29,6 +30,7 @@ __all__ = [
     "Unique",
     "UniqueConflict",
     "apply_many",
+    "attempts",
     "cancel",
     "effect",
     "is_aborted",

@@ -10,7 +10,17 @@ from django.db import connections
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
-from holdfast.models import Attempt, Audit, Effect, Job, Occurrence, Schedule, SecurityEvent, Worker
+from holdfast.models import (
+    Attempt,
+    AttemptLog,
+    Audit,
+    Effect,
+    Job,
+    Occurrence,
+    Schedule,
+    SecurityEvent,
+    Worker,
+)
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -87,8 +97,17 @@ class JobAdmin(ReadOnlyAdmin):
 class AttemptAdmin(ReadOnlyAdmin):
     """Attempts that did not end in success."""
 
-    list_display = ("job", "number", "outcome", "worker", "started_at", "ended_at", "error")
+    list_display = ("job", "number", "outcome", "worker_name", "started_at", "ended_at", "error")
     list_filter = ("outcome",)
+    search_fields = ("job__exact",)
+    ordering = ("-id",)
+
+
+@admin.register(AttemptLog)
+class AttemptLogAdmin(ReadOnlyAdmin):
+    """What attempts have logged: found by the id of their job."""
+
+    list_display = ("job", "number")
     search_fields = ("job__exact",)
     ordering = ("-id",)
 

@@ -10,7 +10,9 @@ from celery.result import AsyncResult
 
 from holdfast.dispatch.trees import Jobs, ids_of
 from holdfast.exceptions import JobNotFound
+from holdfast.ledger import attempts as ledger_attempts
 from holdfast.ledger import interventions, wishes
+from holdfast.ledger.attempts import AttemptRow
 
 # A tree is as deep as its longest chain, but no step ends again and again between two looks.
 ROUNDS = 20
@@ -55,6 +57,23 @@ def cancel(
         )
         # A step that ended while it was waited for has recorded the next one: that is part of the tree.
         left = wishes.left_to_cancel(left, running=terminate and not only_waiting)
+
+
+def attempts(job: str | AsyncResult[Any]) -> list[AttemptRow]:
+    """Return the attempts of a job, oldest first, each with its worker, times, error and the lines it has logged.
+
+    One that runs is the last, with the outcome `running`.
+
+    Raises:
+        JobNotFound: there is no such job.
+    """
+    job_id = job if isinstance(job, str) else job.id
+    found = ledger_attempts.attempts(job_id)
+    if found is None:
+        raise JobNotFound(
+            f"Job {job_id} has no attempts to show: it was never recorded here, or it was deleted after its retention."
+        )
+    return found
 
 
 def replay(job: str | AsyncResult[Any], *, actor: str = "") -> AsyncResult[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
@@ -50,6 +51,12 @@ class Settings:
     """How long it is kept what became of the occurrences of schedules."""
     schedules: Mapping[str, Mapping[str, Any]] | None = None
     """Catch-up rule and `should_run` of schedules by name: for those in the tables of django-celery-beat."""
+    log_lines: int = 200
+    """Most lines that are kept of what an attempt logs, the first and the last ones; 0 keeps none."""
+    log_bytes: int = 65536
+    """Most bytes that are kept of them."""
+    log_level: str = "INFO"
+    """Lowest level of the lines that are kept."""
     signing_keys: tuple[str, ...] = ()
     """Keys that sign messages, newest first; empty means derived from SECRET_KEY and its fallbacks."""
     unsigned: str = "warn"
@@ -78,6 +85,7 @@ _POSITIVE = (
     "schedule_late_seconds",
     "occurrence_days",
     "effect_days",
+    "log_bytes",
 )
 
 
@@ -106,6 +114,16 @@ def read(raw: Mapping[str, Any]) -> Settings:
             raise ConfigurationError(
                 f"HOLDFAST[{key!r}] is {values[key]!r}: it must be a number greater than 0; remove it for the default"
             )
+    lines, level = values.get("log_lines", 0), values.get("log_level", "INFO")
+    if isinstance(lines, bool) or not isinstance(lines, int) or lines < 0:
+        raise ConfigurationError(
+            f"HOLDFAST['log_lines'] is {lines!r}: it must be a whole number, and 0 keeps no lines"
+        )
+    if level not in logging.getLevelNamesMapping():
+        known_levels = ", ".join(logging.getLevelNamesMapping())
+        raise ConfigurationError(
+            f"HOLDFAST['log_level'] is {level!r}: it must be the name of a level: {known_levels}"
+        )
     if not isinstance(values.get("keep") or {}, Mapping):
         raise ConfigurationError(
             f"HOLDFAST['keep'] is {values['keep']!r}: it must be a dictionary of patterns of task names, "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from holdfast.ledger.checkpoint_models import Checkpoint
 from holdfast.ledger.effect_models import Effect
+from holdfast.ledger.log_models import AttemptLog
 from holdfast.ledger.models import (
     Attempt,
     Audit,
@@ -22,6 +23,7 @@ from holdfast.ledger.unique_models import UniqueKey
 
 __all__ = [
     "Attempt",
+    "AttemptLog",
     "Audit",
     "Checkpoint",
     "Chord",

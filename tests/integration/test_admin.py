@@ -26,7 +26,7 @@ def job() -> Job:
     return Job.objects.get(id=call.id)
 
 
-@pytest.mark.parametrize("page", ["job", "attempt", "worker", "effect", "audit"])
+@pytest.mark.parametrize("page", ["job", "attempt", "attemptlog", "worker", "effect", "audit"])
 def test_lists_open_for_staff(staff: Client, job: Job, page: str) -> None:
     answer = staff.get(f"/admin/holdfast/{page}/")
     assert answer.status_code == 200

@@ -20,7 +20,7 @@ from celery.exceptions import Ignore, Reject, Retry
 from holdfast.conf import get_settings
 from holdfast.dispatch.retrying import bounded, run_body
 from holdfast.exceptions import Aborted, AttemptLost, HoldfastError
-from holdfast.ledger import fence, queries, snoozing, transitions
+from holdfast.ledger import fence, logs, queries, snoozing, transitions
 from holdfast.ledger.database import (
     atomic,
     close_connection,
@@ -35,6 +35,7 @@ from holdfast.ledger.records import Hold, NewJob, Ticket
 from holdfast.ledger.states import Outcome, Reason
 from holdfast.ledger.watchdog import answer_within
 from holdfast.lineage import patience_seconds, running
+from holdfast.policies.log_lines import gathering, new_lines
 from holdfast.policies.snooze import Snooze
 
 if TYPE_CHECKING:
@@ -52,9 +53,12 @@ def run(task: LedgerTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any
     _drop_dead_connection()
     try:
         args, kwargs = task.arguments_to_run(args, kwargs)
-        if task.atomic:
-            return _run_atomic(task, hold, args, kwargs)
-        return _run_plain(task, hold, args, kwargs)
+        lines = new_lines()
+        request.update(holdfast_lines=lines)
+        with logs.kept_with_the_end(hold, lines.text if lines else None):
+            if task.atomic:
+                return _run_atomic(task, hold, args, kwargs)
+            return _run_plain(task, hold, args, kwargs)
     except AttemptLost as lost:
         raise Ignore(str(lost)) from None
     finally:
@@ -98,7 +102,7 @@ def _refuse_unrecorded(task: LedgerTask, leaving: Exception) -> None:
 
 def _run_plain(task: LedgerTask, hold: Hold, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     try:
-        with running(hold):
+        with running(hold), gathering(task.request.get("holdfast_lines")):
             value = run_body(task, args, kwargs)
     except (Retry, Ignore, Reject) as leaving:
         _patiently(partial(_leave, task, hold, leaving), hold)
@@ -127,7 +131,7 @@ def _run_atomic(
             started = time.monotonic()
             body_begun = True
             try:
-                with running(hold):
+                with running(hold), gathering(task.request.get("holdfast_lines")):
                     value = run_body(task, args, kwargs)
             except (Snooze, Aborted):
                 raise

@@ -7,24 +7,11 @@ from datetime import datetime
 from uuid import UUID
 
 from holdfast.ledger import audit
+from holdfast.ledger.attempts import AttemptRow, attempts_of
 from holdfast.ledger.audit import AuditLine
-from holdfast.ledger.database import alias
 from holdfast.ledger.fence import job_rows
-from holdfast.ledger.models import Attempt, Job
+from holdfast.ledger.models import Job
 from holdfast.ledger.states import State
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptRow:
-    """An attempt that did not end in success."""
-
-    number: int
-    outcome: str
-    worker: UUID | None
-    started_at: datetime | None
-    ended_at: datetime
-    error: str
-    traceback: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,22 +76,6 @@ def details(job_id: str) -> Details | None:
     return Details(
         **columns,
         state=State(job.state).name.lower(),
-        past=_past(job_id),
+        past=attempts_of(job),
         audit=audit.lines(job=job_id),
     )
-
-
-def _past(job_id: str) -> list[AttemptRow]:
-    rows = Attempt.objects.using(alias()).filter(job=job_id).order_by("id")
-    return [
-        AttemptRow(
-            number=row.number,
-            outcome=row.outcome,
-            worker=row.worker,
-            started_at=row.started_at,
-            ended_at=row.ended_at,
-            error=row.error,
-            traceback=row.traceback,
-        )
-        for row in rows
-    ]

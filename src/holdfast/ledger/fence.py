@@ -10,17 +10,19 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any
 
-from django.db.models import F, QuerySet
+from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Now
 
+from holdfast.ledger import logs
 from holdfast.ledger.database import alias, dialect
 from holdfast.ledger.fingerprints import fingerprint
 from holdfast.ledger.marks import transaction_mark
-from holdfast.ledger.models import Attempt, Job
+from holdfast.ledger.models import Attempt, Job, Worker
 from holdfast.ledger.records import Hold
 from holdfast.ledger.states import DEAD_LETTERS, OPEN, Reason, State
 
 RISE = F("token") + 1
+WORKER_NAME = Subquery(Worker.objects.filter(id=OuterRef("worker")).values("name")[:1])
 
 
 class Left(IntEnum):
@@ -83,7 +85,7 @@ def leave(
     A dead letter gets its fingerprint of `kind`, the class of the error, or else of the reason.
     """
     columns = ("attempts", "token", "worker", "started_at", "task", "cancel_asked_at")
-    row = lock(held_by(hold)).values(*columns).first()
+    row = lock(held_by(hold)).values(*columns, worker_name=WORKER_NAME).first()
     if row is None:
         return Left.NOT
     left = Left.AS_ASKED
@@ -95,6 +97,7 @@ def leave(
         kind = kind or changes["reason"]
         changes["fingerprint"] = fingerprint(row["task"], kind, traceback)
     remember(hold.id, row, outcome, error=error, traceback=traceback)
+    logs.keep(hold, number=row["attempts"])
     held_by(hold).update(token=RISE, **changes)
     return left
 
@@ -108,6 +111,7 @@ def remember(
         number=row["attempts"],
         token=row["token"],
         worker=row["worker"],
+        worker_name=row["worker_name"] or "",
         started_at=row["started_at"],
         ended_at=Now(),
         outcome=outcome,

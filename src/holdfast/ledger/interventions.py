@@ -13,9 +13,9 @@ from uuid import UUID
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
-from holdfast.ledger import audit
+from holdfast.ledger import audit, logs
 from holdfast.ledger.database import alias, atomic, dialect
-from holdfast.ledger.fence import RISE, cancelled, job_rows, lock, remember
+from holdfast.ledger.fence import RISE, WORKER_NAME, cancelled, job_rows, lock, remember
 from holdfast.ledger.fingerprints import fingerprint
 from holdfast.ledger.marks import transaction_mark
 from holdfast.ledger.models import Attempt, Job, Payload, Result
@@ -211,11 +211,21 @@ def forget(id: str) -> None:
         if job_rows().filter(id=id, state__in=FINAL).delete()[0]:
             Payload.objects.using(alias()).filter(job=id).delete()
             Attempt.objects.using(alias()).filter(job=id).delete()
+            logs.forget(id)
 
 
 def _put_back(rows: QuerySet[Job], *, tokens: Mapping[str, int] | None = None) -> list[Ticket]:
     finished = lock(rows.filter(state__in=FINAL)).values(
-        "id", "state", "attempts", "token", "worker", "started_at", "task", "queue", "priority"
+        "id",
+        "state",
+        "attempts",
+        "token",
+        "worker",
+        "started_at",
+        "task",
+        "queue",
+        "priority",
+        worker_name=WORKER_NAME,
     )
     found = [row for row in finished if tokens is None or tokens[row["id"]] == row["token"]]
     for row in found:

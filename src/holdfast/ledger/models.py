@@ -160,6 +160,8 @@ class Attempt(models.Model):
     ended_at = models.DateTimeField()
     error = models.TextField(default="", blank=True)
     traceback = models.TextField(default="", blank=True)
+    # Workers are forgotten sooner than what they ran.
+    worker_name = models.CharField(max_length=255, default="", db_default="", blank=True)
 
     class Meta:
         db_table = "holdfast_attempt"

@@ -11,9 +11,13 @@ from django.db.models.functions import Now
 
 from holdfast.ledger.database import alias, atomic
 from holdfast.ledger.ids import minted_at
+from holdfast.ledger.log_models import AttemptLog
 from holdfast.ledger.models import Attempt, Chord, ChordPart, Group, Job, Payload, Result, Worker
 from holdfast.ledger.records import Hold, ResultMeta, StoredResult, Ticket
 from holdfast.ledger.states import DEAD_LETTERS, FINAL, State
+
+# What goes with a job, and by which column it is found; the job itself comes last.
+_OF_A_JOB = ((Payload, "job"), (Attempt, "job"), (AttemptLog, "job"), (Result, "id"), (Job, "id"))
 
 
 def result_metas(ids: Iterable[str]) -> dict[str, ResultMeta]:
@@ -250,7 +254,7 @@ def _delete(jobs: QuerySet[Job], which: slice) -> int:
         ids = list(jobs.values_list("id", flat=True)[which])
         if not ids:
             return 0
-        for model, field in ((Payload, "job"), (Attempt, "job"), (Result, "id"), (Job, "id")):
+        for model, field in _OF_A_JOB:
             model.objects.using(alias()).filter(**{f"{field}__in": ids}).delete()
     return len(ids)
 

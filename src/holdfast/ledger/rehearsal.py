@@ -13,6 +13,7 @@ from django.db.models.expressions import RawSQL
 
 from holdfast.ledger.database import alias, atomic, connection
 from holdfast.ledger.fence import job_rows
+from holdfast.ledger.log_models import AttemptLog
 from holdfast.ledger.models import Attempt, Chord, ChordPart, Group, Job, Payload, Result
 from holdfast.ledger.records import Message, Ticket
 from holdfast.ledger.states import OPEN, State
@@ -76,7 +77,17 @@ def bring_forward(by: timedelta) -> None:
 def erase() -> None:
     """Delete every job and all that belongs to jobs."""
     with atomic():
-        for model in (Payload, Attempt, Result, ChordPart, Chord, Group, UniqueKey, Job):
+        for model in (
+            Payload,
+            Attempt,
+            AttemptLog,
+            Result,
+            ChordPart,
+            Chord,
+            Group,
+            UniqueKey,
+            Job,
+        ):
             model.objects.using(alias()).all().delete()
 
 

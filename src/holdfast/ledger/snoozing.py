@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from django.db.models.functions import Now
 
 from holdfast.exceptions import AttemptLost
+from holdfast.ledger import logs
 from holdfast.ledger.database import alias, atomic
 from holdfast.ledger.fence import leave, mark
 from holdfast.ledger.models import Attempt
@@ -55,6 +56,7 @@ def snooze(
 
 def _forget_old_snoozes(job_id: str) -> None:
     snoozed = Attempt.objects.using(alias()).filter(job=job_id, outcome=Outcome.SNOOZED)
-    old = list(snoozed.order_by("-id").values_list("id", flat=True)[SNOOZES_KEPT:])
+    old = dict(snoozed.order_by("-id").values_list("id", "number")[SNOOZES_KEPT:])
     if old:
-        Attempt.objects.using(alias()).filter(id__in=old).delete()
+        Attempt.objects.using(alias()).filter(id__in=list(old)).delete()
+        logs.forget(job_id, numbers=old.values())

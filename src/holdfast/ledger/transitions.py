@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 
 from holdfast.conf import get_settings
 from holdfast.exceptions import Aborted, AttemptLost
-from holdfast.ledger import unique
+from holdfast.ledger import logs, unique
 from holdfast.ledger.database import alias, atomic, dialect
 from holdfast.ledger.fence import RISE, Left, cancelled, held_by, job_rows, leave, lock, mark
 from holdfast.ledger.models import Job, Payload, Result, Worker
@@ -143,7 +143,7 @@ def _explain(
 
 def succeed(hold: Hold, *, stored: StoredResult | None) -> bool:
     """End an attempt in success, with its result where one is kept. False: the job has moved on, nothing is written."""
-    return dialect().succeed(hold, stored=stored)
+    return dialect().succeed(hold, stored=stored, log=logs.pending(hold))
 
 
 def ignore(hold: Hold) -> bool:

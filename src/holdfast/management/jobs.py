@@ -50,8 +50,11 @@ def _show_past(found: Details, terminal: Terminal) -> None:
     for attempt in found.past:
         terminal.say()
         terminal.say(
-            f"attempt {attempt.number} {attempt.outcome} {terminal.text(attempt.ended_at)}  {attempt.error}"
+            f"attempt {attempt.number} {attempt.outcome} {terminal.text(attempt.ended_at or '')}"
+            f"{f' on {attempt.worker_name}' if attempt.worker_name else ''}  {attempt.error}".rstrip()
         )
+        for line in attempt.log:
+            terminal.say(f"  | {line}")
         for line in attempt.traceback.splitlines():
             terminal.say(f"    {line}")
     if found.audit:

@@ -19,7 +19,7 @@ from celery.contrib.abortable import ABORTED
 from celery.exceptions import MaxRetriesExceededError, NotRegistered, TaskRevokedError
 
 from holdfast.exceptions import AttemptLost
-from holdfast.ledger import interventions, queries, transitions
+from holdfast.ledger import interventions, logs, queries, transitions
 from holdfast.ledger.database import atomic, is_passing, with_patience
 from holdfast.ledger.holds import hold_from
 from holdfast.ledger.records import Hold, StoredResult
@@ -160,8 +160,10 @@ class LedgerBackend(LedgerReader):
             reason=Reason.RETRIES_EXHAUSTED if last else Reason.ERROR,
         )
 
+        lines = request.get("holdfast_lines")
+
         def fail_and_tell() -> None:
-            with atomic():
+            with logs.kept_with_the_end(hold, lines.text if lines else None), atomic():
                 if fail():
                     successors.tell_failure(
                         self, request, exc, traceback, state=state, call_errbacks=call_errbacks

@@ -23,8 +23,8 @@ class Dialect(Protocol):
     ) -> list[ClaimedJob]:
         """Take queued jobs by (id, token, ahead) while the worker's lease stands, if they were lost less often."""
 
-    def succeed(self, hold: Hold, *, stored: StoredResult | None) -> bool:
-        """End an attempt in success; False means that it was not its to end."""
+    def succeed(self, hold: Hold, *, stored: StoredResult | None, log: str = "") -> bool:
+        """End an attempt in success, with its result and its log where there is one; False: it was not its to end."""
 
     def own_session(self) -> None:
         """Take this thread's connection for the ledger alone: what is planned once stays right at any size."""

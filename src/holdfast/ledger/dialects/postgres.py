@@ -117,8 +117,11 @@ UPDATE holdfast_job SET state = {State.SUCCEEDED}, token = token + 1, finished_a
 # More statements follow in this transaction: see `mark_transaction`.
 _MARKED = "AND set_config('application_name', %s, true) IS NOT NULL"
 
-_SUCCEED = f"""
-WITH done AS ({_END} RETURNING id)
+_KEEP_LOG = """
+INSERT INTO holdfast_attempt_log (job, number, text) SELECT id, attempts, %s FROM done
+ON CONFLICT (job, number) DO UPDATE SET text = EXCLUDED.text
+"""
+_STORE = """
 INSERT INTO holdfast_result
   (id, status, result, content_type, content_encoding, traceback, children, stored_at, bare)
 SELECT id, %s, %s, %s, %s, %s, %s, clock_timestamp(), false FROM done
@@ -126,6 +129,8 @@ ON CONFLICT (id) DO UPDATE SET status = EXCLUDED.status, result = EXCLUDED.resul
   content_type = EXCLUDED.content_type, content_encoding = EXCLUDED.content_encoding,
   traceback = EXCLUDED.traceback, children = EXCLUDED.children, stored_at = EXCLUDED.stored_at
 """
+_SUCCEED = f"WITH done AS ({_END} RETURNING id) {_STORE}"
+_SUCCEED_LOGGED = f"WITH done AS ({_END} RETURNING id, attempts), log AS ({_KEEP_LOG}) {_STORE}"
 
 _PUBLISH_DUE = f"""
 UPDATE holdfast_job SET state = {State.QUEUED}, token = token + 1, published_at = clock_timestamp(),
@@ -196,15 +201,19 @@ class PostgresDialect:
             cursor.execute(_CLAIM, [ids, tokens, ahead, worker, losses_below, worker])
             return [ClaimedJob.of_row(row) for row in cursor.fetchall()]
 
-    def succeed(self, hold: Hold, *, stored: StoredResult | None) -> bool:
+    def succeed(self, hold: Hold, *, stored: StoredResult | None, log: str = "") -> bool:
         where: list[Any] = [hold.id, hold.token, hold.worker]
         connection = _connection()
         with _prepared().cursor_to_look_up(connection, "holdfast_job") as cursor:
             if stored is None:
+                end, values = _END + _LAZY_COMMIT, where
                 if connection.in_atomic_block:
-                    cursor.execute(_END + _MARKED, [*where, transaction_mark(hold.id, hold.token)])
-                else:
-                    cursor.execute(_END + _LAZY_COMMIT, where)
+                    mark = transaction_mark(hold.id, hold.token)
+                    end, values = _END + _MARKED, [*where, mark]
+                if log:
+                    end = f"WITH done AS ({end} RETURNING id, attempts) {_KEEP_LOG}"
+                    values = [*values, log]
+                cursor.execute(end, values)
             else:
                 values = [
                     stored.status,
@@ -214,7 +223,10 @@ class PostgresDialect:
                     stored.traceback,
                     stored.children,
                 ]
-                cursor.execute(_SUCCEED, where + values)
+                if log:
+                    cursor.execute(_SUCCEED_LOGGED, [*where, log, *values])
+                else:
+                    cursor.execute(_SUCCEED, where + values)
             return cursor.rowcount == 1
 
     def own_session(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -87,6 +87,11 @@ ON CONFLICT (id) DO UPDATE SET status = excluded.status, result = excluded.resul
   traceback = excluded.traceback, children = excluded.children, stored_at = excluded.stored_at
 """
 
+_KEEP_LOG = """
+INSERT INTO holdfast_attempt_log (job, number, text) SELECT id, attempts, %s FROM holdfast_job WHERE id = %s
+ON CONFLICT (job, number) DO UPDATE SET text = excluded.text
+"""
+
 _PUBLISH_DUE = f"""
 UPDATE holdfast_job SET state = {State.QUEUED}, token = token + 1, published_at = {_NOW}, hold = '', due_at = NULL
  WHERE id IN (SELECT id FROM holdfast_job WHERE state = {State.HELD} AND due_at <= {_NOW} ORDER BY due_at LIMIT %s)
@@ -124,16 +129,21 @@ class SQLiteDialect:
             cursor.execute(_CLAIMED, [json.dumps(ids)])
             return [ClaimedJob.of_row(row) for row in cursor.fetchall()]
 
-    def succeed(self, hold: Hold, *, stored: StoredResult | None) -> bool:
+    def succeed(self, hold: Hold, *, stored: StoredResult | None, log: str = "") -> bool:
         end = (hold.id, hold.token, hold.worker.hex)
-        if stored is None:
+        if stored is None and not log:
             with _lazily(), _cursor() as cursor:
                 cursor.execute(_END, end)
                 return cursor.rowcount == 1
-        with _transaction(), _cursor() as cursor:
+        # Nobody reads the end of a job without a result: it may be on disk a little later.
+        with nullcontext() if stored else _lazily(), _transaction(), _cursor() as cursor:
             cursor.execute(_END, end)
             if cursor.rowcount != 1:
                 return False
+            if log:
+                cursor.execute(_KEEP_LOG, [log, hold.id])
+            if stored is None:
+                return True
             cursor.execute(
                 _RESULT,
                 [
