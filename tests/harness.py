@@ -26,6 +26,7 @@ from holdfast import Celery
 from holdfast.ledger.models import Job
 from holdfast.ledger.states import OPEN, State
 from holdfast.testing.services import PostgresServer, RedisServer
+from tests import migrated
 from tests import settings as product
 from tests.eventually import eventually
 from tests.ledgers import JOB_TABLES, empty, sqlite_url
@@ -53,8 +54,11 @@ class Site:
         broker_url: str,
         holdfast: Mapping[str, float] = SHORT,
         environment: Mapping[str, str] | None = None,
+        fresh: bool = False,
     ) -> None:
+        """Take the addresses; `fresh` says that the database was made for this site alone."""
         self.directory = directory
+        self.fresh = fresh
         self.database_url = database_url
         self.broker_url = broker_url
         self.alias = f"site{next(_numbers)}"
@@ -76,7 +80,7 @@ class Site:
 
     def __enter__(self) -> Self:
         self.effects_file.touch()
-        self.django("migrate", "--verbosity", "0")
+        self._migrate()
         with ExitStack() as stack:
             stack.enter_context(mock.patch.dict(os.environ, {"EFFECTS": str(self.effects_file)}))
             for name in OVERRULING:
@@ -229,6 +233,18 @@ class Site:
         """Return the ends of the workers' logs, for a message."""
         return "\n".join(worker.log_tail(lines) for worker in self.workers)
 
+    def _migrate(self) -> None:
+        def by() -> None:
+            self.django("migrate", "--verbosity", "0")
+
+        if not self.fresh:
+            by()
+            return
+        apps = [
+            self.environment.get(name) for name in ("DJANGO_SETTINGS_MODULE", "TEST_EXTRA_APPS")
+        ]
+        migrated.migrate(self.database_url, like=tuple(apps), by=by)
+
     def _environment(self, more: Mapping[str, str] | None) -> dict[str, str]:
         return self.environment | dict(more or {})
 
@@ -264,6 +280,7 @@ def new_site(
     factory: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
     directory = directory or factory.mktemp("site")
     blocker: DjangoDbBlocker = request.getfixturevalue("django_db_blocker")
+    fresh = database_url is None
     if database_url is None:
         if kind == "sqlite":
             database_url = sqlite_url(directory)
@@ -280,6 +297,7 @@ def new_site(
         broker_url=broker_url,
         holdfast=holdfast,
         environment=environment,
+        fresh=fresh,
     )
     with blocker.unblock(), site:
         yield site

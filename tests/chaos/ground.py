@@ -219,6 +219,7 @@ def ground(
                 broker_url=redis.url,
                 holdfast={**SHORT, **(holdfast or {})},
                 environment=environment,
+                fresh=True,
             )
         )
         yield Ground(site, redis, broker, postgres, database)
