@@ -225,6 +225,10 @@ class Case:
             return replace(ending, result="RuntimeError")
         return ending
 
+    def diagonal(self) -> int:
+        """Return a number by which the table is dealt out: neighbours in a row or a column have different ones."""
+        return list(POSITIONS).index(self.position) + list(ENDINGS).index(self.leaving)
+
     def send(self, site: Site) -> Sent:
         job = site.task(self.task).si(self.leaving, str(self))
         job.set(**LIMITS.get(self.leaving, {}))

@@ -25,6 +25,16 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(cores, 4)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest chooses by marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the long form of a module that has a function `is_short`: it takes a test's parameters by name."""
+    for item in items:
+        is_short = getattr(getattr(item, "module", None), "is_short", None)
+        call = getattr(item, "callspec", None)
+        if is_short is not None and call is not None and not is_short(**call.params):
+            item.add_marker(pytest.mark.soak)
+
+
 @pytest.fixture
 def private_directory() -> Iterator[Path]:
     """A folder of this test alone that PostgreSQL's unprivileged user can reach, even under root."""

@@ -67,6 +67,7 @@ def test_wiped_broker_loses_none_of_a_thousand_queued_jobs(on_both: Ground, tell
     tell(found, faults=1, more=f"all done {took:.1f} s after FLUSHALL")
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("how", ["killed", "silent"])
 @pytest.mark.parametrize("seconds", [5, pytest.param(20, marks=pytest.mark.soak)])
 def test_dispatch_goes_on_while_redis_is_away(

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 
 import psutil
+import pytest
 from celery import chord
 
 from holdfast.ledger.models import Attempt, Job
@@ -41,6 +42,7 @@ def test_frozen_child_is_ended_and_its_job_runs_again(on_postgres: Ground, tell:
     tell(on_postgres.judge(sent), faults=1, more=f"began again {again:.1f} s after the freeze")
 
 
+@pytest.mark.alone
 def test_child_frozen_with_sqlites_only_writer_is_ended_before_the_lease_is_over(
     enter_ground: Enter, tell: Tell
 ) -> None:

@@ -12,6 +12,9 @@ from tests.chaos.conftest import Enter, Tell
 from tests.chaos.ground import Ground
 from tests.eventually import eventually
 
+# A loss is told within 0.5 s of a lease of 3 s.
+pytestmark = pytest.mark.alone
+
 
 def send(ground: Ground, *, works: int, atomics: int, seconds: float) -> list[str]:
     """Send two kinds of jobs that last."""

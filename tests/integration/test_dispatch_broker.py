@@ -44,6 +44,7 @@ def assert_bounded(site: Site, how: str) -> None:
     assert set(site.states().values()) <= {"held", "queued"}
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("warm", [True, False])
 def test_calls_return_in_time_while_redis_refuses(
     kind: str, warm: bool, own_redis: RedisServer, request: pytest.FixtureRequest
@@ -64,6 +65,7 @@ def test_calls_return_in_time_while_redis_refuses(
         worker.stop()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("warm", [True, False])
 def test_calls_return_in_time_while_redis_is_silent(
     kind: str, warm: bool, own_redis: RedisServer, request: pytest.FixtureRequest

@@ -89,6 +89,7 @@ def hire() -> UUID:
     return worker
 
 
+@pytest.mark.alone
 def test_loop_renews_a_lease_in_time_while_others_write_all_the_time(on_sqlite: str) -> None:
     worker = hire()
     took: list[float] = []

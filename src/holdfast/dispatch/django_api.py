@@ -5,11 +5,12 @@ Importing this module needs one of the two; nothing imports it in a project that
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from holdfast.exceptions import ConfigurationError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING or find_spec("django.tasks"):
     from django.tasks import (
         DEFAULT_TASK_QUEUE_NAME,
         Task,
@@ -30,47 +31,25 @@ if TYPE_CHECKING:
     from django.utils.json import normalize_json
 else:
     try:
-        import django.tasks  # noqa: F401  # says which of the two it is
-    except ImportError:
-        try:
-            from django_tasks import (
-                DEFAULT_TASK_QUEUE_NAME,
-                TaskContext,
-                TaskResult,
-                TaskResultStatus,
-                task_backends,
-            )
-        except ImportError as missing:
-            raise ConfigurationError(
-                "TASKS names a backend of Holdfast, but there is no tasks API: Django 6 has it, Django 5.2 needs "
-                "the package. Install holdfast[tasks] and add 'django_tasks' to INSTALLED_APPS."
-            ) from missing
-        from django_tasks.backends.base import BaseTaskBackend
-        from django_tasks.base import Task, TaskError
-        from django_tasks.exceptions import InvalidTaskBackendError as InvalidTaskBackend
-        from django_tasks.exceptions import InvalidTaskError as InvalidTask
-        from django_tasks.exceptions import TaskResultDoesNotExist, TaskResultMismatch
-        from django_tasks.signals import task_enqueued, task_finished, task_started
-        from django_tasks.utils import normalize_json
-    else:
-        from django.tasks import (
+        from django_tasks import (
             DEFAULT_TASK_QUEUE_NAME,
-            Task,
             TaskContext,
             TaskResult,
             TaskResultStatus,
             task_backends,
         )
-        from django.tasks.backends.base import BaseTaskBackend
-        from django.tasks.base import TaskError
-        from django.tasks.exceptions import (
-            InvalidTask,
-            InvalidTaskBackend,
-            TaskResultDoesNotExist,
-            TaskResultMismatch,
-        )
-        from django.tasks.signals import task_enqueued, task_finished, task_started
-        from django.utils.json import normalize_json
+    except ImportError as missing:
+        raise ConfigurationError(
+            "TASKS names a backend of Holdfast, but there is no tasks API: Django 6 has it, Django 5.2 needs "
+            "the package. Install holdfast[tasks] and add 'django_tasks' to INSTALLED_APPS."
+        ) from missing
+    from django_tasks.backends.base import BaseTaskBackend
+    from django_tasks.base import Task, TaskError
+    from django_tasks.exceptions import InvalidTaskBackendError as InvalidTaskBackend
+    from django_tasks.exceptions import InvalidTaskError as InvalidTask
+    from django_tasks.exceptions import TaskResultDoesNotExist, TaskResultMismatch
+    from django_tasks.signals import task_enqueued, task_finished, task_started
+    from django_tasks.utils import normalize_json
 
 __all__ = [
     "DEFAULT_TASK_QUEUE_NAME",
