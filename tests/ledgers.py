@@ -27,6 +27,7 @@ JOB_TABLES = (
     "holdfast_unique_key",
     "holdfast_security_event",
     "holdfast_checkpoint",
+    "holdfast_batch",
 )
 SCHEDULE_TABLES = ("holdfast_schedule", "holdfast_occurrence")
 TABLES = (*JOB_TABLES, *SCHEDULE_TABLES, "holdfast_worker", "holdfast_duty")

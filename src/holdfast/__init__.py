@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from holdfast.api import attempts as attempts
     from holdfast.api import cancel as cancel
     from holdfast.api import replay as replay
+    from holdfast.batches import Batch as Batch
+    from holdfast.batches import current_batch as current_batch
     from holdfast.beat.listing import run_now as run_now
     from holdfast.beat.listing import schedules as schedules
     from holdfast.dispatch.app import Celery as Celery
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Aborted",
+    "Batch",
     "Celery",
     "Never",
     "Rule",
@@ -32,6 +35,7 @@ __all__ = [
     "apply_many",
     "attempts",
     "cancel",
+    "current_batch",
     "effect",
     "is_aborted",
     "replay",
@@ -42,6 +46,8 @@ __version__ = "0.1.0.dev0"
 
 _HOME = {
     "Aborted": "holdfast.exceptions",
+    "Batch": "holdfast.batches",
+    "current_batch": "holdfast.batches",
     "Celery": "holdfast.dispatch.app",
     "Never": "holdfast.policies.retry_rules",
     "Rule": "holdfast.policies.retry_rules",

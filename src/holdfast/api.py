@@ -8,6 +8,7 @@ from typing import Any
 from celery import Celery, Signature, current_app
 from celery.result import AsyncResult
 
+from holdfast.batches import Batch
 from holdfast.dispatch.trees import Jobs, ids_of
 from holdfast.exceptions import JobNotFound
 from holdfast.ledger import attempts as ledger_attempts
@@ -33,9 +34,15 @@ def apply_many(signatures: Iterable[Signature[Any]]) -> list[AsyncResult[Any]]:
 
 
 def cancel(
-    jobs: Jobs, *, terminate: bool = True, only_waiting: bool = False, actor: str = ""
+    jobs: Jobs | Batch,
+    *,
+    terminate: bool = True,
+    only_waiting: bool = False,
+    actor: str = "",
 ) -> None:
     """Cancel jobs for good, by id, result handle, `GroupResult`, or many of these; a handle brings its whole tree.
+
+    A batch is cancelled with all its members, those that are added later too.
 
     Waiting jobs never run. Running ones are stopped if `terminate` is true: their rows are cancelled at
     once, and nothing their attempts do to their own rows counts any more; a thread is not stopped but its
@@ -48,6 +55,9 @@ def cancel(
     Raises:
         TypeError: one of `jobs` is neither an id nor a handle.
     """
+    if isinstance(jobs, Batch):
+        jobs.cancel(terminate=terminate, only_waiting=only_waiting, actor=actor)
+        return
     left = ids_of(jobs)
     for _ in range(ROUNDS):
         if not left:

@@ -88,6 +88,14 @@ class UniqueConflict(HoldfastError):
         return (UniqueConflict, (self.task, self.job, self.key, self.why))
 
 
+class BatchError(HoldfastError):
+    """A batch was used in a way that it cannot keep; nothing was recorded by the call that raised."""
+
+
+class BatchNotFound(BatchError, LookupError):
+    """There is no batch of this id: it was never recorded here, or it was deleted after its retention."""
+
+
 class ScheduleNotFound(HoldfastError, LookupError):
     """Neither the settings nor the tables of django-celery-beat have a schedule of this name."""
 

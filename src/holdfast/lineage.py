@@ -20,6 +20,8 @@ _inherited: ContextVar[Mapping[str, Any]] = ContextVar(
 _submit: ContextVar[Callable[[Callable[[], None]], None] | None] = ContextVar(
     "holdfast_submit", default=None
 )
+# The batch whose members the calls made here become; None: none.
+_batch: ContextVar[str | None] = ContextVar("holdfast_batch", default=None)
 # The attempt whose body runs here; None outside of all bodies.
 _attempt: ContextVar[Hold | None] = ContextVar("holdfast_attempt", default=None)
 # Others wait, by its id, for what is recorded now.
@@ -91,6 +93,21 @@ def running(hold: Hold) -> Iterator[None]:
     finally:
         _attempt.reset(reset)
         _memory.reset(forget)
+
+
+@contextmanager
+def sending_into(batch_id: str | None) -> Iterator[None]:
+    """Let every job recorded inside be a member of this batch; of none, with None."""
+    reset = _batch.set(batch_id)
+    try:
+        yield
+    finally:
+        _batch.reset(reset)
+
+
+def batch_to_join() -> str | None:
+    """Return the batch a job recorded now becomes a member of, if the code around says one."""
+    return _batch.get()
 
 
 def current_hold() -> Hold | None:

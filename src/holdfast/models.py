@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from holdfast.ledger.batch_models import Batch
 from holdfast.ledger.checkpoint_models import Checkpoint
 from holdfast.ledger.effect_models import Effect
 from holdfast.ledger.log_models import AttemptLog
@@ -25,6 +26,7 @@ __all__ = [
     "Attempt",
     "AttemptLog",
     "Audit",
+    "Batch",
     "Checkpoint",
     "Chord",
     "ChordPart",

@@ -9,6 +9,8 @@ HEADER = "holdfast"
 # Headers of a job itself, which what follows it does not inherit: its retry rules, and what they have counted.
 RULES = "holdfast_retry_rules"
 COUNTED = "holdfast_retried"
+# The header that names the batch a job is a member of; what its end sends on inherits it.
+BATCH = "holdfast_batch"
 
 
 class Ticket(NamedTuple):

@@ -65,6 +65,15 @@ class Outbox:
         finally:
             _collecting.reset(reset)
 
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Record each call made inside where it is made, whatever collects calls around."""
+        reset = _collecting.set(None)
+        try:
+            yield
+        finally:
+            _collecting.reset(reset)
+
     def add(self, job: NewJob) -> None:
         """Send one job, or leave it to the batch that is open."""
         jobs = _collecting.get()

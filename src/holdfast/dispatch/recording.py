@@ -18,11 +18,12 @@ from kombu.utils.json import dumps
 from holdfast.conf import get_settings
 from holdfast.dispatch.retrying import rules_to_send
 from holdfast.dispatch.unique_calls import UniqueCall
+from holdfast.exceptions import BatchError
 from holdfast.ledger.holds import hold_from
 from holdfast.ledger.records import NewJob
-from holdfast.lineage import inherited_headers, is_awaited
+from holdfast.lineage import batch_to_join, inherited_headers, is_awaited
 from holdfast.policies.retention import Retention
-from holdfast.tickets import HEADER, RULES
+from holdfast.tickets import BATCH, HEADER, RULES
 
 # What the claim knows from the row itself, or what must be decided by the database's clock.
 _NOT_STORED = frozenset({HEADER, "id", "task", "eta", "expires", "lang"})
@@ -86,6 +87,7 @@ class LedgerAMQP(AMQP):
         target = self._durable_queue(name, durable, exchange, routing_key, queue)
         unique: UniqueCall | None = options.pop("unique", None)
         if target is None:
+            _refuse_plain_member(name)
             if unique is not None:
                 unique.refuse_plain(name)
             message.headers.pop(HEADER, None)
@@ -101,11 +103,7 @@ class LedgerAMQP(AMQP):
             )
         headers, properties, body, sent_event = _as_protocol_2(message)
         said = headers.pop(HEADER, None) or {}
-        headers.update(options.pop("headers", None) or {})
-        for key, value in inherited_headers().items():
-            headers.setdefault(key, value)
-        # A retry brings the headers of the attempt it comes from, its mark included.
-        headers.pop(HEADER, None)
+        self._add_headers(headers, options.pop("headers", None) or {})
         serializer = options.pop("serializer", None) or self.app.conf.task_serializer
         compression = options.pop("compression", None) or self.app.conf.task_compression
         options.pop("retry_policy", None)
@@ -131,14 +129,9 @@ class LedgerAMQP(AMQP):
             compression=compression,
         )
         job.kept_apart = self._retention.rule(name) is not None
-        current = self.app.current_worker_task
-        if (
-            current is not None
-            and current.request.id == job.id
-            and hold_from(current.request) is not None
-        ):
+        if self._is_running(job.id):
             # A retry or a replacement of the very job that runs: it moves when the body leaves.
-            current.request.update(holdfast_move=job)
+            self.app.current_worker_task.request.update(holdfast_move=job)
         else:
             if unique is not None:
                 args, kwargs, embed = body
@@ -156,6 +149,25 @@ class LedgerAMQP(AMQP):
     @cached_property
     def _retention(self) -> Retention:
         return Retention(self.app)
+
+    def _add_headers(self, headers: dict[str, Any], own: Mapping[str, Any]) -> None:
+        headers.update(own)
+        for key, value in inherited_headers().items():
+            headers.setdefault(key, value)
+        batch = batch_to_join()
+        if batch is not None and not self._is_running(headers["id"]):
+            headers[BATCH] = batch
+        # A retry brings the headers of the attempt it comes from, its mark included.
+        headers.pop(HEADER, None)
+
+    def _is_running(self, job_id: str) -> bool:
+        """Tell whether this is the job whose body runs here."""
+        current = self.app.current_worker_task
+        return (
+            current is not None
+            and current.request.id == job_id
+            and hold_from(current.request) is not None
+        )
 
     def _durable_queue(
         self, name: str, durable: bool | None, exchange: Any, routing_key: str | None, queue: Any
@@ -233,6 +245,7 @@ def build_job(
         root_id=headers.get("root_id"),
         parent_id=headers.get("parent_id"),
         group_id=headers.get("group"),
+        batch_id=headers.get(BATCH),
         ignore_result=bool(headers.get("ignore_result")),
         linked=bool(embed.get("errbacks") or embed.get("chain") or embed.get("chord")),
     )
@@ -262,6 +275,15 @@ def restored_headers(job_id: str, task: str, stored: str) -> dict[str, Any]:
         "id": job_id,
         "task": task,
     }
+
+
+def _refuse_plain_member(name: str) -> None:
+    batch = batch_to_join()
+    if batch is not None:
+        raise BatchError(
+            f"A call of {name!r} is plain Celery, which no row knows: it cannot be a member of batch {batch}. Send it "
+            "outside of the batch's block, or make it durable."
+        )
 
 
 def _as_protocol_2(message: task_message) -> task_message:

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
-from holdfast.ledger import audit, logs
+from holdfast.ledger import audit, batches, logs
 from holdfast.ledger.database import alias, atomic, dialect
 from holdfast.ledger.fence import RISE, WORKER_NAME, cancelled, job_rows, lock, remember
 from holdfast.ledger.fingerprints import fingerprint
@@ -208,7 +208,11 @@ def forget(id: str) -> None:
     """Delete an id's result, and its job if that is finished."""
     with atomic():
         Result.objects.using(alias()).filter(id=id).delete()
-        if job_rows().filter(id=id, state__in=FINAL).delete()[0]:
+        finished = job_rows().filter(id=id, state__in=FINAL)
+        member = lock(finished).values_list("batch_id", "state").first()
+        if member is not None:
+            batches.note_deleted([member])
+            finished.delete()
             Payload.objects.using(alias()).filter(job=id).delete()
             Attempt.objects.using(alias()).filter(job=id).delete()
             logs.forget(id)
@@ -225,6 +229,7 @@ def _put_back(rows: QuerySet[Job], *, tokens: Mapping[str, int] | None = None) -
         "task",
         "queue",
         "priority",
+        "batch_id",
         worker_name=WORKER_NAME,
     )
     found = [row for row in finished if tokens is None or tokens[row["id"]] == row["token"]]
@@ -247,6 +252,7 @@ def _put_back(rows: QuerySet[Job], *, tokens: Mapping[str, int] | None = None) -
         worker=None,
         published_at=Now(),
     )
+    batches.watch(row["batch_id"] for row in found)
     Result.objects.using(alias()).filter(id__in=ids).delete()
     _begin_retries_anew(ids)
     return [

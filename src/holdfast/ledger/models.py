@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Q
+from django.db.models import F, Q
 
 from holdfast.ledger.states import DEAD_LETTERS, FINAL, State
 
@@ -57,6 +57,7 @@ class Job(models.Model):
     root_id = KeyField(null=True)  # type: ignore[misc]  # the stub of CharField is not generic in null
     parent_id = KeyField(null=True)  # type: ignore[misc]  # see above
     group_id = KeyField(null=True)  # type: ignore[misc]  # see above
+    batch_id = KeyField(null=True)  # type: ignore[misc]  # see above
     ignore_result = models.BooleanField(default=False)
     # Somebody waits for its end: a chord, an error callback, the rest of a chain.
     linked = models.BooleanField(default=False)
@@ -107,6 +108,22 @@ class Job(models.Model):
                 fields=["fingerprint", "finished_at"],
                 name="holdfast_job_fingerprint",
                 condition=Q(state__in=sorted(DEAD_LETTERS)),
+            ),
+            # Of these three a job that stands by itself is in none.
+            models.Index(
+                fields=["batch_id", "state", "id"],
+                name="holdfast_job_batch",
+                condition=Q(batch_id__isnull=False),
+            ),
+            models.Index(
+                fields=["group_id", "state", "id"],
+                name="holdfast_job_group",
+                condition=Q(group_id__isnull=False),
+            ),
+            models.Index(
+                fields=["root_id", "id"],
+                name="holdfast_job_root",
+                condition=Q(root_id__isnull=False) & ~Q(root_id=F("id")),
             ),
         ]
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db.models import Count, Min, QuerySet
 from django.db.models.functions import Now
 
+from holdfast.ledger import batches
 from holdfast.ledger.database import alias, atomic
 from holdfast.ledger.ids import minted_at
 from holdfast.ledger.log_models import AttemptLog
@@ -162,6 +163,12 @@ def unsettled(*, limit: int, but: Iterable[str] = ()) -> list[str]:
     return list(rows.order_by("finished_at").values_list("id", flat=True)[:limit])
 
 
+def members_in(batch_ids: Iterable[str], states: Iterable[State], *, limit: int) -> list[str]:
+    """Return members of batches that are in one of these states."""
+    rows = _jobs().filter(batch_id__in=list(batch_ids), state__in=sorted(states))
+    return list(rows.values_list("id", flat=True)[:limit])
+
+
 def message_of(job_id: str) -> tuple[str, str, bytes, str, str] | None:
     """Return (task, headers, body, content type, content encoding) of a job."""
     task = _jobs().filter(id=job_id).values_list("task", flat=True).first()
@@ -251,9 +258,11 @@ def _kept_apart() -> QuerySet[Job]:
 def _delete(jobs: QuerySet[Job], which: slice) -> int:
     """Delete jobs with all that belongs to them; return how many."""
     with atomic():
-        ids = list(jobs.values_list("id", flat=True)[which])
-        if not ids:
+        rows = list(jobs.values_list("id", "batch_id", "state")[which])
+        if not rows:
             return 0
+        ids = [row[0] for row in rows]
+        batches.note_deleted(row[1:] for row in rows)
         for model, field in _OF_A_JOB:
             model.objects.using(alias()).filter(**{f"{field}__in": ids}).delete()
     return len(ids)

@@ -68,6 +68,7 @@ class NewJob:
     root_id: str | None = None
     parent_id: str | None = None
     group_id: str | None = None
+    batch_id: str | None = None
     ignore_result: bool = False
     linked: bool = False
     kept_apart: bool = False

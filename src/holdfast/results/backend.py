@@ -25,7 +25,7 @@ from holdfast.ledger.holds import hold_from
 from holdfast.ledger.records import Hold, StoredResult
 from holdfast.ledger.states import Reason, State
 from holdfast.lineage import leave, patience_seconds
-from holdfast.results import encoding, successors
+from holdfast.results import batch_ends, encoding, successors
 from holdfast.results.reading import LedgerReader
 
 logger = logging.getLogger("holdfast.results")
@@ -61,6 +61,7 @@ class LedgerBackend(LedgerReader):
                 encoded.children = _children_of(self, request)
             if not transitions.succeed(hold, stored=encoded) and not _ended_well(hold):
                 raise AttemptLost(hold.id, hold.token)
+            batch_ends.after_end(self.app, request)
             return
         children = len(request.children)
         try:
@@ -76,6 +77,7 @@ class LedgerBackend(LedgerReader):
         except Exception:
             del request.children[children:]
             raise
+        batch_ends.after_end(self.app, request)
 
     def complete_ignored(self, task: Any, hold: Hold) -> None:
         """End an attempt whose body raised Ignore: as the state it stored says, else in success without result.
@@ -104,6 +106,7 @@ class LedgerBackend(LedgerReader):
                     successors.tell_ignored(self, request, value)
         if not ended and not _ended_well(hold):
             raise AttemptLost(hold.id, hold.token)
+        batch_ends.after_end(self.app, request, failed=True)
 
     def mark_as_done(
         self,
@@ -129,6 +132,7 @@ class LedgerBackend(LedgerReader):
             with atomic():
                 if transitions.succeed(hold, stored=stored) and request.chord:
                     self.on_chord_part_return(request, state, result)
+            batch_ends.after_end(self.app, request)
 
     def mark_as_failure(
         self,
@@ -184,6 +188,7 @@ class LedgerBackend(LedgerReader):
                 # Without this the job would be given back and run again, as often as its failure cannot be told.
                 logger.exception("Job %s failed, and those who wait for it are not told", task_id)
                 fail(told=False)
+            batch_ends.after_end(self.app, request, failed=True)
 
         if not leave(end):
             what = f"failing job {task_id}"
@@ -222,6 +227,7 @@ class LedgerBackend(LedgerReader):
 
         def end() -> None:
             transitions.revoke(hold)
+            batch_ends.after_end(self.app, request)
 
         if not leave(end):
             self._survive(end)
@@ -245,6 +251,14 @@ class LedgerBackend(LedgerReader):
                 successors.tell_failure(
                     self, request, exc, None, state=state, call_errbacks=not revoked
                 )
+
+    def finish_batch(self, batch_id: str) -> None:
+        """Move a batch to the ends that have come, in one transaction with the callbacks they call for."""
+        batch_ends.finish(self.app, batch_id)
+
+    def cancel_members(self, batch_ids: list[str], *, terminate: bool, ask: bool = False) -> int:
+        """Cancel the members of batches that wait, and stop or ask those that run if told to; return how many."""
+        return batch_ends.cancel_members(self.app, batch_ids, terminate=terminate, ask=ask)
 
     def _bury_unknown(self, task_id: str, request: Any, hold: Hold | None) -> bool:
         """A waiting job whose task this worker does not know becomes dead; False if it is not one of ours."""

@@ -16,6 +16,7 @@ from holdfast.ledger.records import ClaimedJob, Refusal, Ticket
 from holdfast.testing import attempt
 from holdfast.testing.clock import travel_to_next_due
 from holdfast.testing.nowhere import road
+from holdfast.upkeep.completer import Completer
 from holdfast.upkeep.settler import Settler
 
 BATCH = 1000
@@ -30,12 +31,12 @@ def drain(app: Any, *, raise_errors: bool, rounds: int, skip_waits: bool) -> int
     ran: Counter[str] = Counter()
     if not road.is_open:
         return 0
-    settler = Settler(app.backend.settle)
+    healers = (Settler(app.backend.settle), Completer(app.backend.finish_batch))
     with _hired() as worker:
         for _ in range(rounds):
-            tickets = _due(settler)
+            tickets = _due(healers)
             if not tickets and skip_waits and travel_to_next_due():
-                tickets = _due(settler)
+                tickets = _due(healers)
             if not tickets:
                 return ran.total()
             for ticket in tickets:
@@ -47,15 +48,15 @@ def drain(app: Any, *, raise_errors: bool, rounds: int, skip_waits: bool) -> int
                 if error is not None and raise_errors:
                     _raise(error, job)
     raise NeverEmpty(
-        f"After {rounds} rounds jobs are still due: {_counted(ticket.task for ticket in _due(settler))}. "
+        f"After {rounds} rounds jobs are still due: {_counted(ticket.task for ticket in _due(healers))}. "
         f"Attempts that were run: {_counted(ran.elements())}. A job that sends itself again and again never ends: "
         "end it in the test, or give drain(rounds=...) if so many are meant."
     )
 
 
-def _due(settler: Settler) -> list[Ticket]:
+def _due(healers: tuple[Settler, Completer]) -> list[Ticket]:
     """Do what the loops of a worker do, and return what a worker would be given then."""
-    while settler.one_pass():
+    while sum(healer.one_pass() for healer in healers):
         pass
     while len(transitions.publish_due(limit=BATCH)) == BATCH:
         pass

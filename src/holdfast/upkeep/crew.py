@@ -10,6 +10,7 @@ from uuid import UUID
 from holdfast.conf import get_settings
 from holdfast.ledger import workers
 from holdfast.policies.retention import Retention
+from holdfast.upkeep.completer import Completer
 from holdfast.upkeep.loop import Loop
 from holdfast.upkeep.pruner import Pruner
 from holdfast.upkeep.pulse import Pulse
@@ -35,6 +36,7 @@ class Crew:
         self._rescuer = Rescuer(pulse, outbox.publish)
         self._reconciler = Reconciler(outbox.publisher, outbox.publish)
         self._settler = Settler(app.backend.settle)
+        self._completer = Completer(app.backend.finish_batch)
         self._pruner = Pruner(results_kept_seconds=app.backend.expires, retention=Retention(app))
         self._next_prune = time.monotonic() + PRUNE_SECONDS
         self._next_look = 0.0
@@ -68,6 +70,7 @@ class Crew:
         if self._take_duty():
             pause = min(1.0, self._duty_seconds() / 3)
             self._settler.one_pass()
+            self._completer.one_pass()
             if look:
                 self._reconciler.one_pass()
             if now >= self._next_prune:

@@ -34,7 +34,6 @@ _REPLACES = f"""ON CONFLICT (id) DO UPDATE SET
    WHERE j.state = {State.HELD} AND j.hold = '{HoldReason.REPLACED}'"""
 _REWRITES = """ON CONFLICT (job) DO UPDATE SET headers = EXCLUDED.headers, body = EXCLUDED.body,
      content_type = EXCLUDED.content_type, content_encoding = EXCLUDED.content_encoding"""
-
 # Headers and bodies go in binary: in a text array each of their quotes would have to be escaped.
 _RECORD = f"""
 WITH incoming AS (
@@ -43,21 +42,21 @@ WITH incoming AS (
          coalesce(t.expires_at, statement_timestamp() + t.expires_in * interval '1 second') AS expires
   FROM unnest(%s::text[], %s::text[], %s::text[], %s::smallint[], %s::float8[], %s::timestamptz[], %s::float8[],
               %s::timestamptz[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bool[], %s::bool[],
-              %s::bool[], %b::text[], %b::bytea[], %s::text[], %s::text[])
+              %s::bool[], %s::text[], %b::text[], %b::bytea[], %s::text[], %s::text[])
     AS t(id, task, queue, priority, delay, due_at, expires_in, expires_at, hold, root_id, parent_id, group_id,
-         ignore_result, linked, kept_apart, headers, body, content_type, content_encoding)
+         ignore_result, linked, kept_apart, batch_id, headers, body, content_type, content_encoding)
 ), placed AS (
   SELECT incoming.*, (hold <> '' OR due > statement_timestamp()) IS TRUE AS held FROM incoming
 ), job AS (
   INSERT INTO holdfast_job AS j
     (id, task, queue, priority, state, token, attempts, failures, losses, suspect, ahead, hold, reason,
      due_at, expires_at, recorded_at, published_at, root_id, parent_id, group_id, ignore_result, linked, unsettled,
-     kept_apart)
+     kept_apart, batch_id)
   SELECT id, task, queue, priority, CASE WHEN held THEN {State.HELD} ELSE {State.QUEUED} END, 1, 0, 0, 0, false, false,
      CASE WHEN held AND hold = '' THEN '{HoldReason.ETA}' ELSE hold END, '',
      CASE WHEN held THEN coalesce(due, statement_timestamp()) END, expires, statement_timestamp(),
      CASE WHEN NOT held THEN statement_timestamp() END, root_id, parent_id, group_id, ignore_result, linked, false,
-     kept_apart
+     kept_apart, batch_id
   FROM placed
   {_REPLACES}
   RETURNING j.id, j.state, j.token
@@ -164,6 +163,7 @@ class PostgresDialect:
             [j.ignore_result for j in jobs],
             [j.linked for j in jobs],
             [j.kept_apart for j in jobs],
+            [j.batch_id for j in jobs],
             [j.headers for j in jobs],
             [j.body for j in jobs],
             [j.content_type for j in jobs],
@@ -270,7 +270,7 @@ class PostgresDialect:
 def _is_plain(job: NewJob) -> bool:
     """Tell whether a job is queued whatever the clock says, and has nothing that few jobs have."""
     times = (job.delay_seconds, job.due_at, job.expires_in_seconds, job.expires_at)
-    return not (job.hold or job.kept_apart) and times == (None, None, None, None)
+    return not (job.hold or job.kept_apart or job.batch_id) and times == (None, None, None, None)
 
 
 def _prepared() -> ModuleType:

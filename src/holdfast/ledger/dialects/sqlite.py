@@ -28,11 +28,12 @@ def _shifted(column: str) -> str:
 _RECORD = f"""
 INSERT INTO holdfast_job
   (id, task, queue, priority, state, token, attempts, failures, losses, suspect, ahead, hold, reason, due_at,
-   expires_at, recorded_at, published_at, root_id, parent_id, group_id, ignore_result, linked, unsettled, kept_apart)
+   expires_at, recorded_at, published_at, root_id, parent_id, group_id, ignore_result, linked, unsettled, kept_apart,
+   batch_id)
 SELECT id, task, queue, priority, CASE WHEN held THEN {State.HELD} ELSE {State.QUEUED} END, 1, 0, 0, 0, 0, 0,
    CASE WHEN held AND hold = '' THEN '{HoldReason.ETA}' ELSE hold END, '',
    CASE WHEN held THEN coalesce(due, {_NOW}) END, expires, {_NOW}, CASE WHEN NOT held THEN {_NOW} END,
-   root_id, parent_id, group_id, ignore_result, linked, 0, kept_apart
+   root_id, parent_id, group_id, ignore_result, linked, 0, kept_apart, batch_id
 FROM (
   SELECT *, coalesce(hold <> '' OR due > {_NOW}, 0) AS held FROM (
     SELECT t.value ->> 'id' AS id, t.value ->> 'task' AS task, t.value ->> 'queue' AS queue,
@@ -41,7 +42,7 @@ FROM (
            coalesce(t.value ->> 'expires_at', {_shifted("expires_in_seconds")}) AS expires,
            t.value ->> 'root_id' AS root_id, t.value ->> 'parent_id' AS parent_id,
            t.value ->> 'group_id' AS group_id, t.value ->> 'ignore_result' AS ignore_result,
-           t.value ->> 'linked' AS linked, t.value ->> 'kept_apart' AS kept_apart
+           t.value ->> 'linked' AS linked, t.value ->> 'kept_apart' AS kept_apart, t.value ->> 'batch_id' AS batch_id
       FROM json_each(%s) AS t))
 WHERE true
 ON CONFLICT (id) DO UPDATE SET
@@ -240,6 +241,7 @@ def _as_json(job: NewJob) -> dict[str, object]:
         "root_id": job.root_id,
         "parent_id": job.parent_id,
         "group_id": job.group_id,
+        "batch_id": job.batch_id,
         "ignore_result": int(job.ignore_result),
         "linked": int(job.linked),
         "kept_apart": int(job.kept_apart),

@@ -1,0 +1,270 @@
+"""The statements of batches. Every end is computed from the rows of the members; the batch's row says which have come.
+
+What orders them is the lock on the batch's row. Whoever adds members shares it, whoever moves the batch to an end has
+it alone and looks at the members after that, in a statement of its own: it sees all that were added before.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.db.models.functions import Now
+
+from holdfast.ledger.batch_models import Batch
+from holdfast.ledger.database import alias, atomic, connection
+from holdfast.ledger.fence import job_rows
+from holdfast.ledger.states import DEAD_LETTERS, OPEN, State
+
+_PAGE = 1000
+_BAD = sorted(set(State) - OPEN - {State.SUCCEEDED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchRow:
+    """A batch as it lies in the ledger; times are the database's."""
+
+    id: str
+    name: str
+    parent_id: str | None
+    callbacks: str
+    called: str
+    created_at: datetime
+    sealed_at: datetime | None
+    failed_at: datetime | None
+    completed_at: datetime | None
+    succeeded_at: datetime | None
+    cancelled_at: datetime | None
+    watched: bool
+    spoiled: bool
+    deleted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the rows of the members say at one instant, those of member batches included."""
+
+    open: bool
+    """A member waits or runs."""
+    failed: bool
+    """A member has failed for good."""
+    bad: bool
+    """A member has ended in another way than success."""
+
+
+_ANSWERS = ("is_open", "has_failed", "is_bad")
+_COLUMNS = tuple(BatchRow.__dataclass_fields__)
+
+
+# -- members come --------------------------------------------------------------------------------------
+
+
+def create(batch_id: str, *, name: str, parent_id: str | None, callbacks: str) -> None:
+    """Write a batch, in the caller's transaction."""
+    around = {} if parent_id is None else {"parent_id": parent_id}
+    _rows().create(id=batch_id, name=name, callbacks=callbacks, created_at=Now(), **around)
+
+
+def join(batch_id: str) -> BatchRow | None:
+    """Keep the batch from ending until the caller's transaction is over; None if there is no such batch.
+
+    Many may do so at once. On SQLite the transaction itself keeps everybody else from writing.
+    """
+    if connection().vendor == "postgresql":
+        with connection().cursor() as cursor:
+            # Shared, and no hindrance to an update that leaves the key alone: a cancel waits for nobody.
+            cursor.execute("SELECT 1 FROM holdfast_batch WHERE id = %s FOR KEY SHARE", [batch_id])
+    return get(batch_id)
+
+
+def seal(batch_id: str) -> bool:
+    """Let the batch end with the last of its members; False if it was sealed before."""
+    return bool(_rows().filter(id=batch_id, sealed_at=None).update(sealed_at=Now()))
+
+
+def watch(batch_ids: Iterable[str | None]) -> None:
+    """Let the loop look at batches again: a member of theirs has been put back to work."""
+    ids = sorted({id for id in batch_ids if id is not None})
+    while ids:
+        _rows().filter(id__in=ids, watched=False).update(watched=True)
+        above = _rows().filter(id__in=ids, parent_id__isnull=False)
+        ids = sorted(set(above.values_list("parent_id", flat=True)))
+
+
+# -- ends ----------------------------------------------------------------------------------------------
+
+
+def lock(batch_id: str) -> BatchRow | None:
+    """Take the batch for the caller's transaction alone."""
+    if connection().vendor == "postgresql":
+        with connection().cursor() as cursor:
+            cursor.execute("SELECT 1 FROM holdfast_batch WHERE id = %s FOR UPDATE", [batch_id])
+    return get(batch_id)
+
+
+def facts(batch_id: str) -> Facts:
+    """Ask the rows of the members, in one statement that finds the first of each kind by the index."""
+    row = _rows().filter(id=batch_id).annotate(**_questions()).values_list(*_ANSWERS).first()
+    return Facts(*map(bool, row)) if row else Facts(open=False, failed=False, bad=True)
+
+
+def move(batch_id: str, *, called: str, **ends: bool) -> None:
+    """Note ends that have come (`failed`, `completed`, `succeeded`); the caller has locked the batch."""
+    changes: dict[str, Any] = {f"{end}_at": Now() for end, come in ends.items() if come}
+    _rows().filter(id=batch_id).update(called=called, **changes)
+
+
+def rest(batch_id: str) -> None:
+    """Let no loop look at the batch any more: no member is open. The caller has locked it."""
+    _rows().filter(id=batch_id).update(watched=False)
+
+
+def witness(batch_id: str, *, known: str | None = None) -> str | None:
+    """Return a member that is open, or None: by the key if the one that was known still is.
+
+    The last one that waits: it will be open longest, so that the look by the index is a rare one.
+    """
+    if known is not None and job_rows().filter(id=known, state__lte=State.RUNNING).exists():
+        return known
+    members = job_rows().filter(batch_id=batch_id)
+    for state in (State.QUEUED, State.HELD, State.RUNNING):
+        found = members.filter(state=state).order_by("-id").values_list("id", flat=True).first()
+        if found is not None:
+            return found
+    return None
+
+
+def has_failed(batch_id: str) -> bool:
+    """Tell whether the first failure of a member has been noted."""
+    return _rows().filter(id=batch_id, failed_at__isnull=False).exists()
+
+
+def watched(*, after: str, limit: int) -> list[str]:
+    """Return batches that may have an open member, in the order of their ids."""
+    rows = _rows().filter(watched=True, id__gt=after).order_by("id")
+    return list(rows.values_list("id", flat=True)[:limit])
+
+
+def ripe(batch_ids: Sequence[str]) -> list[str]:
+    """Return those in which an end has come that nobody has noted, or cancelled ones with members that wait."""
+    rows = _rows().filter(id__in=batch_ids, watched=True).annotate(**_questions())
+    found = rows.filter(
+        Q(is_open=False, sealed_at__isnull=False)
+        | Q(has_failed=True, failed_at=None)
+        | Q(is_waiting=True, cancelled_at__isnull=False)
+    )
+    return list(found.order_by("id").values_list("id", flat=True))
+
+
+def _questions() -> dict[str, Any]:
+    """What is asked of the members of a batch; an inner batch is a member as one job is."""
+    members = job_rows().filter(batch_id=OuterRef("id"))
+    inner = _rows().filter(parent_id=OuterRef("id"))
+    failed = members.filter(state__in=sorted(DEAD_LETTERS))
+    return {
+        "is_open": Exists(members.filter(state__lte=State.RUNNING))
+        | Exists(inner.filter(watched=True)),
+        "has_failed": Exists(failed)
+        | Exists(inner.filter(failed_at__isnull=False, succeeded_at=None)),
+        "is_bad": Exists(members.filter(state__in=_BAD)) | Exists(inner.filter(succeeded_at=None)),
+        "is_waiting": Exists(members.filter(state__lt=State.RUNNING)),
+    }
+
+
+# -- looking and cancelling ----------------------------------------------------------------------------
+
+
+def get(batch_id: str) -> BatchRow | None:
+    """Return a batch."""
+    row = _rows().filter(id=batch_id).values_list(*_COLUMNS).first()
+    return BatchRow(**dict(zip(_COLUMNS, row, strict=True))) if row else None
+
+
+def inner(batch_id: str) -> list[str]:
+    """Return the batches that are members of this one, and theirs, by level."""
+    found: list[str] = []
+    level = [batch_id]
+    while level:
+        rows = _rows().filter(parent_id__in=level).order_by("id")
+        level = list(rows.values_list("id", flat=True))
+        found += level
+    return found
+
+
+def count_by_state(batch_ids: Collection[str]) -> Counter[State]:
+    """Count the members of batches by state. Reads the index entry of each once."""
+    rows = job_rows().filter(batch_id__in=batch_ids).values_list("state").order_by()
+    return Counter({State(state): n for state, n in rows.annotate(n=Count("*"))})
+
+
+def deleted_of(batch_ids: Collection[str]) -> int:
+    """Return how many members are gone after their retention."""
+    return sum(_rows().filter(id__in=batch_ids).values_list("deleted", flat=True))
+
+
+def members(batch_id: str, states: Iterable[State] = State) -> Iterator[str]:
+    """Yield the members by state and id, in pages. One that moves meanwhile may be met twice or not at all."""
+    for state in sorted(set(states)):
+        rows = job_rows().filter(batch_id=batch_id, state=state).order_by("id")
+        last = ""
+        while page := list(rows.filter(id__gt=last).values_list("id", flat=True)[:_PAGE]):
+            yield from page
+            last = page[-1]
+
+
+def cancel(batch_ids: Collection[str]) -> int:
+    """Note that batches are cancelled, so that members that come later are cancelled too."""
+    return _rows().filter(id__in=batch_ids, cancelled_at=None).update(cancelled_at=Now())
+
+
+# -- deleting ------------------------------------------------------------------------------------------
+
+
+def note_deleted(rows: Iterable[tuple[str | None, int]]) -> None:
+    """Note that members, as (batch, state), are deleted, in the transaction that does it."""
+    gone: Counter[str] = Counter()
+    spoiled: set[str] = set()
+    for batch_id, state in rows:
+        if batch_id is not None:
+            gone[batch_id] += 1
+            if state != State.SUCCEEDED:
+                spoiled.add(batch_id)
+    for batch_id, count in sorted(gone.items()):
+        spoils = {"spoiled": True} if batch_id in spoiled else {}
+        _rows().filter(id=batch_id).update(deleted=F("deleted") + count, **spoils)
+
+
+def prune(*, succeeded_before: timedelta, before: timedelta, limit: int) -> int:
+    """Delete one batch of batches whose retention is over and that have no open member; return how many.
+
+    Those that succeeded go first; the others, and those that nobody ever sealed, are kept as long as dead letters.
+    """
+    resting = _rows().filter(watched=False)
+    succeeded = resting.filter(succeeded_at__lt=Now() - succeeded_before).order_by("succeeded_at")
+    ended = resting.filter(succeeded_at=None, completed_at__lt=Now() - before)
+    members = job_rows().filter(batch_id=OuterRef("id"), state__lte=State.RUNNING)
+    left = _rows().filter(~Exists(members), watched=True, sealed_at=None)
+    left = left.filter(created_at__lt=Now() - before)
+    with atomic():
+        ids = list(succeeded.values_list("id", flat=True)[:limit])
+        for rows in (ended.order_by("completed_at"), left.order_by("id")):
+            found = list(rows.values_list("id", "parent_id")[: limit - len(ids)])
+            ids += [id for id, _ in found]
+            _spoil(parent for _, parent in found)
+        # Asked again in the same statement: a member may have been put back meanwhile.
+        _rows().filter(Q(watched=False) | Q(sealed_at=None), id__in=ids).delete()
+    return len(ids)
+
+
+def _spoil(batch_ids: Iterable[str | None]) -> None:
+    ids = {id for id in batch_ids if id is not None}
+    if ids:
+        _rows().filter(id__in=ids).update(spoiled=True)
+
+
+def _rows() -> QuerySet[Batch]:
+    return Batch.objects.using(alias())
