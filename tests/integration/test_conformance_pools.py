@@ -233,7 +233,7 @@ def test_job_cancelled_while_it_waits_for_a_thread_is_not_begun(site: Site, gate
     eventually(lambda: _started(site, "a") and _started(site, "b"))
 
     behind = [site.task("effect").delay(name).id for name in ("c", "d")]
-    eventually(lambda: _reserved(site) >= set(behind), told="given to the pool")
+    eventually(lambda: _reserved(site) >= set(behind), within=30, told="given to the pool")
     interventions.cancel(behind, running=True)
     told = [f"Job {id} has moved on" for id in behind]
     eventually(lambda: all(text in worker.log_text() for text in told), told="the audit noticed")

@@ -20,6 +20,12 @@ from tests.eventually import eventually
 from tests.harness import Site, new_site
 
 MANY = 10_000
+# Each database and each death once in short; the other two pairs with `soak`.
+LONG = {("sqlite", "before its commit"), ("postgres", "before its publication")}
+
+
+def is_short(*, empty_site: str = "", death: str = "", **_: object) -> bool:
+    return (empty_site, death) not in LONG
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
 from django.db import connections
 from django.db.models.functions import Now
 from hypothesis import HealthCheck, settings
@@ -320,8 +321,9 @@ class LedgerMachine(RuleBasedStateMachine):
         assert not open_jobs, f"never finished: {open_jobs}"
 
 
+@pytest.mark.parametrize("orders", [40, pytest.param(400, marks=pytest.mark.soak)])
 def test_any_order_of_moves_with_a_crash_between_any_two_statements_loses_nothing(
-    ledger: str,
+    ledger: str, orders: int
 ) -> None:
     class Machine(LedgerMachine):
         alias = ledger
@@ -330,7 +332,7 @@ def test_any_order_of_moves_with_a_crash_between_any_two_statements_loses_nothin
         run_state_machine_as_test(
             Machine,
             settings=settings(
-                max_examples=120,
+                max_examples=orders,
                 stateful_step_count=30,
                 deadline=None,
                 derandomize=True,
