@@ -61,3 +61,16 @@ def current_app(broker_url: str) -> Iterator[Celery]:
         # Its pool is left alone: kombu shares one among all apps with the same address.
         app.close()
         state.default_app, state._tls.current_app = before
+
+
+@contextmanager
+def shop_app(redis_url: str, *, number: int) -> Iterator[Celery]:
+    """Make an app the current one whose broker is a numbered database of a Redis, emptied, and which has one task."""
+    with current_app(f"{redis_url.rpartition('/')[0]}/{number}") as app:
+        app.outbox.publisher.client().flushdb()
+
+        @app.task(name="shop.charge", shared=False)
+        def charge(card: str, amount: int, api_token: str = "") -> None:
+            """Never run here."""
+
+        yield app

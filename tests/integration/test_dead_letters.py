@@ -23,19 +23,13 @@ from holdfast.ledger.records import Hold, Ticket
 from holdfast.ledger.states import Reason, State
 from holdfast.testing.services import RedisServer
 from tests.rows import FAILURE, hire, new_job
-from tests.surroundings import current_app
+from tests.surroundings import current_app, shop_app
 
 
 @pytest.fixture
 def app(ledger: str, redis_server: RedisServer) -> Iterator[Celery]:
     """An app whose broker is there and empty."""
-    with current_app(f"{redis_server.url.rpartition('/')[0]}/14") as app:
-        app.outbox.publisher.client().flushdb()
-
-        @app.task(name="shop.charge", shared=False)
-        def charge(card: str, amount: int, api_token: str = "") -> None:
-            """Never run here."""
-
+    with shop_app(redis_server.url, number=14) as app:
         yield app
 
 

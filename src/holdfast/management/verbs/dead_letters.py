@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentTypeError
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import islice
 from typing import Any
@@ -11,7 +12,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from holdfast import dead_letters
-from holdfast.dead_letters import Selection
+from holdfast.dead_letters import DeadLetter, Selection
+from holdfast.ledger.letters import Group
 from holdfast.ledger.states import REASONS_OF_DEAD_LETTERS
 from holdfast.management import jobs
 from holdfast.management.actors import add_actor
@@ -119,11 +121,7 @@ def _selection(options: dict[str, Any]) -> Selection:
 
 def _list(chosen: Selection, options: dict[str, Any], terminal: Terminal) -> None:
     found = list(islice(chosen, options["limit"]))
-    if options["json"]:
-        terminal.json([asdict(letter) for letter in found])
-        return
-    if not found:
-        _say_none(options, terminal)
+    if not _goes_into_a_table(found, options, terminal):
         return
     heads = ("id", "task", "reason", "ended", "attempts", "error", "arguments")
     terminal.table(
@@ -147,11 +145,7 @@ def _list(chosen: Selection, options: dict[str, Any], terminal: Terminal) -> Non
 
 def _groups(chosen: Selection, options: dict[str, Any], terminal: Terminal) -> None:
     found = chosen.groups()
-    if options["json"]:
-        terminal.json([asdict(group) for group in found])
-        return
-    if not found:
-        _say_none(options, terminal)
+    if not _goes_into_a_table(found, options, terminal):
         return
     heads = ("fingerprint", "count", "task", "reason", "first", "last", "error")
     terminal.table(
@@ -197,6 +191,18 @@ def _move(what: str, chosen: Selection, options: dict[str, Any], terminal: Termi
 
 
 _PAST = {REPLAY: "replayed", DISCARD: "discarded"}
+
+
+def _goes_into_a_table(
+    found: Sequence[DeadLetter] | Sequence[Group], options: dict[str, Any], terminal: Terminal
+) -> bool:
+    """Print what is no table, JSON or that nothing was found; tell whether a table is left to print."""
+    if options["json"]:
+        terminal.json([asdict(row) for row in found])
+        return False
+    if not found:
+        _say_none(options, terminal)
+    return bool(found)
 
 
 def _say_none(options: dict[str, Any], terminal: Terminal) -> None:
