@@ -194,6 +194,9 @@ POSITIONS: dict[str, tuple[Send, bool, bool]] = {
     "replacement": (_replacement, True, False),
 }
 
+# Where the other kinds of tasks stand.
+FEW = ("alone", "linked", "first of a chain", "member of a chord")
+
 # Where a chord waits for the job's end, whatever way it comes.
 MEMBERS = {"member of a chord", "member beside a chain", "end of a chain in a chord"}
 
@@ -227,7 +230,8 @@ class Case:
 
     def diagonal(self) -> int:
         """Return a number by which the table is dealt out: neighbours in a row or a column have different ones."""
-        return list(POSITIONS).index(self.position) + list(ENDINGS).index(self.leaving)
+        row = list(POSITIONS if self.task == "leave" else FEW).index(self.position)
+        return row + list(ENDINGS).index(self.leaving)
 
     def send(self, site: Site) -> Sent:
         job = site.task(self.task).si(self.leaving, str(self))
@@ -250,11 +254,7 @@ def cases(*, prefork: bool, sqlite: bool) -> list[Case]:
         if not (position == "one of many" and leaving in LIMITS)
     ]
     for task in ("leave_atomic", "leave_silent"):
-        table += [
-            Case(task, position, leaving)
-            for position in ("alone", "linked", "first of a chain", "member of a chord")
-            for leaving in ENDINGS
-        ]
+        table += [Case(task, position, leaving) for position in FEW for leaving in ENDINGS]
     return [
         case
         for case in table
