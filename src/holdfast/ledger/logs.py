@@ -8,6 +8,7 @@ from contextvars import ContextVar
 
 from holdfast.ledger.database import alias
 from holdfast.ledger.log_models import AttemptLog
+from holdfast.ledger.models import Job
 from holdfast.ledger.records import Hold
 
 # The attempt whose end is to be recorded here, and what it has logged so far.
@@ -32,10 +33,12 @@ def pending(hold: Hold) -> str:
     return found[1]() if found is not None and found[0] == hold else ""
 
 
-def keep(hold: Hold, *, number: int) -> None:
+def keep(hold: Hold, *, number: int | None = None) -> None:
     """Write what an attempt has logged; call it in the transaction in which its fenced move has hit its row."""
     text = pending(hold)
     if text:
+        if number is None:
+            number = Job.objects.using(alias()).values_list("attempts", flat=True).get(id=hold.id)
         AttemptLog.objects.using(alias()).create(job=hold.id, number=number, text=text)
 
 

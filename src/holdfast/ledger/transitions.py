@@ -328,7 +328,11 @@ def lose(hold: Hold, *, cause: str, ahead: bool = False, wait: bool = True) -> T
 
 def revoke(hold: Hold, *, reason: str = Reason.CANCELLED) -> bool:
     """Cancel the job of an attempt that was stopped on purpose, while the attempt stands."""
-    return bool(held_by(hold).update(token=RISE, **cancelled(reason)))
+    with atomic():
+        ended = bool(held_by(hold).update(token=RISE, **cancelled(reason)))
+        if ended:
+            logs.keep(hold)
+        return ended
 
 
 def reject(hold: Hold, *, error: str) -> bool:
