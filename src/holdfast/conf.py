@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any
@@ -59,6 +60,8 @@ class Settings:
     """Lowest level of the lines that are kept."""
     signing_keys: tuple[str, ...] = ()
     """Keys that sign messages, newest first; empty means derived from SECRET_KEY and its fallbacks."""
+    redact: tuple[str, ...] = ()
+    """Names of what is hidden where people look: regular expressions, beside those of Django's error reports."""
     unsigned: str = "warn"
     """What happens to messages without our signature: "accept", "warn" (run, and record it) or "refuse"."""
     claim_ahead_seconds: float = 0.05
@@ -89,6 +92,7 @@ _POSITIVE = (
 )
 
 
+_SEVERAL = ("signing_keys", "redact")
 UNSIGNED = ("accept", "warn", "refuse")
 
 
@@ -107,8 +111,14 @@ def read(raw: Mapping[str, Any]) -> Settings:
             )
             raise ConfigurationError(f"HOLDFAST[{key!r}] is not a setting: {hint}")
     values = dict(raw)
-    if "signing_keys" in values:
-        values["signing_keys"] = tuple(values["signing_keys"])
+    for key in _SEVERAL:
+        if isinstance(values.get(key), str):
+            raise ConfigurationError(
+                f"HOLDFAST[{key!r}] is one text: it must be a list of texts, like [{values[key]!r}]"
+            )
+        if key in values:
+            values[key] = tuple(values[key])
+    _require_patterns(values.get("redact", ()), where="HOLDFAST['redact']")
     for key in _POSITIVE:
         if key in values and not (isinstance(values[key], int | float) and values[key] > 0):
             raise ConfigurationError(
@@ -134,6 +144,16 @@ def read(raw: Mapping[str, Any]) -> Settings:
             f"HOLDFAST['unsigned'] is {values['unsigned']!r}: it must be one of {', '.join(UNSIGNED)}"
         )
     return Settings(**values)
+
+
+def _require_patterns(patterns: Iterable[str], *, where: str) -> None:
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except (re.error, TypeError) as error:
+            raise ConfigurationError(
+                f"{where} has {pattern!r}, which is no regular expression ({error}): write part of a name, like 'iban'"
+            ) from None
 
 
 @lru_cache(maxsize=1)

@@ -12,6 +12,7 @@ from celery.utils.saferepr import saferepr
 from kombu import serialization
 from kombu.utils.json import dumps, loads
 
+from holdfast.dispatch.redaction import redaction_of
 from holdfast.dispatch.unique_calls import UniqueCall, is_unique, standing_for
 from holdfast.ledger.aside import in_event_loop, in_thread
 from holdfast.ledger.database import atomic
@@ -79,6 +80,7 @@ class _Mould:
         self.opening = dumps(common)[:-1] + (", " if common else "")
         amqp = task.app.amqp
         self.longest = (amqp.argsrepr_maxsize, amqp.kwargsrepr_maxsize)
+        self.redaction = redaction_of(task)
         self.unique = unique
         self.embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
@@ -92,8 +94,10 @@ class _Mould:
         root_id = job_id if self.is_root else self.template.root_id
         own = {
             "root_id": root_id,
-            "argsrepr": saferepr(args, self.longest[0]) if args else repr(args),
-            "kwargsrepr": saferepr(kwargs, self.longest[1]) if kwargs else "{}",
+            "argsrepr": self._args_repr(args) if args else repr(args),
+            "kwargsrepr": self.redaction.text(saferepr(kwargs, self.longest[1]))
+            if kwargs
+            else "{}",
         }
         body = (args, kwargs, self.embed)
         _, _, data = serialization.dumps(body, serializer=self.task.serializer)
@@ -107,6 +111,12 @@ class _Mould:
         if self.unique is not None and job.unique is not None:
             job.unique = self.unique.request(job, args, kwargs, awaited=job.unique.awaited)
         return job
+
+    def _args_repr(self, args: Any) -> str:
+        longest = self.longest[0]
+        return self.redaction.text(
+            self.redaction.args_repr(args, longest) or saferepr(args, longest)
+        )
 
 
 def _arguments(call: Any) -> tuple[Any, Any]:

@@ -5,7 +5,6 @@ Runs where people look at jobs. Nothing here touches the ledger: rows come in, r
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from kombu import serialization
 from kombu.compression import compress, decompress
 from kombu.serialization import prepare_accept_content
 
+from holdfast.dispatch.redaction import redaction_of
 from holdfast.exceptions import SelectionRefused
 from holdfast.ledger.records import Message
 
@@ -36,17 +36,21 @@ def shown(app: Celery, message: Message) -> ShownCall:
     """Return the arguments of a job without its secrets.
 
     Keyword arguments, dictionary keys and parameters whose names sound like secrets are starred, by Django's filter of
-    error reports (`DEFAULT_EXCEPTION_REPORTER_FILTER`). A sender who gave `argsrepr` or `kwargsrepr` has said what may
-    be seen. A body that cannot be read here is an error in words, never an exception.
+    error reports (`DEFAULT_EXCEPTION_REPORTER_FILTER`), HOLDFAST["redact"] and the task's own `redact`. A sender who
+    gave `argsrepr` or `kwargsrepr` has said what may be seen. A body that cannot be read here is an error in words,
+    never an exception.
     """
     headers = json.loads(message.headers)
     try:
         args, kwargs, _ = _decode(app, message, headers)
     except Exception as error:  # every serializer has its own tree of errors
         return ShownCall(args=None, kwargs=None, hidden=f"cannot be decoded here: {error!r}")
-    clean_args = _without_secrets_by_place(app, message.task, args)
-    clean_kwargs = {key: _cleanse(key, value) for key, value in kwargs.items()}
-    said_args, said_kwargs = _own_words(app, headers, args, kwargs)
+    rules = redaction_of(app.tasks.get(message.task))
+    # Django's filter has a last word of its own: a project may have written it anew.
+    names = [*rules.parameters[: len(args)], *[""] * (len(args) - len(rules.parameters))]
+    clean_args = [_cleanse(*pair) for pair in zip(names, rules.args(args), strict=True)]
+    clean_kwargs = {key: _cleanse(key, value) for key, value in rules.kwargs(kwargs).items()}
+    said_args, said_kwargs = _own_words(app, message.task, headers, args, kwargs)
     # Words that say a secret aloud are no description, whatever made them.
     if _tells(said_args, list(args), clean_args):
         said_args = None
@@ -83,11 +87,12 @@ def edited(
     new_args = list(old_args) if args is None else list(args)
     new_kwargs = dict(old_kwargs) if kwargs is None else dict(kwargs)
     _refuse_what_does_not_fit(app, message, new_args, new_kwargs)
-    own_args, own_kwargs = _own_words(app, headers, old_args, old_kwargs)
+    own_args, own_kwargs = _own_words(app, message.task, headers, old_args, old_kwargs)
+    usual_args, usual_kwargs = _usual_words(app, message.task, new_args, new_kwargs)
     if own_args is None:
-        headers["argsrepr"] = saferepr(tuple(new_args), app.amqp.argsrepr_maxsize)
+        headers["argsrepr"] = usual_args
     if own_kwargs is None:
-        headers["kwargsrepr"] = saferepr(new_kwargs, app.amqp.kwargsrepr_maxsize)
+        headers["kwargsrepr"] = usual_kwargs
     return Message(
         job=message.job,
         task=message.task,
@@ -121,18 +126,27 @@ def _encode(message: Message, headers: Mapping[str, Any], body: Any) -> bytes:
     return bytes(compress(encoded, compression)[0]) if compression else encoded
 
 
-def _own_words(app: Celery, headers: Mapping[str, Any], args: Any, kwargs: Any) -> tuple[Any, Any]:
+def _own_words(
+    app: Celery, task: str, headers: Mapping[str, Any], args: Any, kwargs: Any
+) -> tuple[Any, Any]:
     """Return what the sender wants to be seen in place of args and of kwargs; None where nothing was said.
 
     Celery fills in a text of its own for a sender who says nothing: that one says no more than the arguments.
     """
-    usual_args = saferepr(tuple(args), app.amqp.argsrepr_maxsize)
-    usual_kwargs = saferepr(kwargs, app.amqp.kwargsrepr_maxsize)
+    usual_args, usual_kwargs = _usual_words(app, task, args, kwargs)
     said_args, said_kwargs = headers.get("argsrepr") or "", headers.get("kwargsrepr") or ""
     return (
         said_args if said_args and _bare(said_args) != _bare(usual_args) else None,
         said_kwargs if said_kwargs and _bare(said_kwargs) != _bare(usual_kwargs) else None,
     )
+
+
+def _usual_words(app: Celery, task: str, args: Any, kwargs: Any) -> tuple[str, str]:
+    """Return what a message shows of its arguments when its sender says nothing."""
+    rules, amqp = redaction_of(app.tasks.get(task)), app.amqp
+    longest = amqp.argsrepr_maxsize
+    said = rules.args_repr(args, longest) or saferepr(tuple(args), longest)
+    return rules.text(said), rules.text(saferepr(kwargs, amqp.kwargsrepr_maxsize))
 
 
 def _bare(text: str) -> str:
@@ -156,24 +170,8 @@ def _starred(whole: Any, clean: Any) -> Iterator[Any]:
         yield whole
 
 
-def _without_secrets_by_place(app: Celery, task: str, args: Sequence[Any]) -> list[Any]:
-    names = _parameters(app, task)
-    known = [(names[i] if i < len(names) else "", value) for i, value in enumerate(args)]
-    return [_cleanse(name, value) for name, value in known]
-
-
 def _cleanse(name: str, value: Any) -> Any:
     return get_default_exception_reporter_filter().cleanse_setting(name, value)
-
-
-def _parameters(app: Celery, task: str) -> list[str]:
-    """Return the names of a task's positional parameters; none if the task is not known here."""
-    known = app.tasks.get(task)
-    if known is None:
-        return []
-    places = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    found = inspect.signature(known.run).parameters.values()
-    return [parameter.name for parameter in found if parameter.kind in places]
 
 
 def _refuse_what_does_not_fit(

@@ -16,6 +16,7 @@ from kombu.compression import compress
 from kombu.utils.json import dumps
 
 from holdfast.conf import get_settings
+from holdfast.dispatch.redaction import redaction_of
 from holdfast.dispatch.retrying import rules_to_send
 from holdfast.dispatch.unique_calls import UniqueCall
 from holdfast.exceptions import BatchError
@@ -40,6 +41,9 @@ _DEFAULTS: dict[str, Any] = {
     "stamped_headers": None,
     "stamps": {},
 }
+# What a message shows of its arguments, and under which name its event does.
+_REPR_IN_EVENT = {"argsrepr": "args", "kwargsrepr": "kwargs"}
+_REPRS = frozenset(_REPR_IN_EVENT)
 
 
 class LedgerAMQP(AMQP):
@@ -50,8 +54,22 @@ class LedgerAMQP(AMQP):
 
         Celery turns `countdown` and a number for `expires` into a time by this machine's clock; the ledger
         wants them as they were, to count by the database's clock.
+
+        What logs and events show of the arguments is without their secrets, unless the sender gave words of his own.
         """
+        own_words = {part for part in _REPRS if kwargs.get(part) is not None}
+        redaction = redaction_of(self.app._tasks.get(name))
+        if "argsrepr" not in own_words:
+            call_args = args[0] if args else kwargs.get("args")
+            kwargs["argsrepr"] = redaction.args_repr(call_args, self.argsrepr_maxsize)
         message = super().as_task_v2(task_id, name, *args, **kwargs)
+        for part in _REPRS - own_words:
+            text = message.headers[part]
+            shown = redaction.text(text)
+            if shown is not text:
+                message.headers[part] = shown
+                if message.sent_event:
+                    message.sent_event[_REPR_IN_EVENT[part]] = shown
         countdown = args[2] if len(args) > 2 else kwargs.get("countdown")
         expires = args[6] if len(args) > 6 else kwargs.get("expires")
         said = {

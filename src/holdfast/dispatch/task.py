@@ -37,6 +37,8 @@ class LedgerTask(Inside):
         atomic: True runs the body and its end in one transaction of the ledger's database: its effects
             there happen exactly once, whatever dies.
         unique: a holdfast.Unique makes calls with the same key one job.
+        redact: names of parameters, or of keys at any depth, whose values are hidden in logs, events, the command and
+            the admin, beside those of HOLDFAST['redact'] and of Django's error reports; regular expressions.
         typed_arguments: True holds arguments to the body's annotations: checked in the caller, before anything is
             recorded, and made into what they say (pydantic models, dates, ...) where the body runs. Needs pydantic.
         keep: how long finished jobs of the task are kept, a timedelta or seconds; None as long as results are.
@@ -49,6 +51,7 @@ class LedgerTask(Inside):
     durable: bool | None = None
     atomic = False
     typed_arguments = False
+    redact: Sequence[str] = ()
     unique: Unique | None = None
     keep: timedelta | float | None = None
     keep_last: int | None = None

@@ -20,6 +20,7 @@ from django.db import DatabaseError, connections
 
 from holdfast import events
 from holdfast.conf import get_settings
+from holdfast.dispatch import quiet_logs
 from holdfast.ledger import queries, transitions, wishes, workers
 from holdfast.ledger.database import connection
 from holdfast.ledger.records import Hold
@@ -47,6 +48,8 @@ class Lifeline(bootsteps.StartStopStep):
     def __init__(self, parent: Any, **kwargs: Any) -> None:
         super().__init__(parent, **kwargs)
         parent.lifeline = self
+        # Before the pool is made: its processes inherit it.
+        quiet_logs.install(parent.app)
         self._parent = parent
         self._intake: Intake = current_intake(parent.app)
         self._pulse = Pulse()

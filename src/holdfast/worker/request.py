@@ -10,6 +10,7 @@ from celery.exceptions import WorkerLostError
 from celery.worker.request import Request
 from celery.worker.state import task_ready
 
+from holdfast.dispatch.redaction import redaction_of
 from holdfast.exceptions import AttemptLost
 from holdfast.ledger.holds import hold_from
 from holdfast.ledger.records import Hold
@@ -55,6 +56,12 @@ class LedgerRequest(Request):
             return stock(self, failed__retval__runtime, **kwargs)
         finally:
             self.intake.release(self.hold, run_time=failed__retval__runtime[2])
+
+    def send_event(self, type: str, **fields: Any) -> None:
+        """Send an event without the secrets of the result."""
+        if isinstance(fields.get("result"), str):
+            fields["result"] = redaction_of(self._task).text(fields["result"])
+        super().send_event(type, **fields)
 
     def revoked(self) -> bool:
         """The claim has asked the ledger; the worker's memory of revoked ids would forget a replay."""
