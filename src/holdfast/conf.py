@@ -102,38 +102,15 @@ def read(raw: Mapping[str, Any]) -> Settings:
     Raises:
         ConfigurationError: for an unknown key (with the nearest known one) or a value out of range.
     """
-    known = {field.name for field in fields(Settings)}
-    for key in raw:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = (
-                f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"
-            )
-            raise ConfigurationError(f"HOLDFAST[{key!r}] is not a setting: {hint}")
-    values = dict(raw)
-    for key in _SEVERAL:
-        if isinstance(values.get(key), str):
-            raise ConfigurationError(
-                f"HOLDFAST[{key!r}] is one text: it must be a list of texts, like [{values[key]!r}]"
-            )
-        if key in values:
-            values[key] = tuple(values[key])
+    _require_known(raw)
+    values = dict(raw) | _lists(raw)
     _require_patterns(values.get("redact", ()), where="HOLDFAST['redact']")
     for key in _POSITIVE:
         if key in values and not (isinstance(values[key], int | float) and values[key] > 0):
             raise ConfigurationError(
                 f"HOLDFAST[{key!r}] is {values[key]!r}: it must be a number greater than 0; remove it for the default"
             )
-    lines, level = values.get("log_lines", 0), values.get("log_level", "INFO")
-    if isinstance(lines, bool) or not isinstance(lines, int) or lines < 0:
-        raise ConfigurationError(
-            f"HOLDFAST['log_lines'] is {lines!r}: it must be a whole number, and 0 keeps no lines"
-        )
-    if level not in logging.getLevelNamesMapping():
-        known_levels = ", ".join(logging.getLevelNamesMapping())
-        raise ConfigurationError(
-            f"HOLDFAST['log_level'] is {level!r}: it must be the name of a level: {known_levels}"
-        )
+    _require_log(values.get("log_lines", 0), values.get("log_level", "INFO"))
     if not isinstance(values.get("keep") or {}, Mapping):
         raise ConfigurationError(
             f"HOLDFAST['keep'] is {values['keep']!r}: it must be a dictionary of patterns of task names, "
@@ -144,6 +121,40 @@ def read(raw: Mapping[str, Any]) -> Settings:
             f"HOLDFAST['unsigned'] is {values['unsigned']!r}: it must be one of {', '.join(UNSIGNED)}"
         )
     return Settings(**values)
+
+
+def _require_known(raw: Mapping[str, Any]) -> None:
+    known = {field.name for field in fields(Settings)}
+    for key in raw:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = (
+                f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"
+            )
+            raise ConfigurationError(f"HOLDFAST[{key!r}] is not a setting: {hint}")
+
+
+def _lists(raw: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+    """Return the settings of many values; one text in place of a list would be taken for its letters."""
+    found = {key: raw[key] for key in _SEVERAL if key in raw}
+    for key, value in found.items():
+        if isinstance(value, str):
+            raise ConfigurationError(
+                f"HOLDFAST[{key!r}] is one text: it must be a list of texts, even of one"
+            )
+    return {key: tuple(value) for key, value in found.items()}
+
+
+def _require_log(lines: Any, level: Any) -> None:
+    if isinstance(lines, bool) or not isinstance(lines, int) or lines < 0:
+        raise ConfigurationError(
+            f"HOLDFAST['log_lines'] is {lines!r}: it must be a whole number, and 0 keeps no lines"
+        )
+    if level not in logging.getLevelNamesMapping():
+        known_levels = ", ".join(logging.getLevelNamesMapping())
+        raise ConfigurationError(
+            f"HOLDFAST['log_level'] is {level!r}: it must be the name of a level: {known_levels}"
+        )
 
 
 def _require_patterns(patterns: Iterable[str], *, where: str) -> None:
