@@ -41,6 +41,8 @@ class Up:
             text=True,
             # Signals of the test reach make alone: the hardest case.
             start_new_session=True,
+            # Tests that run in the background ignore SIGINT, and would hand that on.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         )
         self._reading = threading.Thread(target=self._read, daemon=True)
         self._reading.start()
