@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from holdfast.exceptions import Aborted as Aborted
     from holdfast.exceptions import UniqueConflict as UniqueConflict
     from holdfast.policies.aborting import is_aborted as is_aborted
+    from holdfast.policies.checkpoints import checkpoint as checkpoint
+    from holdfast.policies.checkpoints import last_checkpoint as last_checkpoint
     from holdfast.policies.effects import effect as effect
     from holdfast.policies.retry_rules import Never as Never
     from holdfast.policies.retry_rules import Rule as Rule
@@ -35,9 +37,11 @@ __all__ = [
     "apply_many",
     "attempts",
     "cancel",
+    "checkpoint",
     "current_batch",
     "effect",
     "is_aborted",
+    "last_checkpoint",
     "replay",
     "run_now",
     "schedules",
@@ -55,7 +59,9 @@ _HOME = {
     "UniqueConflict": "holdfast.exceptions",
     "Snooze": "holdfast.policies.snooze",
     "effect": "holdfast.policies.effects",
+    "checkpoint": "holdfast.policies.checkpoints",
     "is_aborted": "holdfast.policies.aborting",
+    "last_checkpoint": "holdfast.policies.checkpoints",
     "run_now": "holdfast.beat.listing",
     "schedules": "holdfast.beat.listing",
 }

@@ -86,17 +86,20 @@ def attempts(job: str | AsyncResult[Any]) -> list[AttemptRow]:
     return found
 
 
-def replay(job: str | AsyncResult[Any], *, actor: str = "") -> AsyncResult[Any]:
+def replay(
+    job: str | AsyncResult[Any], *, actor: str = "", from_start: bool = False
+) -> AsyncResult[Any]:
     """Put a finished job back to work as a new attempt of the same job; the audit gets a line, with the actor.
 
     The move and the line are one transaction, or part of the one that is open. The job is published once that has
-    committed; if the process dies before, a worker with the duty publishes it.
+    committed; if the process dies before, a worker with the duty publishes it. The new attempt goes on from the job's
+    last checkpoint, unless `from_start` is true or the job had succeeded.
 
     Raises:
         JobNotFound: there is no such job, or it is not finished.
     """
     job_id = job if isinstance(job, str) else job.id
-    ticket = interventions.replay(job_id, actor=actor)
+    ticket = interventions.replay(job_id, actor=actor, from_start=from_start)
     if ticket is None:
         raise JobNotFound(
             f"Job {job_id} cannot be replayed: it is not in the ledger, or it has not finished yet."

@@ -44,6 +44,8 @@ class Settings:
     """How long finished jobs of some tasks are kept, by patterns of their names: `{"shop.*": {"keep": 3600}}`."""
     prune_batch: int = 1000
     """Rows deleted in one transaction by the pruner."""
+    checkpoint_max_bytes: int = 262_144
+    """Most that a checkpoint of a job may take, as JSON."""
     effect_days: float = 30.0
     """How long an effect is remembered that says nothing else, and at least as long as its job."""
     schedule_late_seconds: float = 60.0
@@ -85,6 +87,7 @@ _POSITIVE = (
     "dead_letter_days",
     "audit_days",
     "prune_batch",
+    "checkpoint_max_bytes",
     "schedule_late_seconds",
     "occurrence_days",
     "effect_days",

@@ -5,6 +5,7 @@ HoldfastError
 ├── UnsupportedDatabase     the ledger's database is neither PostgreSQL nor SQLite
 ├── JobNotFound             no row with this id
 │   └── ResultPruned        there was one; its retention is over
+├── CheckpointRefused       a state cannot be kept for the next attempt
 ├── SelectionRefused        jobs cannot be selected, or mended, as it was asked for
 ├── EffectError             an effect was used in a way that it cannot be kept
 │   ├── EffectInDoubt       a call to the world outside was begun, and nobody knows whether it was made
@@ -51,6 +52,10 @@ class ResultPruned(JobNotFound):
 
 class SelectionRefused(HoldfastError, ValueError):
     """Jobs cannot be selected or mended as it was asked for; nothing was changed."""
+
+
+class CheckpointRefused(HoldfastError, ValueError):
+    """A state cannot be kept for the next attempt; nothing was written."""
 
 
 class EffectError(HoldfastError):

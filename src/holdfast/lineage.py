@@ -85,9 +85,9 @@ def patience_seconds() -> float:
 
 
 @contextmanager
-def running(hold: Hold) -> Iterator[None]:
-    """Let the code inside know whose attempt it is part of."""
-    reset, forget = _attempt.set(hold), _memory.set({})
+def running(hold: Hold, **known: Any) -> Iterator[None]:
+    """Let the code inside know whose attempt it is part of, and what else is known of it."""
+    reset, forget = _attempt.set(hold), _memory.set(known)
     try:
         yield
     finally:

@@ -12,9 +12,11 @@ from celery.exceptions import TaskRevokedError
 from celery.result import AsyncResult
 
 import holdfast
+from holdfast.ledger import checkpoints
 from tests.eventually import eventually
 from tests.harness import SHORT, Site, new_site
 from tests.project import steered
+from tests.project.models import AtomicEffect
 from tests.surroundings import current_app
 
 INCLUDE = f"--include={steered.__name__}"
@@ -122,6 +124,50 @@ def test_wish_is_heard_inside_a_transaction(clean: Site) -> None:
     _started(clean, "inside")
     holdfast.cancel(sent, terminate=False)
     assert clean.wait_all_final()[sent.id] == "cancelled"
+
+
+@pytest.mark.parametrize("leaving", ["retry", "snooze", "fail"])
+def test_next_attempt_goes_on_where_the_last_one_was(clean: Site, leaving: str) -> None:
+    sent = clean.app.tasks[steered.resumable.name].delay(leaving, 6, leaving=leaving)
+    if leaving == "fail":
+        clean.wait_all_final()
+        holdfast.replay(sent)
+    assert sent.get(timeout=20) == 2
+    assert [line for line in clean.effects() if line.startswith("from")] == [
+        f"from {leaving} 0",
+        f"from {leaving} 4",
+    ]
+    steps = AtomicEffect.objects.using(clean.alias).filter(job__startswith=leaving)
+    assert sorted(steps.values_list("job", flat=True)) == [f"{leaving} {n}" for n in range(6)]
+    assert checkpoints.load(sent.id) is None, "it went with the success"
+    holdfast.replay(sent)
+    eventually(lambda: clean.effects().count(f"from {leaving} 0") == 2, told="it begins anew")
+    clean.wait_all_final()
+
+
+def test_last_word_of_many_is_shown_while_the_body_runs(clean: Site) -> None:
+    gate = clean.directory / "reported"
+    sent = clean.app.tasks[steered.reporting.name].delay("report", str(gate))
+    last = {"done": 499, "total": 500, "message": "nearly there"}
+    eventually(lambda: sent.info == last, within=SLACK, told="the last word is there")
+    assert sent.state == "PROGRESS"
+    assert "progress         499 of 500 (100%): nearly there" in clean.django(
+        "holdfast", "jobs", "show", sent.id
+    )
+    gate.touch()
+    assert sent.get(timeout=SLACK) == "report"
+    assert (sent.state, sent.info) == ("SUCCESS", "report")
+
+
+def test_progress_is_seen_while_the_transaction_is_open(clean: Site) -> None:
+    if clean.database_url.startswith("sqlite"):
+        pytest.skip("the transaction holds the only writer")
+    gate = clean.directory / "inside"
+    sent = clean.app.tasks[steered.reporting.name].delay("inside", str(gate), "transaction")
+    last = {"done": 3, "total": 4, "message": "inside"}
+    eventually(lambda: sent.info == last, within=SLACK, told="it is seen from outside")
+    gate.touch()
+    assert sent.get(timeout=SLACK) == "inside"
 
 
 def _send_what_must_be_stopped(site: Site, name: str) -> AsyncResult[str]:

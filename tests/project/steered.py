@@ -13,6 +13,7 @@ from django.db import transaction
 
 import holdfast
 from holdfast.conf import get_settings
+from tests.project.models import AtomicEffect
 from tests.project.tasks import note
 
 LONGEST = 60.0
@@ -64,9 +65,58 @@ def deaf(name: str, gate: str) -> str:
     """Never look, and end when a file appears."""
     note(f"pid {name} {os.getpid()}")
     note(f"start {name}")
+    _await(gate)
+    note(f"end {name}")
+    return name
+
+
+@shared_task(bind=True, max_retries=5)
+def resumable(self: Any, name: str, steps: int, stays: str = "", leaving: str = "") -> int:
+    """Write a row in each step, with its checkpoint; half-way the first attempt stays, or leaves in some way."""
+    begin = self.last_checkpoint(default=0)
+    note(f"from {name} {begin}")
+    database = get_settings().database
+    for step in range(begin, steps):
+        with transaction.atomic(using=database):
+            AtomicEffect.objects.using(database).create(job=f"{name} {step}")
+            self.checkpoint(step + 1)
+            if stays == "inside" and begin == 0 and step == steps // 2:
+                _stay(name)
+        if begin == 0 and step == steps // 2:
+            if stays == "between":
+                _stay(name)
+            if leaving == "retry":
+                raise self.retry(countdown=0)
+            if leaving == "snooze":
+                self.snooze(0)
+            if leaving == "fail":
+                raise ValueError(name)
+    return steps - begin
+
+
+def _stay(name: str) -> None:
+    note(f"stays {name}")
+    time.sleep(LONGEST)
+
+
+@shared_task(bind=True)
+def reporting(self: Any, name: str, gate: str, where: str = "") -> str:
+    """Say how far it is many times in a moment, and stay a while with the last word said."""
+    if where == "transaction":
+        with transaction.atomic(using=get_settings().database):
+            self.progress(3, 4, "inside")
+            _await(gate)
+        return name
+    for done in range(500):
+        self.progress(done, 500, "busy")
+    self.progress(499, 500, "nearly there")
+    note(f"said {name}")
+    _await(gate)
+    return name
+
+
+def _await(gate: str) -> None:
     deadline = time.monotonic() + LONGEST
     while not Path(gate).exists():
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    note(f"end {name}")
-    return name

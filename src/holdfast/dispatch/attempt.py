@@ -35,6 +35,7 @@ from holdfast.ledger.records import Hold, NewJob, Ticket
 from holdfast.ledger.states import Outcome, Reason
 from holdfast.ledger.watchdog import answer_within
 from holdfast.lineage import patience_seconds, running
+from holdfast.policies.checkpoints import forgetting
 from holdfast.policies.log_lines import gathering, new_lines
 from holdfast.policies.snooze import Snooze
 
@@ -62,6 +63,8 @@ def run(task: LedgerTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any
     except AttemptLost as lost:
         raise Ignore(str(lost)) from None
     finally:
+        if reporter := request.get("holdfast_progress"):
+            reporter.close()
         end_half_begun()
 
 
@@ -104,6 +107,7 @@ def _run_plain(task: LedgerTask, hold: Hold, args: Sequence[Any], kwargs: Mappin
     try:
         with running(hold), gathering(task.request.get("holdfast_lines")):
             value = run_body(task, args, kwargs)
+            complete = forgetting(hold, task.backend.complete)
     except (Retry, Ignore, Reject) as leaving:
         _patiently(partial(_leave, task, hold, leaving), hold)
         raise
@@ -112,7 +116,7 @@ def _run_plain(task: LedgerTask, hold: Hold, args: Sequence[Any], kwargs: Mappin
         _patiently(partial(_retry, task, hold, None), hold)
         raise Ignore("put back by retry(throw=False)")
     encoded = task.backend.encode_success(task.request, value)
-    _patiently(partial(task.backend.complete, task, hold, value, encoded), hold)
+    _patiently(partial(complete, task, hold, value, encoded), hold)
     _mark_ended(task)
     return value
 
@@ -131,7 +135,7 @@ def _run_atomic(
             started = time.monotonic()
             body_begun = True
             try:
-                with running(hold), gathering(task.request.get("holdfast_lines")):
+                with running(hold, atomic=True), gathering(task.request.get("holdfast_lines")):
                     value = run_body(task, args, kwargs)
             except (Snooze, Aborted):
                 raise

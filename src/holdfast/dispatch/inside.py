@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from celery import Task
@@ -25,3 +26,42 @@ class Inside(Task):
         from holdfast.policies.aborting import is_aborted
 
         return is_aborted()
+
+    def checkpoint(self, state: Any, *, every: float = 0.0) -> bool:
+        """Keep a state for the job's next attempt: see `holdfast.checkpoint`."""
+        from holdfast.policies.checkpoints import checkpoint
+
+        return checkpoint(state, every=every)
+
+    def last_checkpoint(self, default: Any = None) -> Any:
+        """Return the state that an attempt of this job kept last: see `holdfast.last_checkpoint`."""
+        from holdfast.policies.checkpoints import last_checkpoint
+
+        return last_checkpoint(default)
+
+    def progress(self, done: float, total: float | None = None, message: str = "") -> None:
+        """Say how far the body is: `AsyncResult.info` shows it, in state PROGRESS, and `holdfast jobs show`.
+
+        Written twice a second at most, the last word always; an error of the database changes nothing. An attempt that
+        does not stand any more writes nothing. In a transaction it is written beside it; on SQLite, where a
+        transaction holds the only writer, by the next report after it.
+
+        Raises:
+            TypeError: `done` or `total` is no number.
+        """
+        from holdfast.dispatch.progress import PROGRESS, Reporter, meta_of
+
+        meta = meta_of(done, total, message)
+        request = self.request
+        if request.called_directly or request.is_eager or not request.id:
+            return
+        reporter = request.get("holdfast_progress")
+        if reporter is None:
+            write = partial(_write, self.backend, request.id, state=PROGRESS, request=request)
+            reporter = Reporter(write, job=request.id)
+            request.update(holdfast_progress=reporter)
+        reporter.report(meta)
+
+
+def _write(backend: Any, job_id: str, meta: Any, *, state: str, request: Any) -> None:
+    backend.store_result(job_id, meta, state, request=request)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from holdfast.ledger import audit
+from holdfast.ledger import audit, checkpoints
 from holdfast.ledger.attempts import AttemptRow, attempts_of
 from holdfast.ledger.audit import AuditLine
 from holdfast.ledger.fence import job_rows
@@ -39,6 +39,8 @@ class Details:
     root_id: str | None
     parent_id: str | None
     group_id: str | None
+    cancel_asked_at: datetime | None
+    checkpoint_at: datetime | None
     past: list[AttemptRow]
     audit: list[AuditLine]
 
@@ -64,6 +66,7 @@ _COLUMNS = (
     "root_id",
     "parent_id",
     "group_id",
+    "cancel_asked_at",
 )
 
 
@@ -76,6 +79,7 @@ def details(job_id: str) -> Details | None:
     return Details(
         **columns,
         state=State(job.state).name.lower(),
+        checkpoint_at=checkpoints.saved_at(job_id),
         past=attempts_of(job),
         audit=audit.lines(job=job_id),
     )

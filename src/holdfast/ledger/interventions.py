@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
-from holdfast.ledger import audit, batches, logs
+from holdfast.ledger import audit, batches, checkpoints, logs
 from holdfast.ledger.database import alias, atomic, dialect
 from holdfast.ledger.fence import RISE, WORKER_NAME, cancelled, job_rows, lock, remember
 from holdfast.ledger.fingerprints import fingerprint
@@ -88,10 +88,15 @@ def bury(job_id: str, *, reason: str, task: str | None = None) -> bool:
         )
 
 
-def replay(job_id: str, *, actor: str | None = None) -> Ticket | None:
-    """Put a finished job back to work; what its last attempt left is kept in the list of attempts."""
+def replay(job_id: str, *, actor: str | None = None, from_start: bool = False) -> Ticket | None:
+    """Put a finished job back to work; what its last attempt left is kept in the list of attempts.
+
+    One that has not succeeded goes on from its checkpoint, unless it is to begin at the start.
+    """
     with atomic():
         tickets = _put_back(job_rows().filter(id=job_id))
+        if tickets and from_start:
+            checkpoints.clear([job_id])
         if tickets and actor is not None:
             audit.note("replay", actor=actor, job=job_id)
         return tickets[0] if tickets else None
@@ -146,6 +151,8 @@ def edit(job_id: str, *, token: int, headers: str, body: bytes, actor: str) -> b
         audit.note("edit", actor=actor, job=job_id, detail=json.dumps({"before": before}))
         payload.headers, payload.body = headers, body
         payload.save(using=alias(), update_fields=["headers", "body"])
+        # It belongs to what the job was called with before.
+        checkpoints.clear([job_id])
         return True
 
 
@@ -216,6 +223,7 @@ def forget(id: str) -> None:
             Payload.objects.using(alias()).filter(job=id).delete()
             Attempt.objects.using(alias()).filter(job=id).delete()
             logs.forget(id)
+            checkpoints.clear([id])
 
 
 def _put_back(rows: QuerySet[Job], *, tokens: Mapping[str, int] | None = None) -> list[Ticket]:
@@ -236,6 +244,7 @@ def _put_back(rows: QuerySet[Job], *, tokens: Mapping[str, int] | None = None) -
     for row in found:
         if row["state"] == State.SUCCEEDED:
             remember(row["id"], row, Outcome.REPLAYED, error="", traceback="")
+    checkpoints.clear(row["id"] for row in found if row["state"] == State.SUCCEEDED)
     ids = [row["id"] for row in found]
     job_rows().filter(id__in=ids).update(
         state=State.QUEUED,

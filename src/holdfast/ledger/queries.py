@@ -10,6 +10,7 @@ from django.db.models import Count, Min, QuerySet
 from django.db.models.functions import Now
 
 from holdfast.ledger import batches
+from holdfast.ledger.checkpoint_models import Checkpoint
 from holdfast.ledger.database import alias, atomic
 from holdfast.ledger.ids import minted_at
 from holdfast.ledger.log_models import AttemptLog
@@ -18,7 +19,14 @@ from holdfast.ledger.records import Hold, ResultMeta, StoredResult, Ticket
 from holdfast.ledger.states import DEAD_LETTERS, FINAL, State
 
 # What goes with a job, and by which column it is found; the job itself comes last.
-_OF_A_JOB = ((Payload, "job"), (Attempt, "job"), (AttemptLog, "job"), (Result, "id"), (Job, "id"))
+_OF_A_JOB = (
+    (Payload, "job"),
+    (Attempt, "job"),
+    (AttemptLog, "job"),
+    (Checkpoint, "job"),
+    (Result, "id"),
+    (Job, "id"),
+)
 
 
 def result_metas(ids: Iterable[str]) -> dict[str, ResultMeta]:

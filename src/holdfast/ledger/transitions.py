@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 
 from holdfast.conf import get_settings
 from holdfast.exceptions import Aborted, AttemptLost
-from holdfast.ledger import logs, unique
+from holdfast.ledger import checkpoints, logs, unique
 from holdfast.ledger.database import alias, atomic, dialect
 from holdfast.ledger.fence import RISE, Left, cancelled, held_by, job_rows, leave, lock, mark
 from holdfast.ledger.models import Job, Payload, Result, Worker
@@ -237,6 +237,8 @@ def retry(
             raise AttemptLost(hold.id, hold.token)
         if left == Left.CANCELLED:
             return None
+        if outcome == Outcome.REPLACED:
+            checkpoints.clear([hold.id])
         _write_payload(job)
         if stored:
             store_result(hold.id, stored)
@@ -261,6 +263,8 @@ def await_replacement(hold: Hold) -> bool:
         )
         if left == Left.CANCELLED:
             raise Aborted(f"Job {hold.id} was asked to stop: it is not replaced.")
+        if left:
+            checkpoints.clear([hold.id])
         return bool(left)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from celery import current_app
 
 from holdfast.dispatch import calls
+from holdfast.dispatch.progress import in_words as in_words_of_progress
 from holdfast.exceptions import JobNotFound
 from holdfast.ledger import letters
 from holdfast.ledger.details import Details, details
@@ -38,12 +39,21 @@ def show(job_id: str, terminal: Terminal, *, as_json: bool) -> None:
         ]
         terminal.json(shown)
         return
+    progress = _progress(job_id) if found.state == "running" else ""
+    if progress:
+        terminal.say(f"{'progress':<17}{progress}")
     for name, value in asdict(found).items():
         if name not in _SHOWN_APART and value not in {None, ""}:
-            terminal.say(f"{name:<13}{terminal.text(value)}")
+            terminal.say(f"{name:<17}{terminal.text(value)}")
     if call:
-        terminal.say(f"{'called with':<13}{in_words(call.args, call.kwargs, call.hidden)}")
+        terminal.say(f"{'called with':<17}{in_words(call.args, call.kwargs, call.hidden)}")
     _show_past(found, terminal)
+
+
+def _progress(job_id: str) -> str:
+    """Return in words how far a running job says it is."""
+    said = current_app.backend.get_task_meta(job_id)["result"]
+    return in_words_of_progress(said) if isinstance(said, dict) and "done" in said else ""
 
 
 def _show_past(found: Details, terminal: Terminal) -> None:

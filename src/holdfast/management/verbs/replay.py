@@ -15,6 +15,9 @@ from holdfast.management.terminal import Terminal
 def add_arguments(parser: CommandParser) -> None:
     """Take the ids of jobs."""
     parser.add_argument("ids", nargs="+", metavar="ID")
+    parser.add_argument(
+        "--from-start", action="store_true", help="do not go on from the last checkpoint"
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_actor(parser)
@@ -32,7 +35,7 @@ def run(options: dict[str, Any], terminal: Terminal) -> None:
     done, refused = [], []
     for job_id in ids:
         try:
-            holdfast.replay(job_id, actor=options["actor"])
+            holdfast.replay(job_id, actor=options["actor"], from_start=options["from_start"])
             done.append(job_id)
         except JobNotFound as error:
             refused.append(str(error))
