@@ -70,6 +70,10 @@ class Settings:
     """How much work, by measured run time, a worker claims ahead of a free slot."""
     claim_ahead_max: int = 16
     """Most jobs a worker claims ahead of each slot."""
+    async_desks: int = 4
+    """Threads of the asyncio pool in which attempts of coroutines begin and end; each has a database connection."""
+    async_sync_threads: int = 8
+    """Threads of the asyncio pool for sync tasks; each has a database connection."""
 
     @property
     def beat_seconds(self) -> float:
@@ -92,6 +96,8 @@ _POSITIVE = (
     "occurrence_days",
     "effect_days",
     "log_bytes",
+    "async_desks",
+    "async_sync_threads",
 )
 
 

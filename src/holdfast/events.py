@@ -29,3 +29,5 @@ scheduler_leads = Signal()
 """A scheduler acts for all from now on. scheduler: UUID, before: UUID or None (who let the duty run out)."""
 occurrence_decided = Signal()
 """A due time of a schedule was decided. schedule, outcome, reason: str, due_at: datetime, job: str or None."""
+loop_blocked = Signal()
+"""The event loop of coroutine bodies is held up. task, job: str ("" if unknown), seconds: float, stack: str."""

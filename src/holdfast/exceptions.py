@@ -14,6 +14,7 @@ HoldfastError
 ├── ScheduleNotFound        no schedule of this name
 ├── Aborted                 raised by a body to leave as cancelled
 ├── InvalidArguments        an argument does not fit its annotation: the call is not sent, or the body not run
+├── BodyCancelled           a coroutine body was cancelled by its own code
 └── AttemptLost             this attempt lost its lease: it can change nothing any more
 """
 
@@ -116,6 +117,21 @@ class InvalidArguments(HoldfastError, TypeError):
         super().__init__(message)
         self.task = task
         self.parameter = parameter
+
+
+class BodyCancelled(HoldfastError):
+    """A CancelledError left the body of an `async def` task, and nobody outside had stopped it."""
+
+    def __init__(self, job_id: str, task: str) -> None:
+        super().__init__(
+            f"Job {job_id} ({task}): its coroutine was cancelled by its own code, or by something it awaited. Catch "
+            "asyncio.CancelledError around what may be cancelled, and say what the job shall end with."
+        )
+        self.job_id = job_id
+        self.task = task
+
+    def __reduce__(self) -> tuple[type[BodyCancelled], tuple[str, str]]:
+        return (BodyCancelled, (self.job_id, self.task))
 
 
 class AttemptLost(HoldfastError):

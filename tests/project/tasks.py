@@ -217,3 +217,7 @@ def send_then(self: Any, how: str, name: str) -> Any:
 def send_then_atomic(self: Any, how: str, name: str) -> Any:
     effect.delay(f"child of {name}")
     return _leave(self, how, name)
+
+
+# Registered with these; they use what stands above.
+from tests.project import coroutines  # noqa: E402, F401

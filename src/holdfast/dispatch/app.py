@@ -107,6 +107,7 @@ class Celery(StockCelery):
         task = super()._task_from_fun(fun, *args, base=_on_ledger(base), **options)
         if options.get("pydantic_context"):
             task.pydantic_context = options["pydantic_context"]
+        task.let_retries_see_coroutines()
         return task
 
     def register_task(self, task: Any, **options: Any) -> Any:
@@ -114,7 +115,9 @@ class Celery(StockCelery):
         instance = task() if isinstance(task, type) else task
         if not isinstance(instance, LedgerTask):
             instance.__class__ = _on_ledger(type(instance))
-        return super().register_task(instance, **options)
+        task = super().register_task(instance, **options)
+        task.let_retries_see_coroutines()
+        return task
 
     @contextmanager
     def producer_or_acquire(self, producer: Any = None) -> Iterator[Any]:

@@ -62,6 +62,8 @@ def run(task: LedgerTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any
             return _run_plain(task, hold, args, kwargs)
     except AttemptLost as lost:
         raise Ignore(str(lost)) from None
+    except BodyStopped:
+        raise Ignore(f"the attempt of job {hold.id} was stopped") from None
     finally:
         if reporter := request.get("holdfast_progress"):
             reporter.close()

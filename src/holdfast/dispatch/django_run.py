@@ -9,11 +9,13 @@ import logging
 import socket
 from collections.abc import Callable
 from functools import partial
+from inspect import iscoroutinefunction
 from typing import Any
 
 from celery import shared_task
 from celery.exceptions import Reject, Retry, TaskPredicate
 
+from holdfast.dispatch.bodies import finished
 from holdfast.dispatch.task import LedgerTask
 from holdfast.exceptions import AttemptLost, HoldfastError
 from holdfast.ledger.database import is_passing, with_patience
@@ -93,7 +95,10 @@ def run_django_task(self: DjangoTask, **recorded: Any) -> Any:
     django_api.task_started.send_robust(sender=type(task.get_backend()), task_result=result)
     context = [django_api.TaskContext(task_result=result)] if task.takes_context else []
     try:
-        value = task.call(*context, *result.args, **result.kwargs)
+        if iscoroutinefunction(task.func):
+            value = finished(self, task.func(*context, *result.args, **result.kwargs))
+        else:
+            value = task.call(*context, *result.args, **result.kwargs)
     except (AttemptLost, TaskPredicate):
         raise
     except Exception as error:

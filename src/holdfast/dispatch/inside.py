@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from functools import partial
 from typing import Any
 
 from celery import Task
 from celery.contrib.abortable import ABORTED
+
+from holdfast.ledger.aside import in_event_loop, in_thread
 
 
 class Inside(Task):
@@ -26,6 +29,14 @@ class Inside(Task):
         from holdfast.policies.aborting import is_aborted
 
         return is_aborted()
+
+    def update_state(self, *args: Any, **kwargs: Any) -> None:
+        """Show progress, as in Celery; from a coroutine over a connection beside its event loop."""
+        update = super().update_state
+        if in_event_loop():
+            in_thread(partial(copy_context().run, update, *args, **kwargs))
+        else:
+            update(*args, **kwargs)
 
     def checkpoint(self, state: Any, *, every: float = 0.0) -> bool:
         """Keep a state for the job's next attempt: see `holdfast.checkpoint`."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextvars import copy_context
 from datetime import datetime, timedelta
-from functools import cached_property, wraps
+from functools import cached_property, partial, wraps
 from importlib.util import find_spec
-from inspect import unwrap
+from inspect import iscoroutinefunction, unwrap
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from asgiref.sync import sync_to_async
@@ -15,8 +16,10 @@ from celery.exceptions import Ignore, Reject, Retry
 from celery.result import AsyncResult
 
 from holdfast.dispatch import retrying
+from holdfast.dispatch.bodies import NOT_ATOMIC, finished
 from holdfast.dispatch.inside import Inside
 from holdfast.exceptions import AttemptLost, ConfigurationError
+from holdfast.ledger.aside import in_event_loop, in_thread
 from holdfast.ledger.database import atomic
 from holdfast.ledger.holds import hold_from
 from holdfast.lineage import inheriting
@@ -27,6 +30,7 @@ from holdfast.policies.unique import Unique, as_unique
 
 if TYPE_CHECKING:
     from holdfast.dispatch.typed import Annotations
+    from holdfast.ledger.records import Hold
 
 
 class LedgerTask(Inside):
@@ -56,6 +60,8 @@ class LedgerTask(Inside):
     keep: timedelta | float | None = None
     keep_last: int | None = None
     retry_rules: Sequence[Rule] = ()
+    # The body where `run` is a function around a coroutine.
+    coroutine_run: Callable[..., Any] | None = None
     Strategy = "holdfast.worker.strategy:choose"
     Request = "holdfast.worker.request:LedgerRequest"
 
@@ -78,6 +84,8 @@ class LedgerTask(Inside):
         keep(cls.keep, cls.keep_last, where=f"Task {cls.name!r}")
         retrying.check_task(cls)
         _check_unique(cls)
+        if cls.atomic is True and iscoroutinefunction(cls.run):
+            raise ConfigurationError(NOT_ATOMIC.format(cls.name))
         _end_what_leaves_unseen(cls)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -85,6 +93,8 @@ class LedgerTask(Inside):
         request = self.request
         if request.called_directly:
             args, kwargs = self.arguments_to_run(args, kwargs)
+            if self.coroutine_run is not None:
+                return self.coroutine_run(*args, **kwargs)
             return super().__call__(*args, **kwargs)
         # Task classes are made while Django is still loading; the ledger's models come later.
         from holdfast.dispatch import attempt
@@ -178,20 +188,42 @@ class LedgerTask(Inside):
         """Leave the body and come back later: see `holdfast.Snooze`, which it raises."""
         raise Snooze(seconds, until=until, reason=reason)
 
+    def runs_async(self, kwargs: Any) -> bool:
+        """Tell whether a call with these arguments runs a coroutine; decides where the asyncio pool runs it."""
+        return self.coroutine_run is not None or iscoroutinefunction(self.run)
+
+    def let_retries_see_coroutines(self) -> None:
+        """Let `autoretry_for`, which is not made for coroutines, see how they end; after Celery has set it up."""
+        stock = getattr(self, "_orig_run", None)
+        if not iscoroutinefunction(stock):
+            return
+
+        @wraps(stock)
+        def run_to_end(*args: Any, **kwargs: Any) -> Any:
+            return finished(self, stock(*args, **kwargs))
+
+        self.coroutine_run, self._orig_run = stock, run_to_end
+
     def on_replace(self, sig: Any) -> Any:
         """Put a signature in this job's place: what it sends and this job's move are one transaction."""
-        from holdfast.ledger import transitions
-
         hold = hold_from(self.request)
         if hold is None or self.request.is_eager:
             return super().on_replace(sig)
+        if in_event_loop():
+            in_thread(partial(copy_context().run, self._replace_by, sig, hold))
+        else:
+            self._replace_by(sig, hold)
+        raise Ignore("Replaced by new task")
+
+    def _replace_by(self, sig: Any, hold: Hold) -> None:
+        from holdfast.ledger import transitions
+
         with atomic(), inheriting(self.request.headers):
             sig.delay()
             if self.request.get("holdfast_move") is None:
                 if not transitions.await_replacement(hold):
                     raise AttemptLost(hold.id, hold.token)
                 self.request.update(callbacks=None, chain=None, holdfast_ended=True)
-        raise Ignore("Replaced by new task")
 
 
 def _check_unique(cls: type[LedgerTask]) -> None:

@@ -16,6 +16,7 @@ from kombu.exceptions import ContentDisallowed, DecodeError
 from kombu.message import Message
 from kombu.serialization import prepare_accept_content
 
+from holdfast.dispatch.bodies import finished
 from holdfast.exceptions import HoldfastError
 from holdfast.ledger import queries, transitions
 from holdfast.ledger.records import ClaimedJob, Hold
@@ -108,7 +109,7 @@ def _around_body(task: Any, marks: Marks, name: str) -> Iterator[None]:
         begun = True
         around = Body(marks, atomic=task.atomic)
         try:
-            value = stock(*args, **kwargs)
+            value = finished(task, stock(*args, **kwargs))
         except BaseException:
             around.leave()
             raise

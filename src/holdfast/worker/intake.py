@@ -74,7 +74,7 @@ class Intake:
         self.handlers: dict[str, Callable[..., Any]] = {}
         self.open = False
         self.claiming = 0
-        self.in_threads = False
+        self.in_threads = self.begins_late = False
         self._run_time: float | None = None
         self._consumer: Any = None
         self._pool: Any = None
@@ -121,6 +121,7 @@ class Intake:
         self._consumer = consumer
         self._pool = consumer.pool
         self.in_threads = "concurrency.thread" in type(consumer.pool).__module__
+        self.begins_late = self.in_threads or getattr(consumer.pool, "begins_late", False)
         self.open = True
         self._deliver()
 

@@ -174,7 +174,7 @@ class Lifeline(bootsteps.StartStopStep):
         self._registered = False
         self._pulse.skip()
         events.lease_lost.send(sender=type(self), worker=lost)
-        if not self._can_stop_attempts() and any(held.delivered for held in attempts):
+        if any(held.delivered and not self._can_stop(held) for held in attempts):
             # A thread cannot be stopped from outside: the process leaves, its supervisor starts a new one.
             logger.critical("Attempts that lost their lease run in threads: this process ends")
             os._exit(EXIT_LEASE_LOST)
@@ -229,7 +229,7 @@ class Lifeline(bootsteps.StartStopStep):
         intake.held.pop(held.hold.id, None)
         if request is None or request.time_start is None:
             return
-        if self._can_stop_attempts():
+        if self._can_stop(held):
             request._already_revoked = True
             pid = request.worker_pid
             intake.in_loop(lambda: self._parent.pool.terminate_job(pid, signal.SIGKILL))
@@ -239,9 +239,12 @@ class Lifeline(bootsteps.StartStopStep):
                 held.hold.id,
             )
 
-    def _can_stop_attempts(self) -> bool:
-        """A process is killed and a greenlet is told to leave; nothing stops a thread from outside."""
-        return "prefork" in type(self._parent.pool).__module__ or self._is_green()
+    def _can_stop(self, held: Held) -> bool:
+        """A process is killed, a greenlet or coroutine told to leave; nothing stops a thread from outside."""
+        pool = self._parent.pool
+        if hasattr(pool, "can_stop"):
+            return bool(pool.can_stop(getattr(held.request, "worker_pid", None)))
+        return "prefork" in type(pool).__module__ or self._is_green()
 
     def _is_green(self) -> bool:
         return bool(getattr(self._parent.pool, "is_green", False))

@@ -40,7 +40,7 @@ class LedgerRequest(Request):
         Raises:
             AttemptLost: somebody else's now, or cancelled.
         """
-        if self.hold is not None and self.intake.in_threads and not self.intake.stands(self):
+        if self.hold is not None and self.intake.begins_late and not self.intake.stands(self):
             task_ready(self)
             raise AttemptLost(self.hold.id, self.hold.token)
         super().on_accepted(pid, time_accepted)
