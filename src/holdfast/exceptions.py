@@ -122,17 +122,6 @@ class InvalidArguments(HoldfastError, TypeError):
 class BodyCancelled(HoldfastError):
     """A CancelledError left the body of an `async def` task, and nobody outside had stopped it."""
 
-    def __init__(self, job_id: str, task: str) -> None:
-        super().__init__(
-            f"Job {job_id} ({task}): its coroutine was cancelled by its own code, or by something it awaited. Catch "
-            "asyncio.CancelledError around what may be cancelled, and say what the job shall end with."
-        )
-        self.job_id = job_id
-        self.task = task
-
-    def __reduce__(self) -> tuple[type[BodyCancelled], tuple[str, str]]:
-        return (BodyCancelled, (self.job_id, self.task))
-
 
 class AttemptLost(HoldfastError):
     """This attempt was rescued, cancelled or finished by somebody else; its work is rolled back."""

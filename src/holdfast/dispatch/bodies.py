@@ -24,9 +24,9 @@ from celery._state import _task_stack
 from celery.exceptions import SoftTimeLimitExceeded
 from celery.utils.threads import USE_FAST_LOCALS, LocalManager, get_ident
 
-from holdfast.dispatch.loop import loop_thread
+from holdfast.dispatch.loop import has_greenlets_for_threads, loop_thread
 from holdfast.exceptions import BodyCancelled, ConfigurationError
-from holdfast.ledger.aside import in_event_loop
+from holdfast.ledger import aside
 
 if TYPE_CHECKING:
     from holdfast.dispatch.task import LedgerTask
@@ -124,7 +124,10 @@ class Body(Coroutine[Any, Any, Any]):
         if self._stopped:
             raise BodyStopped
         if self._run.cancelled():
-            raise BodyCancelled(self.job, self.task)
+            raise BodyCancelled(
+                f"Job {self.job} ({self.task}): its coroutine was cancelled by its own code, or by something it "
+                "awaited. Catch asyncio.CancelledError around what may be cancelled, and say what the job ends with."
+            )
         error = self._run.exception()
         if isinstance(error, _Leaving):
             raise error.error
@@ -182,7 +185,7 @@ def finished(task: LedgerTask, value: Any) -> Any:
     """
     if type(value) is not CoroutineType:
         return value
-    if in_event_loop():
+    if aside.in_event_loop():
         return _in_a_loop_of_its_own(task, value)
     body = Body(value, task)
     way = waiting.get()
@@ -221,6 +224,8 @@ def _prepare(body: Body, task: LedgerTask, executor: Executor) -> None:
     _share_request(task)
 
     def enter() -> None:
+        if has_greenlets_for_threads():
+            aside.leave_to(executor)
         _owner.set(owner)
         # What runs under somebody's async_to_sync would go there, and wait for a thread that waits for us.
         AsyncToSync.executors.current = None
@@ -236,8 +241,8 @@ def _in_a_loop_of_its_own(task: LedgerTask, coroutine: CoroutineType[Any, Any, A
     context = copy_context()
     context.run(_owner.set, _current_owner())
     _share_request(task)
-    with ThreadPoolExecutor(1) as aside:
-        return aside.submit(context.run, asyncio.run, coroutine).result()
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(context.run, asyncio.run, coroutine).result()
 
 
 def _share_request(task: LedgerTask) -> None:

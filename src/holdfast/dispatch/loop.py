@@ -24,6 +24,8 @@ logger = logging.getLogger("holdfast.attempt")
 # A loop that does not come round for so long is held up by somebody, and the log says by whom.
 BLOCKED_SECONDS = 2.0
 LOOK_SECONDS = 0.5
+# Threads for `asyncio.to_thread` where gevent rules; elsewhere asyncio decides.
+GREEN_THREADS = 8
 
 
 class LoopThread:
@@ -63,6 +65,11 @@ class LoopThread:
     def _serve(self) -> None:
         self.loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self.loop)
+        if has_greenlets_for_threads():
+            from gevent.threadpool import ThreadPoolExecutor
+
+            # Others would be greenlets of this very thread.
+            self.loop.set_default_executor(ThreadPoolExecutor(GREEN_THREADS))
         self._thread_id = threading.get_ident()
         self._ready.set()
         while True:
@@ -108,14 +115,18 @@ def loop_thread() -> LoopThread:
         return _of_process
 
 
+def has_greenlets_for_threads() -> bool:
+    """Tell whether gevent has put greenlets in the place of this process's threads."""
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey is not None and bool(monkey.is_module_patched("threading"))
+
+
 def _start_thread(work: Callable[[], None], *, name: str) -> None:
     """Start a thread of the system, also where gevent has put greenlets in the place of threads.
 
     A loop in a greenlet would make all of them look as if they ran one.
     """
-    if "gevent.monkey" in sys.modules and sys.modules["gevent.monkey"].is_module_patched(
-        "threading"
-    ):
+    if has_greenlets_for_threads():
         import gevent
 
         # Both threads would make a hub of their own at once, and wait for each other's imports.

@@ -8,13 +8,15 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextvars import ContextVar
 from typing import TypeVar
 
 from holdfast.ledger.database import close_connection, connection
 
 T = TypeVar("T")
 MOST_THREADS = 4
+_executor: ContextVar[Executor | None] = ContextVar("holdfast_aside", default=None)
 
 
 def in_event_loop() -> bool:
@@ -37,12 +39,18 @@ def has_transaction() -> bool:
 
 def in_thread(work: Callable[[], T]) -> T:
     """Run blocking work in a thread of its own, with a database connection of its own, and wait for it."""
-    return _threads.submit(_with_own_connection, work).result()
+    return (_executor.get() or _threads).submit(_with_own_connection, work).result()
 
 
 async def beside_loop(work: Callable[[], T]) -> T:
     """Run blocking work in a thread of its own while the event loop goes on."""
-    return await asyncio.wrap_future(_threads.submit(_with_own_connection, work))
+    future = (_executor.get() or _threads).submit(_with_own_connection, work)
+    return await asyncio.wrap_future(future)
+
+
+def leave_to(executor: Executor) -> None:
+    """Have the work of this context done by others than the threads here, which gevent makes greenlets of its own."""
+    _executor.set(executor)
 
 
 def _with_own_connection(work: Callable[[], T]) -> T:
