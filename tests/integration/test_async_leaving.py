@@ -11,8 +11,8 @@ from tests.conformance import ENDINGS, LOST, PREFORK_ONLY, Case, Ending, Sent
 from tests.eventually import eventually
 from tests.harness import Site, new_site
 from tests.integration.test_conformance_leaving import _expected, _shown
+from tests.project.coroutines import AIO
 
-AIO = {"CELERY_CUSTOM_WORKER_POOL": "holdfast.worker.aio:TaskPool"}
 # What stops a body from outside works where processes are, and where coroutines are the pool's own.
 LIMITED = {"soft limit", "soft limit, caught", "hard limit"}
 OWN = {

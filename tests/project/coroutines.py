@@ -15,6 +15,9 @@ from holdfast.ledger.models import Job
 from holdfast.lineage import current_hold
 from tests.project.tasks import LEAVINGS, effect, note
 
+# What starts a worker with the asyncio pool: `-P custom`, and this in its environment.
+AIO = {"CELERY_CUSTOM_WORKER_POOL": "holdfast.worker.aio:TaskPool"}
+
 
 async def _soft_limit(task: Any, name: str) -> NoReturn:
     while True:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from celery.exceptions import Ignore, Reject, Retry
 
 from holdfast.conf import get_settings
+from holdfast.dispatch.bodies import AttemptStopped, BodyStopped
 from holdfast.dispatch.retrying import bounded, run_body
 from holdfast.exceptions import Aborted, AttemptLost, HoldfastError
 from holdfast.ledger import fence, logs, queries, snoozing, transitions
@@ -63,7 +64,7 @@ def run(task: LedgerTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any
     except AttemptLost as lost:
         raise Ignore(str(lost)) from None
     except BodyStopped:
-        raise Ignore(f"the attempt of job {hold.id} was stopped") from None
+        raise AttemptStopped(f"the attempt of job {hold.id} was stopped") from None
     finally:
         if reporter := request.get("holdfast_progress"):
             reporter.close()
@@ -87,6 +88,8 @@ def _run_unrecorded(task: LedgerTask, args: Sequence[Any], kwargs: Mapping[str, 
     args, kwargs = task.arguments_to_run(args, kwargs)
     try:
         return run_body(task, args, kwargs)
+    except BodyStopped:
+        raise AttemptStopped(f"job {task.request.id} was stopped") from None
     except Snooze as leaving:
         _refuse_unrecorded(task, leaving)
         raise

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from asgiref.sync import AsyncToSync, SyncToAsync, ThreadSensitiveContext
 from billiard.pool import soft_timeout_sighandler
 from celery._state import _task_stack
-from celery.exceptions import SoftTimeLimitExceeded
+from celery.exceptions import Ignore, SoftTimeLimitExceeded
 from celery.utils.threads import USE_FAST_LOCALS, LocalManager, get_ident
 
 from holdfast.dispatch.loop import has_greenlets_for_threads, loop_thread
@@ -55,6 +55,10 @@ class Waiting(Protocol):
 
 class BodyStopped(BaseException):
     """The body was stopped from outside; whoever did so has moved the job, or will."""
+
+
+class AttemptStopped(Ignore):
+    """What Celery's tracer is told of a stopped body: it writes nothing and sends nothing."""
 
 
 class _Leaving(Exception):
@@ -185,6 +189,10 @@ def finished(task: LedgerTask, value: Any) -> Any:
     """
     if type(value) is not CoroutineType:
         return value
+    if task.atomic is True:
+        # A sync body gave it back unrun; `async def` is refused when the task is registered.
+        value.close()
+        raise ConfigurationError(NOT_ATOMIC.format(task.name))
     if aside.in_event_loop():
         return _in_a_loop_of_its_own(task, value)
     body = Body(value, task)
@@ -195,14 +203,6 @@ def finished(task: LedgerTask, value: Any) -> Any:
     else:
         _wait(body, task)
     return body.outcome()
-
-
-def refused_in_transaction(task: LedgerTask, value: Any) -> Any:
-    """Refuse a coroutine where the body is part of a transaction: a sync body gave it back unrun."""
-    if type(value) is CoroutineType:
-        value.close()
-        raise ConfigurationError(NOT_ATOMIC.format(task.name))
-    return value
 
 
 def _wait(body: Body, task: LedgerTask) -> None:

@@ -10,6 +10,7 @@ from celery.exceptions import WorkerLostError
 from celery.worker.request import Request
 from celery.worker.state import task_ready
 
+from holdfast.dispatch.bodies import AttemptStopped
 from holdfast.dispatch.redaction import redaction_of
 from holdfast.exceptions import AttemptLost
 from holdfast.ledger.holds import hold_from
@@ -51,11 +52,24 @@ class LedgerRequest(Request):
             # A thread whose body raised SystemExit or the like: its pool reports an error in place of an end.
             self.on_failure(failed__retval__runtime)
             return None
+        stopped = _was_stopped(failed__retval__runtime)
         try:
             stock: Any = getattr(type(self), "on_success")  # noqa: B009  # the class's, not ours
             return stock(self, failed__retval__runtime, **kwargs)
         finally:
-            self.intake.release(self.hold, run_time=failed__retval__runtime[2])
+            if stopped:
+                # Only after whoever stops it has said why; in a cold stop nobody comes to it, and the job is held still.
+                self.intake.in_loop(self._end_stopped)
+            else:
+                self.intake.release(self.hold, run_time=failed__retval__runtime[2])
+
+    def _end_stopped(self) -> None:
+        """Give the job of a body back that was stopped, which does nothing if it has moved on."""
+        assert self.hold is not None
+        hold, intake = self.hold, self.intake
+        intake.release(hold)
+        if not self._already_revoked:
+            intake.clerk.submit(lambda: intake.give_back([hold], cause="its body was stopped"))
 
     def send_event(self, type: str, **fields: Any) -> None:
         """Send an event without the secrets of the result."""
@@ -105,6 +119,12 @@ class LedgerRequest(Request):
             super().on_timeout(soft, timeout)
         if not soft:
             self.intake.release(self.hold)
+
+
+def _was_stopped(failed__retval__runtime: Any) -> bool:
+    failed, retval, _ = failed__retval__runtime
+    error = retval.exception if failed else None
+    return isinstance(getattr(error, "exc", error), AttemptStopped)
 
 
 class _Headers:
