@@ -58,7 +58,7 @@ class LedgerRequest(Request):
             return stock(self, failed__retval__runtime, **kwargs)
         finally:
             if stopped:
-                # Only after whoever stops it has said why; in a cold stop nobody comes to it, and the job is held still.
+                # Once whoever stops it has said why; in a cold stop nobody comes to it, and the job stays held.
                 self.intake.in_loop(self._end_stopped)
             else:
                 self.intake.release(self.hold, run_time=failed__retval__runtime[2])
