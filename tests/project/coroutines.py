@@ -13,7 +13,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from holdfast.ledger.models import Job
 from holdfast.lineage import current_hold
-from tests.project.tasks import LEAVINGS, effect, note
+from tests.project.tasks import _leave, effect, note
 
 # What starts a worker with the asyncio pool: `-P custom`, and this in its environment.
 AIO = {"CELERY_CUSTOM_WORKER_POOL": "holdfast.worker.aio:TaskPool"}
@@ -48,11 +48,11 @@ _OWN_LEAVINGS = {
 
 @shared_task(bind=True, name="tests.project.tasks.leave_async")
 async def leave_async(self: Any, how: str, name: str) -> Any:
-    note(f"start {name}")
     await asyncio.sleep(0.01)
-    if how in _OWN_LEAVINGS:
-        return await _OWN_LEAVINGS[how](self, name)
-    return LEAVINGS[how](self, name)
+    if how not in _OWN_LEAVINGS:
+        return _leave(self, how, name)
+    note(f"start {name}")
+    return await _OWN_LEAVINGS[how](self, name)
 
 
 @shared_task(name="tests.project.tasks.aeffect")
