@@ -124,6 +124,15 @@ class TaskPool(BasePool):
             )
         self._leave()
 
+    @property
+    def info(self) -> dict[str, Any]:
+        """What `celery inspect stats` shows."""
+        return super().info | {
+            "desks": len(self._desks),
+            "threads": get_settings().async_sync_threads,
+            "attempts": len(self._attempts),
+        }
+
     def over(self, attempt: Attempt) -> None:
         """An attempt has ended."""
         with self._changed:
@@ -139,13 +148,6 @@ class TaskPool(BasePool):
         name, _, request = args[:3]
         runs_async = getattr(self.app.tasks.get(name), "runs_async", None)
         return runs_async is not None and runs_async(request.get("kwargs"))
-
-    def _get_info(self) -> dict[str, Any]:
-        return super()._get_info() | {
-            "desks": len(self._desks),
-            "threads": get_settings().async_sync_threads,
-            "attempts": len(self._attempts),
-        }
 
 
 class Attempt:
