@@ -158,8 +158,10 @@ def test_error_is_raised_where_the_body_awaits_and_it_may_go_on(app: Celery) -> 
 
 def test_stopped_body_is_told_again_and_its_end_is_not_heard(app: Celery) -> None:
     told: list[str] = []
+    begun = threading.Event()
 
     async def stubborn() -> str:
+        begun.set()
         while len(told) < 2:
             try:
                 await asyncio.sleep(60)
@@ -168,6 +170,7 @@ def test_stopped_body_is_told_again_and_its_end_is_not_heard(app: Celery) -> Non
         return "the end"
 
     with _under_way(app, stubborn) as (body, _):
+        assert begun.wait(10)
         body.stop()
     assert told == ["again", "again"]
     with pytest.raises(BodyStopped):
