@@ -61,7 +61,7 @@ def test_error_callback_that_cannot_be_sent_takes_nothing_with_it(
         sent = site.task("leave").apply_async(
             (how, "member"), link_error=[unsendable, site.task("failed").s("told")]
         )
-        site.wait_all_final(15)
+        site.wait_all_final(60)
 
         eventually(lambda: any(line.startswith("failed told") for line in site.effects()))
         eventually(lambda: not site.jobs(unsettled=True))
