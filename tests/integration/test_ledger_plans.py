@@ -21,10 +21,11 @@ from holdfast.ledger import (
     letters,
     queries,
     transitions,
+    unique,
     workers,
 )
 from holdfast.ledger.effect_models import Effect
-from holdfast.ledger.records import Hold
+from holdfast.ledger.records import Hold, NewJob, UniqueRequest
 from holdfast.ledger.states import DEAD_LETTERS, FINAL
 from holdfast.testing.services import PostgresServer
 from tests.ledgers import ledger_in
@@ -33,7 +34,7 @@ from tests.rows import hire, new_job
 HISTORY = 150_000
 BACKLOG = 20_000
 WORKER = UUID(int=1)
-BIG = {"holdfast_job", "holdfast_payload", "holdfast_effect"}
+BIG = {"holdfast_job", "holdfast_payload", "holdfast_effect", "holdfast_unique_key"}
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +71,10 @@ def big_ledger(
                 "FROM (SELECT id, row_number() OVER () AS n FROM holdfast_job LIMIT %s) AS j",
                 [BACKLOG],
             )
+            cursor.execute(
+                "INSERT INTO holdfast_unique_key (key, job, awaited, given_at, look_at) "
+                "SELECT 'key-' || id, id, false, now(), now() + (random() - 0.01) * interval '1 day' FROM holdfast_job"
+            )
             cursor.execute("ANALYZE")
         hire(WORKER)
         yield alias
@@ -81,6 +86,11 @@ def one_life() -> None:
     assert transitions.succeed(Hold(job.id, job.token, WORKER), stored=None)
 
 
+def unique_job(key: str, *, conflict: str = "existing", **more: Any) -> NewJob:
+    asked = UniqueRequest(key=key, scope="unfinished", conflict=conflict)
+    return new_job(unique=asked, **more)
+
+
 def an_effect(key: str) -> None:
     turn, day = uuid4(), timedelta(days=1)
     effects.begin(key, turn=turn, hold=None, keep=day, take_over=True)
@@ -89,6 +99,20 @@ def an_effect(key: str) -> None:
 
 ASKED: dict[str, Callable[[], Any]] = {
     "record, claim and succeed": one_life,
+    "claim of what nobody holds": lambda: transitions.claim(
+        [(f"job-{HISTORY + n}", 1, False) for n in range(1, 65)], worker=WORKER, skip_locked=True
+    ),
+    "unique: new key": lambda: transitions.record([unique_job("new")]),
+    "unique: taken keys": lambda: transitions.record(
+        [unique_job(f"key-job-{HISTORY + n}") for n in range(1, 65)]
+    ),
+    "unique: replaced and postponed": lambda: transitions.record(
+        [
+            unique_job(f"key-job-{HISTORY + n}", delay_seconds=90.0, conflict=conflict)
+            for n, conflict in enumerate(["replace", "postpone"], start=1)
+        ]
+    ),
+    "pruner: unique keys": lambda: unique.prune(limit=500),
     "fail": lambda: transitions.fail(Hold("x", 1, WORKER), stored=None, error="e"),
     "relay: next due": queries.seconds_to_next_due,
     "relay: publish due": lambda: transitions.publish_due(limit=500),

@@ -56,17 +56,23 @@ def cancel(
 
 
 def expire(job_ids: Iterable[str]) -> int:
-    """End waiting jobs whose time to be of use is over."""
+    """End waiting jobs whose time to be of use is over; one that somebody's transaction holds is left."""
     late = job_rows().filter(
         id__in=list(job_ids), state__in=[State.HELD, State.QUEUED], expires_at__lte=Now()
     )
-    return late.update(
-        state=State.EXPIRED,
-        token=RISE,
-        reason=Reason.EXPIRED,
-        finished_at=Now(),
-        unsettled=F("linked"),
-    )
+    with atomic():
+        mine = list(lock(late, wait=False).values_list("id", flat=True))
+        return (
+            job_rows()
+            .filter(id__in=mine)
+            .update(
+                state=State.EXPIRED,
+                token=RISE,
+                reason=Reason.EXPIRED,
+                finished_at=Now(),
+                unsettled=F("linked"),
+            )
+        )
 
 
 def bury(job_id: str, *, reason: str, task: str | None = None) -> bool:

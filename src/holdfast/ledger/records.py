@@ -114,6 +114,7 @@ class Refusal(Enum):
     EXPIRED = "expired"
     SUSPECT = "suspect"
     LAST_CHANCE = "last chance"
+    LOCKED = "locked"
     NO_LEASE = "no lease"
 
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
-from django.db.models import Case, F, When
+from django.db import OperationalError
+from django.db.models import F
 from django.db.models.functions import Now
 
 from holdfast.conf import get_settings
@@ -17,8 +19,9 @@ from holdfast.exceptions import Aborted, AttemptLost
 from holdfast.ledger import checkpoints, logs, unique
 from holdfast.ledger.database import alias, atomic, dialect
 from holdfast.ledger.fence import RISE, Left, cancelled, held_by, job_rows, leave, lock, mark
-from holdfast.ledger.models import Job, Payload, Result, Worker
-from holdfast.ledger.records import ClaimBatch, Hold, NewJob, Refusal, StoredResult, Ticket
+from holdfast.ledger.models import Job, Payload, Result
+from holdfast.ledger.records import ClaimBatch, Hold, NewJob, StoredResult, Ticket
+from holdfast.ledger.refusals import refusals
 from holdfast.ledger.states import Hold as HoldReason
 from holdfast.ledger.states import Outcome, Reason, State
 
@@ -53,10 +56,13 @@ def publish_due(*, limit: int) -> list[Ticket]:
 
 
 def recall(tickets: Iterable[Ticket], *, delay: timedelta = timedelta()) -> int:
-    """Take back jobs that could not be put on the broker: the relay publishes them after `delay`."""
+    """Take back jobs that could not be put on the broker: the relay publishes them after `delay`.
+
+    One that somebody's transaction holds is left as it is: the reconciler finds that the broker does not show it.
+    """
     tokens = {ticket.id: ticket.token for ticket in tickets}
     with atomic():
-        rows = lock(Job.objects.filter(id__in=tokens, state=State.QUEUED))
+        rows = lock(Job.objects.filter(id__in=tokens, state=State.QUEUED), wait=False)
         mine = [id for id, token in rows.values_list("id", "token") if tokens[id] == token]
         return (
             job_rows()
@@ -72,73 +78,51 @@ def recall(tickets: Iterable[Ticket], *, delay: timedelta = timedelta()) -> int:
 
 
 def republish(tickets: Iterable[Ticket]) -> list[Ticket]:
-    """Give queued jobs that the broker has lost a new token; return what must be published in their place."""
+    """Give queued jobs that the broker has lost a new token; return what must be published in their place.
+
+    One that somebody's transaction holds is left for the next look: no loop waits for a transaction of the project.
+    """
     wanted = {ticket.id: ticket for ticket in tickets}
     with atomic():
-        rows = lock(Job.objects.filter(id__in=wanted, state=State.QUEUED)).values_list(
-            "id", "token"
-        )
+        queued = Job.objects.filter(id__in=wanted, state=State.QUEUED)
+        rows = lock(queued, wait=False).values_list("id", "token")
         mine = [id for id, token in rows if wanted[id].token == token]
         job_rows().filter(id__in=mine).update(token=RISE, published_at=Now())
     return [wanted[id]._replace(token=wanted[id].token + 1) for id in mine]
 
 
 def claim(
-    tickets: Sequence[tuple[str, int, bool]], *, worker: UUID, last_chances: bool = True
+    tickets: Sequence[tuple[str, int, bool]],
+    *,
+    worker: UUID,
+    last_chances: bool = True,
+    skip_locked: bool = False,
 ) -> ClaimBatch:
     """Take jobs for one attempt each, by (id, token, claimed ahead of a free slot).
 
     Counts the attempt in the same statement: a job that kills its worker has been counted before it starts.
-    Without `last_chances` it refuses jobs that one more loss would make dead.
+    Without `last_chances` it refuses jobs that one more loss would make dead. A job that somebody's transaction holds
+    is refused with `skip_locked`, and in a session that bounds its waits; all others wait for that transaction.
     """
     most = 2**31 - 1 if last_chances else max(1, get_settings().max_lost_attempts - 1)
     asked = {id: (id, token, ahead) for id, token, ahead in tickets}
-    batch = ClaimBatch(
-        claimed=dialect().claim(list(asked.values()), worker=worker, losses_below=most)
-    )
+    take = partial(dialect().claim, list(asked.values()), worker=worker, losses_below=most)
+    try:
+        batch = ClaimBatch(claimed=take(skip_locked=skip_locked))
+    except OperationalError as error:
+        if skip_locked or not dialect().met_a_lock(error):
+            raise
+        skip_locked = True
+        batch = ClaimBatch(claimed=take(skip_locked=True))
     missed = asked.keys() - {job.id for job in batch.claimed}
     if missed:
-        batch.refused = _explain({id: asked[id] for id in missed}, worker=worker, losses_below=most)
-    return batch
-
-
-def _explain(
-    missed: dict[str, tuple[str, int, bool]], *, worker: UUID, losses_below: int
-) -> dict[str, Refusal]:
-    standing = (
-        Worker.objects.using(alias())
-        .filter(id=worker, lost_at=None, lease_until__gt=Now())
-        .exists()
-    )
-    rows = {
-        row["id"]: row
-        for row in job_rows()
-        .filter(id__in=missed)
-        .values(
-            "id",
-            "state",
-            "token",
-            "suspect",
-            "losses",
-            late=Case(When(expires_at__lte=Now(), then=True), default=False),
+        batch.refused = refusals(
+            {id: asked[id] for id in missed},
+            worker=worker,
+            losses_below=most,
+            skipped_locked=skip_locked,
         )
-    }
-    why: dict[str, Refusal] = {}
-    for id, (_, token, ahead) in missed.items():
-        row = rows.get(id)
-        if row is None:
-            why[id] = Refusal.UNKNOWN
-        elif row["token"] != token or row["state"] != State.QUEUED:
-            why[id] = Refusal.STALE
-        elif row["late"]:
-            why[id] = Refusal.EXPIRED
-        elif not standing:
-            why[id] = Refusal.NO_LEASE
-        elif row["losses"] >= losses_below:
-            why[id] = Refusal.LAST_CHANCE
-        else:
-            why[id] = Refusal.SUSPECT if ahead and row["suspect"] else Refusal.NO_LEASE
-    return why
+    return batch
 
 
 def succeed(hold: Hold, *, stored: StoredResult | None) -> bool:

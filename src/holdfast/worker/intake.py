@@ -32,6 +32,14 @@ from holdfast.worker.guard import Guard
 
 logger = logging.getLogger("holdfast.worker")
 SMOOTHING = 0.2
+# A job that somebody's transaction holds is asked for again after so long, and takes no room from the others unless
+# there are very many of them.
+LOCKED_PAUSE = 0.2
+LOCKED_MOST = 1000
+
+
+# Refusals after which asking at once would bring the same answer.
+_WORTH_WAITING = frozenset({Refusal.NO_LEASE, Refusal.SUSPECT, Refusal.LOCKED})
 
 
 @dataclass(slots=True)
@@ -48,6 +56,8 @@ class Delivery:
     needs_slot: bool = False
     # One more loss and it is dead: never beside another such job, which may be the one that kills workers.
     last_chance: bool = False
+    # Somebody's transaction held the row: when to ask again, by the monotonic clock.
+    again_at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -75,6 +85,7 @@ class Intake:
         self.open = False
         self.claiming = 0
         self.in_threads = self.begins_late = False
+        self.locked = 0
         self._run_time: float | None = None
         self._consumer: Any = None
         self._pool: Any = None
@@ -92,7 +103,8 @@ class Intake:
         """Return how many more tickets may be fetched."""
         if not self.open:
             return 0
-        return self.slots + self._ahead() - len(self.held) - len(self.waiting) - self.claiming
+        taken = len(self.held) + len(self.waiting) + self.claiming
+        return self.slots + self._ahead() - taken + min(self.locked, LOCKED_MOST)
 
     def wants(self) -> bool:
         """Fetch short jobs by the batch: one round trip for one job costs as much as for many."""
@@ -226,7 +238,12 @@ class Intake:
         free = self.slots - len(self.held)
         asked = [(d.id, d.token, position >= free) for position, d in enumerate(batch)]
         try:
-            answer = transitions.claim(asked, worker=self.worker, last_chances=batch[0].last_chance)
+            answer = transitions.claim(
+                asked,
+                worker=self.worker,
+                last_chances=batch[0].last_chance,
+                skip_locked=any(delivery.again_at for delivery in batch),
+            )
         except Exception as error:
             # The row is as it was, or claimed without our knowing: the audit finds that.
             self.waiting.extendleft(reversed(batch))
@@ -247,9 +264,11 @@ class Intake:
         finally:
             # Whatever happens to one of them: a count that stays up would stop the intake and its audit.
             self.claiming = 0
+            if answer.refused or self.locked:
+                self.locked = sum(1 for delivery in list(self.waiting) if delivery.again_at)
         self.in_loop(self._deliver)
         return (
-            all(reason in {Refusal.NO_LEASE, Refusal.SUSPECT} for reason in answer.refused.values())
+            all(reason in _WORTH_WAITING for reason in answer.refused.values())
             and not answer.claimed
         )
 
@@ -259,8 +278,12 @@ class Intake:
         free = self.slots - len(self.held)
         kept: list[Delivery] = []
         another = any(held.last_chance for held in list(self.held.values()))
+        now = time.monotonic() if self.locked else 0.0
         while self.waiting:
             delivery = self.waiting.popleft()
+            if delivery.again_at > now > 0.0:
+                kept.append(delivery)
+                continue
             if delivery.last_chance and free > 0 and not another:
                 self.waiting.extendleft(reversed(kept + batch))
                 self.claiming = 1
@@ -279,6 +302,9 @@ class Intake:
             self.waiting.append(delivery)
         elif why == Refusal.LAST_CHANCE:
             delivery.last_chance = True
+            self.waiting.append(delivery)
+        elif why == Refusal.LOCKED:
+            delivery.again_at = time.monotonic() + LOCKED_PAUSE
             self.waiting.append(delivery)
         elif why == Refusal.NO_LEASE:
             self.waiting.append(delivery)

@@ -16,8 +16,9 @@ def module_site(request: pytest.FixtureRequest) -> Iterator[Site]:
 
 
 @pytest.fixture
-def site(module_site: Site) -> Site:
-    """A site whose jobs wait until a test claims one."""
+def site(module_site: Site) -> Iterator[Site]:
+    """A site whose jobs wait until a test claims one, or starts a worker."""
     module_site.empty()
     module_site.redis().flushdb()
-    return module_site
+    yield module_site
+    module_site.kill_workers()

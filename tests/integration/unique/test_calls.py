@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ import holdfast
 from holdfast import Unique, UniqueConflict
 from holdfast.exceptions import ConfigurationError, InvalidArguments
 from holdfast.ledger import interventions, rehearsal, transitions
+from holdfast.ledger.history import history_of
 from tests.harness import Site
 from tests.integration.unique.jobs import called_with, claim, end, keys, row
 from tests.project.syncing import export, index, plain, remind, render, sync, translate
@@ -187,6 +189,9 @@ def test_replaced_job_runs_with_the_newest_arguments_under_its_old_id(site: Site
     latest = render.apply_async(("home", "new"), priority=7)
 
     assert latest.id == first.id
+    headers = history_of(first.id)
+    assert headers is not None
+    assert json.loads(headers.headers)["root_id"] == first.id
     assert called_with(first.id) == (["home", "new"], {})
     after = row(site, first.id)
     assert (after.priority, after.token) == (7, before.token + 1)

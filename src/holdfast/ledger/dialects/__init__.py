@@ -19,15 +19,29 @@ class Dialect(Protocol):
         """Insert jobs with their payloads; return (id, state, token) of those that are new."""
 
     def claim(
-        self, tickets: Sequence[tuple[str, int, bool]], *, worker: UUID, losses_below: int
+        self,
+        tickets: Sequence[tuple[str, int, bool]],
+        *,
+        worker: UUID,
+        losses_below: int,
+        skip_locked: bool = False,
     ) -> list[ClaimedJob]:
-        """Take queued jobs by (id, token, ahead) while the worker's lease stands, if they were lost less often."""
+        """Take queued jobs by (id, token, ahead) while the worker's lease stands, if they were lost less often.
+
+        With `skip_locked` those that somebody's transaction holds are left.
+        """
+
+    def met_a_lock(self, error: Exception) -> bool:
+        """Tell whether a statement gave up because it would have had to wait for somebody's transaction."""
 
     def succeed(self, hold: Hold, *, stored: StoredResult | None, log: str = "") -> bool:
         """End an attempt in success, with its result and its log where there is one; False: it was not its to end."""
 
     def own_session(self) -> None:
-        """Take this thread's connection for the ledger alone: what is planned once stays right at any size."""
+        """Take this thread's connection for the ledger alone.
+
+        What is planned once stays right at any size, and no statement waits for somebody's transaction for long.
+        """
 
     def publish_due(self, limit: int) -> list[Ticket]:
         """Turn held jobs whose time has come into queued ones; return what must go on the broker."""

@@ -88,10 +88,11 @@ SELECT id, state, token FROM job
 
 # The arrays come from a SELECT of their own: not knowing their length, the planner looks rows up by key also for
 # many of them, and does not read the whole table.
-_CLAIM = f"""
+_ASKED = """
 WITH asked AS (
   SELECT * FROM unnest((SELECT %s::text[]), (SELECT %s::bigint[]), (SELECT %s::bool[])) AS t(id, token, ahead)
-), claimed AS (
+)"""
+_TAKEN = f"""
   UPDATE holdfast_job j
      SET state = {State.RUNNING}, token = j.token + 1, attempts = j.attempts + 1,
          started_at = clock_timestamp(), worker = %s, ahead = asked.ahead
@@ -103,10 +104,18 @@ WITH asked AS (
                   WHERE w.id = %s AND w.lost_at IS NULL AND w.lease_until > statement_timestamp())
      {_LAZY_COMMIT}
   RETURNING j.id, j.token, j.attempts, j.task, j.queue, j.priority
-)
+"""
+_WITH_PAYLOAD = """
 SELECT c.*, p.headers, p.body, p.content_type, p.content_encoding
   FROM claimed c JOIN holdfast_payload p ON p.job = c.id
 """
+_CLAIM = f"{_ASKED}, claimed AS ({_TAKEN}){_WITH_PAYLOAD}"
+# The same without the rows that somebody's transaction holds.
+_CLAIM_UNLOCKED = f"""{_ASKED}, unlocked AS (
+  SELECT j.id FROM holdfast_job j JOIN asked ON j.id = asked.id AND j.token = asked.token AND {_IS_QUEUED}
+   ORDER BY j.id FOR NO KEY UPDATE OF j SKIP LOCKED
+), claimed AS ({_TAKEN.replace("FROM asked", "FROM asked JOIN unlocked USING (id)")}){_WITH_PAYLOAD}"""
+_LOCK_NOT_AVAILABLE = "55P03"
 
 _END = f"""
 UPDATE holdfast_job SET state = {State.SUCCEEDED}, token = token + 1, finished_at = clock_timestamp()
@@ -194,12 +203,23 @@ class PostgresDialect:
             return [(row[0], row[1], row[2]) for row in cursor.fetchall()]
 
     def claim(
-        self, tickets: Sequence[tuple[str, int, bool]], *, worker: UUID, losses_below: int
+        self,
+        tickets: Sequence[tuple[str, int, bool]],
+        *,
+        worker: UUID,
+        losses_below: int,
+        skip_locked: bool = False,
     ) -> list[ClaimedJob]:
         ids, tokens, ahead = ([t[i] for t in tickets] for i in range(3))
         with _prepared().cursor_to_look_up(_connection(), "holdfast_job") as cursor:
-            cursor.execute(_CLAIM, [ids, tokens, ahead, worker, losses_below, worker])
+            cursor.execute(
+                _CLAIM_UNLOCKED if skip_locked else _CLAIM,
+                [ids, tokens, ahead, worker, losses_below, worker],
+            )
             return [ClaimedJob.of_row(row) for row in cursor.fetchall()]
+
+    def met_a_lock(self, error: Exception) -> bool:
+        return getattr(error.__cause__, "sqlstate", None) == _LOCK_NOT_AVAILABLE
 
     def succeed(self, hold: Hold, *, stored: StoredResult | None, log: str = "") -> bool:
         where: list[Any] = [hold.id, hold.token, hold.worker]

@@ -22,6 +22,9 @@ from django.db.backends.utils import CursorWrapper
 # From 8 pages on an index is cheaper than reading all; this leaves room for other settings of the costs.
 GROWN_PAGES = 64
 LOOK_SECONDS = 60.0
+# Of a session of the ledger's own. Its statements are short, and so are the waits among them: who waits longer
+# waits for a transaction of the project.
+LOCK_TIMEOUT = "100ms"
 
 
 @dataclass(slots=True)
@@ -56,13 +59,18 @@ class PreparedCursor(psycopg.Cursor[Any]):
 
 
 def own_session(connection: BaseDatabaseWrapper) -> None:
-    """Take a connection that runs nothing but the ledger's statements: its look-ups always go by an index."""
+    """Take a connection that runs nothing but the ledger's statements.
+
+    Its look-ups always go by an index, and it waits for no lock for long.
+    """
     session = _session(connection)
     if session is not None and session.direct and not session.own:
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT set_config('enable_seqscan', 'off', false), "
-                "set_config('plan_cache_mode', 'force_generic_plan', false)"
+                "set_config('plan_cache_mode', 'force_generic_plan', false), "
+                "set_config('lock_timeout', %s, false)",
+                [LOCK_TIMEOUT],
             )
         session.own = True
 
