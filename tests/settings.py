@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from importlib.util import find_spec
 from urllib.parse import urlsplit
@@ -59,6 +60,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 def _setting(key: str, value: str) -> object:
     if key.endswith("_keys"):
         return value.split(",")
+    if key.startswith("queue_"):
+        return json.loads(value)
     return value if key == "unsigned" else float(value)
 
 

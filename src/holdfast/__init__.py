@@ -8,7 +8,9 @@ if TYPE_CHECKING:
     from holdfast.api import apply_many as apply_many
     from holdfast.api import attempts as attempts
     from holdfast.api import cancel as cancel
+    from holdfast.api import queues as queues
     from holdfast.api import replay as replay
+    from holdfast.api import unserved_queues as unserved_queues
     from holdfast.batches import Batch as Batch
     from holdfast.batches import current_batch as current_batch
     from holdfast.beat.listing import run_now as run_now
@@ -42,9 +44,11 @@ __all__ = [
     "effect",
     "is_aborted",
     "last_checkpoint",
+    "queues",
     "replay",
     "run_now",
     "schedules",
+    "unserved_queues",
 ]
 __version__ = "0.1.0.dev0"
 

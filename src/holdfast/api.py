@@ -12,8 +12,9 @@ from holdfast.batches import Batch
 from holdfast.dispatch.trees import Jobs, ids_of
 from holdfast.exceptions import JobNotFound
 from holdfast.ledger import attempts as ledger_attempts
-from holdfast.ledger import interventions, wishes
+from holdfast.ledger import interventions, queue_reads, wishes
 from holdfast.ledger.attempts import AttemptRow
+from holdfast.ledger.queue_reads import Queue
 
 # A tree is as deep as its longest chain, but no step ends again and again between two looks.
 ROUNDS = 20
@@ -106,3 +107,16 @@ def replay(
         )
     current_app.outbox.publish_on_commit([ticket])
     return AsyncResult(job_id)
+
+
+def queues() -> list[Queue]:
+    """Return each queue with what waits in it, since when, what runs, and which live workers serve it.
+
+    Of bounded cost: no list is counted beyond 10,000 jobs, see `Queue.more`.
+    """
+    return queue_reads.queues()
+
+
+def unserved_queues() -> list[str]:
+    """Return the queues in which jobs wait that no live worker takes."""
+    return queue_reads.unserved_queues()

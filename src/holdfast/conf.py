@@ -15,6 +15,8 @@ from django.core.signals import setting_changed
 
 from holdfast.exceptions import ConfigurationError
 
+FAIR, STRICT = "fair", "strict"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -44,6 +46,10 @@ class Settings:
     """How long finished jobs of some tasks are kept, by patterns of their names: `{"shop.*": {"keep": 3600}}`."""
     prune_batch: int = 1000
     """Rows deleted in one transaction by the pruner."""
+    queue_order: str = FAIR
+    """How a worker asks its queues: "fair" in turns, "strict" in the order of its -Q."""
+    queue_weights: Mapping[str, float] | None = None
+    """Shares of a worker's queues, by name, in place of an order; a queue that is not named has 1."""
     checkpoint_max_bytes: int = 262_144
     """Most that a checkpoint of a job may take, as JSON."""
     effect_days: float = 30.0
@@ -129,7 +135,30 @@ def read(raw: Mapping[str, Any]) -> Settings:
         raise ConfigurationError(
             f"HOLDFAST['unsigned'] is {values['unsigned']!r}: it must be one of {', '.join(UNSIGNED)}"
         )
+    _check_queues(values)
     return Settings(**values)
+
+
+def _check_queues(values: Mapping[str, Any]) -> None:
+    order, weights = values.get("queue_order", FAIR), values.get("queue_weights")
+    if order not in {FAIR, STRICT}:
+        raise ConfigurationError(
+            f"HOLDFAST['queue_order'] is {order!r}: it must be {FAIR!r} or {STRICT!r}; remove it for the default"
+        )
+    if not weights:
+        return
+    if order == STRICT:
+        raise ConfigurationError(
+            "HOLDFAST['queue_weights'] and HOLDFAST['queue_order'] = 'strict' say two things: remove one of them"
+        )
+    if not isinstance(weights, Mapping) or not all(
+        isinstance(weight, int | float) and not isinstance(weight, bool) and weight > 0
+        for weight in weights.values()
+    ):
+        raise ConfigurationError(
+            f"HOLDFAST['queue_weights'] is {weights!r}: it must be a dictionary of queue names and numbers greater "
+            "than 0, such as {'critical': 6, 'low': 1}"
+        )
 
 
 def _require_known(raw: Mapping[str, Any]) -> None:

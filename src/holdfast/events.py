@@ -25,6 +25,10 @@ rescuer_waits = Signal()
 """The rescuer does not act: its own heartbeats or the clocks give no ground. reason: str."""
 message_suspected = Signal()
 """A message was not one of ours. kind, queue, task, job: str as it says of itself, accepted: bool (it is run)."""
+queue_unserved = Signal()
+"""Jobs have waited for a lease in a queue that no live worker serves; told once. queue: str."""
+queue_served = Signal()
+"""A queue that was told to be unserved is served again, or empty. queue: str."""
 scheduler_leads = Signal()
 """A scheduler acts for all from now on. scheduler: UUID, before: UUID or None (who let the duty run out)."""
 occurrence_decided = Signal()

@@ -15,13 +15,16 @@ from pytest_django import DjangoDbBlocker
 
 from holdfast.ledger import (
     backlog,
+    checkpoints,
     details,
     effects,
     interventions,
     letters,
     queries,
+    queue_reads,
     transitions,
     unique,
+    wishes,
     workers,
 )
 from holdfast.ledger.effect_models import Effect
@@ -123,6 +126,12 @@ ASKED: dict[str, Callable[[], Any]] = {
         "q1", 0, moment=None, older_than=timedelta(hours=1), limit=1000
     ),
     "audit": lambda: queries.held_by(WORKER),
+    "audit: asked to stop": lambda: wishes.asked_among(["job-1"]),
+    "is aborted": lambda: wishes.standing(Hold("job-1", 1, WORKER)),
+    "cancel": lambda: interventions.cancel(["job-1"], running=False, ask=True),
+    "checkpoint": lambda: checkpoints.load("job-1"),
+    "queues": queue_reads.queues,
+    "queues: unserved": queue_reads.unserved_queues,
     "settler": lambda: queries.unsettled(limit=200),
     "pruner: finished": lambda: queries.prune_finished(
         states=FINAL - DEAD_LETTERS, before=timedelta(days=1), limit=1000

@@ -7,7 +7,8 @@ else if this worker dies. All other messages keep kombu's own bookkeeping to the
 from __future__ import annotations
 
 import logging
-from functools import partial
+from collections.abc import Sequence
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 from kombu.transport import redis as stock
@@ -16,6 +17,7 @@ from kombu.utils.json import dumps
 
 from holdfast.broker.arrivals import Arrival, Origin, decoded, of_message, read
 from holdfast.broker.messages import ticket_of
+from holdfast.broker.orders import Order, order_of_settings
 from holdfast.broker.seals import sealed
 
 logger = logging.getLogger("holdfast.broker")
@@ -87,6 +89,11 @@ class Channel(stock.Channel):
     socket_keepalive = True
 
     _last_client: tuple[Any, Any] | None = None
+    _asked: Sequence[str] = ()
+
+    @cached_property
+    def _order(self) -> Order | None:
+        return order_of_settings()
 
     def _create_client(self, asynchronous: bool = False) -> Any:
         """Return one client of the pool: kombu makes one for each message, which costs as much as the sending."""
@@ -101,11 +108,15 @@ class Channel(stock.Channel):
         return [self._q_for_pri(queue, step) for step in reversed(self.priority_steps)]
 
     def _brpop_start(self, timeout: float | None = None) -> None:
-        queues = self._queue_cycle.consume(len(self.active_queues))
+        active = self.active_queues
+        queues = self._order.of(active) if self._order else self._queue_cycle.consume(len(active))
         if not queues:
             return
+        self._asked = queues
         lists = [self.keys_of(queue) for queue in queues]
-        keys = [key for step in zip(*lists, strict=True) for key in step]
+        # With an order among queues each is asked as a whole; else a priority of all queues before the next one.
+        steps = lists if self._order else zip(*lists, strict=True)
+        keys = [key for step in steps for key in step]
         self._in_poll = self.client.connection
         self._brpop_sent_at = stock.monotonic()
         self._send("BRPOP", *keys, self.brpop_timeout if timeout is None else timeout)
@@ -126,6 +137,8 @@ class Channel(stock.Channel):
                     rest = self._read("RPOP", **options) or []
             finally:
                 # All at once, so that one claim takes them all; the first one is here, whatever became of the rest.
+                if self._order:
+                    self._order.took(queue, 1 + len(rest), asked=self._asked)
                 for item in (first, *rest):
                     self._deliver(queue, item)
             return True

@@ -49,6 +49,11 @@ def register(incarnation: Incarnation) -> None:
     )
 
 
+def note_queues(worker: UUID, queues: Sequence[str]) -> None:
+    """Note from which queues a worker takes jobs from now on; from none, while it is stopping."""
+    _workers().filter(id=worker).update(queues=json.dumps(list(queues)))
+
+
 def renew(worker: UUID) -> datetime | None:
     """Renew a worker's lease; return the database's clock, or None if it was declared lost."""
     return dialect().renew(worker, seconds=get_settings().lease_seconds)

@@ -11,7 +11,7 @@ from celery import current_app
 from holdfast.dispatch import calls
 from holdfast.dispatch.progress import in_words as in_words_of_progress
 from holdfast.exceptions import JobNotFound
-from holdfast.ledger import letters
+from holdfast.ledger import letters, queue_reads
 from holdfast.ledger.details import Details, details
 from holdfast.management.terminal import Terminal
 
@@ -47,6 +47,8 @@ def show(job_id: str, terminal: Terminal, *, as_json: bool) -> None:
             terminal.say(f"{name:<17}{terminal.text(value)}")
     if call:
         terminal.say(f"{'called with':<17}{in_words(call.args, call.kwargs, call.hidden)}")
+    if found.state == "queued" and not queue_reads.is_served(found.queue):
+        terminal.remark(f"No live worker serves the queue {found.queue!r}: the job waits for one.")
     _show_past(found, terminal)
 
 

@@ -14,6 +14,7 @@ from holdfast.upkeep.completer import Completer
 from holdfast.upkeep.loop import Loop
 from holdfast.upkeep.pruner import Pruner
 from holdfast.upkeep.pulse import Pulse
+from holdfast.upkeep.queue_watch import QueueWatch
 from holdfast.upkeep.reconciler import Reconciler
 from holdfast.upkeep.relay import Relay
 from holdfast.upkeep.rescuer import Rescuer
@@ -37,6 +38,7 @@ class Crew:
         self._reconciler = Reconciler(outbox.publisher, outbox.publish)
         self._settler = Settler(app.backend.settle)
         self._completer = Completer(app.backend.finish_batch)
+        self._queues = QueueWatch()
         self._pruner = Pruner(results_kept_seconds=app.backend.expires, retention=Retention(app))
         self._next_prune = time.monotonic() + PRUNE_SECONDS
         self._next_look = 0.0
@@ -73,6 +75,7 @@ class Crew:
             self._completer.one_pass()
             if look:
                 self._reconciler.one_pass()
+                self._queues.one_pass()
             if now >= self._next_prune:
                 busy = self._pruner.one_pass() > 0
                 self._next_prune = now if busy else now + PRUNE_SECONDS

@@ -64,6 +64,8 @@ class Lifeline(bootsteps.StartStopStep):
         self._orphans: set[tuple[str, int]] = set()
         self._stopped_children: dict[int, float] = {}
         self._registered = False
+        self._queues: list[str] = []
+        self._stopping = False
         self._retired = False
 
     def start(self, parent: Any) -> None:
@@ -86,6 +88,8 @@ class Lifeline(bootsteps.StartStopStep):
     def close(self, parent: Any) -> None:
         """The worker begins to stop: hand back what has not started."""
         self._intake.close()
+        self._stopping = True
+        self._intake.clerk.submit(self._note_queues)
 
     def stop(self, parent: Any) -> None:
         """Go on beating: the pool is still finishing its jobs. `retire` is the end."""
@@ -125,6 +129,7 @@ class Lifeline(bootsteps.StartStopStep):
             return 0.0
         self._pulse.beat(database_now)
         self._intake.guard.write_soon()
+        self._note_queues()
         self._audit()
         return settings.beat_seconds
 
@@ -138,7 +143,7 @@ class Lifeline(bootsteps.StartStopStep):
 
     def _register(self) -> None:
         parent = self._parent
-        queues = sorted(parent.app.amqp.queues.consume_from)
+        self._queues = self._serves()
         pool = (
             type(parent.pool).__module__.rsplit(".", 1)[-1]
             if getattr(parent, "pool", None)
@@ -152,7 +157,7 @@ class Lifeline(bootsteps.StartStopStep):
                 pid=os.getpid(),
                 pool=pool,
                 concurrency=int(parent.concurrency or 1),
-                queues=queues,
+                queues=self._queues,
             )
         )
         self._registered = True
@@ -160,6 +165,16 @@ class Lifeline(bootsteps.StartStopStep):
         events.worker_registered.send(
             sender=type(self), worker=self._intake.worker, name=parent.hostname
         )
+
+    def _serves(self) -> list[str]:
+        """Return the queues this worker takes jobs from: remote control may change them, and a stop ends them."""
+        return [] if self._stopping else sorted(self._parent.app.amqp.queues.consume_from)
+
+    def _note_queues(self) -> None:
+        serves = self._serves()
+        if serves != self._queues:
+            workers.note_queues(self._intake.worker, serves)
+            self._queues = serves
 
     def _start_anew(self) -> None:
         """This worker was declared lost: all it runs belongs to others now. Stop that, and begin a new life."""
