@@ -196,7 +196,11 @@ def test_job_sent_while_two_apps_share_a_process_goes_to_its_own_broker(
 ) -> None:
     with new_site("sqlite", request) as site:
         second = Celery("second", broker=own_redis.url, set_as_current=False)
-        second.task(name="second.task", shared=False)(lambda: None)
+
+        @second.task(name="second.task", shared=False)
+        def nothing() -> None:
+            """Never run here."""
+
         sent = second.send_task("second.task")
 
         assert site.redis().llen("celery") == 0
