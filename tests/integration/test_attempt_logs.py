@@ -87,6 +87,10 @@ def test_attempt_keeps_its_lines_however_it_ends(
     sent = {how: task.delay(how) for how in ENDS}
     jobs.drain(raise_errors=False, skip_waits=True)
     assert {how: shown(result) for how, result in sent.items()} == ENDS
+    for how in ("retry", "fail"):
+        first = holdfast.attempts(sent[how])[0]
+        assert first.error
+        assert "Traceback" in first.traceback, "also where no result is kept"
 
 
 def test_lines_go_with_what_the_job_sends_on(jobs: HoldfastJobs, put: Callable[..., Any]) -> None:

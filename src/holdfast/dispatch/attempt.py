@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
+from traceback import format_exception
 from typing import TYPE_CHECKING, Any
 
 from celery.exceptions import Ignore, Reject, Retry
@@ -223,8 +224,13 @@ def _retry(task: LedgerTask, hold: Hold, leaving: Retry | None) -> None:
         job.due_at = None
     exc = getattr(leaving, "exc", None)
     stored = task.backend.encode_retry(task.request, exc)
+    raised = exc is not None and exc.__traceback__ is not None
     ticket = transitions.retry(
-        hold, job=job, stored=stored, error=repr(exc) if exc else str(leaving or "retry")
+        hold,
+        job=job,
+        stored=stored,
+        error=repr(exc) if exc else str(leaving or "retry"),
+        traceback="".join(format_exception(exc)) if raised else "",
     )
     if ticket is not None:
         _publish(task, [ticket])

@@ -185,6 +185,7 @@ def retry(
     job: NewJob,
     stored: StoredResult | None,
     error: str,
+    traceback: str = "",
     outcome: str = Outcome.RETRIED,
 ) -> Ticket | None:
     """Put the job back with what it is to be called with next; counted as a failure unless it is a replacement.
@@ -204,7 +205,7 @@ def retry(
             hold,
             outcome,
             error=error,
-            traceback=(stored.traceback if stored else "") or "",
+            traceback=traceback,
             state=State.HELD if delayed else State.QUEUED,
             failures=F("failures") + (1 if outcome == Outcome.RETRIED else 0),
             hold=HoldReason.RETRY if delayed else "",
