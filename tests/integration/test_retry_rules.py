@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import urllib.request
 from collections.abc import Callable
@@ -12,10 +13,11 @@ from unittest import mock
 
 import pytest
 from celery import Task, chain
+from celery.exceptions import Ignore, Reject
 from django.db.models.functions import Now
 
-from holdfast import Celery, Never, Rule, replay
-from holdfast.exceptions import ConfigurationError
+from holdfast import Celery, Never, Rule, Snooze, replay
+from holdfast.exceptions import Aborted, AttemptLost, ConfigurationError, HoldfastError
 from holdfast.ledger import transitions
 from holdfast.ledger.database import dialect
 from holdfast.ledger.holds import hold_from
@@ -57,8 +59,8 @@ def test_each_rule_counts_for_itself_and_the_job_ends_as_they_say(
     rules = [Rule(ConnectionError, max=2, backoff=60), Rule(OSError, max=1), Never(ValueError)]
     task = put(raising, retry_rules=rules, atomic=atomic)
     well = task.delay("connect", "os", "connect")
-    used_up = task.delay("connect", "os", "connect", "os")
-    never = task.delay("connect", "value")
+    used_up = task.delay("os", "os")
+    never = task.delay("connect", "os", "connect", "value")
     unheard = put(raising, name="unheard", retry_rules=rules[:1]).delay("value")
 
     jobs.drain(raise_errors=False, skip_waits=True)
@@ -66,14 +68,40 @@ def test_each_rule_counts_for_itself_and_the_job_ends_as_they_say(
     assert well.get() == "after 3"
     ends = {sent.id: job_of(ledger, sent.id) for sent in (used_up, never, unheard)}
     assert [(row.state, row.reason, row.failures) for row in ends.values()] == [
-        (State.FAILED, "retries exhausted", 4),
-        (State.FAILED, "error", 2),
+        (State.FAILED, "retries exhausted", 2),
+        (State.FAILED, "error", 4),
         (State.FAILED, "error", 1),
     ]
-    kept = Attempt.objects.using(ledger).filter(job=used_up.id).order_by("id")
+    kept = Attempt.objects.using(ledger).filter(job=never.id).order_by("id")
     assert [row.outcome for row in kept] == ["retried", "retried", "retried", "failed"]
     assert kept[0].error == "ConnectionError(0)"
     assert "raise {" in kept[0].traceback, "where it was raised"
+
+
+def test_rules_are_not_asked_about_what_is_no_error(
+    ledger: str, jobs: HoldfastJobs, put: Callable[..., Any]
+) -> None:
+    def leaving(self: Any, how: str) -> None:
+        if how == "retry":
+            raise self.retry(countdown=3600)
+        if self.request.holdfast["attempt"] == 1:
+            raise {
+                "ignore": Ignore(),
+                "reject": Reject("never"),
+                "snooze": Snooze(3600),
+                "abort": Aborted(),
+                "lost": AttemptLost(self.request.id, 1),
+            }[how]
+
+    task = put(leaving, retry_rules=[Rule(Exception)])
+    sent = {
+        how: task.delay(how) for how in ("ignore", "reject", "snooze", "abort", "lost", "retry")
+    }
+    with contextlib.suppress(HoldfastError):  # the end of the lost one is not recorded
+        jobs.drain(raise_errors=False)
+    jobs.drain(raise_errors=False)
+    failures = {how: job_of(ledger, result.id).failures for how, result in sent.items()}
+    assert failures == {how: int(how == "retry") for how in sent}
 
 
 def test_counts_and_waits_lie_in_the_ledger(
