@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable
@@ -91,6 +92,29 @@ def test_attempt_keeps_its_lines_however_it_ends(
         first = holdfast.attempts(sent[how])[0]
         assert first.error
         assert "Traceback" in first.traceback, "also where no result is kept"
+
+
+def test_coroutine_is_an_attempt_like_any_other(
+    jobs: HoldfastJobs, put: Callable[..., Any]
+) -> None:
+    async def awaiting(self: Any) -> str:
+        turn = self.request.holdfast["attempt"]
+        logger.info("before %s", turn)
+        await asyncio.sleep(0.001)
+        logger.info("after %s", turn)
+        if turn == 1:
+            raise OSError("away")
+        if turn == 2:
+            self.snooze(60)
+        return "there"
+
+    sent = put(awaiting, retry_rules=[Rule(OSError)]).delay()
+    jobs.drain(skip_waits=True)
+    assert sent.get() == "there"
+    outcomes = ["retried", "snoozed", "succeeded"]
+    assert shown(sent) == [
+        (outcome, [f"before {turn}", f"after {turn}"]) for turn, outcome in enumerate(outcomes, 1)
+    ]
 
 
 def test_lines_go_with_what_the_job_sends_on(jobs: HoldfastJobs, put: Callable[..., Any]) -> None:
