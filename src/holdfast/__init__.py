@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from holdfast.dispatch.app import Celery as Celery
     from holdfast.exceptions import Aborted as Aborted
     from holdfast.exceptions import UniqueConflict as UniqueConflict
+    from holdfast.policies.aborting import ais_aborted as ais_aborted
     from holdfast.policies.aborting import is_aborted as is_aborted
+    from holdfast.policies.checkpoints import acheckpoint as acheckpoint
+    from holdfast.policies.checkpoints import alast_checkpoint as alast_checkpoint
     from holdfast.policies.checkpoints import checkpoint as checkpoint
     from holdfast.policies.checkpoints import last_checkpoint as last_checkpoint
     from holdfast.policies.effects import effect as effect
@@ -36,6 +39,9 @@ __all__ = [
     "Snooze",
     "Unique",
     "UniqueConflict",
+    "acheckpoint",
+    "ais_aborted",
+    "alast_checkpoint",
     "apply_many",
     "attempts",
     "cancel",
@@ -63,6 +69,9 @@ _HOME = {
     "UniqueConflict": "holdfast.exceptions",
     "Snooze": "holdfast.policies.snooze",
     "effect": "holdfast.policies.effects",
+    "acheckpoint": "holdfast.policies.checkpoints",
+    "ais_aborted": "holdfast.policies.aborting",
+    "alast_checkpoint": "holdfast.policies.checkpoints",
     "checkpoint": "holdfast.policies.checkpoints",
     "is_aborted": "holdfast.policies.aborting",
     "last_checkpoint": "holdfast.policies.checkpoints",

@@ -16,6 +16,7 @@ from holdfast.ledger import checkpoints
 from tests.eventually import eventually
 from tests.harness import SHORT, Site, new_site
 from tests.project import steered
+from tests.project.coroutines import AIO
 from tests.project.models import AtomicEffect
 from tests.surroundings import current_app
 
@@ -26,7 +27,7 @@ SLACK = 8.0
 
 
 @pytest.fixture(
-    params=["sqlite-prefork", "postgres-prefork", "postgres-threads"],
+    params=["sqlite-prefork", "postgres-threads"],
     scope="module",
 )
 def site(request: pytest.FixtureRequest) -> Iterator[Site]:
@@ -168,6 +169,26 @@ def test_progress_is_seen_while_the_transaction_is_open(clean: Site) -> None:
     eventually(lambda: sent.info == last, within=SLACK, told="it is seen from outside")
     gate.touch()
     assert sent.get(timeout=SLACK) == "inside"
+
+
+def test_coroutine_goes_on_says_how_far_it_is_and_is_told_to_stop(clean: Site) -> None:
+    _run_a_coroutine(clean)
+
+
+def test_coroutine_of_the_asyncio_pool_is_told_the_same(request: pytest.FixtureRequest) -> None:
+    with new_site("postgres", request, environment=AIO) as site:
+        site.worker(INCLUDE, pool="custom", concurrency=4)
+        _run_a_coroutine(site)
+
+
+def _run_a_coroutine(site: Site) -> None:
+    sent = site.app.tasks[steered.asteered.name].delay("coroutine")
+    eventually(lambda: "from coroutine 1" in site.effects(), within=20, told="it goes on")
+    said = {"done": 1, "total": 2, "message": "awaiting"}
+    eventually(lambda: sent.info == said, within=SLACK, told="it says how far it is")
+    holdfast.cancel(sent, terminate=False)
+    assert site.wait_all_final()[sent.id] == "cancelled"
+    assert "told coroutine" in site.effects()
 
 
 def _send_what_must_be_stopped(site: Site, name: str) -> AsyncResult[str]:

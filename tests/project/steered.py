@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
 
 from celery import shared_task
 from celery.contrib.abortable import AbortableTask
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import transaction
 
 import holdfast
 from holdfast.conf import get_settings
 from tests.project.models import AtomicEffect
-from tests.project.tasks import note
+from tests.project.tasks import note, noted
 
 LONGEST = 60.0
 
@@ -120,3 +123,43 @@ def _await(gate: str) -> None:
     while not Path(gate).exists():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+@shared_task(bind=True, max_retries=5)
+async def asteered(self: Any, name: str) -> str:
+    """Go on from the last checkpoint, be retried half-way, and run until it is told to stop."""
+    begin = await self.alast_checkpoint(default=0)
+    note(f"from {name} {begin}")
+    await self.acheckpoint(begin + 1)
+    await self.aprogress(begin, 2, "awaiting")
+    if begin == 0:
+        raise self.retry(countdown=0)
+    deadline = time.monotonic() + LONGEST
+    while not await self.ais_aborted():
+        assert time.monotonic() < deadline, f"{name} was not told to stop"
+        await asyncio.sleep(0.02)
+    assert self.is_aborted(), "the sync word says the same"
+    note(f"told {name}")
+    raise holdfast.Aborted
+
+
+@shared_task(bind=True, max_retries=5, autoretry_for=(ConnectionError,))
+def limited(self: Any, name: str, leaving: str) -> str:
+    """Note the time limits of this attempt; the first one leaves in some way."""
+    first = noted(f"attempt {name}") == 0
+    note(f"attempt {name}")
+    note(f"limits {name} {list(self.request.timelimit)}")
+    if not first:
+        return name
+    if leaving == "snooze":
+        self.snooze(0)
+    if leaving == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if leaving == "fail":
+        raise ValueError(name)
+    try:
+        time.sleep(LONGEST)
+    except SoftTimeLimitExceeded:
+        note(f"soft {name}")
+        raise self.retry(countdown=0) from None
+    return name

@@ -6,6 +6,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from celery import Task
 from celery.contrib.abortable import ABORTED
 
@@ -62,6 +63,7 @@ class Inside(Task):
         """
         from holdfast.dispatch.progress import PROGRESS, Reporter, meta_of
 
+        # Bad numbers are refused outside of attempts too.
         meta = meta_of(done, total, message)
         request = self.request
         if request.called_directly or request.is_eager or not request.id:
@@ -72,6 +74,28 @@ class Inside(Task):
             reporter = Reporter(write, job=request.id)
             request.update(holdfast_progress=reporter)
         reporter.report(meta)
+
+    async def ais_aborted(self) -> bool:
+        """Tell a coroutine that it should stop; the event loop goes on while the ledger is asked."""
+        from holdfast.policies.aborting import ais_aborted
+
+        return await ais_aborted()
+
+    async def acheckpoint(self, state: Any, *, every: float = 0.0) -> bool:
+        """Keep a state of a coroutine for the job's next attempt: see `holdfast.checkpoint`."""
+        from holdfast.policies.checkpoints import acheckpoint
+
+        return await acheckpoint(state, every=every)
+
+    async def alast_checkpoint(self, default: Any = None) -> Any:
+        """Return the state that an attempt of this job kept last: see `holdfast.last_checkpoint`."""
+        from holdfast.policies.checkpoints import alast_checkpoint
+
+        return await alast_checkpoint(default)
+
+    async def aprogress(self, done: float, total: float | None = None, message: str = "") -> None:
+        """Say how far a coroutine is, as `progress` does; the event loop goes on meanwhile."""
+        await sync_to_async(self.progress, thread_sensitive=True)(done, total, message)
 
 
 def _write(backend: Any, job_id: str, meta: Any, *, state: str, request: Any) -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 
+from asgiref.sync import sync_to_async
+
 from holdfast.ledger import wishes
 from holdfast.ledger.aside import has_transaction, in_event_loop, in_thread
 from holdfast.ledger.database import close_connection, connection, is_passing
@@ -41,12 +43,27 @@ def is_aborted() -> bool:
     hold = current_hold()
     if hold is None:
         return False
+    last = _last_look()
+    if _is_due(last):
+        last.standing = _look(hold)
+        last.at = monotonic()
+    return last.standing is not Standing.WANTED
+
+
+async def ais_aborted() -> bool:
+    """Tell a coroutine the same; the event loop goes on while the ledger is asked."""
+    if current_hold() is None or not _is_due(_last_look()):
+        return is_aborted()
+    return await sync_to_async(is_aborted, thread_sensitive=True)()
+
+
+def _last_look() -> _Look:
     look: _Look = memory().setdefault("aborting", _Look())
-    now = monotonic()
-    if look.standing is Standing.WANTED and now - look.at >= LOOK_SECONDS:
-        look.standing = _look(hold)
-        look.at = monotonic()
-    return look.standing is not Standing.WANTED
+    return look
+
+
+def _is_due(last: _Look) -> bool:
+    return last.standing is Standing.WANTED and monotonic() - last.at >= LOOK_SECONDS
 
 
 def _look(hold: Hold) -> Standing:

@@ -10,6 +10,7 @@ from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
 
+from asgiref.sync import sync_to_async
 from kombu.utils.json import dumps, loads
 
 from holdfast.conf import get_settings
@@ -69,6 +70,16 @@ def last_checkpoint(default: Any = None) -> Any:
         return default
     memory()["checkpoint"] = True
     return loads(found)
+
+
+async def acheckpoint(state: Any, *, every: float = 0.0) -> bool:
+    """Keep a state of a coroutine, as `checkpoint` does; the event loop goes on meanwhile."""
+    return await sync_to_async(checkpoint, thread_sensitive=True)(state, every=every)
+
+
+async def alast_checkpoint(default: Any = None) -> Any:
+    """Return what `last_checkpoint` returns; the event loop goes on meanwhile."""
+    return await sync_to_async(last_checkpoint, thread_sensitive=True)(default)
 
 
 def forgetting(hold: Hold, complete: Callable[..., None]) -> Callable[..., None]:
