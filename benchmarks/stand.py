@@ -44,7 +44,7 @@ class Contender:
     @property
     def durable(self) -> bool:
         """Whether its jobs are rows of a ledger."""
-        return self.app.endswith("durable")
+        return self.app.endswith(("durable", "featured_app"))
 
 
 class Stand:

@@ -29,7 +29,7 @@ class Trial:
 
 
 def drain(
-    *, task: str, count: int, pool: str = "prefork", slots: int = 2
+    *, task: str, count: int, pool: str = "prefork", slots: int = 2, way: str | None = None
 ) -> Callable[..., Metrics]:
     """Queue `count` jobs, start a worker, and take the rate from 5 % to 100 % done.
 
@@ -37,8 +37,8 @@ def drain(
     """
 
     def measure(stand: Stand, contender: Contender) -> Metrics:
-        way = "bulk" if contender.durable else "loop"
-        stand.send(contender, task=task, way=way, count=count)
+        bulk = "bulk" if contender.durable else "loop"
+        stand.send(contender, task=task, way=way or bulk, count=count)
         with stand.worker(contender, pool=pool, slots=slots):
             first = stand.await_ran(max(1, int(count * BEGIN_SHARE)), seconds=PATIENCE_SECONDS)
             begun = time.monotonic()

@@ -53,7 +53,7 @@ def send(app: Celery, task: str, count: int = 1, *, hours_ago: float = 0) -> lis
 
 
 def prune(app: Celery, *, kept_seconds: float | None = 24 * HOUR) -> int:
-    return Pruner(results_kept_seconds=kept_seconds, retention=Retention(app)).one_pass()
+    return Pruner(results_kept_seconds=kept_seconds, retention=Retention(app.tasks.get)).one_pass()
 
 
 def left(ledger: str) -> Counter[str]:

@@ -34,7 +34,7 @@ def counted(rows):
             os.kill(os.getpid(), signal.SIGKILL)
     return delete(rows)
 QuerySet.delete = counted
-while Pruner(results_kept_seconds=3600, retention=Retention(app)).one_pass():
+while Pruner(results_kept_seconds=3600, retention=Retention(app.tasks.get)).one_pass():
     pass
 """
 

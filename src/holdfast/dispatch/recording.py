@@ -166,7 +166,7 @@ class LedgerAMQP(AMQP):
 
     @cached_property
     def _retention(self) -> Retention:
-        return Retention(self.app)
+        return Retention(self.app._tasks.get)
 
     def _add_headers(self, headers: dict[str, Any], own: Mapping[str, Any]) -> None:
         headers.update(own)

@@ -6,13 +6,11 @@ there; one that is new holds for jobs recorded from then on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any
-
-from celery import Celery
 
 from holdfast.conf import get_settings
 from holdfast.exceptions import ConfigurationError
@@ -50,10 +48,10 @@ def keep(age: Any, last: Any, *, where: str) -> Keep | None:
 
 
 class Retention:
-    """The rules of an app's tasks."""
+    """The rules of tasks, which `find` knows by their names."""
 
-    def __init__(self, app: Celery) -> None:
-        self._app = app
+    def __init__(self, find: Callable[[str], Any]) -> None:
+        self._find = find
         self._found: dict[str, Keep | None] = {}
         self._settings = get_settings()
 
@@ -61,18 +59,15 @@ class Retention:
         """Return the rule of a task by its name; None if it has none of its own."""
         if self._settings is not get_settings():
             self._settings, self._found = get_settings(), {}
-        if task_name not in self._found:
-            self._found[task_name] = self._find(task_name)
-        return self._found[task_name]
-
-    def _find(self, task_name: str) -> Keep | None:
-        task = self._app.tasks.get(task_name)
-        own = keep(
-            getattr(task, "keep", None),
-            getattr(task, "keep_last", None),
-            where=f"Task {task_name!r}",
-        )
-        return own or _by_name(task_name)
+        if task_name in self._found:
+            return self._found[task_name]
+        task = self._find(task_name)
+        age, last = getattr(task, "keep", None), getattr(task, "keep_last", None)
+        rule = keep(age, last, where=f"Task {task_name!r}") or _by_name(task_name)
+        if task is not None:
+            # One that is not known may be made later.
+            self._found[task_name] = rule
+        return rule
 
 
 def _by_name(task_name: str) -> Keep | None:

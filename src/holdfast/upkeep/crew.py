@@ -39,7 +39,9 @@ class Crew:
         self._settler = Settler(app.backend.settle)
         self._completer = Completer(app.backend.finish_batch)
         self._queues = QueueWatch()
-        self._pruner = Pruner(results_kept_seconds=app.backend.expires, retention=Retention(app))
+        self._pruner = Pruner(
+            results_kept_seconds=app.backend.expires, retention=Retention(app.tasks.get)
+        )
         self._next_prune = time.monotonic() + PRUNE_SECONDS
         self._next_look = 0.0
         # A look that finds SQLite's writer busy must not cost the rest of its sweep.
