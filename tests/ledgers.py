@@ -28,9 +28,10 @@ JOB_TABLES = (
     "holdfast_security_event",
     "holdfast_checkpoint",
     "holdfast_batch",
+    "holdfast_limited",
 )
 SCHEDULE_TABLES = ("holdfast_schedule", "holdfast_occurrence")
-TABLES = (*JOB_TABLES, *SCHEDULE_TABLES, "holdfast_worker", "holdfast_duty")
+TABLES = (*JOB_TABLES, *SCHEDULE_TABLES, "holdfast_limit", "holdfast_worker", "holdfast_duty")
 
 
 @contextmanager

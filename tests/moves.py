@@ -11,7 +11,7 @@ from unittest import mock
 
 from django.db import connections
 
-from holdfast.ledger import interventions, snoozing, transitions
+from holdfast.ledger import admission, interventions, limits, snoozing, transitions
 from holdfast.ledger.models import Job
 from holdfast.ledger.states import MOVES, State
 
@@ -32,6 +32,8 @@ _MOVES_OF: dict[str, set[str]] = {
     "settle": set(),
     "replay_many": {"replay"},
     "edit": set(),
+    "admit": {"admit", "skip"},
+    "line_up_due": {"line_up"},
 }
 _NO_MOVES = {"forget"}
 
@@ -41,7 +43,11 @@ Step = tuple[State | None, State]
 
 def functions() -> dict[str, Callable[..., Any]]:
     """Return the public functions of the modules that move a job or must leave it where it is."""
-    return {
+    others: dict[str, Callable[..., Any]] = {
+        "admit": admission.admit,
+        "line_up_due": limits.line_up_due,
+    }
+    return others | {
         name: value
         for module in (transitions, interventions, snoozing)
         for name, value in vars(module).items()

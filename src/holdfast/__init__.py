@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from holdfast import limits as limits
     from holdfast.api import apply_many as apply_many
     from holdfast.api import attempts as attempts
     from holdfast.api import cancel as cancel
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from holdfast.policies.checkpoints import checkpoint as checkpoint
     from holdfast.policies.checkpoints import last_checkpoint as last_checkpoint
     from holdfast.policies.effects import effect as effect
+    from holdfast.policies.limits import Limit as Limit
     from holdfast.policies.retry_rules import Never as Never
     from holdfast.policies.retry_rules import Rule as Rule
     from holdfast.policies.snooze import Snooze as Snooze
@@ -34,6 +36,7 @@ __all__ = [
     "Aborted",
     "Batch",
     "Celery",
+    "Limit",
     "Never",
     "Rule",
     "Snooze",
@@ -50,6 +53,7 @@ __all__ = [
     "effect",
     "is_aborted",
     "last_checkpoint",
+    "limits",
     "queues",
     "replay",
     "run_now",
@@ -58,6 +62,8 @@ __all__ = [
 ]
 __version__ = "0.1.0.dev0"
 
+# Public as a whole: `holdfast.limits.set(...)`.
+_MODULES = {"limits"}
 _HOME = {
     "Aborted": "holdfast.exceptions",
     "Batch": "holdfast.batches",
@@ -67,6 +73,7 @@ _HOME = {
     "Rule": "holdfast.policies.retry_rules",
     "Unique": "holdfast.policies.unique",
     "UniqueConflict": "holdfast.exceptions",
+    "Limit": "holdfast.policies.limits",
     "Snooze": "holdfast.policies.snooze",
     "effect": "holdfast.policies.effects",
     "acheckpoint": "holdfast.policies.checkpoints",
@@ -88,4 +95,6 @@ def __getattr__(name: str) -> Any:
         )
     from importlib import import_module
 
+    if name in _MODULES:
+        return import_module(f"holdfast.{name}")
     return getattr(import_module(_HOME.get(name, "holdfast.api")), name)

@@ -15,6 +15,7 @@ from holdfast.ledger import attempts as ledger_attempts
 from holdfast.ledger import interventions, queue_reads, wishes
 from holdfast.ledger.attempts import AttemptRow
 from holdfast.ledger.queue_reads import Queue
+from holdfast.tickets import to_publish
 
 # A tree is as deep as its longest chain, but no step ends again and again between two looks.
 ROUNDS = 20
@@ -105,7 +106,7 @@ def replay(
         raise JobNotFound(
             f"Job {job_id} cannot be replayed: it is not in the ledger, or it has not finished yet."
         )
-    current_app.outbox.publish_on_commit([ticket])
+    current_app.outbox.publish_on_commit(to_publish([ticket]))
     return AsyncResult(job_id)
 
 

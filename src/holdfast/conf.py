@@ -66,6 +66,8 @@ class Settings:
     """Most bytes that are kept of them."""
     log_level: str = "INFO"
     """Lowest level of the lines that are kept."""
+    queue_limits: Mapping[str, Any] | None = None
+    """Limits of queues by name: a `holdfast.Limit`, or a dictionary of its options."""
     signing_keys: tuple[str, ...] = ()
     """Keys that sign messages, newest first; empty means derived from SECRET_KEY and its fallbacks."""
     redact: tuple[str, ...] = ()

@@ -26,6 +26,7 @@ from holdfast.ledger import interventions, letters
 from holdfast.ledger.database import atomic
 from holdfast.ledger.letters import Group
 from holdfast.ledger.states import REASONS_OF_DEAD_LETTERS
+from holdfast.tickets import to_publish
 
 __all__ = ["DeadLetter", "Group", "Selection", "filter"]
 
@@ -119,7 +120,7 @@ class Selection:
         def put_back(tokens: Mapping[str, int]) -> int:
             with atomic():
                 tickets = interventions.replay_many(tokens, actor=str(actor), detail=self._said())
-                current_app.outbox.publish_on_commit(tickets)
+                current_app.outbox.publish_on_commit(to_publish(tickets))
             return len(tickets)
 
         return self._in_batches(put_back, limit=limit)
@@ -172,7 +173,7 @@ class Selection:
             ):
                 return 0
             tickets = interventions.replay_many(tokens, actor=actor, detail=self._said())
-            current_app.outbox.publish_on_commit(tickets)
+            current_app.outbox.publish_on_commit(to_publish(tickets))
         return len(tickets)
 
     def _said(self) -> str:

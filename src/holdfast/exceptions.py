@@ -11,6 +11,7 @@ HoldfastError
 │   ├── EffectInDoubt       a call to the world outside was begun, and nobody knows whether it was made
 │   └── EffectBusy          somebody else is making the call right now
 ├── UniqueConflict          a unique call was not recorded: another job has its key
+├── LimitNotFound           no limit of this name
 ├── ScheduleNotFound        no schedule of this name
 ├── Aborted                 raised by a body to leave as cancelled
 ├── InvalidArguments        an argument does not fit its annotation: the call is not sent, or the body not run
@@ -100,6 +101,10 @@ class BatchError(HoldfastError):
 
 class BatchNotFound(BatchError, LookupError):
     """There is no batch of this id: it was never recorded here, or it was deleted after its retention."""
+
+
+class LimitNotFound(HoldfastError, LookupError):
+    """Neither the ledger nor the code of this process has a limit of this name."""
 
 
 class ScheduleNotFound(HoldfastError, LookupError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from holdfast.ledger.batch_models import Batch
 from holdfast.ledger.checkpoint_models import Checkpoint
 from holdfast.ledger.effect_models import Effect
+from holdfast.ledger.limit_models import Limit, Limited
 from holdfast.ledger.log_models import AttemptLog
 from holdfast.ledger.models import (
     Attempt,
@@ -34,6 +35,8 @@ __all__ = [
     "Effect",
     "Group",
     "Job",
+    "Limit",
+    "Limited",
     "Occurrence",
     "Payload",
     "Result",

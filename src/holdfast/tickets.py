@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 # The header under which a message says that it is a durable job's, and a claimed request whose attempt it is.
@@ -11,6 +12,8 @@ RULES = "holdfast_retry_rules"
 COUNTED = "holdfast_retried"
 # The header that names the batch a job is a member of; what its end sends on inherits it.
 BATCH = "holdfast_batch"
+# The key under which a limited job's stored headers name its limits, for whoever ends an attempt of it.
+LIMITS = "holdfast_limits"
 
 
 class Ticket(NamedTuple):
@@ -21,3 +24,14 @@ class Ticket(NamedTuple):
     task: str
     queue: str
     priority: int
+
+
+class Standby(Ticket):
+    """The ticket of a job that is held: it was moved, and there is nothing yet to be put on the broker."""
+
+    __slots__ = ()
+
+
+def to_publish(tickets: Iterable[Ticket]) -> list[Ticket]:
+    """Return those that belong on the broker now."""
+    return [ticket for ticket in tickets if not isinstance(ticket, Standby)]

@@ -16,9 +16,10 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from holdfast.exceptions import AttemptLost
-from holdfast.ledger import interventions, snoozing, transitions, workers
+from holdfast.ledger import admission, interventions, limits, snoozing, transitions, workers
+from holdfast.ledger.bounds import Bounds
 from holdfast.ledger.models import Job, Worker
-from holdfast.ledger.records import Hold, Ticket, UniqueRequest
+from holdfast.ledger.records import Hold, Ticket, UniqueRequest, Use
 from holdfast.ledger.states import MOVES, Conflict, Outcome, Reason, Scope, State
 from holdfast.ledger.unique_models import UniqueKey
 from tests.moves import functions, moves_of, steps_of, watched
@@ -48,6 +49,40 @@ class Place:
     @property
     def hold(self) -> Hold:
         return Hold(self.id, self.token, self.worker)
+
+
+def _replay_limited(at: Place) -> None:
+    at.row.update(limited=True)
+    interventions.replay(at.id)
+
+
+def _replay_many_limited(at: Place) -> None:
+    at.row.update(limited=True)
+    interventions.replay_many({at.id: at.token}, actor="ada")
+
+
+def _line_up(at: Place) -> None:
+    due = at.row.filter(due_at__isnull=False)
+    if due.update(limited=True, due_at=Now() - timedelta(seconds=1)):
+        limits.take_part([new_job(at.id, limits=(Use(at.id),))])
+    limits.line_up_due(limit=10)
+
+
+def _admit(at: Place) -> None:
+    admission.admit(at.id, stated=lambda _: None)
+
+
+def _admit_too_late(at: Place) -> None:
+    at.row.update(expires_at=Now() - timedelta(seconds=1))
+    _admit(at)
+
+
+def _skip(at: Place) -> None:
+    limits.declare({at.id: Bounds(concurrency=1, skip=True)}, overwrite=True)
+    first = new_job(hold="limit", limits=(Use(at.id),), priority=9)
+    transitions.record([first])
+    _admit(at)
+    Job.objects.using(at.alias).filter(id=first.id).delete()
 
 
 Way = Callable[[Place], Any]
@@ -174,8 +209,11 @@ WAYS: dict[str, list[Way]] = {
     ],
     "expire": [_expire, lambda at: interventions.expire([at.id])],
     "bury": [lambda at: interventions.bury(at.id, reason=Reason.UNKNOWN_TASK)],
-    "replay": [lambda at: interventions.replay(at.id)],
-    "replay_many": [lambda at: interventions.replay_many({at.id: at.token}, actor="ada")],
+    "replay": [lambda at: interventions.replay(at.id), _replay_limited],
+    "replay_many": [
+        lambda at: interventions.replay_many({at.id: at.token}, actor="ada"),
+        _replay_many_limited,
+    ],
     "discard": [lambda at: interventions.discard({at.id: at.token}, actor="ada")],
     "edit": [
         lambda at: interventions.edit(at.id, token=at.token, headers="{}", body=b"[1]", actor="ada")
@@ -186,6 +224,8 @@ WAYS: dict[str, list[Way]] = {
         lambda at: interventions.store_bare(at.id, FAILURE, failed=False),
     ],
     "abandon": [lambda at: interventions.abandon(at.id)],
+    "line_up_due": [_line_up],
+    "admit": [_admit, _admit_too_late, _skip],
     "settle": [lambda at: interventions.settle(at.id)],
 }
 
@@ -193,6 +233,7 @@ WAYS: dict[str, list[Way]] = {
 PLACES: dict[str, list[str]] = {
     "nothing": [],
     "held for the broker": ["record", "recall"],
+    "held at a limit": ["record", "recall", "line_up_due"],
     "held for its replacement": ["record", "claim", "await_replacement"],
     "queued": ["record"],
     "running": ["record", "claim"],

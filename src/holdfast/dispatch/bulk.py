@@ -17,7 +17,8 @@ from holdfast.dispatch.unique_calls import UniqueCall, is_unique, standing_for
 from holdfast.ledger.aside import in_event_loop, in_thread
 from holdfast.ledger.database import atomic
 from holdfast.ledger.ids import new_id
-from holdfast.ledger.records import NewJob
+from holdfast.ledger.records import NewJob, Use
+from holdfast.policies.limits import uses_of
 
 if TYPE_CHECKING:
     from holdfast.dispatch.task import LedgerTask
@@ -48,7 +49,7 @@ def apply_many(
         task.apply_async(*pairs[0], **options)
     (template,) = captured
     unique = UniqueCall.of(task.name, task, dict(options)) if is_unique(task, options) else None
-    mould = _Mould(template, task, unique)
+    mould = _Mould(template, task, unique, options.get("limit"))
     jobs = [template, *(mould.cast(args, kwargs) for args, kwargs in pairs[1:])]
     if in_event_loop():
         in_thread(lambda: _send_together(app, jobs))
@@ -71,7 +72,10 @@ class _Mould:
 
     _OWN = ("root_id", "argsrepr", "kwargsrepr")
 
-    def __init__(self, template: NewJob, task: LedgerTask, unique: UniqueCall | None) -> None:
+    def __init__(
+        self, template: NewJob, task: LedgerTask, unique: UniqueCall | None, limit: Any = None
+    ) -> None:
+        self.limit = limit
         self.template = template
         self.task = task
         self.is_root = template.root_id == template.id
@@ -83,6 +87,12 @@ class _Mould:
         self.redaction = redaction_of(task)
         self.unique = unique
         self.embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+
+    def limits(self, args: Any, kwargs: Any) -> tuple[Use, ...]:
+        """Return what a call takes of the limits that all calls of it have."""
+        if not self.template.limits:
+            return ()
+        return uses_of(self.task, self.template.queue, args, kwargs, self.limit)
 
     def cast(self, args: Any, kwargs: Any) -> NewJob:
         """Make the message of one call."""
@@ -107,6 +117,7 @@ class _Mould:
             headers=self.opening + json.dumps(own)[1:],
             body=data.encode() if isinstance(data, str) else data,
             root_id=root_id,
+            limits=self.limits(args, kwargs),
         )
         if self.unique is not None and job.unique is not None:
             job.unique = self.unique.request(job, args, kwargs, awaited=job.unique.awaited)

@@ -10,14 +10,24 @@ from typing import Any
 from celery.app.control import Control
 from django.db import transaction
 
-from holdfast.ledger import interventions, queries
+from holdfast.ledger import interventions, limits, queries
+from holdfast.ledger.bounds import Bounds
 from holdfast.ledger.database import alias
+from holdfast.policies.limits import limit_of_rate
 
 logger = logging.getLogger("holdfast.dispatch")
 
 
 class LedgerControl(Control):
     """Revoking a durable job is an update of its row: it needs no worker to hear it, and a replay can undo it."""
+
+    def rate_limit(
+        self, task_name: str, rate_limit: Any, destination: Any = None, **kwargs: Any
+    ) -> Any:
+        """Change the `rate_limit` of a task: in the ledger, if the task was given one; else in each worker alone."""
+        bounds = Bounds(rate=str(rate_limit)) if rate_limit else Bounds()
+        limits.override(limit_of_rate(task_name), bounds, actor="control.rate_limit")
+        return super().rate_limit(task_name, rate_limit, destination=destination, **kwargs)
 
     def revoke(
         self,

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from django.db import connections, transaction
 
 from holdfast.broker.publisher import Publisher, Unavailable
+from holdfast.dispatch import limiting
 from holdfast.ledger import transitions
 from holdfast.ledger.aside import in_event_loop, in_thread
 from holdfast.ledger.database import (
@@ -102,10 +103,16 @@ class Outbox:
             return
         if not self.publisher.available:
             for job in jobs:
-                job.hold = job.hold or HoldReason.RELAY
+                if not job.limits:
+                    job.hold = job.hold or HoldReason.RELAY
+        limited = [job for job in jobs if job.limits]
+        if limited:
+            limiting.prepare(limited)
         tickets = transitions.record(jobs)
         if tickets:
             self.publish_on_commit(tickets)
+        if limited:
+            self._admit_on_commit(limited)
 
     def publish_on_commit(self, tickets: Sequence[Ticket]) -> None:
         """Publish after the open transaction commits, at once if there is none; never if it rolls back."""
@@ -124,6 +131,17 @@ class Outbox:
             waiting[1].tickets.extend(tickets)
         else:
             transaction.on_commit(_Publication(self, list(tickets)), using=alias(), robust=True)
+
+    def _admit_on_commit(self, jobs: Sequence[NewJob]) -> None:
+        def admit() -> None:
+            # While the broker is away an admission would only use up what the limits give: the relay does it later.
+            if self.publisher.available and (tickets := limiting.admit(jobs)):
+                self.publish(tickets)
+
+        if in_transaction():
+            transaction.on_commit(admit, using=alias(), robust=True)
+        else:
+            admit()
 
     def publish(self, tickets: Sequence[Ticket]) -> None:
         """Publish now; what the broker does not take goes back to the relay. Never raises for the broker."""

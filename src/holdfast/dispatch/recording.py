@@ -21,10 +21,11 @@ from holdfast.dispatch.retrying import rules_to_send
 from holdfast.dispatch.unique_calls import UniqueCall
 from holdfast.exceptions import BatchError
 from holdfast.ledger.holds import hold_from
-from holdfast.ledger.records import NewJob
+from holdfast.ledger.records import NewJob, Use
 from holdfast.lineage import batch_to_join, inherited_headers, is_awaited
+from holdfast.policies.limits import uses_of
 from holdfast.policies.retention import Retention
-from holdfast.tickets import BATCH, HEADER, RULES
+from holdfast.tickets import BATCH, HEADER, LIMITS, RULES
 
 # What the claim knows from the row itself, or what must be decided by the database's clock.
 _NOT_STORED = frozenset({HEADER, "id", "task", "eta", "expires", "lang"})
@@ -96,6 +97,7 @@ class LedgerAMQP(AMQP):
         routing_key: str | None = None,
         queue: Any = None,
         durable: bool | None = None,
+        limit: Any = None,
         **options: Any,
     ) -> Any:
         rules = options.pop("retry_rules", None)
@@ -145,6 +147,7 @@ class LedgerAMQP(AMQP):
             said=said,
             serializer=serializer,
             compression=compression,
+            limits=uses_of(self.app._tasks.get(name), target, body[0], body[1], limit),
         )
         job.kept_apart = self._retention.rule(name) is not None
         if self._is_running(job.id):
@@ -177,6 +180,7 @@ class LedgerAMQP(AMQP):
             headers[BATCH] = batch
         # A retry brings the headers of the attempt it comes from, its mark included.
         headers.pop(HEADER, None)
+        headers.pop(LIMITS, None)
 
     def _is_running(self, job_id: str) -> bool:
         """Tell whether this is the job whose body runs here."""
@@ -240,12 +244,15 @@ def build_job(
     said: Mapping[str, float],
     serializer: str,
     compression: str | None,
+    limits: tuple[Use, ...] = (),
 ) -> NewJob:
     """Turn a task message into a row: clocks stripped, body encoded as it would be on the wire."""
     content_type, content_encoding, data = serialization.dumps(body, serializer=serializer)
     if compression:
         data, headers["compression"] = compress(data, compression)
     embed = body[2]
+    if limits:
+        headers = headers | {LIMITS: [use.limit for use in limits]}
     countdown, expires_in = said.get("countdown"), said.get("expires_in")
     return NewJob(
         id=headers["id"],
@@ -266,6 +273,7 @@ def build_job(
         batch_id=headers.get(BATCH),
         ignore_result=bool(headers.get("ignore_result")),
         linked=bool(embed.get("errbacks") or embed.get("chain") or embed.get("chord")),
+        limits=limits,
     )
 
 

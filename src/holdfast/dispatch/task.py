@@ -23,6 +23,7 @@ from holdfast.ledger.aside import in_event_loop, in_thread
 from holdfast.ledger.database import atomic
 from holdfast.ledger.holds import hold_from
 from holdfast.lineage import inheriting
+from holdfast.policies.limits import Limit, as_limits, check_parameter
 from holdfast.policies.retention import keep
 from holdfast.policies.retry_rules import Rule
 from holdfast.policies.snooze import Snooze
@@ -49,6 +50,7 @@ class LedgerTask(Inside):
         keep_last: how many finished jobs of the task are kept at most, the newest. Both are not about dead letters.
         retry_rules: which errors are retried, how often and when: a list of `holdfast.Rule` and `holdfast.Never`, the
             first that matches decides. `apply_async(..., retry_rules=[...])` replaces it for one call.
+        limit: a `holdfast.Limit` or a list of them: what does not fit waits in the ledger.
     """
 
     abstract = True
@@ -62,6 +64,8 @@ class LedgerTask(Inside):
     retry_rules: Sequence[Rule] = ()
     # The body where `run` is a function around a coroutine.
     coroutine_run: Callable[..., Any] | None = None
+    limit: Limit | Sequence[Limit] | None = None
+    stated_limits: tuple[Limit, ...] = ()
     Strategy = "holdfast.worker.strategy:choose"
     Request = "holdfast.worker.request:LedgerRequest"
 
@@ -86,6 +90,14 @@ class LedgerTask(Inside):
         _check_unique(cls)
         if cls.atomic is True and iscoroutinefunction(cls.run):
             raise ConfigurationError(NOT_ATOMIC.format(cls.name))
+        cls.stated_limits = as_limits(cls.limit, whose=f"Task {cls.name!r}")
+        for limit in cls.stated_limits:
+            check_parameter(limit, cls.run, task=str(cls.name))
+        if cls.stated_limits and cls.durable is False:
+            raise ConfigurationError(
+                f"Task {cls.name!r} has a limit and durable=False: the ledger, which limits jobs, never hears of "
+                "its calls. Remove one of them."
+            )
         _end_what_leaves_unseen(cls)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
-from holdfast.ledger import audit, batches, checkpoints, logs
+from holdfast.ledger import audit, batches, checkpoints, limits, logs
 from holdfast.ledger.database import alias, atomic, dialect
 from holdfast.ledger.fence import RISE, WORKER_NAME, cancelled, job_rows, lock, remember
 from holdfast.ledger.fingerprints import fingerprint
@@ -23,7 +23,7 @@ from holdfast.ledger.records import Hold, LapsedJob, StoredResult, Ticket
 from holdfast.ledger.states import DEAD_LETTERS, FINAL, OPEN, Outcome, Reason, State
 from holdfast.ledger.states import Hold as HoldReason
 from holdfast.ledger.transitions import lose, store_result
-from holdfast.tickets import COUNTED
+from holdfast.tickets import COUNTED, Standby
 
 
 def cancel(
@@ -227,6 +227,7 @@ def forget(id: str) -> None:
             batches.note_deleted([member])
             finished.delete()
             Payload.objects.using(alias()).filter(job=id).delete()
+            limits.forget([id])
             Attempt.objects.using(alias()).filter(job=id).delete()
             logs.forget(id)
             checkpoints.clear([id])
@@ -244,6 +245,7 @@ def _put_back(rows: QuerySet[Job], *, tokens: Mapping[str, int] | None = None) -
         "queue",
         "priority",
         "batch_id",
+        "limited",
         worker_name=WORKER_NAME,
     )
     found = [row for row in finished if tokens is None or tokens[row["id"]] == row["token"]]
@@ -252,6 +254,7 @@ def _put_back(rows: QuerySet[Job], *, tokens: Mapping[str, int] | None = None) -
             remember(row["id"], row, Outcome.REPLAYED, error="", traceback="")
     checkpoints.clear(row["id"] for row in found if row["state"] == State.SUCCEEDED)
     ids = [row["id"] for row in found]
+    waiting = [row["id"] for row in found if row["limited"]]
     job_rows().filter(id__in=ids).update(
         state=State.QUEUED,
         token=RISE,
@@ -268,10 +271,17 @@ def _put_back(rows: QuerySet[Job], *, tokens: Mapping[str, int] | None = None) -
         published_at=Now(),
     )
     batches.watch(row["batch_id"] for row in found)
+    if waiting:
+        # The relay lets them wait at their limits, and in when there is room.
+        job_rows().filter(id__in=waiting).update(
+            state=State.HELD, hold=HoldReason.RELAY, due_at=Now(), published_at=None
+        )
     Result.objects.using(alias()).filter(id__in=ids).delete()
     _begin_retries_anew(ids)
     return [
-        Ticket(row["id"], row["token"] + 1, row["task"], row["queue"], row["priority"])
+        (Standby if row["limited"] else Ticket)(
+            row["id"], row["token"] + 1, row["task"], row["queue"], row["priority"]
+        )
         for row in found
     ]
 

@@ -69,6 +69,8 @@ class Job(models.Model):
     fingerprint = models.CharField(max_length=16, default="", db_default="", blank=True)
     # Its task has a retention of its own: how long it is kept once it is finished is asked by task.
     kept_apart = models.BooleanField(default=False, db_default=False)
+    # Becomes queued through an admission only: rows of `Limited` say by which limits.
+    limited = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         db_table = "holdfast_job"

@@ -13,6 +13,7 @@ from holdfast.ledger import batches
 from holdfast.ledger.checkpoint_models import Checkpoint
 from holdfast.ledger.database import alias, atomic
 from holdfast.ledger.ids import minted_at
+from holdfast.ledger.limit_models import Limited
 from holdfast.ledger.log_models import AttemptLog
 from holdfast.ledger.models import Attempt, Chord, ChordPart, Group, Job, Payload, Result, Worker
 from holdfast.ledger.records import Hold, ResultMeta, StoredResult, Ticket
@@ -24,6 +25,7 @@ _OF_A_JOB = (
     (Attempt, "job"),
     (AttemptLog, "job"),
     (Checkpoint, "job"),
+    (Limited, "job"),
     (Result, "id"),
     (Job, "id"),
 )

@@ -23,7 +23,16 @@ __all__ = [
     "StoredResult",
     "Ticket",
     "UniqueRequest",
+    "Use",
 ]
+
+
+class Use(NamedTuple):
+    """What one job takes of a limit while it is queued or runs."""
+
+    limit: str
+    key: str = ""
+    weight: int = 1
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,6 +82,7 @@ class NewJob:
     linked: bool = False
     kept_apart: bool = False
     unique: UniqueRequest | None = None
+    limits: tuple[Use, ...] = ()
 
 
 class Hold(NamedTuple):

@@ -39,6 +39,9 @@ def _move(sources: set[State] | frozenset[State], *targets: State) -> Move:
 MOVES: dict[str, Move] = {
     "record": _move(set(), State.HELD, State.QUEUED),
     "publish": _move({State.HELD}, State.QUEUED),
+    "line_up": _move({State.HELD}, State.HELD),
+    "admit": _move({State.HELD}, State.QUEUED),
+    "skip": _move({State.HELD}, State.CANCELLED, State.EXPIRED),
     "republish": _move({State.QUEUED}, State.QUEUED),
     "recall": _move({State.QUEUED}, State.HELD),
     "claim": _move({State.QUEUED}, State.RUNNING),
@@ -61,7 +64,7 @@ MOVES: dict[str, Move] = {
     "postpone": _move({State.HELD, State.QUEUED}, State.HELD),
     "cancel": _move({State.HELD, State.QUEUED, State.RUNNING}, State.CANCELLED),
     "expire": _move({State.HELD, State.QUEUED}, State.EXPIRED),
-    "replay": _move(FINAL, State.QUEUED),
+    "replay": _move(FINAL, State.HELD, State.QUEUED),
     "discard": _move(DEAD_LETTERS, State.CANCELLED),
 }
 
@@ -86,6 +89,7 @@ class Hold:
     SNOOZE = "snooze"
     RELAY = "relay"
     REPLACED = "replaced"
+    LIMIT = "limit"
 
 
 class Reason:
@@ -103,6 +107,7 @@ class Reason:
     IGNORED = "ignored"
     REPLACEMENT_FAILED = "replacement failed"
     DISCARDED = "discarded"
+    SKIPPED = "skipped"
 
 
 # The reasons of dead letters.

@@ -6,6 +6,7 @@ What died half-way may be asked again. The moves made from outside an attempt ar
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
 from uuid import UUID
@@ -16,7 +17,7 @@ from django.db.models.functions import Now
 
 from holdfast.conf import get_settings
 from holdfast.exceptions import Aborted, AttemptLost
-from holdfast.ledger import checkpoints, logs, unique
+from holdfast.ledger import checkpoints, limits, logs, unique
 from holdfast.ledger.database import alias, atomic, dialect
 from holdfast.ledger.fence import RISE, Left, cancelled, held_by, job_rows, leave, lock, mark
 from holdfast.ledger.models import Job, Payload, Result
@@ -42,7 +43,11 @@ def record(jobs: Sequence[NewJob]) -> list[Ticket]:
 
 def _record(jobs: Sequence[NewJob]) -> list[Ticket]:
     by_id = {job.id: job for job in jobs}
-    rows = dialect().record(list(by_id.values()))
+    limited = any(job.limits for job in by_id.values())
+    with atomic() if limited else nullcontext():
+        rows = dialect().record(list(by_id.values()))
+        if limited:
+            limits.take_part([by_id[row[0]] for row in rows])
     return [
         Ticket(id, token, by_id[id].task, by_id[id].queue, by_id[id].priority)
         for id, state, token in rows
@@ -195,7 +200,10 @@ def retry(
     Raises:
         AttemptLost: the job has moved on, nothing is written.
     """
-    delayed = job.due_at is not None or bool(job.delay_seconds)
+    replaced = outcome == Outcome.REPLACED
+    # A retry keeps its admission, and the job its limits; what replaces a job waits for an admission of its own.
+    waits = replaced and bool(job.limits)
+    delayed = job.due_at is not None or bool(job.delay_seconds) or waits
     due = (
         job.due_at if job.due_at is not None else Now() + timedelta(seconds=job.delay_seconds or 0)
     )
@@ -208,6 +216,7 @@ def retry(
             traceback=traceback,
             state=State.HELD if delayed else State.QUEUED,
             failures=F("failures") + (1 if outcome == Outcome.RETRIED else 0),
+            limited=waits if replaced else F("limited"),
             hold=HoldReason.RETRY if delayed else "",
             due_at=due if delayed else None,
             published_at=None if delayed else Now(),
@@ -225,6 +234,9 @@ def retry(
         if outcome == Outcome.REPLACED:
             checkpoints.clear([hold.id])
         _write_payload(job)
+        if replaced:
+            limits.forget([hold.id])
+            limits.take_part([job])
         if stored:
             store_result(hold.id, stored)
     return None if delayed else Ticket(hold.id, hold.token + 1, job.task, job.queue, job.priority)
@@ -250,6 +262,7 @@ def await_replacement(hold: Hold) -> bool:
             raise Aborted(f"Job {hold.id} was asked to stop: it is not replaced.")
         if left:
             checkpoints.clear([hold.id])
+            limits.forget([hold.id])
         return bool(left)
 
 

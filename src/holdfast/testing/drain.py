@@ -60,6 +60,7 @@ def _due(healers: tuple[Settler, Completer]) -> list[Ticket]:
         pass
     while len(transitions.publish_due(limit=BATCH)) == BATCH:
         pass
+    rehearsal.let_all_in()
     return rehearsal.queued()
 
 

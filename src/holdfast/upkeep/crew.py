@@ -9,7 +9,9 @@ from uuid import UUID
 
 from holdfast.conf import get_settings
 from holdfast.ledger import workers
+from holdfast.policies.limits import stated_by
 from holdfast.policies.retention import Retention
+from holdfast.upkeep.admitter import Admitter
 from holdfast.upkeep.completer import Completer
 from holdfast.upkeep.loop import Loop
 from holdfast.upkeep.pruner import Pruner
@@ -33,7 +35,8 @@ class Crew:
         self._worker = worker
         self._on_duty = False
         self._duty_checked = float("-inf")
-        self._relay = Relay(outbox.publisher)
+        self._admitter = Admitter(lambda: stated_by(app))
+        self._relay = Relay(outbox.publisher, self._admitter)
         self._rescuer = Rescuer(pulse, outbox.publish)
         self._reconciler = Reconciler(outbox.publisher, outbox.publish)
         self._settler = Settler(app.backend.settle)
@@ -86,6 +89,7 @@ class Crew:
         return min(pause, max(0.0, self._next_look - time.monotonic()))
 
     def _relay_pass(self) -> float:
+        self._admitter.declare()
         if not self._on_duty:
             return min(1.0, get_settings().beat_seconds)
         return self._relay.one_pass()

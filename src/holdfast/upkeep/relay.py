@@ -8,6 +8,8 @@ from holdfast import events
 from holdfast.broker.publisher import Publisher, Unavailable
 from holdfast.conf import get_settings
 from holdfast.ledger import queries, transitions
+from holdfast.ledger.records import Ticket
+from holdfast.upkeep.admitter import Admitter
 
 BATCH = 500
 
@@ -15,26 +17,41 @@ BATCH = 500
 class Relay:
     """One pass publishes a batch; the pause ends when the next job is due."""
 
-    def __init__(self, publisher: Publisher) -> None:
+    def __init__(self, publisher: Publisher, admitter: Admitter | None = None) -> None:
         self._publisher = publisher
+        self._admitter = admitter
 
     def one_pass(self) -> float:
         """Publish a batch of due jobs; return the seconds until there is something to do."""
         longest = get_settings().relay_seconds
         if not self._publisher.available:
             return longest
+        longest = self._admit(longest)
         waiting = queries.seconds_to_next_due()
         if waiting is None or waiting > 0:
             return longest if waiting is None else min(longest, waiting)
         # Marked and committed before it is published: a crash in between costs one grace, a publish
         # before the commit would hold the rows' locks while the broker hangs.
         tickets = transitions.publish_due(limit=BATCH)
-        if not tickets:
+        if not tickets or not self._publish(tickets):
             return longest
+        return 0.0
+
+    def _admit(self, longest: float) -> float:
+        """Let limited jobs in; return when to look again."""
+        if self._admitter is None:
+            return longest
+        tickets, again_in = self._admitter.one_pass()
+        if tickets:
+            self._publish(tickets)
+        return longest if again_in is None else min(longest, again_in)
+
+    def _publish(self, tickets: list[Ticket]) -> bool:
+        longest = get_settings().relay_seconds
         try:
             self._publisher.publish(tickets)
         except Unavailable as unavailable:
             transitions.recall(unavailable.rest, delay=timedelta(seconds=longest))
-            return longest
+            return False
         events.jobs_published.send(sender=type(self), count=len(tickets))
-        return 0.0
+        return True

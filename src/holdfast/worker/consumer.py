@@ -9,9 +9,11 @@ from typing import Any
 
 from celery import bootsteps
 from celery.worker.consumer.consumer import Consumer
+from celery.worker.state import task_reserved
 
 from holdfast.broker.messages import ticket_of
 from holdfast.broker.transport import Channel
+from holdfast.policies.limits import limit_of_rate
 from holdfast.tickets import HEADER
 from holdfast.worker.intake import Intake, current_intake
 
@@ -50,6 +52,14 @@ class LedgerConsumer(Consumer):
                 message.reject_log_error(logger, passing)
 
         return on_task_received
+
+    def _limit_task(self, request: Any, bucket: Any, tokens: int) -> Any:
+        """Run a job at once for which the ledger has kept its task's `rate_limit` before it came here."""
+        held = current_intake(self.app).held.get(request.id)
+        if held is None or limit_of_rate(request.name) not in held.limits:
+            return super()._limit_task(request, bucket, tokens)
+        task_reserved(request)
+        return self.on_task_request(request)
 
     def on_close(self) -> None:
         """Let Celery drop what it had reserved on the broken connection, and doubt what may have been dropped."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -26,7 +27,8 @@ from holdfast.ledger.database import is_passing
 from holdfast.ledger.records import ClaimedJob, Hold, Refusal, Ticket
 from holdfast.ledger.security import Kind, Sighting
 from holdfast.ledger.states import Reason
-from holdfast.tickets import HEADER
+from holdfast.tickets import HEADER, LIMITS
+from holdfast.worker.admissions import Admissions
 from holdfast.worker.clerk import Clerk
 from holdfast.worker.guard import Guard
 
@@ -69,6 +71,7 @@ class Held:
     delivered: bool = False
     since: float = field(default_factory=time.monotonic)
     doubtful_since: float | None = None
+    limits: tuple[str, ...] = ()
     last_chance: bool = False
 
 
@@ -91,6 +94,7 @@ class Intake:
         self._pool: Any = None
         self.clerk = Clerk(self.claim)
         self.guard = Guard(worker=lambda: self.worker, submit=self.clerk.submit)
+        self.admissions = Admissions(self.publish, self._goes_on)
 
     # -- capacity ---------------------------------------------------------------------------------
 
@@ -170,12 +174,26 @@ class Intake:
         if held is None or held.hold != hold:
             return
         del self.held[hold.id]
+        if held.limits:
+            self._tell_admissions(held, written=run_time is not None)
         if run_time is not None:
             before = self._run_time if self._run_time is not None else run_time
             self._run_time = before + SMOOTHING * (run_time - before)
         self.in_loop(self._deliver)
         if self.waiting:
             self.clerk.wake()
+
+    def _tell_admissions(self, held: Held, *, written: bool) -> None:
+        """What the job leaves of its limits is for the next one, as soon as its end is in the ledger."""
+        tell = partial(self.admissions.ended, held.hold.id, held.limits)
+        if written:
+            tell()
+        else:
+            self.clerk.submit(tell)
+
+    def _goes_on(self, limits: Sequence[str]) -> bool:
+        """Tell whether another job of these limits is held here."""
+        return any(set(limits) & set(held.limits) for held in list(self.held.values()))
 
     def in_loop(self, work: Callable[[], None]) -> None:
         """Run work in the event loop's thread, and let the loop look for room.
@@ -218,6 +236,7 @@ class Intake:
             if handler is None:
                 raise InvalidTaskError(f"no task named {job.task} is registered here")
             fill(delivery.message, job, worker=self.worker)
+            self.held[job.id].limits = delivery.message.headers[HEADER].get("limits", ())
             handler(delivery.message, None, delivery.ack, delivery.reject, delivery.callbacks)
         except (InvalidTaskError, ContentDisallowed, DecodeError, ValueError, TypeError) as error:
             logger.exception("Job %s (%s) cannot be decoded and is dead", job.id, job.task)
@@ -361,9 +380,10 @@ def fill(message: Any, job: ClaimedJob, *, worker: UUID) -> None:
     """Make a thin message the one Celery expects, with the body that came with the claim."""
     headers = restored_headers(job.id, job.task, job.headers)
     compression = headers.pop("compression", None)
-    message.headers = headers | {
-        HEADER: {"token": job.token, "worker": str(worker), "attempt": job.attempt}
-    }
+    mark = {"token": job.token, "worker": str(worker), "attempt": job.attempt}
+    if LIMITS in headers:
+        mark["limits"] = tuple(headers.pop(LIMITS))
+    message.headers = headers | {HEADER: mark}
     message.body = decompress(job.body, compression) if compression else job.body
     message.content_type, message.content_encoding = job.content_type, job.content_encoding
     message.properties["correlation_id"] = job.id

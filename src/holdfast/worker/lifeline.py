@@ -104,6 +104,7 @@ class Lifeline(bootsteps.StartStopStep):
         self._retired = True
         if self._crew is not None:
             self._crew.stop(seconds=STOP_SECONDS)
+        self._intake.admissions.stop(seconds=STOP_SECONDS)
         left = [held.hold for held in list(self._intake.held.values())]
         self._intake.clerk.submit(lambda: self._intake.give_back(left, cause="the worker stopped"))
         self._intake.clerk.submit(self._intake.guard.write)

@@ -30,7 +30,8 @@ _IS_RUNNING = f"state + 0 = {State.RUNNING}"
 _REPLACES = f"""ON CONFLICT (id) DO UPDATE SET
      task = EXCLUDED.task, queue = EXCLUDED.queue, priority = EXCLUDED.priority, state = EXCLUDED.state,
      token = j.token + 1, hold = EXCLUDED.hold, due_at = EXCLUDED.due_at, expires_at = EXCLUDED.expires_at,
-     published_at = EXCLUDED.published_at, ignore_result = EXCLUDED.ignore_result, linked = EXCLUDED.linked
+     published_at = EXCLUDED.published_at, ignore_result = EXCLUDED.ignore_result, linked = EXCLUDED.linked,
+     limited = EXCLUDED.limited
    WHERE j.state = {State.HELD} AND j.hold = '{HoldReason.REPLACED}'"""
 _REWRITES = """ON CONFLICT (job) DO UPDATE SET headers = EXCLUDED.headers, body = EXCLUDED.body,
      content_type = EXCLUDED.content_type, content_encoding = EXCLUDED.content_encoding"""
@@ -42,21 +43,21 @@ WITH incoming AS (
          coalesce(t.expires_at, statement_timestamp() + t.expires_in * interval '1 second') AS expires
   FROM unnest(%s::text[], %s::text[], %s::text[], %s::smallint[], %s::float8[], %s::timestamptz[], %s::float8[],
               %s::timestamptz[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bool[], %s::bool[],
-              %s::bool[], %s::text[], %b::text[], %b::bytea[], %s::text[], %s::text[])
+              %s::bool[], %s::text[], %s::bool[], %b::text[], %b::bytea[], %s::text[], %s::text[])
     AS t(id, task, queue, priority, delay, due_at, expires_in, expires_at, hold, root_id, parent_id, group_id,
-         ignore_result, linked, kept_apart, batch_id, headers, body, content_type, content_encoding)
+         ignore_result, linked, kept_apart, batch_id, limited, headers, body, content_type, content_encoding)
 ), placed AS (
-  SELECT incoming.*, (hold <> '' OR due > statement_timestamp()) IS TRUE AS held FROM incoming
+  SELECT incoming.*, (hold <> '' OR limited OR due > statement_timestamp()) IS TRUE AS held FROM incoming
 ), job AS (
   INSERT INTO holdfast_job AS j
     (id, task, queue, priority, state, token, attempts, failures, losses, suspect, ahead, hold, reason,
      due_at, expires_at, recorded_at, published_at, root_id, parent_id, group_id, ignore_result, linked, unsettled,
-     kept_apart, batch_id)
+     kept_apart, batch_id, limited)
   SELECT id, task, queue, priority, CASE WHEN held THEN {State.HELD} ELSE {State.QUEUED} END, 1, 0, 0, 0, false, false,
      CASE WHEN held AND hold = '' THEN '{HoldReason.ETA}' ELSE hold END, '',
-     CASE WHEN held THEN coalesce(due, statement_timestamp()) END, expires, statement_timestamp(),
-     CASE WHEN NOT held THEN statement_timestamp() END, root_id, parent_id, group_id, ignore_result, linked, false,
-     kept_apart, batch_id
+     CASE WHEN held AND hold <> '{HoldReason.LIMIT}' THEN coalesce(due, statement_timestamp()) END, expires,
+     statement_timestamp(), CASE WHEN NOT held THEN statement_timestamp() END, root_id, parent_id, group_id,
+     ignore_result, linked, false, kept_apart, batch_id, limited
   FROM placed
   {_REPLACES}
   RETURNING j.id, j.state, j.token
@@ -144,7 +145,7 @@ _PUBLISH_DUE = f"""
 UPDATE holdfast_job SET state = {State.QUEUED}, token = token + 1, published_at = clock_timestamp(),
        hold = '', due_at = NULL
  WHERE state = {State.HELD} AND id IN (
-   SELECT id FROM holdfast_job WHERE state = {State.HELD} AND due_at <= statement_timestamp()
+   SELECT id FROM holdfast_job WHERE state = {State.HELD} AND due_at <= statement_timestamp() AND NOT limited
     ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED)
 RETURNING id, token, task, queue, priority
 """
@@ -173,6 +174,7 @@ class PostgresDialect:
             [j.linked for j in jobs],
             [j.kept_apart for j in jobs],
             [j.batch_id for j in jobs],
+            [bool(j.limits) for j in jobs],
             [j.headers for j in jobs],
             [j.body for j in jobs],
             [j.content_type for j in jobs],

@@ -29,26 +29,29 @@ _RECORD = f"""
 INSERT INTO holdfast_job
   (id, task, queue, priority, state, token, attempts, failures, losses, suspect, ahead, hold, reason, due_at,
    expires_at, recorded_at, published_at, root_id, parent_id, group_id, ignore_result, linked, unsettled, kept_apart,
-   batch_id)
+   batch_id, limited)
 SELECT id, task, queue, priority, CASE WHEN held THEN {State.HELD} ELSE {State.QUEUED} END, 1, 0, 0, 0, 0, 0,
    CASE WHEN held AND hold = '' THEN '{HoldReason.ETA}' ELSE hold END, '',
-   CASE WHEN held THEN coalesce(due, {_NOW}) END, expires, {_NOW}, CASE WHEN NOT held THEN {_NOW} END,
-   root_id, parent_id, group_id, ignore_result, linked, 0, kept_apart, batch_id
+   CASE WHEN held AND hold <> '{HoldReason.LIMIT}' THEN coalesce(due, {_NOW}) END, expires, {_NOW},
+   CASE WHEN NOT held THEN {_NOW} END, root_id, parent_id, group_id, ignore_result, linked, 0,
+   kept_apart, batch_id, limited
 FROM (
-  SELECT *, coalesce(hold <> '' OR due > {_NOW}, 0) AS held FROM (
+  SELECT *, coalesce(hold <> '' OR limited OR due > {_NOW}, 0) AS held FROM (
     SELECT t.value ->> 'id' AS id, t.value ->> 'task' AS task, t.value ->> 'queue' AS queue,
            t.value ->> 'priority' AS priority, t.value ->> 'hold' AS hold,
            coalesce(t.value ->> 'due_at', {_shifted("delay_seconds")}) AS due,
            coalesce(t.value ->> 'expires_at', {_shifted("expires_in_seconds")}) AS expires,
            t.value ->> 'root_id' AS root_id, t.value ->> 'parent_id' AS parent_id,
            t.value ->> 'group_id' AS group_id, t.value ->> 'ignore_result' AS ignore_result,
-           t.value ->> 'linked' AS linked, t.value ->> 'kept_apart' AS kept_apart, t.value ->> 'batch_id' AS batch_id
+           t.value ->> 'linked' AS linked, t.value ->> 'kept_apart' AS kept_apart, t.value ->> 'batch_id' AS batch_id,
+           t.value ->> 'limited' AS limited
       FROM json_each(%s) AS t))
 WHERE true
 ON CONFLICT (id) DO UPDATE SET
   task = excluded.task, queue = excluded.queue, priority = excluded.priority, state = excluded.state,
   token = holdfast_job.token + 1, hold = excluded.hold, due_at = excluded.due_at, expires_at = excluded.expires_at,
-  published_at = excluded.published_at, ignore_result = excluded.ignore_result, linked = excluded.linked
+  published_at = excluded.published_at, ignore_result = excluded.ignore_result, linked = excluded.linked,
+  limited = excluded.limited
 WHERE holdfast_job.state = {State.HELD} AND holdfast_job.hold = '{HoldReason.REPLACED}'
 RETURNING id, state, token
 """
@@ -95,7 +98,8 @@ ON CONFLICT (job, number) DO UPDATE SET text = excluded.text
 
 _PUBLISH_DUE = f"""
 UPDATE holdfast_job SET state = {State.QUEUED}, token = token + 1, published_at = {_NOW}, hold = '', due_at = NULL
- WHERE id IN (SELECT id FROM holdfast_job WHERE state = {State.HELD} AND due_at <= {_NOW} ORDER BY due_at LIMIT %s)
+ WHERE id IN (SELECT id FROM holdfast_job WHERE state = {State.HELD} AND due_at <= {_NOW} AND NOT limited
+              ORDER BY due_at LIMIT %s)
 RETURNING id, token, task, queue, priority
 """
 
@@ -177,7 +181,8 @@ class SQLiteDialect:
         with _cursor() as cursor:
             # A look takes no lock; only when something is due does it become the one writer.
             cursor.execute(
-                f"SELECT 1 FROM holdfast_job WHERE state = {State.HELD} AND due_at <= {_NOW} LIMIT 1",
+                f"SELECT 1 FROM holdfast_job WHERE state = {State.HELD} AND due_at <= {_NOW} AND NOT limited "
+                "LIMIT 1",
                 [],
             )
             if cursor.fetchone() is None:
@@ -256,6 +261,7 @@ def _as_json(job: NewJob) -> dict[str, object]:
         "ignore_result": int(job.ignore_result),
         "linked": int(job.linked),
         "kept_apart": int(job.kept_apart),
+        "limited": int(bool(job.limits)),
     }
 
 

@@ -1,0 +1,73 @@
+"""The admitter: lets jobs in where nobody else has a reason to ask. One worker does it for all, with the relay.
+
+A rate lets the next one in because time has passed. And who was about to ask may have died.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from holdfast.conf import get_settings
+from holdfast.ledger import admission, limits, lines
+from holdfast.ledger.bounds import Bounds
+from holdfast.ledger.records import Ticket
+
+BATCH = 500
+# Limits looked at in one pass; the next pass goes on behind them.
+LIMITS = 20
+
+
+class Admitter:
+    """Looks at the limits in turn, and at nothing where the ledger has none."""
+
+    def __init__(
+        self,
+        stated: Callable[[], Mapping[str, Bounds]],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stated = stated
+        self._monotonic = monotonic
+        self._known: Mapping[str, Bounds] = {}
+        self._declared = False
+        self._used = False
+        self._next_look = float("-inf")
+        self._after = ""
+
+    def declare(self) -> None:
+        """Tell the ledger once what the code of this worker says; the worker that started last is right."""
+        if not self._declared:
+            self._known = self._stated()
+            limits.declare(self._known, overwrite=True)
+            self._declared = True
+
+    def one_pass(self) -> tuple[list[Ticket], float | None]:
+        """Admit; return what must be published, and the seconds until a rate lets the next one in."""
+        now = self._monotonic()
+        if now >= self._next_look:
+            self._next_look = now + get_settings().sweep_seconds
+            self._used = limits.limit_rows().exists()
+            if self._used:
+                lines.leave_behind(limit=BATCH)
+        if not self._used:
+            return [], None
+        limits.line_up_due(limit=BATCH)
+        tickets: list[Ticket] = []
+        waits: list[float] = []
+        for name in self._next_names():
+            admitted = admission.admit(name, stated=self._bounds_of, most=BATCH)
+            tickets += admitted.tickets
+            if admitted.again_in is not None:
+                waits.append(admitted.again_in)
+        return tickets, min(waits, default=None)
+
+    def _bounds_of(self, name: str) -> Bounds | None:
+        return self._known.get(name)
+
+    def _next_names(self) -> list[str]:
+        names = lines.waiting_names(after=self._after, many=LIMITS)
+        if len(names) < LIMITS and self._after:
+            first = lines.waiting_names(after="", many=LIMITS - len(names))
+            names += [name for name in first if name not in names]
+        self._after = names[-1] if len(names) == LIMITS else ""
+        return names

@@ -1,0 +1,65 @@
+"""The thread that lets the next jobs in when limited ones end here; in a worker's main process, once it is needed.
+
+The ends that come while it asks the ledger are one question: the shorter the jobs, the more of them share it. What it
+does not do, because it died or the database is away, the relay does.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+from holdfast.ledger import admission, lines
+from holdfast.ledger.records import Ticket
+from holdfast.policies.limits import bounds_of
+from holdfast.upkeep.loop import Loop
+
+IDLE_SECONDS = 60.0
+# Between two questions while other jobs of the same limits run here.
+SPACING_SECONDS = 0.02
+
+
+class Admissions:
+    """Asks the limits that ended jobs have left."""
+
+    def __init__(
+        self, publish: Callable[[list[Ticket]], None], goes_on: Callable[[Sequence[str]], bool]
+    ) -> None:
+        self._publish = publish
+        self._goes_on = goes_on
+        self._lock = threading.Lock()
+        self._ended: dict[str, set[str]] = defaultdict(set)
+        self._loop: Loop | None = None
+        self._resting = True
+
+    def ended(self, job: str, limits: Sequence[str]) -> None:
+        """Note that an attempt of a limited job is over."""
+        with self._lock:
+            for name in limits:
+                self._ended[name].add(job)
+            if self._loop is None:
+                self._loop = Loop("admission", self.one_pass)
+                self._loop.start()
+        # Others of these limits end soon too, and are asked for together.
+        if self._resting or not self._goes_on(limits):
+            self._loop.wake()
+
+    def stop(self, *, seconds: float) -> None:
+        """End after the pass that runs."""
+        if self._loop is not None:
+            self._loop.stop(seconds=seconds)
+
+    def one_pass(self) -> float:
+        """Let in what fits now; return how long there is nothing to do."""
+        with self._lock:
+            ended, self._ended = self._ended, defaultdict(set)
+            self._resting = not ended
+        if ended:
+            left = lines.leave(set().union(*ended.values()))
+            for name in sorted(ended):
+                keys = {key for limit, key in left if limit == name}
+                tickets = admission.admit(name, stated=bounds_of, keys=keys, exactly=False).tickets
+                if tickets:
+                    self._publish(tickets)
+        return SPACING_SECONDS if ended else IDLE_SECONDS

@@ -1,0 +1,29 @@
+"""What the guide to limits shows is what happens."""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest import mock
+
+from holdfast.ledger.models import Job
+from holdfast.ledger.states import State
+from tests.docs.pages import ROOT, examples
+from tests.surroundings import current_app
+
+BLOCKS = examples(ROOT / "docs" / "guides" / "limits.md", language="python")
+
+
+def run(block: str, **names: Any) -> dict[str, Any]:
+    exec(compile(block, "docs/guides/limits.md", "exec"), {"__name__": __name__, **names})
+    return names
+
+
+def test_example_of_the_guide_to_limits_runs(ledger: str) -> None:
+    with current_app("memory://"), mock.patch("holdfast.broker.publisher.Publisher.publish"):
+        run(BLOCKS[0])
+        jobs = Job.objects.using(ledger)
+        let_in = jobs.filter(state=State.QUEUED).count()
+        assert (let_in, jobs.filter(hold="limit").count()) == (3, 38), (
+            "two of one tenant, one of the other"
+        )
+        run(BLOCKS[2])
