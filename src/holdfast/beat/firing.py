@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from holdfast import events
 from holdfast.beat import tables
 from holdfast.beat.rules import Rule
 from holdfast.conf import get_settings
+from holdfast.exceptions import UniqueConflict
 from holdfast.ledger import schedules
 from holdfast.ledger.database import alias, atomic, dialect
 from holdfast.ledger.ids import new_id
@@ -24,6 +26,7 @@ from holdfast.ledger.watchdog import answer_within
 
 logger = logging.getLogger("holdfast.beat")
 RUN_NOW = "run now"
+JOB_WAS_THERE = "the job was there: its call is unique"
 # A connection that is silent for longer is cut; the decision is read again.
 ANSWER_SECONDS = 12.0
 
@@ -43,7 +46,7 @@ def fire(app: Any, rule: Rule, due_at: datetime, *, since: datetime, mark: str) 
         if not new:
             logger.warning("Schedule %r: its occurrence at %s has its job", rule.name, due_at)
             return True
-        _send(app, rule, arguments, job=str(decided.job))
+        decided = _fired(app, rule, arguments, decided)
     _tell(rule, decided)
     return True
 
@@ -75,15 +78,30 @@ def fire_now(app: Any, rule: Rule) -> AsyncResult[Any]:
     decided = Decided(due_at=dialect().now(), outcome=Decision.FIRED, job=new_id(), reason=RUN_NOW)
     with atomic():
         schedules.note(rule.name, decided)
-        _send(app, rule, arguments, job=str(decided.job))
+        decided = _fired(app, rule, arguments, decided)
     _tell(rule, decided)
     return AsyncResult(str(decided.job), app=app)
 
 
+def _fired(
+    app: Any, rule: Rule, arguments: tuple[Sequence[Any], Mapping[str, Any]], decided: Decided
+) -> Decided:
+    """Send the call of an occurrence; return it with the job that stands for it, which a unique call may find there."""
+    job = _send(app, rule, arguments, job=str(decided.job))
+    if job == decided.job:
+        return decided
+    found = replace(decided, job=job, reason=f"{decided.reason} {JOB_WAS_THERE}".strip())
+    schedules.correct(rule.name, found)
+    return found
+
+
 def _send(
     app: Any, rule: Rule, arguments: tuple[Sequence[Any], Mapping[str, Any]], *, job: str
-) -> None:
-    """Record the call in the transaction that is open; one that is not durable is sent after its commit."""
+) -> str:
+    """Record the call in the transaction that is open; one that is not durable is sent after its commit.
+
+    Returns the job that stands for it.
+    """
     task = app.tasks.get(rule.task)
     headers = {
         **(rule.options.get("headers") or {}),
@@ -92,14 +110,17 @@ def _send(
     }
     options = {**rule.options, "headers": headers, "task_id": job}
 
-    def call() -> None:
-        if task is not None:
-            task.apply_async(*arguments, **options)
-        else:
-            app.send_task(rule.task, *arguments, **options)
+    def call() -> str:
+        try:
+            if task is not None:
+                return str(task.apply_async(*arguments, **options).id)
+            return str(app.send_task(rule.task, *arguments, **options).id)
+        except UniqueConflict as conflict:
+            # There is nobody here who could be told.
+            return conflict.job
 
     if _is_recorded(app, task, options):
-        call()
+        job = call()
     else:
         transaction.on_commit(call, using=alias(), robust=True)
     if rule.row is not None:
@@ -107,6 +128,7 @@ def _send(
             tables.stamp(rule)
         else:
             transaction.on_commit(lambda: tables.stamp(rule), using=alias(), robust=True)
+    return job
 
 
 def _is_recorded(app: Any, task: Any, options: Mapping[str, Any]) -> bool:

@@ -113,6 +113,12 @@ def note(name: str, decided: Decided) -> None:
     _row(name, decided).save(using=alias(), force_insert=True)
 
 
+def correct(name: str, decided: Decided) -> None:
+    """Write another job, and why, to an occurrence of the caller's transaction."""
+    rows = Occurrence.objects.using(alias()).filter(schedule=name, due_at=decided.due_at)
+    rows.update(job=decided.job, reason=decided.reason[:2000])
+
+
 def last_occurrences(names: Collection[str]) -> dict[str, Decided]:
     """Return the latest occurrence of each schedule by name: one look into the index for each."""
     latest = (

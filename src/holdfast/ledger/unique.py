@@ -18,9 +18,10 @@ from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 
 from holdfast.exceptions import UniqueConflict
+from holdfast.ledger import checkpoints
 from holdfast.ledger.database import alias, atomic, connection
 from holdfast.ledger.fence import RISE, job_rows, lock
-from holdfast.ledger.models import Job
+from holdfast.ledger.models import Job, Result
 from holdfast.ledger.records import NewJob, Ticket, UniqueRequest
 from holdfast.ledger.states import FINAL, Conflict, Hold, Scope, State
 from holdfast.ledger.unique_models import UniqueKey
@@ -47,6 +48,7 @@ class Holder(NamedTuple):
     attempts: int
     hold: str
     late: bool
+    batch_id: str | None = None
 
 
 def stands(scope: str, holder: Holder | None, *, fresh: bool) -> bool:
@@ -158,8 +160,8 @@ def _admitted(jobs: Sequence[NewJob], answers: list[tuple[UniqueRequest, str]]) 
             written.append(job)
             answers.append((request, job.id))
             continue
-        _refuse(job, request, key)
         holder = holders.get(key.job)
+        _refuse(job, request, key, holder)
         if holder is not None and holder.state in WAITING and holder.hold != Hold.REPLACED:
             if request.conflict == Conflict.REPLACE:
                 emptied.append(key.job)
@@ -173,12 +175,14 @@ def _admitted(jobs: Sequence[NewJob], answers: list[tuple[UniqueRequest, str]]) 
     return written
 
 
-def _refuse(job: NewJob, request: UniqueRequest, key: Key) -> None:
+def _refuse(job: NewJob, request: UniqueRequest, key: Key, holder: Holder | None) -> None:
     if request.awaited:
         why = (
             "others wait for this very call by its id: it is part of a chain or chord, which no other job can go on "
             "with."
         )
+    elif job.batch_id is not None and (holder is None or holder.batch_id != job.batch_id):
+        why = f"it is no member of batch {job.batch_id}, which would not wait for it."
     elif request.conflict == Conflict.RAISE:
         why = "the call asked to be told."
     elif request.conflict == Conflict.REPLACE and key.awaited:
@@ -197,11 +201,16 @@ def _in_place_of(job_id: str, job: NewJob) -> NewJob:
 
 
 def _empty(ids: Sequence[str]) -> None:
-    """Let jobs wait for what takes their place: the statement that records it does the rest, the token included."""
+    """Let jobs wait for what takes their place: the statement that records it does the rest, the token included.
+
+    What earlier attempts left belongs to the call before.
+    """
     if ids:
         job_rows().filter(id__in=ids).update(
             state=State.HELD, hold=Hold.REPLACED, due_at=None, failures=0
         )
+        checkpoints.clear(ids)
+        Result.objects.using(alias()).filter(id__in=ids).delete()
 
 
 def _postpone(calls: Iterable[tuple[NewJob, str]]) -> None:
@@ -234,7 +243,9 @@ def _holders(scopes: Mapping[str, str]) -> dict[str, Holder]:
 
 def _read(rows: QuerySet[Job]) -> dict[str, Holder]:
     late = Case(When(expires_at__lte=Now(), then=True), default=False)
-    found = rows.annotate(late=late).values_list("id", "state", "attempts", "hold", "late")
+    found = rows.annotate(late=late).values_list(
+        "id", "state", "attempts", "hold", "late", "batch_id"
+    )
     return {row[0]: Holder(*row) for row in found}
 
 

@@ -15,6 +15,7 @@ from celery.canvas import maybe_signature
 from django.db import transaction
 from kombu.utils.json import loads
 
+from holdfast.exceptions import UniqueConflict
 from holdfast.ledger import batches, queries
 from holdfast.ledger.database import alias, atomic, is_passing
 from holdfast.ledger.states import State
@@ -99,12 +100,16 @@ def _call(app: Any, row: batches.BatchRow, come: dict[str, bool]) -> str:
     events = (("failure", "failed"), ("complete", "completed"), ("success", "succeeded"))
     # What tidies up after a cancelled batch is not cancelled with the batch around.
     around = row.parent_id if row.cancelled_at is None else None
-    with sending_into(around), app.outbox.batch():
+    with sending_into(around):
         for event, end in events:
             if come[end] and event in signatures:
                 # Like a link it gets what it follows, unless it is immutable: here the id of the batch.
                 signature = maybe_signature(signatures[event], app=app)
-                called[event] = signature.apply_async((row.id,)).id
+                try:
+                    called[event] = signature.apply_async((row.id,)).id
+                except UniqueConflict as conflict:
+                    # Like a link it leaves the work to the job that is there.
+                    called[event] = conflict.job
     return json.dumps(called)
 
 

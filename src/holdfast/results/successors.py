@@ -15,19 +15,20 @@ from celery.exceptions import ChordError, NotRegistered
 from kombu.compression import decompress
 from kombu.serialization import loads
 
+from holdfast.exceptions import UniqueConflict
 from holdfast.ledger import chords, queries
 from holdfast.ledger.database import atomic, is_passing
 from holdfast.ledger.holds import hold_from
 from holdfast.ledger.records import StoredResult
-from holdfast.lineage import inheriting
-from holdfast.results import encoding
+from holdfast.lineage import awaiting, inheriting
+from holdfast.results import encoding, taken_keys
 
 logger = logging.getLogger("holdfast.results")
 ERRBACK_TASK = "holdfast.call_errback"
 
 
 def send(backend: Any, task: Any, value: Any) -> None:
-    """Record the successors of a job that succeeded."""
+    """Record the successors of a job that succeeded; a unique one whose key is taken does not undo its end."""
     request = task.request
     app = backend.app
     info = request.delivery_info or {}
@@ -36,8 +37,22 @@ def send(backend: Any, task: Any, value: Any) -> None:
         "root_id": request.root_id or request.id,
         "priority": info.get("priority") if app.conf.task_inherit_parent_priority else None,
     }
-    with inheriting(request.headers), app.outbox.batch():
+    children = len(request.children)
+    with inheriting(request.headers):
         callbacks = [maybe_signature(callback, app=app) for callback in request.callbacks or ()]
+        try:
+            _send_together(app, request, callbacks, value, options)
+        except UniqueConflict:
+            del request.children[children:]
+            taken_keys.send_apart(backend, request, callbacks, value, options)
+    if request.chord:
+        return_part(backend, request, states.SUCCESS, value)
+
+
+def _send_together(
+    app: Any, request: Any, callbacks: list[Any], value: Any, options: dict[str, Any]
+) -> None:
+    with app.outbox.batch():
         plain = [callback for callback in callbacks if not isinstance(callback, group)]
         for callback in callbacks:
             if isinstance(callback, group):
@@ -48,9 +63,8 @@ def send(backend: Any, task: Any, value: Any) -> None:
             plain[0].apply_async((value,), **options)
         if request.chain:
             following = maybe_signature(request.chain[-1], app=app)
-            following.apply_async((value,), chain=request.chain[:-1], **options)
-    if request.chord:
-        return_part(backend, request, states.SUCCESS, value)
+            with awaiting():
+                following.apply_async((value,), chain=request.chain[:-1], **options)
 
 
 def tell_failure(
@@ -239,4 +253,8 @@ def _send_body(backend: Any, request: Any, like: StoredResult) -> None:
             return
         values.append(value)
     with inheriting(getattr(request, "headers", None)):
-        body.delay(values)
+        try:
+            with awaiting():
+                body.delay(values)
+        except UniqueConflict as conflict:
+            backend.chord_error_from_stack(body, exc=conflict)

@@ -11,12 +11,12 @@ import pytest
 import holdfast
 from holdfast import Unique, UniqueConflict
 from holdfast.exceptions import ConfigurationError, InvalidArguments
-from holdfast.ledger import interventions, rehearsal, transitions
+from holdfast.ledger import checkpoints, interventions, rehearsal, transitions
 from holdfast.ledger.history import history_of
 from tests.harness import Site
 from tests.integration.unique.jobs import called_with, claim, end, keys, row
 from tests.project.syncing import export, index, plain, remind, render, sync, translate
-from tests.rows import hire
+from tests.rows import FAILURE, hire, new_job
 
 MINUTE = timedelta(minutes=1)
 
@@ -207,6 +207,20 @@ def test_replacement_takes_its_own_time(site: Site) -> None:
     render.delay("home", "newest")
     assert site.states() == {first.id: "queued"}
     assert called_with(first.id) == (["home", "newest"], {})
+    end(site, first.id)
+
+
+def test_replaced_job_begins_at_the_start(site: Site) -> None:
+    newest = Unique(by="order", scope="unfinished", conflict="replace")
+    first = export.apply_async((1,), unique=newest)
+    hold = claim(site, first.id)
+    checkpoints.save(hold, "half of it")
+    again = new_job(first.id, task=export.name, delay_seconds=60.0)
+    transitions.retry(hold, job=again, stored=FAILURE, error="e")
+    assert export.apply_async((1, 0.5), unique=newest).id == first.id
+    assert checkpoints.load(first.id) is None
+    assert (row(site, first.id).failures, first.state) == (0, "PENDING")
+    assert called_with(first.id) == ([1, 0.5], {})
     end(site, first.id)
 
 
