@@ -22,9 +22,7 @@ def hire(ground: Ground, **options: object) -> WorkerProcess:
     return ground.worker(f"--include=tests.chaos.tasks,{retrying.__name__}", **options)
 
 
-@pytest.mark.parametrize(
-    ("database", "pool"), [("sqlite", "prefork"), ("postgres", "prefork"), ("postgres", "threads")]
-)
+@pytest.mark.parametrize(("database", "pool"), [("sqlite", "prefork"), ("postgres", "threads")])
 def test_worker_killed_while_jobs_wait_to_run_again_takes_nothing_with_it(
     database: str, pool: str, enter_ground: Enter
 ) -> None:

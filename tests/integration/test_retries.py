@@ -1,4 +1,4 @@
-"""The table of the guide to retries is what happens: each row on real workers, on both pools and both databases."""
+"""The table of the guide to retries is what happens: each row on real workers, on either pool and database."""
 
 from __future__ import annotations
 
@@ -26,10 +26,7 @@ INCLUDE = f"--include={retrying.__name__}"
 SOON = timedelta(minutes=10)
 
 
-@pytest.fixture(
-    scope="module",
-    params=["sqlite-prefork", "postgres-prefork", "sqlite-threads", "postgres-threads"],
-)
+@pytest.fixture(scope="module", params=["postgres-prefork", "sqlite-threads"])
 def stage(request: pytest.FixtureRequest) -> tuple[str, str]:
     """The kind of database and the pool."""
     database, _, pool = str(request.param).partition("-")
