@@ -31,6 +31,7 @@ OLD_CELERY = "holdfast.E004"
 STOCK_APP = "holdfast.E005"
 EAGER = "holdfast.E006"
 NO_SUCH_DATABASE = "holdfast.E007"
+NO_ENCRYPTION_KEY = "holdfast.E008"
 RESULT_BACKEND = "holdfast.W001"
 PICKLE = "holdfast.W002"
 CONNECTIONS_CLOSED = "holdfast.W003"
@@ -123,7 +124,22 @@ def check_celery(
                 id=STOCK_APP,
             )
         ]
-    return list(_check_conf(current_app.conf))
+    return [*_check_conf(current_app.conf), *_check_encrypted(current_app.tasks.values())]
+
+
+def _check_encrypted(tasks: Iterable[Any]) -> Iterator[CheckMessage]:
+    names = sorted(task.name for task in tasks if getattr(task, "encrypt", False))
+    try:
+        keys = get_settings().encryption_keys
+    except ConfigurationError:
+        return  # said by the check of the database
+    if names and not keys:
+        yield Error(
+            f"HOLDFAST['encryption_keys'] is empty, and there are tasks with encrypt=True: {', '.join(names)}.",
+            hint="Their calls will raise. `manage.py holdfast reencrypt --new-key` prints a key: give it to every "
+            "process by the environment.",
+            id=NO_ENCRYPTION_KEY,
+        )
 
 
 def _check_conf(conf: Any) -> Iterator[CheckMessage]:

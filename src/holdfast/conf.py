@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 import re
+from base64 import urlsafe_b64decode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
@@ -70,6 +71,8 @@ class Settings:
     """Limits of queues by name: a `holdfast.Limit`, or a dictionary of its options."""
     signing_keys: tuple[str, ...] = ()
     """Keys that sign messages, newest first; empty means derived from SECRET_KEY and its fallbacks."""
+    encryption_keys: tuple[str, ...] = ()
+    """Keys for what is encrypted at rest, newest first: 32 bytes in URL-safe base64."""
     redact: tuple[str, ...] = ()
     """Names of what is hidden where people look: regular expressions, beside those of Django's error reports."""
     unsigned: str = "warn"
@@ -109,7 +112,7 @@ _POSITIVE = (
 )
 
 
-_SEVERAL = ("signing_keys", "redact")
+_SEVERAL = ("signing_keys", "encryption_keys", "redact")
 UNSIGNED = ("accept", "warn", "refuse")
 
 
@@ -121,6 +124,7 @@ def read(raw: Mapping[str, Any]) -> Settings:
     """
     _require_known(raw)
     values = dict(raw) | _lists(raw)
+    _require_keys(values.get("encryption_keys", ()))
     _require_patterns(values.get("redact", ()), where="HOLDFAST['redact']")
     for key in _POSITIVE:
         if key in values and not (isinstance(values[key], int | float) and values[key] > 0):
@@ -195,6 +199,20 @@ def _require_log(lines: Any, level: Any) -> None:
         raise ConfigurationError(
             f"HOLDFAST['log_level'] is {level!r}: it must be the name of a level: {known_levels}"
         )
+
+
+def _require_keys(keys: Iterable[Any]) -> None:
+    for place, key in enumerate(keys, start=1):
+        try:
+            good = len(urlsafe_b64decode(key)) == 32
+        except (ValueError, TypeError):
+            good = False
+        if not good:
+            # Without the key itself: errors end up in logs.
+            raise ConfigurationError(
+                f"HOLDFAST['encryption_keys'] has a key that is none, number {place}: it must be 32 bytes in URL-safe "
+                "base64; `manage.py holdfast reencrypt --new-key` prints one"
+            )
 
 
 def _require_patterns(patterns: Iterable[str], *, where: str) -> None:

@@ -169,7 +169,12 @@ class Selection:
         new = calls.edited(current_app, message, args=args, kwargs=kwargs)
         with atomic():
             if not interventions.edit(
-                job_id, token=token, headers=new.headers, body=new.body, actor=actor
+                job_id,
+                token=token,
+                headers=new.headers,
+                body=new.body,
+                content_encoding=new.content_encoding,
+                actor=actor,
             ):
                 return 0
             tickets = interventions.replay_many(tokens, actor=actor, detail=self._said())

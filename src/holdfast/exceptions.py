@@ -16,6 +16,7 @@ HoldfastError
 ├── Aborted                 raised by a body to leave as cancelled
 ├── InvalidArguments        an argument does not fit its annotation: the call is not sent, or the body not run
 ├── BodyCancelled           a coroutine body was cancelled by its own code
+├── CannotDecrypt           what is encrypted cannot be read with the keys of this process
 └── AttemptLost             this attempt lost its lease: it can change nothing any more
 """
 
@@ -126,6 +127,10 @@ class InvalidArguments(HoldfastError, TypeError):
 
 class BodyCancelled(HoldfastError):
     """A CancelledError left the body of an `async def` task, and nobody outside had stopped it."""
+
+
+class CannotDecrypt(HoldfastError, ValueError):
+    """What is encrypted cannot be read with the keys of this process; nothing of it is lost."""
 
 
 class AttemptLost(HoldfastError):

@@ -22,6 +22,8 @@ _submit: ContextVar[Callable[[Callable[[], None]], None] | None] = ContextVar(
 )
 # The batch whose members the calls made here become; None: none.
 _batch: ContextVar[str | None] = ContextVar("holdfast_batch", default=None)
+# Whether the words of an encrypted job are on their way to others.
+_secret: ContextVar[bool] = ContextVar("holdfast_secret", default=False)
 # The attempt whose body runs here; None outside of all bodies.
 _attempt: ContextVar[Hold | None] = ContextVar("holdfast_attempt", default=None)
 # Others wait, by its id, for what is recorded now.
@@ -59,6 +61,21 @@ def awaiting() -> Iterator[None]:
 def is_awaited() -> bool:
     """Tell whether others wait, by its id, for a job recorded now."""
     return _awaited.get()
+
+
+@contextmanager
+def telling_secrets(*, secret: bool) -> Iterator[None]:
+    """Let what is stored and sent inside be encrypted: it tells of the failure of a job that is."""
+    reset = _secret.set(secret or _secret.get())
+    try:
+        yield
+    finally:
+        _secret.reset(reset)
+
+
+def is_telling_secrets() -> bool:
+    """Tell whether what is stored now has words of a job that is encrypted."""
+    return _secret.get()
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery.exceptions import Ignore, Reject, Retry
 
+from holdfast import vault
 from holdfast.conf import get_settings
 from holdfast.dispatch.bodies import AttemptStopped, BodyStopped
 from holdfast.dispatch.retrying import bounded, run_body
@@ -32,7 +33,7 @@ from holdfast.ledger.database import (
     is_passing,
     with_patience,
 )
-from holdfast.ledger.holds import hold_from
+from holdfast.ledger.holds import hold_from, is_secret
 from holdfast.ledger.records import Hold, NewJob, Ticket
 from holdfast.ledger.states import Outcome, Reason
 from holdfast.ledger.watchdog import answer_within
@@ -201,7 +202,8 @@ def _leave(task: LedgerTask, hold: Hold, leaving: Exception) -> None:
         if getattr(leaving, "requeue", False):
             _publish(task, transitions.hand_back([hold], cause="rejected with requeue"))
         else:
-            transitions.reject(hold, error=repr(getattr(leaving, "reason", leaving)))
+            reason = repr(getattr(leaving, "reason", leaving))
+            transitions.reject(hold, error="rejected" if is_secret(task.request) else reason)
     elif isinstance(leaving, Aborted):
         transitions.revoke(hold, reason=Reason.ABORTED)
     elif _move(task) is not None:
@@ -225,12 +227,16 @@ def _retry(task: LedgerTask, hold: Hold, leaving: Retry | None) -> None:
     exc = getattr(leaving, "exc", None)
     stored = task.backend.encode_retry(task.request, exc)
     raised = exc is not None and exc.__traceback__ is not None
+    where = "".join(format_exception(exc)) if raised else ""
+    secret = is_secret(task.request)
     ticket = transitions.retry(
         hold,
         job=job,
         stored=stored,
-        error=repr(exc) if exc else str(leaving or "retry"),
-        traceback="".join(format_exception(exc)) if raised else "",
+        error=vault.words_of(
+            exc, secret=secret, otherwise="retry" if secret else str(leaving or "retry")
+        ),
+        traceback=vault.frames_of(where) if secret else where,
     )
     if ticket is not None:
         _publish(task, [ticket])

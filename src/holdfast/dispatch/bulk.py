@@ -12,6 +12,7 @@ from celery.utils.saferepr import saferepr
 from kombu import serialization
 from kombu.utils.json import dumps, loads
 
+from holdfast import vault
 from holdfast.dispatch.redaction import redaction_of
 from holdfast.dispatch.unique_calls import UniqueCall, is_unique, standing_for
 from holdfast.ledger.aside import in_event_loop, in_thread
@@ -84,6 +85,8 @@ class _Mould:
         self.opening = dumps(common)[:-1] + (", " if common else "")
         amqp = task.app.amqp
         self.longest = (amqp.argsrepr_maxsize, amqp.kwargsrepr_maxsize)
+        self.encrypts = vault.is_encrypted(template.content_encoding)
+        self.plain_encoding = template.content_encoding.partition(vault.MARK)[0]
         self.redaction = redaction_of(task)
         self.unique = unique
         self.embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
@@ -104,10 +107,7 @@ class _Mould:
         root_id = job_id if self.is_root else self.template.root_id
         own = {
             "root_id": root_id,
-            "argsrepr": self._args_repr(args) if args else repr(args),
-            "kwargsrepr": self.redaction.text(saferepr(kwargs, self.longest[1]))
-            if kwargs
-            else "{}",
+            **self._shown(args, kwargs),
         }
         body = (args, kwargs, self.embed)
         _, _, data = serialization.dumps(body, serializer=self.task.serializer)
@@ -119,9 +119,17 @@ class _Mould:
             root_id=root_id,
             limits=self.limits(args, kwargs),
         )
+        if self.encrypts:
+            job.body, job.content_encoding = vault.encrypt(job.body, self.plain_encoding)
         if self.unique is not None and job.unique is not None:
             job.unique = self.unique.request(job, args, kwargs, awaited=job.unique.awaited)
         return job
+
+    def _shown(self, args: Any, kwargs: Any) -> dict[str, str]:
+        if self.encrypts:
+            return {"argsrepr": vault.SHOWN, "kwargsrepr": vault.SHOWN}
+        named = self.redaction.text(saferepr(kwargs, self.longest[1])) if kwargs else "{}"
+        return {"argsrepr": self._args_repr(args) if args else repr(args), "kwargsrepr": named}
 
     def _args_repr(self, args: Any) -> str:
         longest = self.longest[0]

@@ -14,9 +14,10 @@ from celery import Celery
 from celery.utils.saferepr import saferepr
 from django.views.debug import get_default_exception_reporter_filter
 from kombu import serialization
-from kombu.compression import compress, decompress
+from kombu.compression import compress
 from kombu.serialization import prepare_accept_content
 
+from holdfast import vault
 from holdfast.dispatch.redaction import redaction_of
 from holdfast.exceptions import SelectionRefused
 from holdfast.ledger.records import Message
@@ -89,31 +90,31 @@ def edited(
     _refuse_what_does_not_fit(app, message, new_args, new_kwargs)
     own_args, own_kwargs = _own_words(app, message.task, headers, old_args, old_kwargs)
     usual_args, usual_kwargs = _usual_words(app, message.task, new_args, new_kwargs)
+    if vault.is_encrypted(message.content_encoding):
+        usual_args = usual_kwargs = vault.SHOWN
     if own_args is None:
         headers["argsrepr"] = usual_args
     if own_kwargs is None:
         headers["kwargsrepr"] = usual_kwargs
+    body, encoding = _encode(message, headers, (new_args, new_kwargs, embed))
     return Message(
         job=message.job,
         task=message.task,
         headers=json.dumps(headers),
-        body=_encode(message, headers, (new_args, new_kwargs, embed)),
+        body=body,
         content_type=message.content_type,
-        content_encoding=message.content_encoding,
+        content_encoding=encoding,
     )
 
 
 def _decode(app: Celery, message: Message, headers: Mapping[str, Any]) -> tuple[Any, Any, Any]:
-    compression = headers.get("compression")
-    body = decompress(message.body, compression) if compression else message.body
+    body, encoding = vault.opened(message.body, message.content_encoding, headers)
     accept = prepare_accept_content(app.conf.accept_content)
-    args, kwargs, embed = serialization.loads(
-        body, message.content_type, message.content_encoding, accept=accept
-    )
+    args, kwargs, embed = serialization.loads(body, message.content_type, encoding, accept=accept)
     return args, kwargs, embed
 
 
-def _encode(message: Message, headers: Mapping[str, Any], body: Any) -> bytes:
+def _encode(message: Message, headers: Mapping[str, Any], body: Any) -> tuple[bytes, str]:
     serializer = serialization.registry.type_to_name[message.content_type]
     try:
         _, _, data = serialization.dumps(body, serializer=serializer)
@@ -123,7 +124,10 @@ def _encode(message: Message, headers: Mapping[str, Any], body: Any) -> bytes:
         ) from error
     encoded = data.encode() if isinstance(data, str) else bytes(data)
     compression = headers.get("compression")
-    return bytes(compress(encoded, compression)[0]) if compression else encoded
+    if compression:
+        encoded = bytes(compress(encoded, compression)[0])
+    plain, encrypted, _ = message.content_encoding.partition(vault.MARK)
+    return vault.encrypt(encoded, plain) if encrypted else (encoded, plain)
 
 
 def _own_words(
@@ -136,8 +140,12 @@ def _own_words(
     usual_args, usual_kwargs = _usual_words(app, task, args, kwargs)
     said_args, said_kwargs = headers.get("argsrepr") or "", headers.get("kwargsrepr") or ""
     return (
-        said_args if said_args and _bare(said_args) != _bare(usual_args) else None,
-        said_kwargs if said_kwargs and _bare(said_kwargs) != _bare(usual_kwargs) else None,
+        said_args
+        if said_args not in ("", vault.SHOWN) and _bare(said_args) != _bare(usual_args)
+        else None,
+        said_kwargs
+        if said_kwargs not in ("", vault.SHOWN) and _bare(said_kwargs) != _bare(usual_kwargs)
+        else None,
     )
 
 

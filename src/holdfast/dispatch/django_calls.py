@@ -8,10 +8,10 @@ from importlib import import_module
 from typing import Any, Self, cast
 
 from django.utils import timezone
-from kombu.compression import decompress
 from kombu.serialization import loads
 from kombu.utils.json import loads as loads_json
 
+from holdfast import vault
 from holdfast.dispatch.django_api import (
     InvalidTask,
     InvalidTaskBackend,
@@ -90,10 +90,10 @@ class Call:
         """Read the call back from a job; None if its body is gone or cannot be read."""
         if history.body is None:
             return None
-        compression = loads_json(history.headers).get("compression")
         try:
-            body = decompress(history.body, compression) if compression else history.body
-            _, kwargs, _ = loads(body, history.content_type, history.content_encoding, accept)
+            headers = loads_json(history.headers)
+            body, encoding = vault.opened(history.body, history.content_encoding, headers)
+            _, kwargs, _ = loads(body, history.content_type, encoding, accept)
             return cls(**kwargs)
         except Exception:  # the serializer decides which; the job itself ends as dead
             return None

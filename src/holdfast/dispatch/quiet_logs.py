@@ -7,7 +7,9 @@ from typing import Any
 
 from celery import Celery
 
+from holdfast import vault
 from holdfast.dispatch.redaction import redaction_of
+from holdfast.ledger.holds import is_secret
 
 TRACER = "celery.app.trace"
 POOL = "celery.pool"
@@ -24,10 +26,28 @@ class QuietTracer(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Hide what must not be read in a line that is about a task."""
         said: Any = record.args
-        if isinstance(said, dict) and isinstance(said.get("return_value"), str):
+        if not isinstance(said, dict):
+            return True
+        task = self._app.current_worker_task
+        if task is not None and task.request.id == said.get("id") and is_secret(task.request):
+            _say_nothing(record, said)
+        elif isinstance(said.get("return_value"), str):
             rules = redaction_of(self._app.tasks.get(str(said.get("name"))))
             record.args = {**said, "return_value": rules.text(said["return_value"])}
         return True
+
+
+def _say_nothing(record: logging.LogRecord, said: dict[str, Any]) -> None:
+    """Leave a line about an encrypted job without a word of its own: the class of an error, and where it happened."""
+    shown: dict[str, str] = {
+        key: vault.SHOWN for key in ("return_value", "args", "kwargs") if key in said
+    }
+    if "exc" in said:
+        shown["exc"] = str(said["exc"]).partition("(")[0]
+    if "traceback" in said:
+        shown["traceback"] = vault.frames_of(str(said["traceback"]))
+    record.args = record.data = {**said, **shown}
+    record.exc_info = record.exc_text = None
 
 
 class QuietPool(logging.Filter):

@@ -15,12 +15,13 @@ from kombu.common import Broadcast
 from kombu.compression import compress
 from kombu.utils.json import dumps
 
+from holdfast import vault
 from holdfast.conf import get_settings
 from holdfast.dispatch.redaction import redaction_of
 from holdfast.dispatch.retrying import rules_to_send
 from holdfast.dispatch.unique_calls import UniqueCall
-from holdfast.exceptions import BatchError
-from holdfast.ledger.holds import hold_from
+from holdfast.exceptions import BatchError, ConfigurationError
+from holdfast.ledger.holds import hold_from, is_secret
 from holdfast.ledger.records import NewJob, Use
 from holdfast.lineage import batch_to_join, inherited_headers, is_awaited
 from holdfast.policies.limits import uses_of
@@ -42,6 +43,8 @@ _DEFAULTS: dict[str, Any] = {
     "stamped_headers": None,
     "stamps": {},
 }
+# Among what was said of a call, until it is recorded.
+ENCRYPT = "encrypt"
 # What a message shows of its arguments, and under which name its event does.
 _REPR_IN_EVENT = {"argsrepr": "args", "kwargsrepr": "kwargs"}
 _REPRS = frozenset(_REPR_IN_EVENT)
@@ -59,6 +62,11 @@ class LedgerAMQP(AMQP):
         What logs and events show of the arguments is without their secrets, unless the sender gave words of his own.
         """
         own_words = {part for part in _REPRS if kwargs.get(part) is not None}
+        encrypts = self._encrypts(name, task_id, kwargs.get("encrypt"))
+        if encrypts:
+            # Whatever the sender wants to be seen: it would lie beside the job in the clear.
+            kwargs.update(dict.fromkeys(_REPRS, vault.SHOWN))
+            own_words = set(_REPRS)
         redaction = redaction_of(self.app._tasks.get(name))
         if "argsrepr" not in own_words:
             call_args = args[0] if args else kwargs.get("args")
@@ -78,6 +86,8 @@ class LedgerAMQP(AMQP):
             for key, value in (("countdown", countdown), ("expires_in", expires))
             if isinstance(value, int | float)
         }
+        if encrypts:
+            said[ENCRYPT] = True
         if said:
             message.headers[HEADER] = said
         return message
@@ -106,10 +116,12 @@ class LedgerAMQP(AMQP):
             options["headers"] = {**(options.get("headers") or {}), RULES: rules}
         target = self._durable_queue(name, durable, exchange, routing_key, queue)
         unique: UniqueCall | None = options.pop("unique", None)
+        encrypts = self._is_to_be_encrypted(name, message, options.pop("encrypt", None))
         if target is None:
             _refuse_plain_member(name)
             if unique is not None:
                 unique.refuse_plain(name)
+            _refuse_plain_secret(name, encrypts)
             message.headers.pop(HEADER, None)
             send = super().send_task_message
             return send(
@@ -149,6 +161,8 @@ class LedgerAMQP(AMQP):
             compression=compression,
             limits=uses_of(self.app._tasks.get(name), target, body[0], body[1], limit),
         )
+        if encrypts:
+            job.body, job.content_encoding = vault.encrypt(job.body, job.content_encoding)
         job.kept_apart = self._retention.rule(name) is not None
         if self._is_running(job.id):
             # A retry or a replacement of the very job that runs: it moves when the body leaves.
@@ -166,6 +180,20 @@ class LedgerAMQP(AMQP):
         if sent_event:
             self._announce(producer, sent_event, target)
         return None
+
+    def _is_to_be_encrypted(self, name: str, message: task_message, said: bool | None) -> bool:
+        if "task" in message.headers:
+            return ENCRYPT in (message.headers.get(HEADER) or ())
+        return self._encrypts(name, message.body["id"], said)  # protocol 1
+
+    def _encrypts(self, name: str, job_id: str | None, said: bool | None) -> bool:
+        """Tell whether a call is encrypted: as it says, as its task says, and as it was when it is put back."""
+        if said is None:
+            said = getattr(self.app._tasks.get(name), "encrypt", False)
+        if said or not job_id:
+            return bool(said)
+        current = self.app.current_worker_task
+        return current is not None and is_secret(current.request) and self._is_running(job_id)
 
     @cached_property
     def _retention(self) -> Retention:
@@ -309,6 +337,14 @@ def _refuse_plain_member(name: str) -> None:
         raise BatchError(
             f"A call of {name!r} is plain Celery, which no row knows: it cannot be a member of batch {batch}. Send it "
             "outside of the batch's block, or make it durable."
+        )
+
+
+def _refuse_plain_secret(name: str, encrypts: bool) -> None:
+    if encrypts:
+        raise ConfigurationError(
+            f"A call of {name!r} is to be encrypted, and it is plain Celery: only what is in the ledger can be. Make "
+            "it durable, or leave encrypt=True away. Nothing was sent."
         )
 
 

@@ -42,6 +42,8 @@ class LedgerTask(Inside):
         atomic: True runs the body and its end in one transaction of the ledger's database: its effects
             there happen exactly once, whatever dies.
         unique: a holdfast.Unique makes calls with the same key one job.
+        encrypt: True keeps what its jobs are called with and return encrypted in the ledger, under
+            HOLDFAST['encryption_keys']. `apply_async(..., encrypt=True)` says it for one call.
         redact: names of parameters, or of keys at any depth, whose values are hidden in logs, events, the command and
             the admin, beside those of HOLDFAST['redact'] and of Django's error reports; regular expressions.
         typed_arguments: True holds arguments to the body's annotations: checked in the caller, before anything is
@@ -57,6 +59,7 @@ class LedgerTask(Inside):
     durable: bool | None = None
     atomic = False
     typed_arguments = False
+    encrypt = False
     redact: Sequence[str] = ()
     unique: Unique | None = None
     keep: timedelta | float | None = None
@@ -84,6 +87,16 @@ class LedgerTask(Inside):
             raise ConfigurationError(
                 f"Task {cls.name!r} has typed_arguments=True, and pydantic is not installed: "
                 "pip install 'holdfast[typed]'."
+            )
+        if cls.encrypt and cls.durable is False:
+            raise ConfigurationError(
+                f"Task {cls.name!r} has encrypt=True and durable=False: only what is in the ledger can be encrypted. "
+                "Take one of them off."
+            )
+        if cls.encrypt and find_spec("cryptography") is None:
+            raise ConfigurationError(
+                f"Task {cls.name!r} has encrypt=True, and cryptography is not installed: "
+                "pip install 'holdfast[encryption]'."
             )
         keep(cls.keep, cls.keep_last, where=f"Task {cls.name!r}")
         retrying.check_task(cls)

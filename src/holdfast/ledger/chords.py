@@ -18,6 +18,8 @@ class Part:
     member: str
     failed: bool
     result: bytes | None
+    content_encoding: str
+    """Of an encrypted result; empty: as the result serializer writes."""
 
 
 def open_chord(group: str, *, size: int) -> None:
@@ -38,7 +40,13 @@ def grow(group: str) -> None:
 
 
 def return_part(
-    group: str, member: str, *, position: int, failed: bool, result: bytes | None
+    group: str,
+    member: str,
+    *,
+    position: int,
+    failed: bool,
+    result: bytes | None,
+    content_encoding: str = "",
 ) -> bool:
     """Note a member's end; True for the one that completes the chord.
 
@@ -48,11 +56,12 @@ def return_part(
         chord = Chord.objects.using(alias()).select_for_update().filter(group=group).first()
         if chord is None:
             return False
-        new = ChordPart(group=group, member=member, position=position, failed=failed, result=result)
+        said = {"failed": failed, "result": result, "content_encoding": content_encoding}
+        new = ChordPart(group=group, member=member, position=position, **said)
         before = ChordPart.objects.using(alias()).filter(group=group, member=member)
         if before.exists():
             # A replayed member: what it returns now counts, as long as the chord has not gone on.
-            before.update(failed=failed, result=result)
+            before.update(**said)
         else:
             new.save(using=alias(), force_insert=True)
             chord.done += 1
@@ -66,6 +75,11 @@ def parts(group: str) -> list[Part]:
     """Return what all members returned, in their order."""
     rows = ChordPart.objects.using(alias()).filter(group=group).order_by("position", "id")
     return [
-        Part(row.member, row.failed, None if row.result is None else bytes(row.result))
+        Part(
+            row.member,
+            row.failed,
+            None if row.result is None else bytes(row.result),
+            row.content_encoding,
+        )
         for row in rows
     ]

@@ -10,6 +10,12 @@ from holdfast.ledger.records import Hold
 from holdfast.tickets import HEADER
 
 
+def is_secret(request: Any) -> bool:
+    """Tell whether a request is of a job that is encrypted at rest."""
+    mark = getattr(request, HEADER, None)
+    return isinstance(mark, Mapping) and bool(mark.get("encrypted"))
+
+
 def hold_from(request: Any) -> Hold | None:
     """Return the hold of the attempt a request belongs to; None for anything that is not a durable job's."""
     mark = getattr(request, HEADER, None)

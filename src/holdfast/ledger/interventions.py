@@ -142,7 +142,15 @@ def discard(tokens: Mapping[str, int], *, actor: str, detail: str = "") -> int:
         return len(ids)
 
 
-def edit(job_id: str, *, token: int, headers: str, body: bytes, actor: str) -> bool:
+def edit(
+    job_id: str,
+    *,
+    token: int,
+    headers: str,
+    body: bytes,
+    actor: str,
+    content_encoding: str | None = None,
+) -> bool:
     """Change what a dead letter is called with; the line of the audit keeps what it was called with before.
 
     False: the job has moved, nothing is written.
@@ -153,10 +161,15 @@ def edit(job_id: str, *, token: int, headers: str, body: bytes, actor: str) -> b
         ).exists():
             return False
         payload = Payload.objects.using(alias()).get(job=job_id)
-        before = {"headers": payload.headers, "body": b64encode(bytes(payload.body)).decode()}
+        before = {
+            "headers": payload.headers,
+            "body": b64encode(bytes(payload.body)).decode(),
+            "content_encoding": payload.content_encoding,
+        }
         audit.note("edit", actor=actor, job=job_id, detail=json.dumps({"before": before}))
         payload.headers, payload.body = headers, body
-        payload.save(using=alias(), update_fields=["headers", "body"])
+        payload.content_encoding = content_encoding or payload.content_encoding
+        payload.save(using=alias(), update_fields=["headers", "body", "content_encoding"])
         # It belongs to what the job was called with before.
         checkpoints.clear([job_id])
         return True

@@ -209,6 +209,8 @@ class ChordPart(models.Model):
     position = models.IntegerField()
     failed = models.BooleanField(default=False)
     result = models.BinaryField(null=True)
+    # Of an encrypted result alone.
+    content_encoding = models.CharField(max_length=50, default="", db_default="", blank=True)
 
     class Meta:
         db_table = "holdfast_chord_part"

@@ -18,13 +18,14 @@ from celery.app.trace import get_actual_ignore_result
 from celery.contrib.abortable import ABORTED
 from celery.exceptions import MaxRetriesExceededError, NotRegistered, TaskRevokedError
 
+from holdfast import vault
 from holdfast.exceptions import AttemptLost
 from holdfast.ledger import interventions, logs, queries, transitions
 from holdfast.ledger.database import atomic, is_passing, with_patience
-from holdfast.ledger.holds import hold_from
+from holdfast.ledger.holds import hold_from, is_secret
 from holdfast.ledger.records import Hold, StoredResult
 from holdfast.ledger.states import Reason, State
-from holdfast.lineage import leave, patience_seconds
+from holdfast.lineage import is_telling_secrets, leave, patience_seconds
 from holdfast.results import batch_ends, encoding, successors
 from holdfast.results.reading import LedgerReader
 
@@ -39,7 +40,10 @@ class LedgerBackend(LedgerReader):
         if _ignores_result(request, self.app):
             return None
         return encoding.store(
-            self.prepare_value(value), status=states.SUCCESS, serializer=self.serializer
+            self.prepare_value(value),
+            status=states.SUCCESS,
+            serializer=self.serializer,
+            encrypt=is_secret(request),
         )
 
     def encode_retry(self, request: Any, exc: BaseException | None) -> StoredResult | None:
@@ -47,7 +51,7 @@ class LedgerBackend(LedgerReader):
         if exc is None or _ignores_result(request, self.app):
             return None
         traceback = "".join(format_exception(exc)) if exc.__traceback__ else None
-        return self._encode_error(exc, states.RETRY, traceback)
+        return self._encode_error(exc, states.RETRY, traceback, secret=is_secret(request))
 
     def complete(self, task: Any, hold: Hold, value: Any, encoded: StoredResult | None) -> None:
         """End an attempt in success, together with all that it sends on.
@@ -151,16 +155,18 @@ class LedgerBackend(LedgerReader):
         if hold is None:
             self._fail_plain(task_id, exc, traceback, request, store_result, call_errbacks, state)
             return
-        stored = self._encode_error(exc, state, traceback) if store_result else None
+        secret = is_secret(request)
+        stored = self._encode_error(exc, state, traceback, secret=secret) if store_result else None
+        where = str(traceback or "")
         last = _was_last_try(self.app.tasks.get(request.task), request, exc)
 
         fail = partial(
             transitions.fail,
             hold,
             stored=stored,
-            error=repr(exc),
+            error=vault.words_of(exc, secret=secret),
             kind=_kind(exc),
-            traceback=str(traceback or ""),
+            traceback=vault.frames_of(where) if secret else where,
             reason=Reason.RETRIES_EXHAUSTED if last else Reason.ERROR,
         )
 
@@ -312,7 +318,11 @@ class LedgerBackend(LedgerReader):
         if hold is not None and (hold.id != task_id or state == states.STARTED):
             return result
         stored = encoding.store(
-            result, status=state, serializer=self.serializer, traceback=traceback
+            result,
+            status=state,
+            serializer=self.serializer,
+            traceback=traceback,
+            encrypt=is_secret(request) or is_telling_secrets(),
         )
         if hold is not None:
             transitions.store_result(task_id, stored, hold=hold)
@@ -345,12 +355,15 @@ class LedgerBackend(LedgerReader):
     def _fail_chain(self, chain: Any, *args: Any, **kwargs: Any) -> None:
         super()._fail_chain(list(successors.steps_left(chain)), *args, **kwargs)
 
-    def _encode_error(self, exc: BaseException, state: str, traceback: Any) -> StoredResult:
+    def _encode_error(
+        self, exc: BaseException, state: str, traceback: Any, *, secret: bool
+    ) -> StoredResult:
         return encoding.store(
             self.prepare_exception(exc),
             status=state,
             serializer=self.serializer,
             traceback=None if traceback is None else str(traceback),
+            encrypt=secret,
         )
 
     def _survive(self, ask: Callable[[], Any]) -> Any:

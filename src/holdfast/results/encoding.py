@@ -11,23 +11,34 @@ from celery.exceptions import NotRegistered, Reject, TaskRevokedError, WorkerLos
 from kombu.exceptions import DecodeError
 from kombu.serialization import dumps, loads
 
+from holdfast import vault
 from holdfast.ledger.records import ResultMeta, StoredResult
 from holdfast.ledger.states import CELERY_STATE, Reason, State
 from holdfast.ledger.states import Hold as HoldReason
 
 
 def store(
-    value: Any, *, status: str, serializer: str, traceback: str | None = None, children: Any = None
+    value: Any,
+    *,
+    status: str,
+    serializer: str,
+    traceback: str | None = None,
+    children: Any = None,
+    encrypt: bool = False,
 ) -> StoredResult:
-    """Encode a value with the result serializer.
+    """Encode a value with the result serializer, and encrypt it with its traceback if asked to.
 
     Raises:
         kombu.exceptions.EncodeError: the value cannot be written with it.
     """
     content_type, content_encoding, data = dumps(value, serializer=serializer)
+    result = data.encode() if isinstance(data, str) else bytes(data)
+    if encrypt:
+        result, content_encoding = vault.encrypt(result, content_encoding)
+        traceback = vault.encrypt_text(traceback) if traceback else traceback
     return StoredResult(
         status=status,
-        result=data.encode() if isinstance(data, str) else bytes(data),
+        result=result,
         content_type=content_type,
         content_encoding=content_encoding,
         traceback=traceback,
@@ -36,10 +47,15 @@ def store(
 
 
 def load(stored: StoredResult, *, accept: Any) -> Any:
-    """Decode a stored value."""
+    """Decode a stored value.
+
+    Raises:
+        CannotDecrypt: it is encrypted, and its key is not here.
+    """
     if stored.result is None:
         return None
-    return loads(stored.result, stored.content_type, stored.content_encoding, accept=accept)
+    data, content_encoding = vault.decrypt(stored.result, stored.content_encoding)
+    return loads(data, stored.content_type, content_encoding, accept=accept)
 
 
 def celery_status(meta: ResultMeta) -> str:

@@ -18,6 +18,7 @@ from celery.result import result_from_tuple
 from kombu.serialization import dumps, loads
 from kombu.utils.encoding import ensure_bytes
 
+from holdfast import vault
 from holdfast.exceptions import ResultPruned
 from holdfast.ledger import groups, interventions, queries
 from holdfast.ledger.records import ResultMeta
@@ -77,7 +78,7 @@ class LedgerReader(BaseBackend):
             "task_id": task_id,
             "status": status,
             "result": None,
-            "traceback": stored.traceback if stored else None,
+            "traceback": vault.decrypt_text(stored.traceback) if stored else None,
             "children": json.loads(stored.children) if stored and stored.children else [],
             "date_done": meta.finished_at.isoformat()
             if meta.finished_at and status in states.READY_STATES

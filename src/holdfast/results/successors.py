@@ -12,16 +12,17 @@ from celery import states
 from celery.app.task import Context
 from celery.canvas import group, maybe_signature
 from celery.exceptions import ChordError, NotRegistered
-from kombu.compression import decompress
 from kombu.serialization import loads
 
+from holdfast import vault
 from holdfast.exceptions import UniqueConflict
 from holdfast.ledger import chords, queries
 from holdfast.ledger.database import atomic, is_passing
-from holdfast.ledger.holds import hold_from
+from holdfast.ledger.holds import hold_from, is_secret
 from holdfast.ledger.records import StoredResult
-from holdfast.lineage import awaiting, inheriting
+from holdfast.lineage import awaiting, inheriting, is_telling_secrets, telling_secrets
 from holdfast.results import encoding, taken_keys
+from holdfast.tickets import HEADER
 
 logger = logging.getLogger("holdfast.results")
 ERRBACK_TASK = "holdfast.call_errback"
@@ -77,9 +78,9 @@ def tell_failure(
     call_errbacks: bool,
 ) -> None:
     """Tell the chord, the rest of the chain and the error callbacks of a job that will give no result."""
-    if request.chord:
-        return_part(backend, request, state, exc)
-    with inheriting(getattr(request, "headers", None)):
+    with telling_secrets(secret=is_secret(request)), inheriting(getattr(request, "headers", None)):
+        if request.chord:
+            return_part(backend, request, state, exc)
         backend._fail_chain(getattr(request, "chain", None), exc, traceback, state=state)
         if call_errbacks and request.errbacks:
             record_errbacks(backend, request, exc, traceback)
@@ -137,6 +138,8 @@ def _send_calling(
         parent_id=request.id,
         root_id=request.root_id or request.id,
         queue=signature.options.get("queue"),
+        # It carries the words of the error.
+        **({"encrypt": True} if is_telling_secrets() or is_secret(request) else {}),
     )
 
 
@@ -184,9 +187,8 @@ def request_of(
     """Build the request of a job that no worker is running."""
     stored = json.loads(headers)
     try:
-        compression = stored.get("compression")
-        plain = decompress(body, compression) if compression else body
-        args, kwargs, embed = loads(plain, content_type, content_encoding, accept=accept)
+        plain, encoding = vault.opened(body, content_encoding, stored)
+        args, kwargs, embed = loads(plain, content_type, encoding, accept=accept)
     except Exception:  # what cannot be read has no successors that could be found
         logger.warning(
             "Job %s: its body cannot be decoded, so its error callbacks are unknown", job_id
@@ -200,6 +202,7 @@ def request_of(
             "args": args,
             "kwargs": kwargs,
             "delivery_info": {},
+            HEADER: {"encrypted": vault.is_encrypted(content_encoding)},
             **embed,
         }
     )
@@ -225,10 +228,16 @@ def return_part(backend: Any, request: Any, state: str, result: Any) -> None:
     """Count a member's end; after the last, send the body or tell it that a member failed."""
     failed = state in states.PROPAGATE_STATES
     value = backend.encode_result(result, state)
-    stored = encoding.store(value, status=state, serializer=backend.serializer)
+    secret = is_secret(request)
+    stored = encoding.store(value, status=state, serializer=backend.serializer, encrypt=secret)
     position = request.group_index if request.group_index is not None else 1_000_000
     complete = chords.return_part(
-        request.group, request.id, position=position, failed=failed, result=stored.result
+        request.group,
+        request.id,
+        position=position,
+        failed=failed,
+        result=stored.result,
+        content_encoding=stored.content_encoding if secret else "",
     )
     if complete:
         _send_body(backend, request, stored)
@@ -237,8 +246,10 @@ def return_part(backend: Any, request: Any, state: str, result: Any) -> None:
 def _send_body(backend: Any, request: Any, like: StoredResult) -> None:
     body = maybe_signature(request.chord, app=backend.app)
     values = []
+    plain = like.content_encoding.partition(vault.MARK)[0]
     for part in chords.parts(request.group):
         like.result = part.result
+        like.content_encoding = part.content_encoding or plain
         value = encoding.load(like, accept=backend.accept)
         if part.failed:
             cause = backend.exception_to_python(value)
@@ -248,7 +259,8 @@ def _send_body(backend: Any, request: Any, like: StoredResult) -> None:
                 # that was cancelled or became dead is settled by a loop that handles none.
                 raise error from cause
             except ChordError:
-                with inheriting(getattr(request, "headers", None)):
+                secret = vault.is_encrypted(part.content_encoding)
+                with inheriting(getattr(request, "headers", None)), telling_secrets(secret=secret):
                     backend.chord_error_from_stack(body, exc=error)
             return
         values.append(value)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from celery import Celery
-from kombu.compression import decompress
 from kombu.serialization import loads, prepare_accept_content
 
+from holdfast import vault
 from holdfast.ledger.backlog import OpenJob
 
 ERRBACK_TASK = "holdfast.call_errback"
@@ -55,10 +55,9 @@ def calls_of(app: Celery, job: OpenJob) -> Iterator[Call]:
 
 def _decoded(app: Celery, job: OpenJob) -> tuple[Any, Any, Mapping[str, Any]]:
     try:
-        compression = json.loads(job.headers).get("compression")
-        body = decompress(job.body, compression) if compression else job.body
+        body, encoding = vault.opened(job.body, job.content_encoding, json.loads(job.headers))
         accept = prepare_accept_content(app.conf.accept_content)
-        args, kwargs, embed = loads(body, job.content_type, job.content_encoding, accept=accept)
+        args, kwargs, embed = loads(body, job.content_type, encoding, accept=accept)
     except Exception as error:  # every serializer has its own errors
         raise Unreadable(repr(error)) from error
     return args, kwargs, embed or {}

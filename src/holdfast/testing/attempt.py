@@ -24,7 +24,7 @@ from holdfast.ledger.states import Reason, State
 from holdfast.testing import faults
 from holdfast.testing.recorded import shown
 from holdfast.testing.transaction import Body, Marks, kept_open
-from holdfast.worker.intake import fill
+from holdfast.worker.filling import fill
 
 
 class JobDied(HoldfastError):

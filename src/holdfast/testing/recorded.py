@@ -12,9 +12,9 @@ from typing import Any
 
 from django.utils import timezone
 from kombu import serialization
-from kombu.compression import decompress
 from kombu.serialization import prepare_accept_content
 
+from holdfast import vault
 from holdfast.dispatch import django_run
 from holdfast.exceptions import InvalidArguments
 from holdfast.ledger.records import Message
@@ -148,12 +148,10 @@ def job_of(row: Row, app: Any) -> RecordedJob:
 
 def arguments(message: Message, app: Any) -> tuple[Any, Any]:
     """Decode the arguments of a job as a worker of this app does."""
-    compression = json.loads(message.headers).get("compression")
-    body = decompress(message.body, compression) if compression else message.body
+    headers = json.loads(message.headers)
+    body, encoding = vault.opened(message.body, message.content_encoding, headers)
     accept = prepare_accept_content(app.conf.accept_content)
-    args, kwargs, _ = serialization.loads(
-        body, message.content_type, message.content_encoding, accept=accept
-    )
+    args, kwargs, _ = serialization.loads(body, message.content_type, encoding, accept=accept)
     return args, kwargs
 
 

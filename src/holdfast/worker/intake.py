@@ -16,20 +16,19 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from celery.exceptions import InvalidTaskError
-from kombu.compression import decompress
 from kombu.exceptions import ContentDisallowed, DecodeError
 
 from holdfast.broker.arrivals import Arrival
 from holdfast.conf import get_settings
-from holdfast.dispatch.recording import restored_headers
 from holdfast.ledger import interventions, transitions
 from holdfast.ledger.database import is_passing
 from holdfast.ledger.records import ClaimedJob, Hold, Refusal, Ticket
 from holdfast.ledger.security import Kind, Sighting
 from holdfast.ledger.states import Reason
-from holdfast.tickets import HEADER, LIMITS
+from holdfast.tickets import HEADER
 from holdfast.worker.admissions import Admissions
 from holdfast.worker.clerk import Clerk
+from holdfast.worker.filling import fill
 from holdfast.worker.guard import Guard
 
 logger = logging.getLogger("holdfast.worker")
@@ -374,21 +373,6 @@ class Intake:
     def _note(self, moved: bool) -> None:
         if not moved:
             logger.debug("a job had moved on before its end was noted")
-
-
-def fill(message: Any, job: ClaimedJob, *, worker: UUID) -> None:
-    """Make a thin message the one Celery expects, with the body that came with the claim."""
-    headers = restored_headers(job.id, job.task, job.headers)
-    compression = headers.pop("compression", None)
-    mark = {"token": job.token, "worker": str(worker), "attempt": job.attempt}
-    if LIMITS in headers:
-        mark["limits"] = tuple(headers.pop(LIMITS))
-    message.headers = headers | {HEADER: mark}
-    message.body = decompress(job.body, compression) if compression else job.body
-    message.content_type, message.content_encoding = job.content_type, job.content_encoding
-    message.properties["correlation_id"] = job.id
-    message.properties["priority"] = job.priority or None
-    message._decoded_cache = None
 
 
 # One worker per process: the request class and the strategies find it here.

@@ -10,10 +10,11 @@ from celery.exceptions import WorkerLostError
 from celery.worker.request import Request
 from celery.worker.state import task_ready
 
+from holdfast import vault
 from holdfast.dispatch.bodies import AttemptStopped
 from holdfast.dispatch.redaction import redaction_of
 from holdfast.exceptions import AttemptLost
-from holdfast.ledger.holds import hold_from
+from holdfast.ledger.holds import hold_from, is_secret
 from holdfast.ledger.records import Hold
 from holdfast.lineage import leaving_it_to
 from holdfast.worker.intake import current_intake
@@ -72,9 +73,14 @@ class LedgerRequest(Request):
             intake.clerk.submit(lambda: intake.give_back([hold], cause="its body was stopped"))
 
     def send_event(self, type: str, **fields: Any) -> None:
-        """Send an event without the secrets of the result."""
+        """Send an event without the secrets of the result, and with no words at all of a job that is encrypted."""
+        secret = is_secret(_Headers(self._request_dict))
         if isinstance(fields.get("result"), str):
-            fields["result"] = redaction_of(self._task).text(fields["result"])
+            shown = redaction_of(self._task).text(fields["result"])
+            fields["result"] = vault.SHOWN if secret else shown
+        if secret and "exception" in fields:
+            fields["exception"] = str(fields["exception"]).partition("(")[0]
+            fields["traceback"] = vault.frames_of(str(fields.get("traceback") or ""))
         super().send_event(type, **fields)
 
     def revoked(self) -> bool:
