@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -29,6 +30,15 @@ def work_until(self: Any, path: str) -> str:
     with noted(self.request):
         while not os.path.exists(path):  # noqa: PTH110  # nothing else is loaded
             time.sleep(0.01)
+    return str(self.request.id)
+
+
+@shared_task(bind=True)
+async def await_file(self: Any, path: str) -> str:
+    """Be a coroutine that waits until a file is there."""
+    with noted(self.request):
+        while not os.path.exists(path):  # noqa: ASYNC240, PTH110  # a look holds nobody up
+            await asyncio.sleep(0.1)
     return str(self.request.id)
 
 
