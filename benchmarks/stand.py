@@ -113,6 +113,7 @@ class Stand:
             # The tree this file is in, wherever the installed package points to.
             "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT))),
             "BENCH_BROKER_URL": self.broker.url,
+            "CELERY_CUSTOM_WORKER_POOL": "holdfast.worker.aio:TaskPool",
             "BENCH_COUNTER_URL": self.counter.url,
             "BENCH_PREFETCH": str(contender.prefetch),
             "BENCH_RESULTS": contender.results.replace("redis", self.broker.url),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from functools import cache
@@ -27,6 +28,16 @@ def count() -> None:
 @shared_task(ignore_result=True)
 def noop(_number: int) -> None:
     count()
+
+
+@shared_task(ignore_result=True)
+async def wait(_number: int) -> None:
+    """Wait for half a second, and tell the driver how many do."""
+    counter = _counter(os.getpid())
+    counter.incr("waiting")
+    await asyncio.sleep(0.5)
+    counter.decr("waiting")
+    counter.incr("ran")
 
 
 @shared_task

@@ -15,6 +15,7 @@ from holdfast.ledger import interventions
 from tests.eventually import eventually
 from tests.harness import Site, new_site
 from tests.processes import WorkerProcess
+from tests.project import django_jobs
 from tests.project.coroutines import AIO
 
 MANY = 200
@@ -98,6 +99,21 @@ def test_sync_jobs_run_beside_the_coroutines_that_wait(
     assert not [job for job in waiting if job.ready()]
     gate.touch()
     assert len([job.get(timeout=20) for job in waiting]) == 20
+
+
+def test_coroutines_of_django_tasks_wait_at_once_too(
+    site: Site, worker: WorkerProcess, gate: Path
+) -> None:
+    names = [f"django {i}" for i in range(Settings().async_sync_threads * 2)]
+    for name in names:
+        django_jobs.await_file.enqueue(str(gate), name)
+    eventually(lambda: all(_started(site, name) for name in names))
+    gate.touch()
+    asked: Any = django_jobs.ask_database.enqueue("asked")
+
+    assert set(site.wait_all_final().values()) == {"succeeded"}
+    asked.refresh()
+    assert asked.return_value == 1
 
 
 def test_autoretry_sees_how_a_coroutine_ends(site: Site, worker: WorkerProcess) -> None:

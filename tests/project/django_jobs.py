@@ -11,6 +11,7 @@ from asgiref.sync import sync_to_async
 from django.db import transaction
 
 from holdfast.conf import get_settings
+from tests.project import coroutines
 from tests.project.models import AtomicEffect
 from tests.project.tasks import add as celery_add
 from tests.project.tasks import note, noted
@@ -150,6 +151,12 @@ def send_others(x: int) -> list[str]:
     """Enqueue a Django task and send a Celery task, both in one transaction."""
     with transaction.atomic(using=get_settings().database):
         return [add.enqueue(x, 2).id, celery_add.delay(x, 3).id]
+
+
+@task
+async def await_file(gate: str, name: str) -> str:
+    """Wait as the Celery task of this name does."""
+    return str(await coroutines.await_file(gate, name))
 
 
 @task

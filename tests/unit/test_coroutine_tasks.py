@@ -13,7 +13,7 @@ from asgiref.sync import sync_to_async
 from celery.exceptions import Ignore
 
 from holdfast import Celery
-from holdfast.dispatch.bodies import Body, BodyStopped, _Caller, finished
+from holdfast.dispatch.bodies import Body, BodyStopped, _Caller, returned
 from holdfast.dispatch.loop import loop_thread
 from holdfast.exceptions import BodyCancelled, ConfigurationError
 
@@ -179,4 +179,4 @@ def test_stopped_body_is_told_again_and_its_end_is_not_heard(app: Celery) -> Non
 
 def _finish(of: Any, *args: Any) -> Any:
     """Run a body as an attempt does, without a tracer."""
-    return finished(of, of.run(*args))
+    return returned(of, of.run(*args))

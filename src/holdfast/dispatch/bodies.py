@@ -181,6 +181,18 @@ def _call_off(timer: asyncio.TimerHandle, _: asyncio.Task[Any]) -> None:
     timer.cancel()
 
 
+def returned(task: LedgerTask, value: Any) -> Any:
+    """Return what a task's body returned, as `finished` does; not if that is a coroutine and the task is atomic.
+
+    Raises:
+        ConfigurationError: a sync body gave it back; `async def` is refused when the task is registered.
+    """
+    if type(value) is CoroutineType and task.atomic:
+        value.close()
+        raise ConfigurationError(NOT_ATOMIC.format(task.name))
+    return finished(task, value)
+
+
 def finished(task: LedgerTask, value: Any) -> Any:
     """Return what a body returned; if that is a coroutine, run it to its end first.
 
@@ -189,10 +201,6 @@ def finished(task: LedgerTask, value: Any) -> Any:
     """
     if type(value) is not CoroutineType:
         return value
-    if task.atomic is True:
-        # A sync body gave it back unrun; `async def` is refused when the task is registered.
-        value.close()
-        raise ConfigurationError(NOT_ATOMIC.format(task.name))
     if aside.in_event_loop():
         return _in_a_loop_of_its_own(task, value)
     body = Body(value, task)

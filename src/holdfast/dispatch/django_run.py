@@ -39,6 +39,17 @@ class DjangoTask(LedgerTask):
         """Whether this call's body and its end are one transaction."""
         return bool((self.request.kwargs or {}).get("atomic"))
 
+    def runs_async(self, kwargs: Any) -> bool:
+        """Tell whether the function of this call is a coroutine function; an atomic one needs a thread of its own."""
+        from holdfast.dispatch import django_calls
+
+        try:
+            return not kwargs["atomic"] and iscoroutinefunction(
+                django_calls.Call(**kwargs).task().func
+            )
+        except Exception:  # a call that cannot be read says so where it runs
+            return False
+
     def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
         """Send `task_finished`: the end is in the ledger."""
         self._tell_finished(State.SUCCEEDED)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from celery import Task
 from celery.exceptions import Reject, Retry, TaskPredicate
 
-from holdfast.dispatch.bodies import finished
+from holdfast.dispatch.bodies import returned
 from holdfast.exceptions import AttemptLost, ConfigurationError
 from holdfast.ledger.holds import hold_from
 from holdfast.policies import retry_rules
@@ -32,9 +32,9 @@ def run_body(task: LedgerTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -
     """
     rules = rules_of(task)
     if not rules:
-        return finished(task, task.run(*args, **kwargs))
+        return returned(task, task.run(*args, **kwargs))
     try:
-        return finished(task, task.run(*args, **kwargs))
+        return returned(task, task.run(*args, **kwargs))
     except (AttemptLost, TaskPredicate):
         raise
     except Exception as error:

@@ -196,8 +196,9 @@ class Attempt:
     def stop(self) -> None:
         """Cancel the coroutine; from any thread."""
         self._stopped = True
-        if self._body is not None:
-            self._body.stop()
+        body = self._body
+        if body is not None:
+            body.stop()
 
     def terminate(self, signal: Any = None) -> None:
         """Celery's name for it; `terminate_job` has done it."""
@@ -235,6 +236,7 @@ class Attempt:
             self.run()
         finally:
             self.executor.attempts -= 1
+            self._greenlet = self._body = None
 
     def _soft_limit(self) -> None:
         assert self._body is not None
