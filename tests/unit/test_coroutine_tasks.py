@@ -71,7 +71,9 @@ def test_coroutine_sees_its_request_and_works_in_the_callers_thread(app: Celery)
 
 
 @pytest.mark.parametrize("error", [ValueError("broken"), Ignore(), SystemExit(3)])
-def test_errors_leave_a_coroutine_as_they_are(app: Celery, error: BaseException) -> None:
+def test_errors_leave_a_coroutine_as_they_are(
+    app: Celery, error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
     async def raising() -> None:
         await asyncio.sleep(0)
         raise error
@@ -80,6 +82,7 @@ def test_errors_leave_a_coroutine_as_they_are(app: Celery, error: BaseException)
         _finish(task(app, raising))
     assert raised.value is error
     assert loop_thread().loop.is_running()
+    assert not caplog.records, "the loop itself was not told to leave"
 
 
 def test_cancellation_of_its_own_is_an_error_with_a_repair(app: Celery) -> None:
