@@ -118,6 +118,7 @@ def counted(site: Site, row: Job) -> str:
 
 def kept(attempt: AttemptRow) -> str:
     parts = {"error": attempt.error, "traceback": attempt.traceback, "log": attempt.log}
+    assert len(attempt.log) in {0, 2}, "one of each logger, and nothing of Celery's own"
     assert all("begun" in line for line in attempt.log)
     return f"`{attempt.outcome}`: " + (", ".join(k for k, v in parts.items() if v) or "no more")
 

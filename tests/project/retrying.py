@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
@@ -12,12 +13,14 @@ from typing import Any
 
 from celery import Task, shared_task
 from celery.exceptions import Ignore, Reject
+from celery.utils.log import get_task_logger
 
 from holdfast import Never, Rule, Snooze
 from holdfast.exceptions import Aborted
 from tests.project.tasks import note, noted
 
 logger = logging.getLogger(__name__)
+task_logger = get_task_logger("retrying")
 HOOKS = ("on_retry", "on_failure", "on_success")
 LONG = 3600.0
 
@@ -55,6 +58,7 @@ def _die(task: Any) -> None:
 
 def _leave(task: Any, how: str) -> str:
     logger.info("begun")
+    task_logger.info("begun, by a logger of Celery's")
     first = task.request.holdfast["attempt"] == 1
     if how in {"wait", "limit"}:
         _wait(task, gate="go" if how == "wait" else "never")
@@ -128,6 +132,14 @@ def later(self: Any, seconds: float) -> str:
     if self.request.holdfast["attempt"] == 1:
         self.snooze(seconds)
     return "there"
+
+
+@shared_task
+async def talk(name: str, times: int) -> None:
+    """Log while others do."""
+    for _ in range(times):
+        logger.info("%s", name)
+        await asyncio.sleep(0.01)
 
 
 class Cleaning(Watched):
