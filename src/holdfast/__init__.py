@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from holdfast.policies.retry_rules import Rule as Rule
     from holdfast.policies.snooze import Snooze as Snooze
     from holdfast.policies.unique import Unique as Unique
+    from holdfast.workflows import graph as graph
 
 __all__ = [
     "Aborted",
@@ -51,6 +52,7 @@ __all__ = [
     "checkpoint",
     "current_batch",
     "effect",
+    "graph",
     "is_aborted",
     "last_checkpoint",
     "limits",
@@ -79,6 +81,7 @@ _HOME = {
     "acheckpoint": "holdfast.policies.checkpoints",
     "ais_aborted": "holdfast.policies.aborting",
     "alast_checkpoint": "holdfast.policies.checkpoints",
+    "graph": "holdfast.workflows",
     "checkpoint": "holdfast.policies.checkpoints",
     "is_aborted": "holdfast.policies.aborting",
     "last_checkpoint": "holdfast.policies.checkpoints",

@@ -7,12 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from celery import chord
 
 import holdfast
 from holdfast.exceptions import BatchNotFound
 from holdfast.ledger import batches as rows
-from holdfast.ledger import interventions
-from holdfast.ledger.models import Job
+from holdfast.ledger import chords, groups, interventions, queries
+from holdfast.ledger.models import Chord, ChordPart, Job
 from holdfast.ledger.states import State
 from holdfast.testing import HoldfastJobs
 from tests.batched import NOWHERE, app_with_tasks, new_batch
@@ -81,3 +82,32 @@ def test_batches_are_deleted_after_their_retention_but_not_before_their_members_
         with pytest.raises(BatchNotFound):
             batch.row()
     assert State(Job.objects.using(ledger).get(id=failing.id).state) == State.FAILED
+
+
+def test_chords_are_deleted_in_pieces_and_open_ones_are_kept(
+    task: Any, run: Any, ledger: str
+) -> None:
+    nothing, day = timedelta(), timedelta(days=1)
+    chord([task("add").si(n, n) for n in range(5)], task("total").s()).delay()
+    run()
+    never = chord([task("add").si(1), task("say").si("x").set(countdown=3600)], task("total").s())
+    (_, waiting) = never.apply_async().parent.results
+    run()
+    parts = ChordPart.objects.using(ledger)
+
+    assert chords.prune(before=day, unfired_before=day, limit=3) == 0
+    assert chords.prune(before=nothing, unfired_before=day, limit=3) >= 3
+    assert (Chord.objects.using(ledger).count(), parts.count()) == (2, 3)
+    chords.prune(before=nothing, unfired_before=nothing, limit=10)
+    assert Chord.objects.using(ledger).get().fired is False, "a member of it still waits"
+    waiting.revoke()
+    assert chords.prune(before=nothing, unfired_before=nothing, limit=10) == 2
+    assert not parts.exists()
+
+
+def test_saved_groups_are_deleted_in_batches(ledger: str) -> None:
+    for number in range(5):
+        groups.save_group(str(number), b"[]")
+    assert queries.prune_stored(before=timedelta(), limit=3) == 3
+    assert queries.prune_stored(before=timedelta(days=1), limit=3) == 0
+    assert queries.prune_stored(before=timedelta(), limit=3) == 2

@@ -51,8 +51,9 @@ def told(site: Site) -> Counter[str]:
     )
 
 
-def complete(batch: Batch) -> bool:
-    return batch.is_complete()
+def complete(site: Site, batch: Batch) -> bool:
+    assert batch.is_complete(), f"{batch}: {site.open_jobs()}\n{site.log_tails()}"
+    return True
 
 
 def held_members(batch: Batch) -> list[AsyncResult[Any]]:
@@ -66,7 +67,7 @@ def cancelled(batch: Batch) -> int:
 def await_ends(site: Site, sent: dict[str, Any], *events: str, within: float = 40) -> None:
     """Wait until all batches are complete and their callbacks have run; each of these once, and no other."""
     for batch, _ in sent.values():
-        eventually(partial(complete, batch), within=within, told=f"{batch}: {site.open_jobs()}")
+        eventually(partial(complete, site, batch), within=within, told="the batch is complete")
     site.wait_all_final(within)
     assert told(site) == {f"{kind} {event}": 1 for kind in sent for event in events}
 

@@ -15,7 +15,9 @@ from pytest_django import DjangoDbBlocker
 
 from holdfast.ledger import (
     backlog,
+    batches,
     checkpoints,
+    chords,
     details,
     effects,
     interventions,
@@ -28,8 +30,9 @@ from holdfast.ledger import (
     workers,
 )
 from holdfast.ledger.effect_models import Effect
+from holdfast.ledger.kin import kin
 from holdfast.ledger.records import Hold, NewJob, UniqueRequest
-from holdfast.ledger.states import DEAD_LETTERS, FINAL
+from holdfast.ledger.states import DEAD_LETTERS, FINAL, State
 from holdfast.testing.services import PostgresServer
 from tests.ledgers import ledger_in
 from tests.rows import hire, new_job
@@ -77,6 +80,13 @@ def big_ledger(
             cursor.execute(
                 "INSERT INTO holdfast_unique_key (key, job, awaited, given_at, look_at) "
                 "SELECT 'key-' || id, id, false, now(), now() + (random() - 0.01) * interval '1 day' FROM holdfast_job"
+            )
+            cursor.execute(
+                "UPDATE holdfast_job SET batch_id = 'b', group_id = 'g' WHERE right(id, 2) = '07'"
+            )
+            cursor.execute(
+                "INSERT INTO holdfast_batch (id, name, callbacks, called, created_at, sealed_at, watched, spoiled, "
+                "deleted) VALUES ('b', '', '{}', '{}', now(), now(), true, false, 0)"
             )
             cursor.execute("ANALYZE")
         hire(WORKER)
@@ -165,6 +175,20 @@ ASKED: dict[str, Callable[[], Any]] = {
     "dead letters: replay": lambda: interventions.replay_many({"job-50": 1}, actor="ada"),
     "dead letters: discard": lambda: interventions.discard({"job-100": 1}, actor="ada"),
     "dead letters: details": lambda: details.details("job-150"),
+    "batch: waiting members": lambda: batches.waiting("b", most=640),
+    "batch: running member": lambda: batches.has_running("b"),
+    "batch: facts": lambda: batches.facts("b"),
+    "batch: the loop's look": lambda: batches.ripe(batches.watched(after="", limit=500)),
+    "batch: progress": lambda: batches.count_by_state(["b"]),
+    "batch: members": lambda: list(batches.members("b")),
+    "batch: cancel": lambda: queries.members_in(["b"], [State.QUEUED], limit=500),
+    "pruner: batches": lambda: batches.prune(
+        succeeded_before=timedelta(days=1), before=timedelta(days=30), limit=1000
+    ),
+    "pruner: chords": lambda: chords.prune(
+        before=timedelta(days=1), unfired_before=timedelta(days=30), limit=1000
+    ),
+    "graph": lambda: kin(["job-1", "job-2"], batches=["b"], groups=["g"], limit=1000),
     "waiter": lambda: queries.result_metas(["job-1", "job-2"]),
 }
 

@@ -219,5 +219,10 @@ def send_then_atomic(self: Any, how: str, name: str) -> Any:
     return _leave(self, how, name)
 
 
+@shared_task
+def count(values: list[Any]) -> int:
+    return len(values)
+
+
 # Registered with these; they use what stands above.
 from tests.project import coroutines  # noqa: E402, F401

@@ -20,6 +20,7 @@ from holdfast.ledger import transitions
 from holdfast.ledger.aside import in_event_loop, in_thread
 from holdfast.ledger.database import (
     alias,
+    atomic,
     in_transaction,
     is_passing,
     with_patience,
@@ -29,6 +30,8 @@ from holdfast.ledger.states import Hold as HoldReason
 
 logger = logging.getLogger("holdfast.dispatch")
 T = TypeVar("T")
+# Jobs in one statement: more of them would not be faster, and would be in memory twice.
+CHUNK = 1000
 _collecting: ContextVar[list[NewJob] | None] = ContextVar("holdfast_collecting", default=None)
 
 
@@ -105,6 +108,14 @@ class Outbox:
             for job in jobs:
                 if not job.limits:
                     job.hold = job.hold or HoldReason.RELAY
+        if len(jobs) <= CHUNK or any(job.unique for job in jobs):
+            self._record(jobs)
+            return
+        with atomic():
+            for start in range(0, len(jobs), CHUNK):
+                self._record(jobs[start : start + CHUNK])
+
+    def _record(self, jobs: Sequence[NewJob]) -> None:
         limited = [job for job in jobs if job.limits]
         if limited:
             limiting.prepare(limited)

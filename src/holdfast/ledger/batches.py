@@ -56,6 +56,11 @@ class Facts:
     """A member has ended in another way than success."""
 
 
+_WAITING = f"""
+SELECT count(*) FROM (
+  SELECT 1 FROM holdfast_job WHERE batch_id = %s AND state < {State.RUNNING} ORDER BY state DESC, id DESC LIMIT %s
+) AS waits
+"""
 _ANSWERS = ("is_open", "has_failed", "is_bad")
 _COLUMNS = tuple(BatchRow.__dataclass_fields__)
 
@@ -123,19 +128,21 @@ def rest(batch_id: str) -> None:
     _rows().filter(id=batch_id).update(watched=False)
 
 
-def witness(batch_id: str, *, known: str | None = None) -> str | None:
-    """Return a member that is open, or None: by the key if the one that was known still is.
+def waiting(batch_id: str, *, most: int) -> int:
+    """Count the members that wait for their turn, up to so many; from the end of the queue.
 
-    The last one that waits: it will be open longest, so that the look by the index is a rare one.
+    That end is where PostgreSQL keeps no dead entries of members that have moved on: to look there costs the same at
+    any size.
     """
-    if known is not None and job_rows().filter(id=known, state__lte=State.RUNNING).exists():
-        return known
-    members = job_rows().filter(batch_id=batch_id)
-    for state in (State.QUEUED, State.HELD, State.RUNNING):
-        found = members.filter(state=state).order_by("-id").values_list("id", flat=True).first()
-        if found is not None:
-            return found
-    return None
+    with connection().cursor() as cursor:
+        cursor.execute(_WAITING, [batch_id, most])
+        return int(cursor.fetchone()[0])
+
+
+def has_running(batch_id: str) -> bool:
+    """Tell whether a member runs, by one look at the index."""
+    running = job_rows().filter(batch_id=batch_id, state=State.RUNNING).order_by("-id")
+    return running.values_list("id", flat=True).first() is not None
 
 
 def has_failed(batch_id: str) -> bool:

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef
 from django.db.models.functions import Now
 
-from holdfast.ledger.database import alias, atomic
+from holdfast.ledger.database import alias, atomic, connection
+from holdfast.ledger.fence import job_rows
 from holdfast.ledger.models import Chord, ChordPart
+from holdfast.ledger.states import State
+
+_PART = """
+INSERT INTO holdfast_chord_part ("group", member, position, failed, result, content_encoding)
+SELECT %s, %s, %s, %s, %s, %s WHERE EXISTS (SELECT 1 FROM holdfast_chord WHERE "group" = %s)
+ON CONFLICT ("group", member) DO NOTHING
+"""
+_COUNT = """
+UPDATE holdfast_chord SET done = done + %s WHERE "group" = %s RETURNING done >= size AND NOT fired
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +65,22 @@ def return_part(
 
     In the transaction of the member's own end: the chord's row lock lets one after the other through.
     """
-    with atomic():
-        chord = Chord.objects.using(alias()).select_for_update().filter(group=group).first()
-        if chord is None:
-            return False
-        said = {"failed": failed, "result": result, "content_encoding": content_encoding}
-        new = ChordPart(group=group, member=member, position=position, **said)
-        before = ChordPart.objects.using(alias()).filter(group=group, member=member)
-        if before.exists():
+    values: list[Any] = [group, member, position, failed, result, content_encoding, group]
+    with atomic(), connection().cursor() as cursor:
+        cursor.execute(_PART, values)
+        new = cursor.rowcount == 1
+        if not new:
             # A replayed member: what it returns now counts, as long as the chord has not gone on.
-            before.update(**said)
-        else:
-            new.save(using=alias(), force_insert=True)
-            chord.done += 1
-        complete = chord.done >= chord.size and not chord.fired
-        chord.fired = chord.fired or complete
-        chord.save(using=alias(), update_fields=["done", "fired"])
-        return complete
+            told = ChordPart.objects.using(alias()).filter(group=group, member=member)
+            told.update(failed=failed, result=result, content_encoding=content_encoding)
+        # From here to the commit the others wait: one statement, and the last one of its transaction but for the body.
+        cursor.execute(_COUNT, [int(new), group])
+        row = cursor.fetchone()
+        if row is None or not row[0]:
+            return False
+        return bool(
+            Chord.objects.using(alias()).filter(group=group, fired=False).update(fired=True)
+        )
 
 
 def parts(group: str) -> list[Part]:
@@ -83,3 +95,32 @@ def parts(group: str) -> list[Part]:
         )
         for row in rows
     ]
+
+
+def prune(*, before: timedelta, unfired_before: timedelta, limit: int) -> int:
+    """Delete chords whose time is over, with at most so many parts of theirs; return how many rows.
+
+    One that has not sent its body is kept longer, and as long as a member waits or runs: it may yet go on.
+    """
+    old = Chord.objects.using(alias()).order_by("created_at")
+    fired = old.filter(fired=True, created_at__lt=Now() - before)
+    members = job_rows().filter(group_id=OuterRef("group"), state__lte=State.RUNNING)
+    left = old.filter(~Exists(members), fired=False, created_at__lt=Now() - unfired_before)
+    deleted = 0
+    for rows in (fired, left):
+        for group in list(rows.values_list("group", flat=True)[: limit - deleted]):
+            deleted += _delete(group, limit=limit - deleted)
+            if deleted >= limit:
+                return deleted
+    return deleted
+
+
+def _delete(group: str, *, limit: int) -> int:
+    with atomic():
+        parts = ChordPart.objects.using(alias()).filter(group=group)
+        ids = list(parts.values_list("id", flat=True)[:limit])
+        ChordPart.objects.using(alias()).filter(id__in=ids).delete()
+        # What is left of a chord with very many members goes in the next pass.
+        if len(ids) < limit:
+            Chord.objects.using(alias()).filter(group=group).delete()
+    return len(ids) + 1

@@ -15,7 +15,7 @@ from holdfast.ledger.database import alias, atomic
 from holdfast.ledger.ids import minted_at
 from holdfast.ledger.limit_models import Limited
 from holdfast.ledger.log_models import AttemptLog
-from holdfast.ledger.models import Attempt, Chord, ChordPart, Group, Job, Payload, Result, Worker
+from holdfast.ledger.models import Attempt, Group, Job, Payload, Result, Worker
 from holdfast.ledger.records import Hold, ResultMeta, StoredResult, Ticket
 from holdfast.ledger.states import DEAD_LETTERS, FINAL, State
 
@@ -279,20 +279,17 @@ def _delete(jobs: QuerySet[Job], which: slice) -> int:
 
 
 def prune_stored(*, before: timedelta, limit: int) -> int:
-    """Delete one batch of stored states and groups that belong to no job; return how many."""
+    """Delete one batch of stored states and of saved groups that belong to no job; return how many."""
+    over = {"stored_at__lt": Now() - before}
+    count = 0
     with atomic():
-        bare = Result.objects.using(alias()).filter(bare=True, stored_at__lt=Now() - before)
-        ids = list(bare.order_by("stored_at").values_list("id", flat=True)[:limit])
-        Result.objects.using(alias()).filter(id__in=ids).delete()
-        Group.objects.using(alias()).filter(stored_at__lt=Now() - before).delete()
-        groups = list(
-            Chord.objects.using(alias())
-            .filter(created_at__lt=Now() - before, fired=True)
-            .values_list("group", flat=True)[:limit]
-        )
-        ChordPart.objects.using(alias()).filter(group__in=groups).delete()
-        Chord.objects.using(alias()).filter(group__in=groups).delete()
-    return len(ids)
+        for rows in (
+            Result.objects.using(alias()).filter(bare=True, **over),
+            Group.objects.using(alias()).filter(**over),
+        ):
+            ids = list(rows.order_by("stored_at").values_list("id", flat=True)[:limit])
+            count += rows.model.objects.using(alias()).filter(id__in=ids).delete()[0]
+    return count
 
 
 def _jobs() -> QuerySet[Job]:

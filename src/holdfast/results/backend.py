@@ -68,14 +68,18 @@ class LedgerBackend(LedgerReader):
             batch_ends.after_end(self.app, request)
             return
         children = len(request.children)
+        # Of a chord's members only the last one sends something: the others store their result with their end.
+        early = encoded if not (request.callbacks or request.chain) else None
+        if early is not None:
+            early.children = _children_of(self, request)
         try:
             with atomic():
-                if not transitions.succeed(hold, stored=None):
+                if not transitions.succeed(hold, stored=early):
                     if _ended_well(hold):
                         return
                     raise AttemptLost(hold.id, hold.token)
                 successors.send(self, task, value)
-                if encoded is not None:
+                if encoded is not None and (early is None or len(request.children) > children):
                     encoded.children = _children_of(self, request)
                     transitions.store_result(hold.id, encoded)
         except Exception:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import OrderedDict
-from typing import Any
+from contextlib import suppress
+from typing import Any, TypeVar
 
 from celery.canvas import maybe_signature
 from django.db import transaction
@@ -22,11 +22,17 @@ from holdfast.ledger.states import State
 from holdfast.lineage import sending_into
 from holdfast.tickets import BATCH
 
+Known = TypeVar("Known", dict[str, list[None]], set[str])
 logger = logging.getLogger("holdfast.results")
 CANCEL_PAGE = 500
-# A member of each batch that was open when this process looked last. Forgotten ones cost a look by the index.
-_witnesses: OrderedDict[str, str] = OrderedDict()
-_WITNESSES = 100
+# While many members wait, this process need not look at each end: one look is good for a share of them. The shares of
+# so many processes together are never all that wait, so the last of them are looked at one by one.
+PROCESSES = 32
+MOST_WAITING = 20 * PROCESSES
+_spared: dict[str, list[None]] = {}
+# Batches whose first failure is known to be noted: it stays so.
+_failed: set[str] = set()
+_REMEMBERED = 1000
 
 
 def after_end(app: Any, request: Any, *, failed: bool = False) -> None:
@@ -40,12 +46,17 @@ def after_end(app: Any, request: Any, *, failed: bool = False) -> None:
 
 def look(app: Any, batch_id: str, *, failed: bool = False) -> None:
     """Move a batch to the ends that have come, given that a member has just ended."""
-    seen = batches.witness(batch_id, known=_witnesses.pop(batch_id, None))
-    if seen is not None:
-        _witnesses[batch_id] = seen
-        if len(_witnesses) > _WITNESSES:
-            _witnesses.popitem(last=False)
-    if seen is None or (failed and not batches.has_failed(batch_id)):
+    if failed and batch_id not in _failed:
+        if not batches.has_failed(batch_id):
+            finish(app, batch_id)
+        _remember(_failed).add(batch_id)
+    with suppress(KeyError, IndexError):
+        _spared[batch_id].pop()
+        return
+    waiting = batches.waiting(batch_id, most=MOST_WAITING)
+    if waiting >= PROCESSES:
+        _remember(_spared)[batch_id] = [None] * (waiting // PROCESSES - 1)
+    elif not waiting and not batches.has_running(batch_id):
         finish(app, batch_id)
 
 
@@ -91,6 +102,13 @@ def cancel_members(app: Any, batch_ids: list[str], *, terminate: bool, ask: bool
             for job_id in batches.members(batch_id, [State.RUNNING]):
                 app.control.revoke(job_id, ask=True)
     return count
+
+
+def _remember(known: Known) -> Known:
+    """Return what a process remembers of batches; all of it is forgotten now and then, and asked for again."""
+    if len(known) >= _REMEMBERED:
+        known.clear()
+    return known
 
 
 def _call(app: Any, row: batches.BatchRow, come: dict[str, bool]) -> str:

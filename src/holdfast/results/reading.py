@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -27,6 +28,8 @@ from holdfast.results import encoding
 
 SHORTEST_WAIT = 0.005
 LONGEST_WAIT = 0.25
+# Jobs in one look of somebody who waits for many.
+LOOKED_AT = 1000
 
 
 class LedgerReader(BaseBackend):
@@ -137,21 +140,23 @@ class LedgerReader(BaseBackend):
         on_interval: Callable[[], None] | None = None,
         **_: Any,
     ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield (id, meta) of each job as it finishes; one short query a look for all of them."""
+        """Yield (id, meta) of each job as it finishes; one short query a look, for a thousand of them at most."""
         self._ensure_not_eager()
-        waiting = list(dict.fromkeys(task_ids))
+        waiting = deque(dict.fromkeys(task_ids))
         deadline = None if timeout is None else time.monotonic() + timeout
         pause = SHORTEST_WAIT
         longest = min(max(interval, SHORTEST_WAIT), LONGEST_WAIT)
         while waiting:
-            ready = self._finished(waiting)
+            looked_at = [waiting.popleft() for _ in range(min(len(waiting), LOOKED_AT))]
+            ready = self._finished(looked_at)
+            done = {task_id for task_id, _ in ready}
+            # The others have their turn before these come again, so that no look grows with the number of jobs.
+            waiting.extend(task_id for task_id in looked_at if task_id not in done)
             for task_id, meta in ready:
                 if on_message is not None:
                     on_message(meta)
                 yield task_id, meta
             if ready:
-                done = {task_id for task_id, _ in ready}
-                waiting = [task_id for task_id in waiting if task_id not in done]
                 pause = SHORTEST_WAIT
                 continue
             if on_interval:

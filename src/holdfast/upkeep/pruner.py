@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from holdfast import events
 from holdfast.conf import get_settings
-from holdfast.ledger import audit, batches, effects, queries, security, unique, workers
+from holdfast.ledger import audit, batches, chords, effects, queries, security, unique, workers
 from holdfast.ledger.states import DEAD_LETTERS, FINAL
 from holdfast.policies.retention import Keep, Retention
 
@@ -42,6 +42,7 @@ class Pruner:
             before = timedelta(seconds=self._kept)
             dead = max(before, timedelta(days=settings.dead_letter_days))
             batches.prune(succeeded_before=before, before=dead, limit=settings.prune_batch)
+            chords.prune(before=before, unfired_before=dead, limit=settings.prune_batch)
             queries.prune_stored(before=before, limit=settings.prune_batch)
             workers.prune_workers(older_than=WORKERS_KEPT)
         count = self._prune_jobs(limit=settings.prune_batch)

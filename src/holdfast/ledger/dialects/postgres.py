@@ -69,14 +69,16 @@ WITH incoming AS (
 SELECT id, state, token FROM job
 """
 
-# The same for the one job of an ordinary call: no clock is asked for, and a sixth of the work for the server.
-_RECORD_ONE = f"""
+
+def _record_one(column: str = "", value: str = "") -> str:
+    # The same for the one job of an ordinary call: no clock is asked for, and a sixth of the work for the server.
+    return f"""
 WITH job AS (
   INSERT INTO holdfast_job AS j
     (id, task, queue, priority, state, token, attempts, failures, losses, suspect, ahead, hold, reason,
-     recorded_at, published_at, root_id, parent_id, group_id, ignore_result, linked, unsettled)
+     recorded_at, published_at, root_id, parent_id, group_id, ignore_result, linked, unsettled{column})
   VALUES (%s, %s, %s, %s, {State.QUEUED}, 1, 0, 0, 0, false, false, '', '',
-     statement_timestamp(), statement_timestamp(), %s, %s, %s, %s, %s, false)
+     statement_timestamp(), statement_timestamp(), %s, %s, %s, %s, %s, false{value})
   {_REPLACES}
   RETURNING j.id, j.state, j.token
 ), payload AS (
@@ -86,6 +88,11 @@ WITH job AS (
 )
 SELECT id, state, token FROM job
 """
+
+
+_RECORD_ONE = _record_one()
+# Those that are in no batch do not name the column.
+_RECORD_MEMBER = _record_one(", batch_id", ", %s")
 
 # The arrays come from a SELECT of their own: not knowing their length, the planner looks rows up by key also for
 # many of them, and does not read the whole table.
@@ -195,13 +202,14 @@ class PostgresDialect:
             job.group_id,
             job.ignore_result,
             job.linked,
+            *([job.batch_id] if job.batch_id else []),
             job.headers,
             job.body,
             job.content_type,
             job.content_encoding,
         ]
         with _prepared().cursor_to_insert(_connection()) as cursor:
-            cursor.execute(_RECORD_ONE, values)
+            cursor.execute(_RECORD_MEMBER if job.batch_id else _RECORD_ONE, values)
             return [(row[0], row[1], row[2]) for row in cursor.fetchall()]
 
     def claim(
@@ -292,7 +300,7 @@ class PostgresDialect:
 def _is_plain(job: NewJob) -> bool:
     """Tell whether a job is queued whatever the clock says, and has nothing that few jobs have."""
     times = (job.delay_seconds, job.due_at, job.expires_in_seconds, job.expires_at)
-    return not (job.hold or job.kept_apart or job.batch_id) and times == (None, None, None, None)
+    return not (job.hold or job.kept_apart) and times == (None, None, None, None)
 
 
 def _prepared() -> ModuleType:
