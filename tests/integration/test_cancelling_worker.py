@@ -53,6 +53,8 @@ def _started(site: Site, name: str) -> bool:
     [
         ("raise", "cancelled"),
         ("retry", "cancelled"),
+        ("replace", "cancelled"),
+        ("replace by a chain", "cancelled"),
         ("error", "failed"),
         ("return", "succeeded"),
     ],
@@ -76,9 +78,37 @@ def test_body_is_told_to_stop_and_its_job_ends_as_it_leaves(
     # A job that ended as its body says sends on what it would have; one that was cancelled does not.
     assert (f"after {leaving}" in clean.effects()) == (state == "succeeded")
     assert f"again {leaving}" not in clean.effects()
+    assert len(states) == (2 if state == "succeeded" else 1), "nothing else was sent"
     if state == "cancelled":
         with pytest.raises(TaskRevokedError):
             sent.get(timeout=5)
+
+
+def test_atomic_body_that_leaves_as_cancelled_has_done_nothing(clean: Site) -> None:
+    sent = clean.app.tasks[steered.steered_atomic.name].delay("undone")
+    clean.wait_all_final()
+    assert (clean.jobs()[sent.id].state, clean.jobs()[sent.id].reason) == (5, "aborted")
+    assert not AtomicEffect.objects.using(clean.alias).filter(job="undone").exists()
+
+
+def test_job_that_waits_in_a_worker_is_cancelled_before_it_begins(clean: Site) -> None:
+    pool, gate = clean.environment["POOL"], clean.directory / "before"
+    worker = clean.worker(INCLUDE, pool=pool, concurrency=1, queues="one")
+    task = clean.app.tasks[steered.deaf.name]
+    runs = task.apply_async(("runs", str(gate)), queue="one")
+    _started(clean, "runs")
+    waits = task.apply_async(("waits", str(gate)), queue="one")
+    # Claimed ahead of the slot: for the ledger it runs, but no body is there to be told.
+    eventually(lambda: clean.states()[waits.id] == "running", within=20, told="it is claimed")
+
+    holdfast.cancel(waits, terminate=False)
+
+    eventually(lambda: clean.states()[waits.id] == "cancelled", within=AUDIT_SECONDS + SLACK)
+    gate.touch()
+    assert runs.get(timeout=SLACK) == "runs"
+    assert "start waits" not in clean.effects()
+    worker.kill()
+    clean.workers.remove(worker)
 
 
 def test_task_written_for_celerys_abortable_runs_unchanged(clean: Site) -> None:

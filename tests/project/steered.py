@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from celery import shared_task
+from celery import chain, shared_task
 from celery.contrib.abortable import AbortableTask
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import transaction
@@ -17,7 +17,7 @@ from django.db import transaction
 import holdfast
 from holdfast.conf import get_settings
 from tests.project.models import AtomicEffect
-from tests.project.tasks import note, noted
+from tests.project.tasks import add, note, noted
 
 LONGEST = 60.0
 
@@ -46,9 +46,20 @@ def steered(self: Any, name: str, leaving: str = "raise") -> str:
         raise holdfast.Aborted(name)
     if leaving == "retry":
         raise self.retry(countdown=0)
+    if leaving == "replace":
+        raise self.replace(add.si(1, 1))
+    if leaving == "replace by a chain":
+        raise self.replace(chain(add.si(1, 1), add.si(2, 2)))
     if leaving == "error":
         raise ValueError(name)
     return name
+
+
+@shared_task(atomic=True)
+def steered_atomic(name: str) -> None:
+    """Write a row in one transaction with the end, and take it back."""
+    AtomicEffect.objects.using(get_settings().database).create(job=name)
+    raise holdfast.Aborted(name)
 
 
 @shared_task(bind=True, base=AbortableTask)

@@ -221,6 +221,11 @@ class Intake:
         # A thread that has ended a short job takes the next one itself, and need not wait for the event loop.
         return self.slots * 2 if self.in_threads and self._ahead() >= self.slots else self.slots
 
+    def waits(self, held: Held) -> bool:
+        """Tell whether a job waits here still: for a slot, or for a thread that leaves it if it is taken away."""
+        begun = getattr(held.request, "time_start", None) is not None
+        return not held.delivered or (self.begins_late and not begun)
+
     def stands(self, request: Any) -> bool:
         """Tell whether a request's job is still this worker's to run."""
         held = self.held.get(request.id)

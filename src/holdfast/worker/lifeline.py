@@ -228,12 +228,11 @@ class Lifeline(bootsteps.StartStopStep):
 
     def _cancel_what_waits(self) -> None:
         """Cancel jobs that were asked to stop while they wait here for a slot: no body is there to look."""
-        waiting = {
-            held.hold.id: held for held in list(self._intake.held.values()) if not held.delivered
-        }
+        intake = self._intake
+        waiting = {held.hold.id: held for held in list(intake.held.values()) if intake.waits(held)}
         for id in wishes.asked_among(waiting) if waiting else ():
-            if not waiting[id].delivered and transitions.revoke(waiting[id].hold):
-                self._intake.release(waiting[id].hold)
+            if intake.waits(waiting[id]) and transitions.revoke(waiting[id].hold):
+                intake.release(waiting[id].hold)
 
     def _give_back(self, holds: list[Hold], *, cause: str) -> None:
         self._intake.clerk.submit(lambda: self._intake.give_back(holds, cause=cause))
