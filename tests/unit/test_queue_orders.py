@@ -40,6 +40,17 @@ def test_queues_share_by_weight_while_all_have_messages(batch: int) -> None:
     assert shares["low"] == pytest.approx(100 * batch, abs=2 * batch)
 
 
+def test_share_is_of_messages_whatever_a_fetch_brings() -> None:
+    order, queues = Weighted({}), ["in batches", "one by one"]
+    got: Counter[str] = Counter()
+    for _ in range(1000):
+        asked = order.of(queues)
+        count = 10 if asked[0] == "in batches" else 1
+        order.took(asked[0], count, asked=asked)
+        got[asked[0]] += count
+    assert got["in batches"] == pytest.approx(got["one by one"], abs=10)
+
+
 def test_queue_without_a_weight_has_one() -> None:
     shares = taken(Weighted({"critical": 3.0}), {"critical": 1000, "other": 1000}, 400)
     assert shares == {"critical": 300, "other": 100}
