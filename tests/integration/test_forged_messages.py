@@ -64,11 +64,14 @@ class Scene:
         return Ticket(id, token, headers["task"], "celery", 0), item
 
 
+def listed(client: redis.Redis, queue: str) -> list[bytes]:
+    return [item for item in client.lrange(queue, 0, -1) if isinstance(item, bytes)]
+
+
 def taken(client: redis.Redis, queue: str) -> bytes:
     """Take the one message of a list."""
-    (item,) = client.lrange(queue, 0, -1)
+    (item,) = listed(client, queue)
     client.delete(queue)
-    assert isinstance(item, bytes)
     return item
 
 
@@ -165,7 +168,20 @@ def test_odd_message_ends_no_worker_in_any_mode(scene: Scene) -> None:
     assert "Unrecoverable error" not in scene.worker.log_tail(400)
 
 
-def test_sealed_message_that_is_put_back_unacknowledged_is_still_ours(scene: Scene) -> None:
+def test_lost_job_is_published_again_beside_garbage_that_nobody_takes(scene: Scene) -> None:
+    sent = scene.site.task("effect").apply_async(("lost",), queue="elsewhere")
+    scene.client.delete("elsewhere")
+    scene.client.lpush("elsewhere", *attacks.garbage(scene.honest))
+    eventually(
+        lambda: any(sent.id.encode() in item for item in listed(scene.client, "elsewhere")),
+        within=20,
+        told="its ticket is on the list again",
+    )
+
+
+def test_sealed_message_that_is_put_back_is_ours_and_a_killed_worker_loses_nothing_to_a_flood(
+    scene: Scene, tmp_path: Path
+) -> None:
     site = scene.site
     site.task("leave_plain").apply_async(("return", "put back"), queue="aside")
     with site.app.connection_for_read() as connection:
@@ -179,6 +195,22 @@ def test_sealed_message_that_is_put_back_unacknowledged_is_still_ours(scene: Sce
     scene.put([item])
     scene.run_honest("after one was put back")
     assert "start put back" not in site.effects()
-    site.worker(queues="aside", concurrency=1, environment={"HOLDFAST_UNSIGNED": "refuse"})
+
+    # Killed in the middle of a flood; the next worker goes on with what is left of it, and with all jobs.
+    flood = list(attacks.garbage(scene.honest)) + list(
+        attacks.altered(scene.honest, touched=tmp_path)
+    )
+    sent = [site.task("effect").delay(f"amid {number}") for number in range(10)]
+    scene.put(flood)
+    scene.worker.kill()
+    scene.put(flood)
     scene.client.lpush("aside", item)
+    site.worker(queues="celery,aside", concurrency=2, environment={"HOLDFAST_UNSIGNED": "refuse"})
     eventually(lambda: "start put back" in site.effects(), within=20, told="it runs")
+    ids = [result.id for result in sent]
+    eventually(
+        lambda: set(site.states(id__in=ids).values()) == {"succeeded"},
+        within=30,
+        told=f"every job is run\n{site.log_tails()}",
+    )
+    assert "start forged" not in site.effects()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
-
-from kombu.utils.encoding import bytes_to_str
-from kombu.utils.json import loads
 
 from holdfast.broker.messages import ticket_of
 from holdfast.broker.publisher import Publisher, Unavailable
@@ -58,9 +56,9 @@ class Contents:
 def _tickets(items: list[Any]) -> Iterator[tuple[str, int]]:
     for item in items:
         try:
-            headers = loads(bytes_to_str(item)).get("headers")
-        except (ValueError, AttributeError):
-            continue
+            headers = json.loads(item).get("headers")
+        except (ValueError, AttributeError, RecursionError):
+            continue  # whoever takes it off the list says that it is no message
         ticket = ticket_of(headers)
         if ticket is not None:
             yield ticket
