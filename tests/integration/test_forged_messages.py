@@ -162,6 +162,17 @@ def test_unsigned_message_is_treated_as_the_setting_says(scene: Scene) -> None:
     scene.site.effects_file.write_text("")
 
 
+def test_unsigned_message_cannot_pose_as_the_attempt_that_runs(scene: Scene) -> None:
+    sent = scene.site.task("effect").delay("its own", 1.0)
+    eventually(lambda: "start its own" in scene.site.effects(), within=20)
+    row = scene.site.jobs()[sent.id]
+    posing = json.loads(attacks.message("tests.project.tasks.add", 1, 1, id=sent.id))
+    posing["headers"][HEADER] = {"token": row.token, "attempt": 1, "worker": str(row.worker)}
+    scene.put([json.dumps(posing).encode()])
+    scene.run_honest("after the one that poses")
+    assert sent.get(timeout=20) == "its own"
+
+
 def test_odd_message_ends_no_worker_in_any_mode(scene: Scene) -> None:
     scene.put(attacks.unsigned_and_odd(PLAIN))
     scene.run_honest("after the odd ones")
