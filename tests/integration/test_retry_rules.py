@@ -14,6 +14,7 @@ from unittest import mock
 import pytest
 from celery import Task, chain
 from celery.exceptions import Ignore, Reject
+from django.db import OperationalError
 from django.db.models.functions import Now
 
 from holdfast import Celery, Never, Rule, Snooze, replay
@@ -266,6 +267,31 @@ def test_attempt_that_lost_its_lease_is_not_cleaned_up_after(
     jobs.drain(raise_errors=False)
     assert job_of(ledger, sent.id).state == State.FAILED
     assert cleaned == [2], "the first attempt was nobody's any more"
+
+
+def test_failure_that_could_not_be_recorded_is_not_cleaned_up_after(
+    ledger: str, jobs: HoldfastJobs, put: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cleaned: list[int] = []
+
+    class Cleaning(Task):  # type: ignore[misc]  # see pyproject.toml
+        abstract = True
+
+        def on_failure(self, *_: Any) -> None:
+            cleaned.append(self.request.holdfast["attempt"])
+
+    def failing(self: Any) -> None:
+        raise ValueError("no")
+
+    sent = put(failing, base=Cleaning).delay()
+    monkeypatch.setattr("holdfast.lineage.PATIENCE_SECONDS", 0.1)
+    away = mock.patch.object(transitions, "fail", side_effect=OperationalError("away"))
+    with away, pytest.raises(HoldfastError, match="could not be recorded"):
+        jobs.drain()
+    assert cleaned == [], "the job has not failed: it runs again"
+    jobs.drain(raise_errors=False)
+    assert job_of(ledger, sent.id).state == State.FAILED
+    assert cleaned == [2]
 
 
 def test_error_in_a_rolled_back_body_is_retried_with_nothing_written(

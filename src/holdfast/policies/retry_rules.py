@@ -220,15 +220,16 @@ def _asked_of(after: After, error: BaseException) -> Wait | None:
     try:
         said = after(error)
     except Exception:
-        logger.exception("after= of a retry rule failed on %r: the backoff is taken", error)
+        name = type(error).__name__
+        logger.exception("after= of a retry rule failed on %s: the backoff is taken", name)
         return None
     wait = None if isinstance(said, str | bytes) else as_wait(said)
     if said is not None and wait is None:
         logger.error(
-            "after= of a retry rule returned %r for %r: give seconds, a timedelta or an aware datetime; the backoff "
+            "after= of a retry rule returned %r for %s: give seconds, a timedelta or an aware datetime; the backoff "
             "is taken",
             said,
-            error,
+            type(error).__name__,
         )
     return wait
 

@@ -16,17 +16,17 @@ from celery import states
 from celery.app.task import Context
 from celery.app.trace import get_actual_ignore_result
 from celery.contrib.abortable import ABORTED
-from celery.exceptions import MaxRetriesExceededError, NotRegistered, TaskRevokedError
+from celery.exceptions import NotRegistered, TaskRevokedError
 
-from holdfast import vault
 from holdfast.exceptions import AttemptLost
-from holdfast.ledger import interventions, logs, queries, transitions
+from holdfast.ledger import interventions, queries, transitions
 from holdfast.ledger.database import atomic, is_passing, with_patience
 from holdfast.ledger.holds import hold_from, is_secret
 from holdfast.ledger.records import Hold, StoredResult
 from holdfast.ledger.states import Reason, State
 from holdfast.lineage import is_telling_secrets, leave, patience_seconds
 from holdfast.results import batch_ends, encoding, successors
+from holdfast.results.failing import Failure, kind_of
 from holdfast.results.reading import LedgerReader
 
 logger = logging.getLogger("holdfast.results")
@@ -101,7 +101,7 @@ class LedgerBackend(LedgerReader):
             error = "stored by the task before it raised Ignore"
             exc = encoding.as_exception(self, encoding.load(stored, accept=self.accept))
             with atomic():
-                ended = transitions.fail(hold, stored=None, error=error, kind=_kind(exc))
+                ended = transitions.fail(hold, stored=None, error=error, kind=kind_of(exc))
                 if ended:
                     successors.tell_failure(
                         self, request, exc, None, state=states.FAILURE, call_errbacks=False
@@ -161,45 +161,8 @@ class LedgerBackend(LedgerReader):
             return
         secret = is_secret(request)
         stored = self._encode_error(exc, state, traceback, secret=secret) if store_result else None
-        where = str(traceback or "")
-        last = _was_last_try(self.app.tasks.get(request.task), request, exc)
-
-        fail = partial(
-            transitions.fail,
-            hold,
-            stored=stored,
-            error=vault.words_of(exc, secret=secret),
-            kind=_kind(exc),
-            traceback=vault.frames_of(where) if secret else where,
-            reason=Reason.RETRIES_EXHAUSTED if last else Reason.ERROR,
-        )
-
-        lines = request.get("holdfast_lines")
-
-        def fail_and_tell() -> None:
-            with logs.kept_with_the_end(hold, lines.text if lines else None), atomic():
-                if fail():
-                    successors.tell_failure(
-                        self, request, exc, traceback, state=state, call_errbacks=call_errbacks
-                    )
-                elif queries.state_of(hold.id) != (State.FAILED, hold.token + 1, hold.worker):
-                    # Not even by a commit whose answer was lost: the hook of the task is not for it.
-                    request.update(holdfast_stale=True)
-                    logger.info(
-                        "Job %s has moved on: this failure of its attempt is not recorded", task_id
-                    )
-
-        def end() -> None:
-            try:
-                fail_and_tell()
-            except Exception as error:
-                if is_passing(error):
-                    raise
-                # Without this the job would be given back and run again, as often as its failure cannot be told.
-                logger.exception("Job %s failed, and those who wait for it are not told", task_id)
-                fail(told=False)
-            batch_ends.after_end(self.app, request, failed=True)
-
+        failure = Failure(self, hold, request, exc, traceback, stored=stored, state=state)
+        end = partial(failure.record, call_errbacks=call_errbacks)
         if not leave(end):
             what = f"failing job {task_id}"
             self._survive(lambda: with_patience(end, seconds=patience_seconds(), what=what))
@@ -386,23 +349,6 @@ class LedgerBackend(LedgerReader):
 def _was_sent(request: Any) -> bool:
     """Tell a job that a worker runs from a bare id, and from a chord's body that was never sent."""
     return request is not None and bool(getattr(request, "delivery_info", None))
-
-
-def _kind(exc: BaseException) -> str:
-    return f"{type(exc).__module__}.{type(exc).__qualname__}"
-
-
-def _was_last_try(task: Any, request: Any, exc: BaseException) -> bool:
-    """Tell a failure after the last retry from one that nothing would have retried."""
-    if isinstance(exc, MaxRetriesExceededError):
-        return True
-    said = request.get("holdfast_last_try")
-    if said is not None or getattr(task, "retry_rules", None):
-        return bool(said)
-    # What `self.retry(max_retries=...)` said last counts more than the task's own.
-    most = getattr(task, "override_max_retries", None)
-    most = getattr(task, "max_retries", None) if most is None else most
-    return bool(request.retries) and most is not None and request.retries >= most
 
 
 def _without_chord(request: Any) -> Any:
