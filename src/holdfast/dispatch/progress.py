@@ -11,7 +11,7 @@ from threading import Lock, Timer
 from time import monotonic
 from typing import Any
 
-from django.db import Error
+from celery.exceptions import SoftTimeLimitExceeded
 
 from holdfast.ledger.aside import has_transaction, in_event_loop
 from holdfast.ledger.database import close_connection, connection
@@ -26,7 +26,8 @@ PROGRESS = "PROGRESS"
 class Reporter:
     """Writes what one attempt reports: at once, or after a pause if it has written a moment ago.
 
-    An error of the database is logged and forgotten: how far a job is must not decide what becomes of it.
+    An error, of the database or of another backend, is logged and forgotten: how far a job is must not decide what
+    becomes of it.
     """
 
     def __init__(self, write: Callable[[dict[str, Any]], Any], *, job: str) -> None:
@@ -80,7 +81,9 @@ class Reporter:
         try:
             with answer_within(ANSWER_SECONDS):
                 self._write(said)
-        except Error as error:
+        except SoftTimeLimitExceeded:
+            raise
+        except Exception as error:
             logger.warning("Job %s: its progress could not be written (%s)", self._job, error)
             close_connection()
 

@@ -39,6 +39,7 @@ def ids_of(jobs: Jobs) -> list[str]:
             left += node
         else:
             raise TypeError(
-                f"{node!r} is no job: give ids, result handles (AsyncResult, GroupResult), or lists of them."
+                f"{node!r} is no job: give ids, result handles (AsyncResult, GroupResult), or lists of them. "
+                "A holdfast.Batch has a cancel() of its own."
             )
     return list(reversed(found))
