@@ -29,9 +29,17 @@ JOB_TABLES = (
     "holdfast_checkpoint",
     "holdfast_batch",
     "holdfast_limited",
+    "holdfast_shelved",
 )
 SCHEDULE_TABLES = ("holdfast_schedule", "holdfast_occurrence")
-TABLES = (*JOB_TABLES, *SCHEDULE_TABLES, "holdfast_limit", "holdfast_worker", "holdfast_duty")
+TABLES = (
+    *JOB_TABLES,
+    *SCHEDULE_TABLES,
+    "holdfast_limit",
+    "holdfast_pause",
+    "holdfast_worker",
+    "holdfast_duty",
+)
 
 
 @contextmanager

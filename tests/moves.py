@@ -11,7 +11,7 @@ from unittest import mock
 
 from django.db import connections
 
-from holdfast.ledger import admission, interventions, limits, snoozing, transitions
+from holdfast.ledger import admission, interventions, limits, pauses, snoozing, transitions
 from holdfast.ledger.models import Job
 from holdfast.ledger.states import MOVES, State
 
@@ -46,6 +46,8 @@ def functions() -> dict[str, Callable[..., Any]]:
     others: dict[str, Callable[..., Any]] = {
         "admit": admission.admit,
         "line_up_due": limits.line_up_due,
+        "shelve": pauses.shelve,
+        "wake": pauses.wake,
     }
     return others | {
         name: value

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from holdfast.dispatch.app import Celery as Celery
     from holdfast.exceptions import Aborted as Aborted
     from holdfast.exceptions import UniqueConflict as UniqueConflict
+    from holdfast.pausing import pause as pause
+    from holdfast.pausing import pauses as pauses
+    from holdfast.pausing import resume as resume
     from holdfast.policies.aborting import ais_aborted as ais_aborted
     from holdfast.policies.aborting import is_aborted as is_aborted
     from holdfast.policies.checkpoints import acheckpoint as acheckpoint
@@ -56,8 +59,11 @@ __all__ = [
     "is_aborted",
     "last_checkpoint",
     "limits",
+    "pause",
+    "pauses",
     "queues",
     "replay",
+    "resume",
     "run_now",
     "schedules",
     "unserved_queues",
@@ -85,6 +91,9 @@ _HOME = {
     "checkpoint": "holdfast.policies.checkpoints",
     "is_aborted": "holdfast.policies.aborting",
     "last_checkpoint": "holdfast.policies.checkpoints",
+    "pause": "holdfast.pausing",
+    "pauses": "holdfast.pausing",
+    "resume": "holdfast.pausing",
     "run_now": "holdfast.beat.listing",
     "schedules": "holdfast.beat.listing",
 }

@@ -19,6 +19,7 @@ from holdfast.ledger.models import (
     Result,
     Worker,
 )
+from holdfast.ledger.pause_models import Pause, Shelved
 from holdfast.ledger.schedule_models import Occurrence, Schedule
 from holdfast.ledger.security_models import SecurityEvent
 from holdfast.ledger.unique_models import UniqueKey
@@ -38,10 +39,12 @@ __all__ = [
     "Limit",
     "Limited",
     "Occurrence",
+    "Pause",
     "Payload",
     "Result",
     "Schedule",
     "SecurityEvent",
+    "Shelved",
     "UniqueKey",
     "Worker",
 ]

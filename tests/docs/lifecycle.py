@@ -24,6 +24,8 @@ _MEANINGS = {
     "supersede": "Put a unique call in the place of the waiting job that has its key.",
     "postpone": "Push the time of a waiting job to that of a unique call that met it at its key.",
     "line_up": "Let a limited job whose time has come wait at its limits.",
+    "shelve": "Hold queued jobs that a claim has refused for a pause.",
+    "wake": "Make jobs due whose queue and task are not paused any more.",
     "admit": "Let a job go on that waits at a limit: there is room for it at all of its limits.",
     "skip": "End a job that waits at a limit: it was to run at once or not at all, or its time to be of use is over.",
     "reject": "End an attempt of a job that nobody can run: refused by its task, or its body cannot be read.",

@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from holdfast.exceptions import AttemptLost
-from holdfast.ledger import admission, interventions, limits, snoozing, transitions, workers
+from holdfast.ledger import admission, interventions, limits, pauses, snoozing, transitions, workers
 from holdfast.ledger.bounds import Bounds
 from holdfast.ledger.models import Job, Worker
 from holdfast.ledger.records import Hold, Ticket, UniqueRequest, Use
@@ -225,6 +225,8 @@ WAYS: dict[str, list[Way]] = {
     ],
     "abandon": [lambda at: interventions.abandon(at.id)],
     "line_up_due": [_line_up],
+    "shelve": [lambda at: pauses.shelve([(at.id, at.token)])],
+    "wake": [lambda at: pauses.wake(limit=10)],
     "admit": [_admit, _admit_too_late, _skip],
     "settle": [lambda at: interventions.settle(at.id)],
 }
@@ -233,6 +235,7 @@ WAYS: dict[str, list[Way]] = {
 PLACES: dict[str, list[str]] = {
     "nothing": [],
     "held for the broker": ["record", "recall"],
+    "held for a pause": ["record", "shelve"],
     "held at a limit": ["record", "recall", "line_up_due"],
     "held for its replacement": ["record", "claim", "await_replacement"],
     "queued": ["record"],

@@ -125,6 +125,7 @@ class Refusal(Enum):
     SUSPECT = "suspect"
     LAST_CHANCE = "last chance"
     LOCKED = "locked"
+    PAUSED = "paused"
     NO_LEASE = "no lease"
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db.models import Case, When
 from django.db.models.functions import Now
 
+from holdfast.ledger import pauses
 from holdfast.ledger.database import alias
 from holdfast.ledger.fence import job_rows
 from holdfast.ledger.models import Worker
@@ -37,9 +38,12 @@ def refusals(
             "token",
             "suspect",
             "losses",
+            "queue",
+            "task",
             late=Case(When(expires_at__lte=Now(), then=True), default=False),
         )
     }
+    paused = pauses.paused()
     why: dict[str, Refusal] = {}
     for id, (_, token, ahead) in missed.items():
         row = rows.get(id)
@@ -49,6 +53,8 @@ def refusals(
             why[id] = Refusal.STALE
         elif row["late"]:
             why[id] = Refusal.EXPIRED
+        elif ("queue", row["queue"]) in paused or ("task", row["task"]) in paused:
+            why[id] = Refusal.PAUSED
         elif not standing:
             why[id] = Refusal.NO_LEASE
         elif row["losses"] >= losses_below:

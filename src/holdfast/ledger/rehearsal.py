@@ -18,6 +18,7 @@ from holdfast.ledger.fence import RISE, job_rows
 from holdfast.ledger.limit_models import Limited, Place
 from holdfast.ledger.log_models import AttemptLog
 from holdfast.ledger.models import Attempt, Chord, ChordPart, Group, Job, Payload, Result
+from holdfast.ledger.pause_models import Shelved
 from holdfast.ledger.records import Message, Ticket
 from holdfast.ledger.states import OPEN, Hold, State
 from holdfast.ledger.unique_models import UniqueKey
@@ -101,6 +102,7 @@ def erase() -> None:
             Group,
             UniqueKey,
             Limited,
+            Shelved,
             Job,
         ):
             model.objects.using(alias()).all().delete()

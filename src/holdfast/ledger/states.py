@@ -40,6 +40,8 @@ MOVES: dict[str, Move] = {
     "record": _move(set(), State.HELD, State.QUEUED),
     "publish": _move({State.HELD}, State.QUEUED),
     "line_up": _move({State.HELD}, State.HELD),
+    "shelve": _move({State.QUEUED}, State.HELD),
+    "wake": _move({State.HELD}, State.HELD),
     "admit": _move({State.HELD}, State.QUEUED),
     "skip": _move({State.HELD}, State.CANCELLED, State.EXPIRED),
     "republish": _move({State.QUEUED}, State.QUEUED),
@@ -90,6 +92,7 @@ class Hold:
     RELAY = "relay"
     REPLACED = "replaced"
     LIMIT = "limit"
+    PAUSE = "pause"
 
 
 class Reason:

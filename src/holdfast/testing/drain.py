@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from holdfast.exceptions import HoldfastError
-from holdfast.ledger import interventions, rehearsal, transitions, workers
+from holdfast.ledger import interventions, pauses, rehearsal, transitions, workers
 from holdfast.ledger.records import ClaimedJob, Refusal, Ticket
 from holdfast.testing import attempt
 from holdfast.testing.clock import travel_to_next_due
@@ -70,6 +70,8 @@ def _claim(ticket: Ticket, worker: UUID) -> ClaimedJob | None:
     batch = transitions.claim([(ticket.id, ticket.token, False)], worker=worker)
     if batch.refused.get(ticket.id) == Refusal.EXPIRED:
         interventions.expire([ticket.id])
+    if batch.refused.get(ticket.id) == Refusal.PAUSED:
+        pauses.shelve([(ticket.id, ticket.token)])
     return batch.claimed[0] if batch.claimed else None
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from holdfast.conf import get_settings
-from holdfast.ledger import admission, limits, lines
+from holdfast.ledger import admission, limits, lines, pauses
 from holdfast.ledger.bounds import Bounds
 from holdfast.ledger.records import Ticket
 
@@ -46,6 +46,8 @@ class Admitter:
         now = self._monotonic()
         if now >= self._next_look:
             self._next_look = now + get_settings().sweep_seconds
+            while pauses.wake(limit=BATCH) == BATCH:
+                pass
             self._used = limits.limit_rows().exists()
             if self._used:
                 lines.leave_behind(limit=BATCH)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from holdfast.ledger import admission, lines
 from holdfast.ledger.records import Ticket
@@ -20,14 +21,19 @@ IDLE_SECONDS = 60.0
 SPACING_SECONDS = 0.02
 
 
+class Held(Protocol):
+    """A job that this worker has claimed and not finished."""
+
+    @property
+    def limits(self) -> Sequence[str]: ...
+
+
 class Admissions:
     """Asks the limits that ended jobs have left."""
 
-    def __init__(
-        self, publish: Callable[[list[Ticket]], None], goes_on: Callable[[Sequence[str]], bool]
-    ) -> None:
+    def __init__(self, publish: Callable[[list[Ticket]], None], held: Mapping[str, Held]) -> None:
         self._publish = publish
-        self._goes_on = goes_on
+        self._held = held
         self._lock = threading.Lock()
         self._ended: dict[str, set[str]] = defaultdict(set)
         self._loop: Loop | None = None
@@ -44,6 +50,10 @@ class Admissions:
         # Others of these limits end soon too, and are asked for together.
         if self._resting or not self._goes_on(limits):
             self._loop.wake()
+
+    def _goes_on(self, limits: Sequence[str]) -> bool:
+        """Tell whether another job of these limits is held here."""
+        return any(set(limits) & set(held.limits) for held in list(self._held.values()))
 
     def stop(self, *, seconds: float) -> None:
         """End after the pass that runs."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -20,7 +20,7 @@ from kombu.exceptions import ContentDisallowed, DecodeError
 
 from holdfast.broker.arrivals import Arrival
 from holdfast.conf import get_settings
-from holdfast.ledger import interventions, transitions
+from holdfast.ledger import interventions, pauses, transitions
 from holdfast.ledger.database import is_passing
 from holdfast.ledger.records import ClaimedJob, Hold, Refusal, Ticket
 from holdfast.ledger.security import Kind, Sighting
@@ -93,7 +93,7 @@ class Intake:
         self._pool: Any = None
         self.clerk = Clerk(self.claim)
         self.guard = Guard(worker=lambda: self.worker, submit=self.clerk.submit)
-        self.admissions = Admissions(self.publish, self._goes_on)
+        self.admissions = Admissions(self.publish, self.held)
 
     # -- capacity ---------------------------------------------------------------------------------
 
@@ -174,25 +174,15 @@ class Intake:
             return
         del self.held[hold.id]
         if held.limits:
-            self._tell_admissions(held, written=run_time is not None)
+            tell = partial(self.admissions.ended, hold.id, held.limits)
+            # What did not succeed may have its end written by the clerk, who then tells of it.
+            tell() if run_time is not None else self.clerk.submit(tell)
         if run_time is not None:
             before = self._run_time if self._run_time is not None else run_time
             self._run_time = before + SMOOTHING * (run_time - before)
         self.in_loop(self._deliver)
         if self.waiting:
             self.clerk.wake()
-
-    def _tell_admissions(self, held: Held, *, written: bool) -> None:
-        """What the job leaves of its limits is for the next one, as soon as its end is in the ledger."""
-        tell = partial(self.admissions.ended, held.hold.id, held.limits)
-        if written:
-            tell()
-        else:
-            self.clerk.submit(tell)
-
-    def _goes_on(self, limits: Sequence[str]) -> bool:
-        """Tell whether another job of these limits is held here."""
-        return any(set(limits) & set(held.limits) for held in list(self.held.values()))
 
     def in_loop(self, work: Callable[[], None]) -> None:
         """Run work in the event loop's thread, and let the loop look for room.
@@ -284,6 +274,7 @@ class Intake:
                     self.ready.append((delivery, job))
                 else:
                     self._refused(delivery, answer.refused.get(delivery.id, Refusal.STALE))
+            self._shelve([d for d in batch if answer.refused.get(d.id) == Refusal.PAUSED])
         finally:
             # Whatever happens to one of them: a count that stays up would stop the intake and its audit.
             self.claiming = 0
@@ -332,6 +323,7 @@ class Intake:
         elif why == Refusal.NO_LEASE:
             self.waiting.append(delivery)
         else:
+            # Of a paused one as well: its job is held in a moment, or published again if we die before that.
             logger.debug(
                 "Job %s: message with token %d dropped (%s)", delivery.id, delivery.token, why.value
             )
@@ -344,6 +336,16 @@ class Intake:
                 self.guard.note(
                     Sighting(kind=Kind.UNKNOWN_JOB, queue=queue, task=task, job=delivery.id)
                 )
+
+    def _shelve(self, paused: list[Delivery]) -> None:
+        """Hold jobs of what is paused; where that fails they are found missing from the broker, and come again."""
+        if paused:
+            try:
+                pauses.shelve((delivery.id, delivery.token) for delivery in paused)
+            except Exception as error:
+                if not is_passing(error):
+                    raise
+                logger.warning("%d paused jobs are not held yet: %s", len(paused), error)
 
     def give_back(self, holds: Iterable[Hold], *, cause: str) -> None:
         """Return jobs whose attempts will not be run here, and publish them."""

@@ -49,6 +49,9 @@ class Dialect(Protocol):
     def renew(self, worker: UUID, *, seconds: float) -> datetime | None:
         """Renew a lease that was not taken away; return the clock, or None."""
 
+    def claims_under_way_since(self, moment: datetime) -> int:
+        """Count claims that began before a moment, and may not see what was committed then."""
+
     def mark_transaction(self, mark: str) -> None:
         """Name the running transaction so that a rescuer can end it."""
 

@@ -17,6 +17,9 @@ from holdfast.ledger.records import ClaimedJob, Hold, NewJob, StoredResult, Tick
 from holdfast.ledger.states import Hold as HoldReason
 from holdfast.ledger.states import State
 
+# By this the server shows which of its sessions is claiming.
+CLAIM_MARK = "holdfast claim"
+
 # The server may answer before the commit is on disk. A crash of the server can undo such a commit, and
 # then the job simply runs again: allowed for claims (fenced by token and worker) and for ends nobody reads.
 _LAZY_COMMIT = "AND set_config('synchronous_commit', 'off', true) IS NOT NULL"
@@ -96,7 +99,10 @@ _RECORD_MEMBER = _record_one(", batch_id", ", %s")
 
 # The arrays come from a SELECT of their own: not knowing their length, the planner looks rows up by key also for
 # many of them, and does not read the whole table.
-_ASKED = """
+# Nothing of a queue or a task that is paused. What is paused is read once a statement, not once a job.
+_IS_NOT_PAUSED = """j.queue <> ALL (ARRAY(SELECT name::text FROM holdfast_pause WHERE kind = 'queue'))
+     AND j.task <> ALL (ARRAY(SELECT name::text FROM holdfast_pause WHERE kind = 'task'))"""
+_ASKED = f"""/* {CLAIM_MARK} */
 WITH asked AS (
   SELECT * FROM unnest((SELECT %s::text[]), (SELECT %s::bigint[]), (SELECT %s::bool[])) AS t(id, token, ahead)
 )"""
@@ -107,7 +113,7 @@ _TAKEN = f"""
     FROM asked
    WHERE j.id = asked.id AND j.token = asked.token AND {_IS_QUEUED}
      AND (j.expires_at IS NULL OR j.expires_at > statement_timestamp())
-     AND NOT (asked.ahead AND j.suspect) AND j.losses < %s
+     AND NOT (asked.ahead AND j.suspect) AND j.losses < %s AND {_IS_NOT_PAUSED}
      AND EXISTS (SELECT 1 FROM holdfast_worker w
                   WHERE w.id = %s AND w.lost_at IS NULL AND w.lease_until > statement_timestamp())
      {_LAZY_COMMIT}
@@ -123,6 +129,10 @@ _CLAIM_UNLOCKED = f"""{_ASKED}, unlocked AS (
   SELECT j.id FROM holdfast_job j JOIN asked ON j.id = asked.id AND j.token = asked.token AND {_IS_QUEUED}
    ORDER BY j.id FOR NO KEY UPDATE OF j SKIP LOCKED
 ), claimed AS ({_TAKEN.replace("FROM asked", "FROM asked JOIN unlocked USING (id)")}){_WITH_PAYLOAD}"""
+_CLAIMS_UNDER_WAY = f"""
+SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+   AND state = 'active' AND query LIKE '/* {CLAIM_MARK} */%%' AND query_start <= %s
+"""
 _LOCK_NOT_AVAILABLE = "55P03"
 
 _END = f"""
@@ -276,6 +286,11 @@ class PostgresDialect:
             )
             row = cursor.fetchone()
             return row[0] if row else None
+
+    def claims_under_way_since(self, moment: datetime) -> int:
+        with _connection().cursor() as cursor:
+            cursor.execute(_CLAIMS_UNDER_WAY, [moment])
+            return int(cursor.fetchone()[0])
 
     def mark_transaction(self, mark: str) -> None:
         with _connection().cursor() as cursor:
