@@ -76,24 +76,6 @@ def test_call_may_be_unique_in_its_own_way_or_not_at_all(site: Site) -> None:
     assert first.id in str(refused.value)
 
 
-@pytest.mark.parametrize(
-    ("said", "told"),
-    [
-        ({"scope": "always"}, "must be one of 'queued', 'unfinished', 'period'"),
-        ({"conflict": "drop"}, "must be one of 'existing'"),
-        ({"scope": "period"}, "needs a period"),
-        ({"scope": "queued", "period": 5}, "no other scope has one"),
-        ({"period": -1}, "more than 0"),
-        ({"period": True}, "more than 0"),
-        ({"by": 5}, "names of arguments"),
-        ({"by": []}, "names of arguments"),
-    ],
-)
-def test_what_cannot_be_meant_is_refused(said: dict[str, Any], told: str) -> None:
-    with pytest.raises(ConfigurationError, match=told):
-        Unique(**said)
-
-
 def test_task_that_cannot_be_unique_is_refused_where_it_is_made() -> None:
     def body(order: int) -> None: ...
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import pytest
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
@@ -78,6 +78,17 @@ def test_running_job_that_was_met_can_end_while_the_caller_goes_on(site: Site) -
     with transaction.atomic(using=site.alias):
         assert export.delay(1).id == met.id
         assert beside(lambda: transitions.succeed(hold, stored=None))
+
+
+def test_caller_with_a_frozen_view_is_told_to_try_again(site: Site) -> None:
+    with connections[site.alias].cursor() as cursor, transaction.atomic(using=site.alias):
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        cursor.execute("SELECT count(*) FROM holdfast_job")
+        met = beside(lambda: sync.delay(1))
+        with pytest.raises(OperationalError, match="could not serialize"):
+            sync.delay(1)
+        transaction.set_rollback(True, using=site.alias)
+    assert sync.delay(1).id == met.id
 
 
 def test_no_loop_waits_for_a_transaction_of_the_project(site: Site) -> None:
