@@ -122,6 +122,11 @@ def line_up(job_ids: Collection[str]) -> None:
     )
 
 
+def stand_away(job_ids: Collection[str]) -> None:
+    """Take jobs out of all lines, and give back what they had of their limits; in the transaction that moves them."""
+    limited_rows().filter(job__in=job_ids).update(place=Place.AWAY)
+
+
 def line_up_due(*, limit: int) -> int:
     """Let limited jobs whose time has come wait at their limits; return how many."""
     due = job_rows().filter(state=State.HELD, limited=True, due_at__lte=Now())

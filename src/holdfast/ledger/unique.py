@@ -14,11 +14,11 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import NamedTuple
 
-from django.db.models import Case, F, Q, QuerySet, Value, When
+from django.db.models import Case, DateTimeField, F, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 
 from holdfast.exceptions import UniqueConflict
-from holdfast.ledger import checkpoints
+from holdfast.ledger import checkpoints, limits
 from holdfast.ledger.database import alias, atomic, connection
 from holdfast.ledger.fence import RISE, job_rows, lock
 from holdfast.ledger.models import Job, Result
@@ -209,21 +209,32 @@ def _empty(ids: Sequence[str]) -> None:
         job_rows().filter(id__in=ids).update(
             state=State.HELD, hold=Hold.REPLACED, due_at=None, failures=0
         )
+        limits.stand_away(ids)
         checkpoints.clear(ids)
         Result.objects.using(alias()).filter(id__in=ids).delete()
 
 
 def _postpone(calls: Iterable[tuple[NewJob, str]]) -> None:
-    """Push the time of waiting jobs to that of the calls that met them; never to an earlier one."""
+    """Push the time of waiting jobs to that of the calls that met them; never to an earlier one.
+
+    A call for now pushes nothing: a queued job would be taken back by each of them.
+    """
     together = defaultdict(list)
     for job, holder in calls:
-        together[job.delay_seconds, job.due_at].append(holder)
+        if job.due_at is not None or (job.delay_seconds or 0) > 0:
+            together[job.delay_seconds, job.due_at].append(holder)
     for (delay, moment), ids in together.items():
-        due = moment if moment is not None else Now() + timedelta(seconds=delay or 0)
-        job_rows().filter(id__in=ids).filter(Q(due_at__isnull=True) | Q(due_at__lt=due)).update(
+        due = Value(moment, DateTimeField()) if moment else Now() + timedelta(seconds=delay or 0)
+        earlier = Q(due_at__isnull=True) | Q(due_at__lt=F("pushed_to"))
+        rows = job_rows().alias(pushed_to=due).filter(earlier, id__in=ids, pushed_to__gt=Now())
+        later = list(rows.values_list("id", flat=True))
+        limits.stand_away(later)
+        job_rows().filter(id__in=later).update(
             state=State.HELD,
             token=RISE,
-            hold=Case(When(hold__in=["", Hold.RELAY], then=Value(Hold.ETA)), default=F("hold")),
+            hold=Case(
+                When(hold__in=["", Hold.RELAY, Hold.LIMIT], then=Value(Hold.ETA)), default=F("hold")
+            ),
             due_at=due,
             published_at=None,
         )

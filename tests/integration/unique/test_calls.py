@@ -229,6 +229,16 @@ def test_postponed_job_waits_for_the_latest_call_and_never_for_an_earlier_one(si
     assert row(site, first.id).token == later.token
 
 
+def test_call_for_now_postpones_nothing(site: Site) -> None:
+    first = index.delay("home")
+    token = row(site, first.id).token
+    past = datetime.now().astimezone() - timedelta(hours=1)
+    for now in ({}, {"countdown": 0}, {"eta": past}):
+        assert index.apply_async(("home",), **now).id == first.id
+    assert site.states() == {first.id: "queued"}
+    assert row(site, first.id).token == token
+
+
 def test_queued_job_is_taken_back_when_it_is_postponed(site: Site) -> None:
     first = index.delay("home")
     token = row(site, first.id).token
