@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +17,7 @@ from holdfast.ledger.models import Attempt
 from tests.dumps import dump
 from tests.eventually import eventually
 from tests.harness import Site, new_site
+from tests.listening import hearing
 from tests.project import secrets
 
 KEY = Fernet.generate_key().decode()
@@ -40,26 +40,8 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
 
 @pytest.fixture
 def heard(site: Site) -> Iterator[list[dict[str, Any]]]:
-    """Hear the events of all processes, as Flower does."""
-    found: list[dict[str, Any]] = []
-    over = threading.Event()
-    connection = site.app.connection_for_read()
-    receiver = site.app.events.Receiver(connection, handlers={"*": found.append})
-
-    def capture() -> None:
-        while not over.is_set():
-            try:
-                receiver.capture(limit=None, timeout=1, wakeup=False)
-            except TimeoutError:
-                continue
-
-    thread = threading.Thread(target=capture, daemon=True)
-    thread.start()
-    eventually(lambda: bool(found), within=20, told="a heartbeat is heard")
-    yield found
-    over.set()
-    thread.join(10)
-    connection.release()
+    with hearing(site) as found:
+        yield found
 
 
 def test_no_word_of_an_encrypted_job_is_anywhere_and_all_of_them_come_through(

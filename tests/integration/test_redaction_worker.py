@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from holdfast.ledger.models import Payload
 from tests.eventually import eventually
 from tests.harness import Site, new_site
+from tests.listening import hearing
 from tests.project import secrets
 
 CARD, IBAN, TOKEN, PASSWORD = "4111-1111", "DE02-1203", "token-0815", "swordfish"
@@ -32,26 +32,8 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
 
 @pytest.fixture
 def heard(site: Site) -> Iterator[list[dict[str, Any]]]:
-    """Hear the events of all processes, as Flower does."""
-    found: list[dict[str, Any]] = []
-    over = threading.Event()
-    connection = site.app.connection_for_read()
-    receiver = site.app.events.Receiver(connection, handlers={"*": found.append})
-
-    def capture() -> None:
-        while not over.is_set():
-            try:
-                receiver.capture(limit=None, timeout=1, wakeup=False)
-            except TimeoutError:
-                continue
-
-    thread = threading.Thread(target=capture, daemon=True)
-    thread.start()
-    eventually(lambda: bool(found), within=20, told="a heartbeat is heard")
-    yield found
-    over.set()
-    thread.join(10)
-    connection.release()
+    with hearing(site) as found:
+        yield found
 
 
 def test_secrets_are_in_no_log_no_event_and_no_command(

@@ -34,7 +34,7 @@ class Origin(Enum):
 
 
 class Arrival(NamedTuple):
-    """A message with its origin; the message is not decoded but for its envelope, and None if it has none."""
+    """A message with its origin; taken apart as far as it took to tell that, and not decoded."""
 
     origin: Origin
     message: dict[str, Any] | None
@@ -43,7 +43,7 @@ class Arrival(NamedTuple):
 def read(item: bytes, *, queue: str) -> Arrival:
     """Tell what the bytes from a queue's list are; never raises for what is in them."""
     if seals.is_sealed(item) and seals.holds(item, place=queue):
-        return Arrival(Origin.SEALED, _envelope(item))
+        return Arrival(Origin.SEALED, None)
     message = _envelope(item)
     return Arrival(Origin.MALFORMED, None) if message is None else of_message(message, place=queue)
 
