@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from holdfast.beat.listing import run_now as run_now
     from holdfast.beat.listing import schedules as schedules
     from holdfast.dispatch.app import Celery as Celery
+    from holdfast.dispatch.singletons import singleton_task as singleton_task
     from holdfast.exceptions import Aborted as Aborted
     from holdfast.exceptions import UniqueConflict as UniqueConflict
     from holdfast.pausing import pause as pause
@@ -66,6 +67,7 @@ __all__ = [
     "resume",
     "run_now",
     "schedules",
+    "singleton_task",
     "unserved_queues",
 ]
 __version__ = "0.1.0.dev0"
@@ -96,6 +98,7 @@ _HOME = {
     "resume": "holdfast.pausing",
     "run_now": "holdfast.beat.listing",
     "schedules": "holdfast.beat.listing",
+    "singleton_task": "holdfast.dispatch.singletons",
 }
 
 

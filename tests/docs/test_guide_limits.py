@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 from unittest import mock
 
-from holdfast.ledger.models import Job
+import holdfast
+from holdfast.ledger.models import Audit, Job
 from holdfast.ledger.states import State
 from tests.docs.pages import ROOT, examples
 from tests.surroundings import current_app
@@ -27,3 +28,11 @@ def test_example_of_the_guide_to_limits_runs(ledger: str) -> None:
             "two of one tenant, one of the other"
         )
         run(BLOCKS[2])
+        assert jobs.filter(task__endswith="import_orders").count() == 1
+        run(BLOCKS[3])
+        run(BLOCKS[4], holdfast=holdfast)
+    assert [line.action for line in Audit.objects.using(ledger).order_by("id")] == [
+        *["limit"] * 2,
+        "pause",
+        "resume",
+    ]

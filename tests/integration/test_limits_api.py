@@ -15,7 +15,7 @@ from django.db import transaction
 from django.test import override_settings
 
 import holdfast
-from holdfast import Celery, Limit
+from holdfast import Celery, Limit, singleton_task
 from holdfast.dispatch.task import LedgerTask
 from holdfast.exceptions import ConfigurationError, JobNotFound, LimitNotFound
 from holdfast.ledger import interventions
@@ -116,6 +116,8 @@ def test_queue_has_a_limit_by_the_settings() -> None:
         (lambda: for_tenant.apply_async(("a",), limit="x"), "holdfast.Limit"),
         (lambda: for_tenant.apply_async(("a",), limit=Limit("api", concurrency=9)), "stated twice"),
         (lambda: weighed.delay(0), "from 1 on"),
+        (lambda: singleton_task(on_conflict="raise"), "'skip'"),  # type: ignore[arg-type]
+        (lambda: singleton_task(unique=True), "makes unique itself"),
     ],
 )
 def test_what_cannot_be_kept_is_refused_and_nothing_is_recorded(make: Any, says: str) -> None:

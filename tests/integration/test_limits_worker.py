@@ -96,3 +96,21 @@ def test_rate_limit_of_a_task_is_one_for_all_workers(site: Site) -> None:
     starts = [at for at, step, _ in limited.spans(site.effects_file) if step == 1]
     # One token at the start, and one each quarter of a second.
     assert starts[-1] - starts[0] > 0.6
+
+
+def test_singleton_runs_one_job_after_the_other(site: Site) -> None:
+    limited.alone.apply_many([(str(n), 0.02) for n in range(8)])
+    site.wait_all_final()
+    assert sorted(limited.begun(site.effects_file)) == [str(n) for n in range(8)]
+    assert limited.most_at_once(site.effects_file) == 1
+
+
+def test_singleton_that_skips_is_one_job_for_each_key_until_it_has_ended(site: Site) -> None:
+    first, other = limited.once_each.delay("a", 0.5), limited.once_each.delay("b", 0.5)
+    eventually(lambda: len(limited.begun(site.effects_file)) == 2, within=20, told="both run")
+    assert limited.once_each.delay("a").id == first.id
+    site.wait_all_final()
+    again = limited.once_each.delay("a")
+    site.wait_all_final()
+    assert len({first.id, other.id, again.id}) == 3
+    assert sorted(limited.begun(site.effects_file)) == ["a", "a", "b"]

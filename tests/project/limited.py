@@ -9,7 +9,7 @@ from typing import Any
 
 from celery import shared_task
 
-from holdfast import Limit
+from holdfast import Limit, singleton_task
 from tests.project.charging import read, write
 
 
@@ -70,3 +70,13 @@ def wide() -> None:
 @shared_task(rate_limit="4/s")
 def slow_by_celery(name: str) -> None:
     noted(name, 0.0)
+
+
+@singleton_task
+def alone(name: str, seconds: float = 0.0) -> None:
+    noted(name, seconds)
+
+
+@singleton_task(by="key", on_conflict="skip")
+def once_each(key: str, seconds: float = 0.0) -> None:
+    noted(key, seconds)
