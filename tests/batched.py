@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import partial, wraps
-from typing import Any
+from typing import Any, NoReturn
+
+from celery.exceptions import Ignore
 
 from holdfast import Batch, Celery, current_batch
 
@@ -24,6 +26,10 @@ def new_batch(task: Any, name: str = "b", **more: Any) -> Batch:
 
 def add(x: int, y: int = 0) -> int:
     return x + y
+
+
+def ignore(text: str) -> NoReturn:
+    raise Ignore
 
 
 def plain() -> None:
@@ -89,6 +95,8 @@ def app_with_tasks(app: Celery, heard: list[str]) -> Celery:
     for name in ("say", "told", "total", "fail", "mend", "door"):
         register(name=name)(_function(getattr(said, name)))
     register(name="add")(add)
+    register(name="ignore")(ignore)
+    register(name="atomic", atomic=True)(_function(said.say))
     for bound in (grow, tail):
         register(name=bound.__name__, bind=True)(bound)
     register(name="plain", durable=False)(plain)

@@ -174,7 +174,7 @@ class Batch:
         with atomic():
             batches.seal(self.id)
             # Members that have ended by now have looked at a batch that was open.
-            if not batches.waiting(self.id, most=1) and not batches.has_running(self.id):
+            if not batches.has_open(self.id):
                 current_app.backend.finish_batch(self.id)
 
     def members(self, *states: str) -> Iterator[AsyncResult[Any]]:

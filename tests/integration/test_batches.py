@@ -180,6 +180,21 @@ def test_loop_finds_what_nobody_looked_at_after_the_last_end(
     assert len(heard) == 2
 
 
+@pytest.mark.parametrize("how", ["say", "fail", "ignore", "chain", "atomic"])
+def test_process_that_ends_the_last_member_looks_itself(
+    task: Any, app: Celery, run: Any, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(Completer, "one_pass", lambda _: 0)
+    with new_batch(task) as batch:
+        if how == "chain":
+            chain(task("add").si(1), task("add").si(2)).apply_async()
+        else:
+            task(how).delay("x")
+    run()
+    assert batch.is_complete()
+    assert batch.has_failed() == (how == "fail")
+
+
 def test_end_is_noted_once_however_often_it_is_asked_for(task: Any, app: Celery, run: Any) -> None:
     with new_batch(task) as batch:
         task("add").delay(1)

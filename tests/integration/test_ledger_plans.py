@@ -176,7 +176,7 @@ ASKED: dict[str, Callable[[], Any]] = {
     "dead letters: discard": lambda: interventions.discard({"job-100": 1}, actor="ada"),
     "dead letters: details": lambda: details.details("job-150"),
     "batch: waiting members": lambda: batches.waiting("b", most=640),
-    "batch: running member": lambda: batches.has_running("b"),
+    "batch: running member": lambda: batches.has_open("b", running=True),
     "batch: facts": lambda: batches.facts("b"),
     "batch: the loop's look": lambda: batches.ripe(batches.watched(after="", limit=500)),
     "batch: progress": lambda: batches.count_by_state(["b"]),

@@ -8,20 +8,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, Subquery, When
 from django.db.models.functions import Now
 
 from holdfast.ledger.batch_models import Batch
-from holdfast.ledger.database import alias, atomic, connection
+from holdfast.ledger.database import alias, atomic, connection, in_transaction
 from holdfast.ledger.fence import job_rows
-from holdfast.ledger.states import DEAD_LETTERS, OPEN, State
+from holdfast.ledger.states import DEAD_LETTERS, State
 
 _PAGE = 1000
-_BAD = sorted(set(State) - OPEN - {State.SUCCEEDED})
+_IS_OPEN = Q(open_member__isnull=False) | Q(open_inner__isnull=False)
+_HAS_FAILED = Q(failed_member__isnull=False) | Q(failed_inner__isnull=False)
+_IS_BAD = Q(bad_member__isnull=False) | Q(bad_inner__isnull=False)
+_BY_INDEX = """
+SELECT set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true),
+       set_config('enable_seqscan', 'off', true)
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +68,6 @@ SELECT count(*) FROM (
   SELECT 1 FROM holdfast_job WHERE batch_id = %s AND state < {State.RUNNING} ORDER BY state DESC, id DESC LIMIT %s
 ) AS waits
 """
-_ANSWERS = ("is_open", "has_failed", "is_bad")
 _COLUMNS = tuple(BatchRow.__dataclass_fields__)
 
 
@@ -113,7 +119,16 @@ def lock(batch_id: str) -> BatchRow | None:
 
 def facts(batch_id: str) -> Facts:
     """Ask the rows of the members, in one statement that finds the first of each kind by the index."""
-    row = _rows().filter(id=batch_id).annotate(**_questions()).values_list(*_ANSWERS).first()
+    rows = _rows().filter(id=batch_id).annotate(**_questions())
+    is_open, failed, bad = (
+        When(condition, then=True) for condition in (_IS_OPEN, _HAS_FAILED, _IS_BAD)
+    )
+    answers = {
+        "is_open": Case(is_open, default=False),
+        "has_failed": Case(failed, default=False),
+        "is_bad": Case(bad, default=False),
+    }
+    row = rows.annotate(**answers).values_list(*answers).first()
     return Facts(*map(bool, row)) if row else Facts(open=False, failed=False, bad=True)
 
 
@@ -129,20 +144,25 @@ def rest(batch_id: str) -> None:
 
 
 def waiting(batch_id: str, *, most: int) -> int:
-    """Count the members that wait for their turn, up to so many; from the end of the queue.
+    """Count the members that wait for their turn, up to so many; outside of transactions.
 
-    That end is where PostgreSQL keeps no dead entries of members that have moved on: to look there costs the same at
-    any size.
+    From the end of the queue, where PostgreSQL keeps no dead entries of members that have moved on. Without fresh
+    statistics it would read all members of a batch and sort them, so it is told not to.
     """
-    with connection().cursor() as cursor:
+    with ExitStack() as planned, connection().cursor() as cursor:
+        if connection().vendor == "postgresql" and not in_transaction():
+            planned.enter_context(atomic())
+            cursor.execute(_BY_INDEX)
         cursor.execute(_WAITING, [batch_id, most])
         return int(cursor.fetchone()[0])
 
 
-def has_running(batch_id: str) -> bool:
-    """Tell whether a member runs, by one look at the index."""
-    running = job_rows().filter(batch_id=batch_id, state=State.RUNNING).order_by("-id")
-    return running.values_list("id", flat=True).first() is not None
+def has_open(batch_id: str, *, running: bool = False) -> bool:
+    """Tell whether a member is open, or runs: by one look at the index."""
+    members = job_rows().filter(batch_id=batch_id, state__lte=State.RUNNING)
+    if running:
+        members = members.filter(state=State.RUNNING)
+    return members.order_by("-state", "-id").values_list("id", flat=True).first() is not None
 
 
 def has_failed(batch_id: str) -> bool:
@@ -160,26 +180,29 @@ def ripe(batch_ids: Sequence[str]) -> list[str]:
     """Return those in which an end has come that nobody has noted, or cancelled ones with members that wait."""
     rows = _rows().filter(id__in=batch_ids, watched=True).annotate(**_questions())
     found = rows.filter(
-        Q(is_open=False, sealed_at__isnull=False)
-        | Q(has_failed=True, failed_at=None)
-        | Q(is_waiting=True, cancelled_at__isnull=False)
+        (~_IS_OPEN & Q(sealed_at__isnull=False))
+        | (_HAS_FAILED & Q(failed_at=None))
+        | Q(waiting_member__isnull=False, cancelled_at__isnull=False)
     )
     return list(found.order_by("id").values_list("id", flat=True))
 
 
 def _questions() -> dict[str, Any]:
-    """What is asked of the members of a batch; an inner batch is a member as one job is."""
+    """What is asked of the members of a batch, each the first row found; an inner batch is a member as one job is."""
     members = job_rows().filter(batch_id=OuterRef("id"))
+    # From the end of the queue: the entries before it are dead ones on PostgreSQL.
+    waiting = members.filter(state__lt=State.RUNNING).order_by("-state", "-id")
     inner = _rows().filter(parent_id=OuterRef("id"))
-    failed = members.filter(state__in=sorted(DEAD_LETTERS))
-    return {
-        "is_open": Exists(members.filter(state__lte=State.RUNNING))
-        | Exists(inner.filter(watched=True)),
-        "has_failed": Exists(failed)
-        | Exists(inner.filter(failed_at__isnull=False, succeeded_at=None)),
-        "is_bad": Exists(members.filter(state__in=_BAD)) | Exists(inner.filter(succeeded_at=None)),
-        "is_waiting": Exists(members.filter(state__lt=State.RUNNING)),
+    asked = {
+        "open_member": members.filter(state__lte=State.RUNNING).order_by("-state", "-id"),
+        "waiting_member": waiting,
+        "failed_member": members.filter(state__in=sorted(DEAD_LETTERS)),
+        "bad_member": members.filter(state__gt=State.SUCCEEDED),
+        "open_inner": inner.filter(watched=True),
+        "failed_inner": inner.filter(failed_at__isnull=False, succeeded_at=None),
+        "bad_inner": inner.filter(succeeded_at=None),
     }
+    return {name: Subquery(rows.values("id")[:1]) for name, rows in asked.items()}
 
 
 # -- looking and cancelling ----------------------------------------------------------------------------

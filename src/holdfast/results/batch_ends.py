@@ -56,7 +56,7 @@ def look(app: Any, batch_id: str, *, failed: bool = False) -> None:
     waiting = batches.waiting(batch_id, most=MOST_WAITING)
     if waiting >= PROCESSES:
         _remember(_spared)[batch_id] = [None] * (waiting // PROCESSES - 1)
-    elif not waiting and not batches.has_running(batch_id):
+    elif not waiting and not batches.has_open(batch_id, running=True):
         finish(app, batch_id)
 
 
