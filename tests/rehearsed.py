@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import Any, NoReturn
 
@@ -53,6 +54,14 @@ def autoretrying(self: Any, text: str) -> str:
     write(f"{text} {self.request.retries}")
     if self.request.retries < 2:
         raise ValueError(text)
+    return text
+
+
+async def acoroutine(self: Any, text: str) -> str:
+    await AtomicEffect.objects.using(ALIAS).acreate(job=f"{text} {self.request.retries}")
+    await asyncio.sleep(0)
+    if self.request.retries < 1:
+        raise self.retry(countdown=0)
     return text
 
 
@@ -133,7 +142,7 @@ def app_with_tasks(app: Celery) -> Celery:
     register = partial(app.task, shared=False)
     for body in (note, shown, raising, failed, rejecting, leaving, total, add, breaking, closing):
         register(name=body.__name__)(body)
-    for bound in (retrying, endless, hooked, cancelling):
+    for bound in (retrying, acoroutine, endless, hooked, cancelling):
         register(name=bound.__name__, bind=True)(bound)
     register(
         name="autoretrying",

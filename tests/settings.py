@@ -70,7 +70,13 @@ HOLDFAST: dict[str, object] = {
     for name, value in os.environ.items()
     if name.startswith("HOLDFAST_") and (key := name.removeprefix("HOLDFAST_").lower())
 }
-for _whole in ("max_lost_attempts", "prune_batch", "claim_ahead_max"):
+for _whole in (
+    "async_desks",
+    "async_sync_threads",
+    "max_lost_attempts",
+    "prune_batch",
+    "claim_ahead_max",
+):
     if _whole in HOLDFAST:
         HOLDFAST[_whole] = int(float(str(HOLDFAST[_whole])))
 CELERY_BROKER_URL = os.environ.get("TEST_BROKER_URL", "redis://127.0.0.1:1/0")

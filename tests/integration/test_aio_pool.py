@@ -157,6 +157,16 @@ def test_coroutine_whose_job_is_somebody_elses_is_cancelled(
     assert site.states()[sent.id] == "cancelled"
 
 
+def test_limit_of_a_task_holds_for_its_calls(site: Site, worker: WorkerProcess) -> None:
+    assert site.task("hasty").delay().get(timeout=10) == "in time"
+
+
+def test_coroutine_that_is_not_durable_runs_too(site: Site, worker: WorkerProcess) -> None:
+    site.task("aeffect").apply_async(("plain",), durable=False)
+    eventually(lambda: "end plain" in site.effects())
+    assert not site.jobs()
+
+
 def test_stubborn_body_fails_at_its_limit_and_holds_nobody_up(
     site: Site, worker: WorkerProcess, gate: Path
 ) -> None:

@@ -115,6 +115,16 @@ async def autoretry_async(self: Any, name: str, until: int) -> str:
     return name
 
 
+@shared_task(name="tests.project.tasks.hasty", soft_time_limit=0.2)
+async def hasty() -> str:
+    """Have a limit of its own."""
+    try:
+        await asyncio.sleep(60)
+    except SoftTimeLimitExceeded:
+        return "in time"
+    return "never"
+
+
 @shared_task(name="tests.project.tasks.block")
 async def block(seconds: float) -> None:
     """Do what a coroutine must not: hold up the loop."""

@@ -47,6 +47,15 @@ def test_links_chains_and_chords_run_in_the_same_drain(jobs: HoldfastJobs, task:
     assert set(states(jobs)) == {"succeeded"}
 
 
+def test_coroutine_runs_to_its_end_in_the_transaction_of_the_test(
+    jobs: HoldfastJobs, task: Any
+) -> None:
+    sent = task("acoroutine").delay("c")
+    assert jobs.drain() == 2
+    assert written() == ["c 0", "c 1"]
+    assert sent.get(timeout=1) == "c"
+
+
 def test_retry_without_a_pause_is_part_of_the_drain(jobs: HoldfastJobs, task: Any) -> None:
     task("retrying").delay("r", 0, until=2)
     assert jobs.drain() == 3
