@@ -157,6 +157,14 @@ def test_coroutine_whose_job_is_somebody_elses_is_cancelled(
     assert site.states()[sent.id] == "cancelled"
 
 
+def test_transaction_around_a_coroutine_is_refused(site: Site, worker: WorkerProcess) -> None:
+    sent = site.task("in_transaction").delay()
+
+    error = sent.get(timeout=10, propagate=False)
+    assert "other jobs use the same connection" in str(error)
+    assert site.task("aeffect").delay("next").get(timeout=10) == "next"
+
+
 def test_limit_of_a_task_holds_for_its_calls(site: Site, worker: WorkerProcess) -> None:
     assert site.task("hasty").delay().get(timeout=10) == "in time"
 

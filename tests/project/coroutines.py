@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from asgiref.sync import sync_to_async
-from celery import current_task, shared_task
+from celery import Task, current_task, shared_task
 from celery.exceptions import SoftTimeLimitExceeded
+from django.db import transaction
 
+from holdfast.conf import get_settings
 from holdfast.ledger.models import Job
 from holdfast.lineage import current_hold
 from tests.project.tasks import _leave, effect, note
@@ -113,6 +115,22 @@ async def autoretry_async(self: Any, name: str, until: int) -> str:
     if self.request.retries < until:
         raise ValueError(name)
     return name
+
+
+class InTransaction(Task):  # type: ignore[misc]  # see pyproject.toml
+    """Opens a transaction around the body."""
+
+    abstract = True
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with transaction.atomic(using=get_settings().database):
+            return super().__call__(*args, **kwargs)
+
+
+@shared_task(base=InTransaction, name="tests.project.tasks.in_transaction")
+async def in_transaction() -> int:
+    """Use the ORM inside of it."""
+    return await Job.objects.using(get_settings().database).acount()
 
 
 @shared_task(name="tests.project.tasks.hasty", soft_time_limit=0.2)

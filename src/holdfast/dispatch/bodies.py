@@ -81,6 +81,8 @@ class Body(Coroutine[Any, Any, Any]):
     def __init__(self, coroutine: Coroutine[Any, Any, Any], task: LedgerTask) -> None:
         self.task = task.name
         self.job = task.request.id or ""
+        # What asyncio calls it where it shows its tasks.
+        self.__name__ = self.__qualname__ = task.name
         self.context: Context = copy_context()
         self._coroutine = coroutine
         self._error: BaseException | None = None

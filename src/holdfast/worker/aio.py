@@ -25,7 +25,7 @@ from holdfast.dispatch.loop import loop_thread
 from holdfast.exceptions import AttemptLost, ConfigurationError
 
 try:
-    from holdfast.worker.desk import Desk, current
+    from holdfast.worker.desk import Desk, current, has_open_transaction
 except ImportError as error:
     raise ConfigurationError(
         "The asyncio pool needs greenlet, and it is not installed: pip install 'holdfast[aio]'."
@@ -35,6 +35,10 @@ logger = logging.getLogger("holdfast.worker")
 # Above every process id, which nobody may take these numbers for.
 FIRST_NUMBER = 1 << 40
 LEAVE_SECONDS = 3.0
+IN_TRANSACTION = (
+    "Task {!r} opens a transaction around its coroutine, such as in __call__: on the asyncio pool other "
+    "jobs use the same connection while it waits. Open it inside: await sync_to_async(function)()."
+)
 
 
 class TaskPool(BasePool):
@@ -216,7 +220,14 @@ class Attempt:
         return current() is self._greenlet
 
     def wait(self, body: Body) -> None:
-        """Begin the body, and step aside until it is over."""
+        """Begin the body, and step aside until it is over.
+
+        Raises:
+            ConfigurationError: a transaction is open, and other attempts at this desk would become part of it.
+        """
+        if has_open_transaction():
+            body.close()
+            raise ConfigurationError(IN_TRANSACTION.format(body.task))
         self._body = body
         if self._stopped:
             body.stop()

@@ -65,6 +65,11 @@ class Desk(Executor):
             here.close()
 
 
+def has_open_transaction() -> bool:
+    """Tell whether this thread is inside a transaction, on any database."""
+    return any(here.in_atomic_block for here in connections.all(initialized_only=True))
+
+
 def current() -> Any:
     """Return the greenlet that runs."""
     return getcurrent()
