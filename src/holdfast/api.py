@@ -19,6 +19,8 @@ from holdfast.tickets import to_publish
 
 # A tree is as deep as its longest chain, but no step ends again and again between two looks.
 ROUNDS = 20
+# Jobs cancelled in one transaction, unless one is open: databases bound what one statement may name.
+CHUNK = 1000
 
 
 def apply_many(signatures: Iterable[Signature[Any]]) -> list[AsyncResult[Any]]:
@@ -51,8 +53,8 @@ def cancel(
     end is refused. Without `terminate` they are asked to stop: `is_aborted()` is true in their bodies from then on.
     With `only_waiting` they are left alone. The audit gets a line for each job, with the actor.
 
-    May be called again; what has ended is left as it is. If the process dies in the middle, jobs of a tree that were
-    recorded by a step that ended meanwhile may be left: call it again.
+    May be called again; what has ended is left as it is. A thousand jobs are cancelled in one transaction, unless one
+    is open. If the process dies in the middle some may be left: call it again.
 
     Raises:
         TypeError: one of `jobs` is neither an id nor a handle.
@@ -60,15 +62,17 @@ def cancel(
     if isinstance(jobs, Batch):
         jobs.cancel(terminate=terminate, only_waiting=only_waiting, actor=actor)
         return
-    left = ids_of(jobs)
-    for _ in range(ROUNDS):
-        if not left:
-            return
-        current_app.control.revoke(
-            left, terminate=terminate and not only_waiting, ask=not only_waiting, actor=actor
-        )
-        # A step that ended while it was waited for has recorded the next one: that is part of the tree.
-        left = wishes.left_to_cancel(left, running=terminate and not only_waiting)
+    running = terminate and not only_waiting
+    # From the first steps to the last: one that ends before its turn has recorded the next one by then.
+    ids = ids_of(jobs)
+    for start in range(0, len(ids), CHUNK):
+        left = ids[start : start + CHUNK]
+        for _ in range(ROUNDS):
+            current_app.control.revoke(left, terminate=running, ask=not only_waiting, actor=actor)
+            # A step that ended while it was waited for has recorded the next one: that is part of the tree.
+            left = wishes.left_to_cancel(left, running=running)
+            if not left:
+                break
 
 
 def attempts(job: str | AsyncResult[Any]) -> list[AttemptRow]:

@@ -18,7 +18,7 @@ from django.db import connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 import holdfast
-from holdfast import Celery
+from holdfast import Celery, api
 from holdfast.dispatch.trees import ids_of
 from holdfast.exceptions import Aborted
 from holdfast.ledger import audit, interventions, queries, transitions, wishes
@@ -302,9 +302,24 @@ def test_cancelled_trees_leave_nothing_open(app: Celery) -> None:
     assert {line.action for line in audit.lines()} == {"cancel"}
 
 
-def test_step_that_ends_while_its_chain_is_cancelled_takes_no_step_further(
-    app: Celery, worker: UUID
+def test_very_many_jobs_are_cancelled_in_parts(
+    app: Celery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(api, "CHUNK", 2)
+    step = app.tasks["tests.step"]
+    tree = chord([chain(step.s(n), step.s(), app=app) for n in range(3)], step.s(), app=app).delay()
+    with mock.patch.object(interventions, "cancel", wraps=interventions.cancel) as parts:
+        holdfast.cancel(tree)
+    assert len(parts.call_args_list) > 1
+    assert all(len(list(call.args[0])) <= 2 for call in parts.call_args_list)
+    assert {row.state for row in Job.objects.using(alias())} == {State.CANCELLED}
+
+
+@pytest.mark.parametrize("chunk", [1, 1000])
+def test_step_that_ends_while_its_chain_is_cancelled_takes_no_step_further(
+    app: Celery, worker: UUID, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "CHUNK", chunk)
     of_chain = chain(
         app.tasks["tests.step"].s(1), app.tasks["tests.step"].s(), app=app
     ).apply_async(countdown=60)

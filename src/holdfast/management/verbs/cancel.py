@@ -29,7 +29,7 @@ def add_arguments(parser: CommandParser) -> None:
 
 
 def run(options: dict[str, Any], terminal: Terminal) -> None:
-    """Cancel them in one transaction, and say what became of each.
+    """Cancel them, and say what became of each.
 
     Raises:
         CommandError: one of them is not in the ledger, and none was cancelled.
