@@ -92,12 +92,15 @@ class Clerk:
         self._thread.join(seconds)
 
     def _run(self) -> None:
+        met_a_lock = False
         while True:
             with self._ready:
-                work = self._work.popleft() if self._work else None
+                # What met a lock waits until everybody else has had a turn, claims included.
+                work = self._work.popleft() if self._work and not met_a_lock else None
                 self._woken = False
-                if work is None and self._stopping:
+                if self._stopping and work is None and not self._work:
                     break
+            met_a_lock = False
             try:
                 with gate.at_work(), self._desk, answer_within(ANSWER_SECONDS):
                     dialect().own_session()
@@ -108,6 +111,12 @@ class Clerk:
                         if not (self._work or self._stopping or self._woken):
                             self._ready.wait(PAUSE)
             except Exception as error:
+                if work is not None and dialect().met_a_lock(error):
+                    # A transaction of the project holds the row, for however long: nothing is wrong here.
+                    met_a_lock = True
+                    with self._ready:
+                        self._work.append(work)
+                    continue
                 if work is not None and is_passing(error):
                     with self._ready:
                         self._work.appendleft(work)

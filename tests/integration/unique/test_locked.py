@@ -16,6 +16,7 @@ from holdfast.ledger import interventions, transitions
 from holdfast.ledger.database import dialect
 from holdfast.ledger.models import Job
 from holdfast.ledger.records import ClaimBatch, Hold, Refusal, Ticket
+from holdfast.worker.clerk import Clerk
 from tests.eventually import eventually
 from tests.harness import Site, new_site
 from tests.integration.unique.jobs import called_with, row
@@ -105,6 +106,32 @@ def test_no_loop_waits_for_a_transaction_of_the_project(site: Site) -> None:
         rows.update(losses=F("losses"))
         assert beside(lambda: interventions.expire([met.id])) == 0
     assert interventions.expire([met.id]) == 1
+
+
+def test_clerk_goes_on_claiming_while_its_work_meets_a_lock(site: Site) -> None:
+    job = plain.delay(1)
+    claimed_by_a_clerk(site, job.id)
+    worker = row(site, job.id).worker
+    assert worker is not None
+    hold = Hold(job.id, row(site, job.id).token, worker)
+    turns: list[int] = []
+
+    def claim() -> bool:
+        turns.append(1)
+        return True
+
+    def hand_back() -> None:
+        transitions.hand_back([hold], cause="stop")
+
+    clerk = Clerk(claim)
+    with transaction.atomic(using=site.alias):
+        holdfast.cancel(job)
+        clerk.start()
+        clerk.submit(hand_back)
+        eventually(lambda: len(turns) > 5, within=20, told="it has claimed again and again")
+        transaction.set_rollback(True, using=site.alias)
+    eventually(lambda: site.states() == {job.id: "queued"}, within=20, told="the work is done")
+    clerk.stop(seconds=20)
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
