@@ -111,7 +111,7 @@ _POSITIVE = (
     "async_sync_threads",
 )
 
-
+_THREADS = ("async_desks", "async_sync_threads")
 _SEVERAL = ("signing_keys", "encryption_keys", "redact")
 UNSIGNED = ("accept", "warn", "refuse")
 
@@ -130,6 +130,11 @@ def read(raw: Mapping[str, Any]) -> Settings:
         if key in values and not (isinstance(values[key], int | float) and values[key] > 0):
             raise ConfigurationError(
                 f"HOLDFAST[{key!r}] is {values[key]!r}: it must be a number greater than 0; remove it for the default"
+            )
+    for key in _THREADS:
+        if type(values.get(key, 1)) is not int:
+            raise ConfigurationError(
+                f"HOLDFAST[{key!r}] is {values[key]!r}: it must be a whole number of threads"
             )
     _require_log(values.get("log_lines", 0), values.get("log_level", "INFO"))
     if not isinstance(values.get("keep") or {}, Mapping):

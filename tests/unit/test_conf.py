@@ -65,3 +65,9 @@ def test_changed_settings_are_read_again() -> None:
         with override_settings(HOLDFAST={"lease_seconds": 8}):
             assert get_settings().lease_seconds == 8
         assert get_settings() is get_settings()
+
+
+@pytest.mark.parametrize("value", [2.5, True, "4"])
+def test_number_of_threads_is_a_whole_one(value: object) -> None:
+    with pytest.raises(ConfigurationError, match="async_desks"):
+        read({"async_desks": value})
