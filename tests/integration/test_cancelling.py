@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from io import StringIO
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 from uuid import UUID
@@ -12,6 +13,7 @@ import pytest
 from celery import chain, chord, group
 from celery.app.control import Control
 from celery.contrib.abortable import AbortableAsyncResult
+from celery.exceptions import SoftTimeLimitExceeded
 from celery.result import AsyncResult, GroupResult
 from django.core.management import call_command
 from django.db import connections, transaction
@@ -389,3 +391,21 @@ def _command(*words: str) -> str:
     out = StringIO()
     call_command("holdfast", *words, stdout=out, stderr=StringIO())
     return out.getvalue()
+
+
+@pytest.mark.parametrize("index", [None, 0])
+def test_soft_time_limit_is_told_once_where_nothing_else_does(
+    app: Celery, worker: UUID, index: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(aborting, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(aborting, "current_process", lambda: SimpleNamespace(index=index))
+    task = SimpleNamespace(request=SimpleNamespace(timelimit=[9.0, 3.0]), soft_time_limit=1.0)
+    with running(run_one(worker), **aborting.soft_limit(task)):
+        clock[0] = 2.9
+        assert not holdfast.is_aborted()
+        clock[0] = 3.0
+        if index is None:
+            with pytest.raises(SoftTimeLimitExceeded):
+                holdfast.is_aborted()
+        assert not holdfast.is_aborted(), "what cleans up after it may ask"

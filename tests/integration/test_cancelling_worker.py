@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 from celery.contrib.abortable import AbortableAsyncResult
-from celery.exceptions import TaskRevokedError
+from celery.exceptions import SoftTimeLimitExceeded, TaskRevokedError
 from celery.result import AsyncResult
 
 import holdfast
@@ -109,6 +109,12 @@ def test_job_that_waits_in_a_worker_is_cancelled_before_it_begins(clean: Site) -
     assert "start waits" not in clean.effects()
     worker.kill()
     clean.workers.remove(worker)
+
+
+def test_soft_time_limit_reaches_a_body_that_asks_on_every_pool(clean: Site) -> None:
+    sent = clean.app.tasks[steered.steered.name].apply_async(("limited",), soft_time_limit=1.0)
+    assert isinstance(sent.get(timeout=20, propagate=False), SoftTimeLimitExceeded)
+    assert clean.states()[sent.id] == "failed"
 
 
 def test_task_written_for_celerys_abortable_runs_unchanged(clean: Site) -> None:

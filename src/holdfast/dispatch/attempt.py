@@ -38,6 +38,7 @@ from holdfast.ledger.records import Hold, NewJob, Ticket
 from holdfast.ledger.states import Outcome, Reason
 from holdfast.ledger.watchdog import answer_within
 from holdfast.lineage import patience_seconds, running
+from holdfast.policies.aborting import soft_limit
 from holdfast.policies.checkpoints import forgetting
 from holdfast.policies.log_lines import gathering, new_lines
 from holdfast.policies.snooze import Snooze
@@ -112,7 +113,7 @@ def _refuse_unrecorded(task: LedgerTask, leaving: Exception) -> None:
 
 def _run_plain(task: LedgerTask, hold: Hold, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     try:
-        with running(hold), gathering(task.request.get("holdfast_lines")):
+        with running(hold, **soft_limit(task)), gathering(task.request.get("holdfast_lines")):
             value = run_body(task, args, kwargs)
             complete = forgetting(hold, task.backend.complete)
     except (Retry, Ignore, Reject) as leaving:
@@ -142,7 +143,10 @@ def _run_atomic(
             started = time.monotonic()
             body_begun = True
             try:
-                with running(hold, atomic=True), gathering(task.request.get("holdfast_lines")):
+                with (
+                    running(hold, atomic=True, **soft_limit(task)),
+                    gathering(task.request.get("holdfast_lines")),
+                ):
                     value = run_body(task, args, kwargs)
             except (Snooze, Aborted):
                 raise

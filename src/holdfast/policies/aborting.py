@@ -9,8 +9,11 @@ import logging
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
+from typing import Any
 
 from asgiref.sync import sync_to_async
+from billiard.process import current_process
+from celery.exceptions import SoftTimeLimitExceeded
 
 from holdfast.ledger import wishes
 from holdfast.ledger.aside import has_transaction, in_event_loop, in_thread
@@ -39,10 +42,14 @@ def is_aborted() -> bool:
     The ledger is asked at most once a second, so it may be called in a tight loop; once true it stays true. A ledger
     that does not answer changes nothing. Outside of all attempts, and in a thread the body started itself without its
     context, it is False.
+
+    Raises:
+        SoftTimeLimitExceeded: the soft time limit is over, and the pool has no way to interrupt the body: once.
     """
     hold = current_hold()
     if hold is None:
         return False
+    _heed_soft_limit()
     last = _last_look()
     if _is_due(last):
         last.standing = _look(hold)
@@ -55,6 +62,25 @@ async def ais_aborted() -> bool:
     if current_hold() is None or not _is_due(_last_look()):
         return is_aborted()
     return await sync_to_async(is_aborted, thread_sensitive=True)()
+
+
+def soft_limit(task: Any) -> dict[str, Any]:
+    """Return what an attempt must know of its soft time limit, where only its own looks can tell it.
+
+    A pool of processes interrupts its bodies; threads, greenlets and the solo pool cannot be.
+    """
+    seconds = (task.request.timelimit or (None, None))[1] or task.soft_time_limit
+    # A process of a pool has a number.
+    if not seconds or getattr(current_process(), "index", None) is not None:
+        return {}
+    return {"soft_limit": seconds, "soft_deadline": monotonic() + seconds}
+
+
+def _heed_soft_limit() -> None:
+    here = memory()
+    if monotonic() >= here.get("soft_deadline", float("inf")):
+        del here["soft_deadline"]
+        raise SoftTimeLimitExceeded(here["soft_limit"])
 
 
 def _last_look() -> _Look:
