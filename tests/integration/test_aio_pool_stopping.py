@@ -64,6 +64,24 @@ def test_warm_stop_finishes_what_runs_and_hands_back_the_rest(
     assert set(site.effect_counts().values()) == {1}
 
 
+def test_stop_that_is_bounded_in_time_gives_back_what_takes_longer(site: Site, gate: Path) -> None:
+    site.empty()
+    worker = site.worker("--", "worker_soft_shutdown_timeout=1.0", pool="custom", concurrency=4)
+    short = site.task("aeffect").delay("short", 0.3)
+    long = site.task("await_file").delay(str(gate), "long")
+    eventually(lambda: _started(site, "short") and _started(site, "long"))
+
+    worker.signal(signal.SIGQUIT)
+    worker.wait(20)
+
+    assert site.states()[short.id] == "succeeded"
+    assert "cancelled long" in site.effects()
+    row = site.jobs()[long.id]
+    assert (row.failures, row.losses) == (0, 0)
+    assert site.states()[long.id] == "queued"
+    site.kill_workers()
+
+
 def test_cold_stop_cancels_coroutines_and_gives_their_jobs_back(
     site: Site, worker: WorkerProcess, gate: Path
 ) -> None:

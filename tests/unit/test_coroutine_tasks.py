@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from celery.exceptions import Ignore
+from pydantic import BaseModel
 
 from holdfast import Celery
-from holdfast.dispatch.bodies import Body, BodyStopped, _Caller, returned
+from holdfast.dispatch.bodies import Body, BodyStopped, returned
+from holdfast.dispatch.caller import Caller
 from holdfast.dispatch.loop import loop_thread
 from holdfast.exceptions import BodyCancelled, ConfigurationError
 
@@ -121,6 +123,33 @@ def test_autoretry_sees_how_a_coroutine_ends(app: Celery) -> None:
     assert tried == [0, 1, 2]
 
 
+class Answer(BaseModel):
+    number: int
+
+
+async def answer(question: Answer) -> Answer:
+    await asyncio.sleep(0)
+    return Answer(number=question.number + 1)
+
+
+def test_celerys_own_pydantic_sees_what_a_coroutine_returns(app: Celery) -> None:
+    for options in ({}, {"autoretry_for": (ValueError,)}):
+        answering = task(app, answer, pydantic=True, **options)
+        assert answering.runs_async({})
+        assert answering.apply(({"number": 6},)).get() == {"number": 7}
+        assert asyncio.run(answering(Answer(number=1))) == Answer(number=2)
+        app.tasks.unregister(answering)
+
+    async def bound(self: Any, question: Answer) -> Answer:
+        return Answer(number=self.request.retries + question.number)
+
+    answering = task(app, bound, pydantic=True, bind=True)
+    assert answering.apply(({"number": 6},)).get() == {"number": 6}
+    assert asyncio.run(answering(Answer(number=1))) == Answer(number=1)
+    with pytest.raises(ConfigurationError, match="cannot span an await"):
+        task(app, answer, pydantic=True, atomic=True)
+
+
 def test_coroutine_bodies_are_told_from_others(app: Celery) -> None:
     def plain() -> None:
         """Be sync."""
@@ -130,9 +159,9 @@ def test_coroutine_bodies_are_told_from_others(app: Celery) -> None:
 
 
 @contextmanager
-def _under_way(app: Celery, body: Any) -> Iterator[tuple[Body, _Caller]]:
+def _under_way(app: Celery, body: Any) -> Iterator[tuple[Body, Caller]]:
     coroutine = Body(body(), task(app, body))
-    caller = _Caller()
+    caller = Caller()
     coroutine.begin(then=caller.close)
     yield coroutine, caller
     caller.serve()

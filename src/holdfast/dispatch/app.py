@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 import celery
@@ -14,6 +15,7 @@ from celery.app.base import Celery as StockCelery
 from celery.contrib.abortable import AbortableTask
 from django.apps import apps
 
+from holdfast.dispatch.bodies import runs_to_end
 from holdfast.dispatch.producers import LateProducer
 from holdfast.dispatch.task import LedgerTask
 from holdfast.dispatch.unique_calls import UniqueCall, is_unique
@@ -104,6 +106,10 @@ class Celery(StockCelery):
         self, fun: Any, *args: Any, base: type[Task] | None = None, **options: Any
     ) -> Any:
         """Make a task of a function; a base class of the project's own is set before ours."""
+        if options.get("pydantic") and iscoroutinefunction(fun):
+            # Celery's wrapper would take the coroutine for what the body returned.
+            options["coroutine_run"] = fun if options.get("bind") else staticmethod(fun)
+            fun = runs_to_end(fun)
         task = super()._task_from_fun(fun, *args, base=_on_ledger(base), **options)
         if options.get("pydantic_context"):
             task.pydantic_context = options["pydantic_context"]

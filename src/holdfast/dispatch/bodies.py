@@ -9,12 +9,11 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
-from functools import partial
+from functools import partial, wraps
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,6 +23,7 @@ from celery._state import _task_stack
 from celery.exceptions import Ignore, SoftTimeLimitExceeded
 from celery.utils.threads import USE_FAST_LOCALS, LocalManager, get_ident
 
+from holdfast.dispatch.caller import Caller
 from holdfast.dispatch.loop import has_greenlets_for_threads, loop_thread
 from holdfast.exceptions import BodyCancelled, ConfigurationError
 from holdfast.ledger import aside
@@ -195,6 +195,17 @@ def returned(task: LedgerTask, value: Any) -> Any:
     return finished(task, value)
 
 
+def runs_to_end(body: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a sync function that does what a coroutine function does; the same one each time."""
+
+    @wraps(body)
+    def to_end(*args: Any, **kwargs: Any) -> Any:
+        return finished(_task_stack.top, body(*args, **kwargs))
+
+    made: Callable[..., Any] = vars(body).setdefault("holdfast_runs_to_end", to_end)
+    return made
+
+
 def finished(task: LedgerTask, value: Any) -> Any:
     """Return what a body returned; if that is a coroutine, run it to its end first.
 
@@ -216,7 +227,7 @@ def finished(task: LedgerTask, value: Any) -> Any:
 
 
 def _wait(body: Body, task: LedgerTask) -> None:
-    caller = _Caller()
+    caller = Caller()
     _prepare(body, task, caller)
     with _soft_limit_reaches(body):
         body.begin(then=caller.close)
@@ -281,48 +292,3 @@ def _soft_limit_reaches(body: Body) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGUSR1, soft_timeout_sighandler)
-
-
-class _Caller(Executor):
-    """The thread that waits for a body does meanwhile what must be done in it."""
-
-    def __init__(self) -> None:
-        self._work: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
-        self._changed = threading.Condition()
-        self._closed = False
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Leave work to the waiting thread; after the body's end to the thread asgiref has for it."""
-        with self._changed:
-            if not self._closed:
-                future: Future[Any] = Future()
-                self._work.append((future, lambda: fn(*args, **kwargs)))
-                self._changed.notify()
-                return future
-        return SyncToAsync.single_thread_executor.submit(fn, *args, **kwargs)
-
-    def serve(self) -> None:
-        """Do what is left here, until closed."""
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._work or self._closed)
-                if not self._work:
-                    return
-                future, work = self._work.popleft()
-            perform(future, work)
-
-    def close(self) -> None:
-        """The body is over."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify()
-
-
-def perform(future: Future[Any], work: Callable[[], Any]) -> None:
-    """Do work that somebody waits for."""
-    if not future.set_running_or_notify_cancel():
-        return
-    try:
-        future.set_result(work())
-    except BaseException as error:
-        future.set_exception(error)

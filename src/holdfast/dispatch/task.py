@@ -101,7 +101,7 @@ class LedgerTask(Inside):
         keep(cls.keep, cls.keep_last, where=f"Task {cls.name!r}")
         retrying.check_task(cls)
         _check_unique(cls)
-        if cls.atomic is True and iscoroutinefunction(cls.run):
+        if cls.atomic is True and (cls.coroutine_run or iscoroutinefunction(cls.run)):
             raise ConfigurationError(NOT_ATOMIC.format(cls.name))
         cls.stated_limits = as_limits(cls.limit, whose=f"Task {cls.name!r}")
         for limit in cls.stated_limits:

@@ -16,7 +16,7 @@ from typing import Any
 from django.db import connections
 from greenlet import getcurrent, greenlet
 
-from holdfast.dispatch.bodies import perform
+from holdfast.dispatch.caller import perform
 
 logger = logging.getLogger("holdfast.worker")
 
