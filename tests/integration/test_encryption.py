@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import StringIO
+from itertools import count
 from typing import Any
 
 import pytest
@@ -140,6 +141,29 @@ def test_rows_get_the_newest_key_in_batches_and_the_old_one_can_go(
     with keys(ledger, OTHER), pytest.raises(CommandError, match="No key here opens"):
         reencrypt()
     assert SECRET not in dump(ledger)
+
+
+def test_renewal_that_is_stopped_in_the_middle_goes_on_where_it_stopped(
+    ledger: str, jobs: HoldfastJobs, whisper: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = whisper.apply_many([(SECRET,)] * 3)
+    encrypt, asked = vault.encrypt, count(1)
+
+    def stopped(data: bytes, encoding: str) -> tuple[bytes, str]:
+        if next(asked) == 2:
+            raise KeyboardInterrupt
+        return encrypt(data, encoding)
+
+    with keys(ledger, NEW, OLD):
+        with monkeypatch.context() as patched:
+            patched.setattr(vault, "encrypt", stopped)
+            with pytest.raises(KeyboardInterrupt):
+                reencrypt("--batch", "1")
+        assert json.loads(reencrypt("--dry-run", "--json"))["rows"][vault.newest()] == 1
+        assert "2 rows have the key" in reencrypt("--batch", "1")
+    with keys(ledger, NEW):
+        jobs.drain()
+        assert {result.get() for result in sent} == {SECRET}
 
 
 def test_changed_row_is_refused(ledger: str, jobs: HoldfastJobs, whisper: Any) -> None:
