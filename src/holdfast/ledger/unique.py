@@ -20,8 +20,8 @@ from django.db.models.functions import Now
 from holdfast.exceptions import UniqueConflict
 from holdfast.ledger import checkpoints, limits
 from holdfast.ledger.database import alias, atomic, connection
-from holdfast.ledger.fence import RISE, job_rows, lock
-from holdfast.ledger.models import Job, Result
+from holdfast.ledger.fence import RISE, job_rows
+from holdfast.ledger.models import Result
 from holdfast.ledger.records import NewJob, Ticket, UniqueRequest
 from holdfast.ledger.states import FINAL, Conflict, Hold, Scope, State
 from holdfast.ledger.unique_models import UniqueKey
@@ -78,8 +78,11 @@ def record(
     """
     turns, followers = _in_turns(jobs)
     answers: list[tuple[UniqueRequest, str]] = []
+    tickets: list[Ticket] = []
     with atomic():
-        tickets = [ticket for turn in turns for ticket in write(_admitted(turn, answers))]
+        for turn in turns:
+            admitted = _admitted(turn, answers)
+            tickets += write(admitted) if admitted else []
     for request, job in answers:
         request.answer(job)
     for request, leader in followers:
@@ -245,21 +248,42 @@ def _holders(scopes: Mapping[str, str]) -> dict[str, Holder]:
     if not scopes:
         return {}
     begun = [job for job, scope in scopes.items() if scope != Scope.QUEUED]
-    # Adding nothing to the state keeps the planner off the small indexes on it: by key it costs the same at any size.
-    waiting = job_rows().alias(place=F("state") + 0).filter(place__in=sorted(WAITING))
-    found = _read(lock(waiting.filter(Q(attempts=0) | Q(id__in=begun), id__in=list(scopes))))
+    found = _read(_WAITING_HOLDERS, list(scopes), begun)
     rest = [job for job in begun if job not in found]
-    return found | _read(job_rows().filter(id__in=rest)) if rest else found
+    return found | _read(_HOLDERS, rest) if rest else found
 
 
-def _read(rows: QuerySet[Job]) -> dict[str, Holder]:
-    late = Case(When(expires_at__lte=Now(), then=True), default=False)
-    found = rows.annotate(late=late).values_list(
-        "id", "state", "attempts", "hold", "late", "batch_id"
-    )
-    return {row[0]: Holder(*row) for row in found}
+def _read(sql: str, *ids: list[str]) -> dict[str, Holder]:
+    with connection().cursor() as cursor:
+        if connection().vendor == "postgresql":
+            cursor.execute(sql.format(**_POSTGRES), ids)
+        else:
+            cursor.execute(sql.format(**_SQLITE), [json.dumps(some) for some in ids])
+        rows = cursor.fetchall()
+    return {
+        id: Holder(id, state, attempts, hold, bool(late), batch_id)
+        for id, state, attempts, hold, late, batch_id in rows
+    }
 
 
+_HOLDERS = """
+SELECT id, state, attempts, hold, coalesce(expires_at <= {now}, {no}), batch_id FROM holdfast_job
+ WHERE id IN ({ids})"""
+# Adding nothing to the state keeps the planner off the small indexes on it: by key it costs the same at any size.
+_WAITING_HOLDERS = f"""{_HOLDERS} AND state + 0 IN ({State.HELD}, {State.QUEUED})
+   AND (attempts = 0 OR id IN ({{ids}})) ORDER BY id {{lock}}"""
+_POSTGRES = {
+    "now": "statement_timestamp()",
+    "no": "false",
+    "ids": "SELECT unnest(%s::text[])",
+    "lock": "FOR NO KEY UPDATE OF holdfast_job",
+}
+_SQLITE = {
+    "now": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
+    "no": "0",
+    "ids": "SELECT value FROM json_each(%s)",
+    "lock": "",
+}
 _KEEP = "key = excluded.key"
 _GIVE = (
     "job = excluded.job, until = excluded.until, awaited = excluded.awaited, given_at = excluded.given_at, "
