@@ -241,7 +241,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(crash=CRASHES)
     def relay(self, crash: int | None) -> None:
         with crash_before_statement(self.alias, crash):
-            self.broker += transitions.publish_due(limit=10)
+            self._relay()
 
     @rule(number=st.integers(0, 99), crash=CRASHES)
     def publishing_fails(self, number: int, crash: int | None) -> None:
@@ -254,6 +254,9 @@ class LedgerMachine(RuleBasedStateMachine):
     def reconcile(self, crash: int | None) -> None:
         with crash_before_statement(self.alias, crash):
             self._reconcile()
+
+    def _relay(self) -> None:
+        self.broker += transitions.publish_due(limit=1000)
 
     def _rescue(self) -> None:
         workers.declare_lost()
@@ -297,7 +300,7 @@ class LedgerMachine(RuleBasedStateMachine):
         worker = self.workers[-1]
         for _ in range(12):
             self._rescue()
-            self.broker += transitions.publish_due(limit=1000)
+            self._relay()
             for id in Job.objects.using(self.alias).filter(
                 hold=HoldReason.REPLACED, state=State.HELD
             ):

@@ -7,10 +7,15 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.keyed_machine import KeyedMachine
+from tests.limited_machine import LimitedMachine
 from tests.machine import LedgerMachine
 from tests.moves import watched
 
-MACHINES: dict[str, type[LedgerMachine]] = {"moves": LedgerMachine, "moves and keys": KeyedMachine}
+MACHINES: dict[str, type[LedgerMachine]] = {
+    "moves": LedgerMachine,
+    "moves and keys": KeyedMachine,
+    "moves and limits": LimitedMachine,
+}
 
 
 @pytest.mark.parametrize("orders", [40, pytest.param(400, marks=pytest.mark.soak)])
