@@ -37,12 +37,13 @@ class KeyedMachine(LedgerMachine):
     """Calls of one key for each scope, among all the other moves; each is sent to be either a job or the holder's."""
 
     # Moves that do no more to keys than those that stay would only take their turns.
-    record = start_one = zombie_leaves = message_of_the_past_arrives = None  # type: ignore[assignment]
+    begin = record = start_one = zombie_leaves = message_of_the_past_arrives = None  # type: ignore[assignment]
     dead_letters_are_replayed = dead_letters_are_discarded = None  # type: ignore[assignment]
     broker_errs = publishing_fails = reconcile = None  # type: ignore[assignment]
 
     @initialize()
-    def no_keys(self) -> None:
+    def with_no_keys(self) -> None:
+        self.start()
         self.keys: dict[str, str] = {}
 
     @rule(

@@ -12,6 +12,7 @@ from hypothesis.stateful import initialize, invariant, rule
 from holdfast.ledger import admission, limits, transitions
 from holdfast.ledger.bounds import Bounds
 from holdfast.ledger.models import Job
+from holdfast.ledger.records import Hold as Attempt
 from holdfast.ledger.records import Use
 from holdfast.ledger.states import Hold, State
 from tests.machine import CRASHES, LedgerMachine, crash_before_statement
@@ -37,12 +38,21 @@ class LimitedMachine(LedgerMachine):
     """Jobs of three limits, some of two at once, among all the other moves."""
 
     # Moves that do no more to limits than those that stay would only take their turns.
-    record = start_one = zombie_leaves = message_of_the_past_arrives = None  # type: ignore[assignment]
+    begin = record = start_one = zombie_leaves = message_of_the_past_arrives = None  # type: ignore[assignment]
     dead_letters_are_discarded = broker_errs = reconcile = None  # type: ignore[assignment]
 
-    @initialize()
-    def no_limits(self) -> None:
+    @initialize(which=st.lists(st.sampled_from(sorted(USES)), min_size=4, max_size=8))
+    def with_jobs(self, which: list[str]) -> None:
+        """Begin with jobs that wait and run: on an empty ledger most moves are none."""
+        self.start()
         self.uses: dict[str, tuple[Use, ...]] = {}
+        self.record_limited(which=which, delayed=False, crash=None)
+        self._relay()
+        tickets, self.broker = self.broker[::2], self.broker[1::2]
+        for ticket in tickets:
+            asked = [(ticket.id, ticket.token, False)]
+            for job in transitions.claim(asked, worker=self.workers[0]).claimed:
+                self.attempts.append(Attempt(job.id, job.token, self.workers[0]))
 
     @rule(
         which=st.lists(st.sampled_from(sorted(USES)), min_size=1, max_size=4),
@@ -72,6 +82,11 @@ class LimitedMachine(LedgerMachine):
         with crash_before_statement(self.alias, crash):
             done = admission.admit(name, stated=BOUNDS.get, exactly=exactly)
             self.broker += done.tickets
+
+    @rule()
+    def publish_what_is_due(self) -> None:
+        """Publish before anybody has let limited jobs wait at their limits."""
+        self.broker += transitions.publish_due(limit=1000)
 
     def _relay(self) -> None:
         limits.line_up_due(limit=1000)

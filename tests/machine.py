@@ -93,6 +93,9 @@ class LedgerMachine(RuleBasedStateMachine):
     alias: str
 
     @initialize()
+    def begin(self) -> None:
+        self.start()
+
     def start(self) -> None:
         empty(self.alias)
         self.broker: list[Ticket] = []
