@@ -5,6 +5,7 @@ The test process takes part in its site: it sends through `site.app` and reads t
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -54,9 +55,11 @@ class Site:
         broker_url: str,
         holdfast: Mapping[str, float] = SHORT,
         environment: Mapping[str, str] | None = None,
+        celery: Mapping[str, Any] | None = None,
         fresh: bool = False,
     ) -> None:
-        """Take the addresses; `fresh` says that the database was made for this site alone."""
+        """Take the addresses and settings of Celery's; `fresh` says that the database was made for this site alone."""
+        self.celery = dict(celery or {})
         self.directory = directory
         self.fresh = fresh
         self.database_url = database_url
@@ -70,6 +73,7 @@ class Site:
             "TEST_DATABASE_URL": database_url,
             "TEST_OTHER_DATABASE": str(directory / "other.sqlite3"),
             "TEST_BROKER_URL": broker_url,
+            "TEST_CELERY": json.dumps(self.celery),
             "EFFECTS": str(self.effects_file),
             **{f"HOLDFAST_{key.upper()}": str(value) for key, value in self.holdfast.items()},
             **(environment or {}),
@@ -88,7 +92,7 @@ class Site:
             stack.enter_context(database(self.alias, self.database_url))
             settings = {"database": self.alias, **self.holdfast}
             stack.enter_context(override_settings(HOLDFAST=settings, SECRET_KEY=product.SECRET_KEY))
-            self.app = stack.enter_context(current_app(self.broker_url))
+            self.app = stack.enter_context(current_app(self.broker_url, **self.celery))
             stack.callback(self.kill_workers)
             self._stack = stack.pop_all()
         return self
@@ -220,6 +224,10 @@ class Site:
         """Count equal effects."""
         return Counter(self.effects())
 
+    def await_effect(self, line: str, *, timeout: float = 20) -> None:
+        """Wait until a line is in the record of effects."""
+        eventually(lambda: line in self.effects(), within=timeout, told=f"there is {line!r}")
+
     def redis(self) -> redis.Redis:
         """Return a client of the broker, to look and to break."""
         return redis.Redis.from_url(self.broker_url, socket_timeout=5)
@@ -272,6 +280,7 @@ def new_site(
     broker_url: str | None = None,
     holdfast: Mapping[str, float] = SHORT,
     environment: Mapping[str, str] | None = None,
+    celery: Mapping[str, Any] | None = None,
 ) -> Iterator[Site]:
     """Enter a site on a fresh database of a kind ("sqlite" or "postgres") and an empty Redis database.
 
@@ -297,6 +306,7 @@ def new_site(
         broker_url=broker_url,
         holdfast=holdfast,
         environment=environment,
+        celery=celery,
         fresh=fresh,
     )
     with blocker.unblock(), site:

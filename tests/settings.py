@@ -81,6 +81,12 @@ for _whole in (
         HOLDFAST[_whole] = int(float(str(HOLDFAST[_whole])))
 CELERY_BROKER_URL = os.environ.get("TEST_BROKER_URL", "redis://127.0.0.1:1/0")
 CELERY_DB_REUSE_MAX = 100_000
+globals().update(
+    {
+        f"CELERY_{key.upper()}": value
+        for key, value in json.loads(os.environ.get("TEST_CELERY", "{}")).items()
+    }
+)
 TASKS: dict[str, dict[str, object]] = {
     "default": {"BACKEND": "holdfast.tasks.HoldfastBackend", "QUEUES": ["default", "reports"]},
     "stubborn": {

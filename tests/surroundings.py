@@ -46,11 +46,12 @@ def database(alias: str, url: str) -> Iterator[None]:
 
 
 @contextmanager
-def current_app(broker_url: str) -> Iterator[Celery]:
-    """Make an app of our own the one that tasks and results of this process belong to."""
+def current_app(broker_url: str, **settings: Any) -> Iterator[Celery]:
+    """Make an app of our own, with settings of Celery's, the one that tasks and results of this process belong to."""
     state: Any = celery_state
     before = (state.default_app, state._tls.current_app)
     app = Celery("tests.project", broker=broker_url, set_as_current=False)
+    app.conf.update(settings)
     app.finalize()
     app.set_default()
     app.set_current()

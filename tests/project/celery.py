@@ -12,6 +12,8 @@ from holdfast import Celery
 app = Celery("project")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+if app.conf.security_key:
+    app.setup_security()
 
 
 @app.on_after_finalize.connect
