@@ -34,6 +34,10 @@ test: $(DEV) ## Unit and integration tests and the short seeded chaos scenarios
 test-all: $(DEV) ## The same and the long forms
 	./.ci/test $(BIN)/python --soak $(ARGS)
 
+.PHONY: test-brokers
+test-brokers: $(DEV) ## On TLS, Sentinel, RabbitMQ and, if there is one, Valkey; installs them by apt as root
+	./.ci/test-brokers $(BIN)/python $(ARGS)
+
 .PHONY: test-unit
 test-unit: $(DEV) ## Unit tests only: no services, a few seconds
 	$(BIN)/python -m pytest tests/unit $(ARGS)

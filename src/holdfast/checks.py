@@ -14,6 +14,13 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Info, Tags, register
 from django.db import connections
 
+from holdfast.broker.addresses import (  # noqa: F401  # their ids are ours too
+    OTHER_BROKER,
+    REDIS_CLUSTER,
+    TLS_UNVERIFIED,
+    check_kind,
+    check_tls,
+)
 from holdfast.conf import get_settings
 from holdfast.dispatch.django_checks import (  # noqa: F401  # ids of the backend's own checks
     ENQUEUED_WITH_THE_TRANSACTION,
@@ -173,6 +180,7 @@ def _check_conf(conf: Any) -> Iterator[CheckMessage]:
         )
     yield from _check_patience(conf)
     yield from _check_queues(conf)
+    yield from check_kind(conf)
     ignored = [name for name in _OURS if conf.get(name)]
     if ignored:
         yield Info(
@@ -231,6 +239,15 @@ def check_eager(
             )
         ]
     return []
+
+
+@register(Tags.security, deploy=True)
+def check_broker_certificate(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Whether it is known who answers for the broker."""
+    del app_configs, kwargs
+    return list(check_tls(current_app.conf))
 
 
 @register(Tags.security, deploy=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 from django.test import override_settings
 
 from holdfast import Celery, checks
+from holdfast.broker import addresses
+from holdfast.broker.transport import Transport
 from holdfast.conf import read
 from holdfast.exceptions import ConfigurationError
 
@@ -56,3 +59,56 @@ def test_mode_that_runs_unsigned_messages_is_found(mode: str, found: int) -> Non
 def test_unknown_mode_is_refused_with_those_there_are() -> None:
     with pytest.raises(ConfigurationError, match="accept, warn, refuse"):
         read({"unsigned": "reject"})
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("redis://clustercfg.jobs.abc.use1.cache.example.com:6379/0", addresses.REDIS_CLUSTER),
+        ("redis+cluster://10.0.0.1:6379", addresses.REDIS_CLUSTER),
+        ("redis://10.0.0.1;redis://clustercfg.jobs:6379", addresses.REDIS_CLUSTER),
+        ("sqs://", addresses.OTHER_BROKER),
+        ("redis://10.0.0.1:6379/0", None),
+        ("rediss://:word@10.0.0.1:6379/0", None),
+        ("sentinel://10.0.0.1:26379;sentinel://10.0.0.2:26379", None),
+        ("amqps://user:word@10.0.0.1//", None),
+    ],
+)
+def test_broker_that_cannot_hold_the_promises_is_found(url: str, found: str | None) -> None:
+    ids = {addresses.REDIS_CLUSTER, addresses.OTHER_BROKER}
+    assert {id for id in ids if _found(id, broker_url=url)} == ({found} if found else set())
+
+
+@pytest.mark.parametrize(
+    ("url", "use_ssl", "found"),
+    [
+        ("rediss://10.0.0.1:6379/0", None, True),
+        ("rediss://10.0.0.1:6379/0?ssl_cert_reqs=none", None, True),
+        ("rediss://10.0.0.1:6379/0?ssl_cert_reqs=CERT_NONE", None, True),
+        ("rediss://10.0.0.1:6379/0?ssl_cert_reqs=required", None, False),
+        ("rediss://10.0.0.1:6379/0?ssl_ca_certs=/ca.pem", None, False),
+        ("rediss://10.0.0.1:6379/0", {"ssl_cert_reqs": ssl.CERT_NONE}, True),
+        ("rediss://10.0.0.1:6379/0", {"ssl_ca_certs": "/ca.pem"}, False),
+        ("sentinel://10.0.0.1:26379", {"ssl_cert_reqs": "none"}, True),
+        ("sentinel://10.0.0.1:26379", None, False),
+        ("redis://10.0.0.1:6379/0", None, False),
+    ],
+)
+def test_certificate_that_nobody_verifies_is_found(
+    url: str, use_ssl: dict[str, Any] | None, found: bool
+) -> None:
+    app = Celery("checked", broker=url, set_as_current=False)
+    app.conf.broker_use_ssl = use_ssl
+    assert [message.id for message in addresses.check_tls(app.conf)] == [
+        addresses.TLS_UNVERIFIED
+    ] * found
+
+
+def test_connection_that_turns_to_another_host_stays_on_the_transport_of_holdfast() -> None:
+    urls = "redis://10.0.0.1;redis://10.0.0.2"
+    app = Celery("checked", broker=urls, set_as_current=False)
+    for connection in (app.connection_for_read(), app.connection_for_write().clone()):
+        first = connection.hostname
+        connection.maybe_switch_next()
+        assert connection.hostname != first
+        assert connection.get_transport_cls() is Transport

@@ -17,6 +17,7 @@ from typing import Any
 from celery import Celery
 from kombu import Connection
 
+from holdfast.broker.confirmed import ConfirmedChannel, NotConfirmed
 from holdfast.broker.messages import BODY, encode, headers_of
 from holdfast.broker.transport import Channel
 from holdfast.conf import get_settings
@@ -45,6 +46,7 @@ class Publisher:
         self._connection: Connection | None = None
         self._channel: Any = None
         self._client: Any = None
+        self._confirmed: ConfirmedChannel | None = None
         self._prober: threading.Thread | None = None
         self.available = True
 
@@ -84,33 +86,47 @@ class Publisher:
         """Close the connection; the next publish opens a fresh one."""
         with self._lock:
             connection, self._connection = self._connection, None
-            self._channel = self._client = None
+            self._channel = self._client = self._confirmed = None
         if connection is not None:
             try:
                 connection.release()
             except Exception:  # a broken socket may refuse to be closed
                 logger.debug("closing the publisher's connection failed", exc_info=True)
 
+    def waiting(self, queue: str) -> int | None:
+        """Count the messages of a queue that no worker has fetched, on a broker that can do no more; None on others.
+
+        Raises:
+            Unavailable: the broker does not say.
+        """
+        try:
+            if self.client() is not None or self._confirmed is None:
+                return None
+            return self._confirmed.waiting(queue)
+        except Exception as error:
+            self.close()
+            raise Unavailable(error, rest=()) from error
+
     def _connect(self) -> None:
         wait = get_settings().publish_timeout_seconds * 0.9
-        connection = self.app.connection_for_write(connect_timeout=wait)
-        connection.transport_options = dict(
-            connection.transport_options or {},
-            socket_timeout=wait,
-            socket_connect_timeout=wait,
-            retry_on_timeout=False,
-            # kombu would wait two seconds and ask again, while a caller waits.
-            max_retries=0,
-        )
+        # No heartbeats: nobody would send them between two calls, and RabbitMQ would cut the connection.
+        connection = self.app.connection_for_write(connect_timeout=wait, heartbeat=0)
+        connection.transport_options = _impatient(connection, wait)
         channel = connection.default_channel
-        self._connection, self._channel = connection, channel
         if isinstance(channel, Channel):
             self._client = channel.Client(connection_pool=channel.pool)
+        elif connection.transport.driver_type == "amqp":
+            self._confirmed = ConfirmedChannel(connection, queues=self.app.amqp.queues, wait=wait)
+        self._connection, self._channel = connection, channel
 
     def _put(self, tickets: Sequence[Ticket]) -> None:
+        idle = self._connection
         client = self.client()
         if client is None:
-            self._put_by_kombu(tickets)
+            if self._confirmed is None:
+                self._put_by_kombu(tickets)
+            else:
+                self._put_confirmed(tickets, idle=idle is not None)
             return
         key_of = self._channel._q_for_pri
         lists: dict[str, list[str]] = defaultdict(list)
@@ -124,6 +140,23 @@ class Publisher:
         for key, messages in lists.items():
             pipeline.lpush(key, *messages)
         pipeline.execute()
+
+    def _put_confirmed(self, tickets: Sequence[Ticket], *, idle: bool) -> None:
+        assert self._confirmed is not None
+        try:
+            self._confirmed.put(tickets)
+        except (NotConfirmed, TimeoutError):
+            raise
+        except Exception:
+            if not idle:
+                raise
+            # The broker may have been restarted since the last call, which nobody was there to see. What is there
+            # twice runs once.
+            self.close()
+            self.client()
+            if self._confirmed is None:
+                raise
+            self._confirmed.put(tickets)
 
     def _put_by_kombu(self, tickets: Iterable[Ticket]) -> None:
         with self.app.producer_pool.acquire(block=True) as producer:
@@ -144,7 +177,9 @@ class Publisher:
     def _break(self, error: BaseException) -> None:
         logger.warning(
             "The broker does not take messages (%s): jobs stay in the ledger until it is back",
-            error,
+            f"it is a Redis Cluster, which no worker can use: {error}"
+            if _of_cluster(error)
+            else error,
         )
         self.close()
         with self._lock:
@@ -169,6 +204,8 @@ class Publisher:
             if client is not None:
                 # A write, because a broker that is full or a replica still answers PING.
                 client.set("holdfast:probe", "1", px=1000)
+            elif self._confirmed is not None:
+                self._confirmed.probe()
             return True
         except Exception:
             self.close()
@@ -180,7 +217,36 @@ class Publisher:
             self._pid = os.getpid()
             self._lock = threading.Lock()
             self._connection = self._channel = self._client = self._prober = None
+            self._confirmed = None
             self.available = True
+
+
+def _of_cluster(error: BaseException) -> bool:
+    """Tell whether only a Redis Cluster answers like this."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & {"AskError", "ClusterError", "ClusterCrossSlotError"}) or (
+        "in cluster mode" in str(error)
+    )
+
+
+def _impatient(connection: Connection, wait: float) -> dict[str, Any]:
+    """Return the project's own options with short waits, by the names of each transport."""
+    options = dict(connection.transport_options or {})
+    # The Sentinels together may take as long as the master that they name.
+    each = wait / max(1, len(connection.alt))
+    sentinels = {"socket_timeout": each, "socket_connect_timeout": each}
+    return options | {
+        "socket_timeout": wait,
+        "socket_connect_timeout": wait,
+        "retry_on_timeout": False,
+        "sentinel_kwargs": dict(options.get("sentinel_kwargs") or {}) | sentinels,
+        "read_timeout": wait,
+        "write_timeout": wait,
+        # One wait for all tickets, not one for each.
+        "confirm_publish": False,
+        # kombu would wait two seconds and ask again, while a caller waits.
+        "max_retries": 0,
+    }
 
 
 def _chunks(tickets: Sequence[Ticket], size: int) -> Iterable[Sequence[Ticket]]:

@@ -7,7 +7,7 @@ else if this worker dies. All other messages keep kombu's own bookkeeping to the
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, Protocol
 
@@ -206,6 +206,32 @@ class Channel(stock.Channel):
 
 
 class Transport(stock.Transport):
-    """redis:// and rediss://, chosen by the `broker_transport` setting that `holdfast.Celery` fills in."""
+    """redis:// and rediss://, chosen by `holdfast.broker.connection`."""
 
     Channel = Channel
+
+
+class SentinelChannel(Channel, stock.SentinelChannel):
+    """The same on the master that the Sentinels name, asked anew at every connect."""
+
+    sentinel_kwargs: Mapping[str, Any] | None = None
+
+    def _sentinel_managed_pool(self, asynchronous: bool = False) -> Any:
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        # redis-py would ask a Sentinel that is gone four times, with seconds in between, before it asks the next one;
+        # and with options of the project's own it would wait for a silent one for ever.
+        self.sentinel_kwargs = {
+            "socket_timeout": self.socket_connect_timeout,
+            "socket_connect_timeout": self.socket_connect_timeout,
+            "retry": Retry(NoBackoff(), 0),
+        } | dict(self.sentinel_kwargs or {})
+        return super()._sentinel_managed_pool(asynchronous)
+
+
+class SentinelTransport(Transport):
+    """sentinel://, with one host or several."""
+
+    default_port = stock.SentinelTransport.default_port
+    Channel = SentinelChannel

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from holdfast.dispatch.outbox import Outbox
 
 OLDEST = (5, 7)
-TRANSPORT = "holdfast.broker.transport:Transport"
-_REDIS = ("redis://", "rediss://")
 
 
 class Celery(StockCelery):
@@ -137,24 +135,6 @@ class Celery(StockCelery):
                 yield late
         finally:
             late.release()
-
-    def connection_for_read(self, url: str | None = None, **kwargs: Any) -> kombu.Connection:
-        """Connect to consume, over Holdfast's transport where the broker is Redis."""
-        return super().connection_for_read(
-            url, **self._over_our_transport(url or self.conf.broker_read_url, kwargs)
-        )
-
-    def connection_for_write(self, url: str | None = None, **kwargs: Any) -> kombu.Connection:
-        """Connect to publish, over Holdfast's transport where the broker is Redis."""
-        return super().connection_for_write(
-            url, **self._over_our_transport(url or self.conf.broker_write_url, kwargs)
-        )
-
-    def _over_our_transport(self, url: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
-        first = url[0] if isinstance(url, list | tuple) and url else url
-        if isinstance(first, str) and first.startswith(_REDIS) and not self.conf.broker_transport:
-            kwargs.setdefault("transport", TRANSPORT)
-        return kwargs
 
 
 def _set_django_up() -> None:

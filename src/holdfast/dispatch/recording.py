@@ -16,6 +16,7 @@ from kombu.compression import compress
 from kombu.utils.json import dumps
 
 from holdfast import vault
+from holdfast.broker.connection import Connection
 from holdfast.conf import get_settings
 from holdfast.dispatch.redaction import redaction_of
 from holdfast.dispatch.retrying import rules_to_send
@@ -52,6 +53,8 @@ _REPRS = frozenset(_REPR_IN_EVENT)
 
 class LedgerAMQP(AMQP):
     """Celery's message factory with `send_task_message` leading to the ledger."""
+
+    Connection = Connection
 
     def as_task_v2(self, task_id: str, name: str, *args: Any, **kwargs: Any) -> task_message:
         """Build the message as Celery does, and keep what was said relative to now.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from django.db.models import Count, Min, QuerySet
+from django.db.models import Count, Max, Min, QuerySet
 from django.db.models.functions import Now
 
 from holdfast.ledger import batches
@@ -122,6 +122,15 @@ def queued_before(
             "id", "token", "task", "queue", "priority"
         )[:limit]
     ]
+
+
+def overtaken(queue: str, priority: int, *, by: timedelta, limit: int) -> list[Ticket]:
+    """Return queued jobs of one list that were published so much earlier than one that runs now, oldest first."""
+    running = _jobs().filter(state=State.RUNNING, queue=queue, priority=priority)
+    newest = running.aggregate(at=Max("published_at"))["at"]
+    if newest is None:
+        return []
+    return queued_before(queue, priority, moment=newest - by, older_than=by, limit=limit)
 
 
 def published_at(ids: Sequence[str]) -> dict[str, tuple[int, datetime]]:

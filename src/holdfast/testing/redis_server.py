@@ -8,12 +8,20 @@ import shutil
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from holdfast.testing.child import LOOPBACK, Child, ServiceError, free_port, wait_until_ready
 
 _NAMES = ("redis-server", "valkey-server")
+
+
+class Login(NamedTuple):
+    """The one user that a server lets in."""
+
+    user: str
+    password: str
 
 
 def find_redis_server() -> Path:
@@ -46,15 +54,17 @@ def redis_arguments(*, port: int, directory: Path) -> list[str]:
     ]
 
 
-def redis_answers(port: int, *, pid: int | None = None, timeout: float = 0.5) -> bool:
+def redis_answers(
+    port: int, *, pid: int | None = None, timeout: float = 0.5, login: Login | None = None
+) -> bool:
     """Say whether a Redis on this loopback port answers PING and has loaded its data.
 
     With `pid`, whether it is that very process: another server may hold the port.
     """
     try:
-        if not _ask(port, b"PING", timeout=timeout).startswith(b"+PONG"):
+        if not ask(port, "PING", timeout=timeout, login=login).startswith("+PONG"):
             return False
-        return pid is None or _server_info(port, "process_id") == str(pid)
+        return pid is None or facts(port, login=login).get("process_id") == str(pid)
     except OSError:
         return False
 
@@ -62,14 +72,31 @@ def redis_answers(port: int, *, pid: int | None = None, timeout: float = 0.5) ->
 class RedisServer:
     """A redis-server as a plain child on loopback; its data and port survive `kill` and `start`."""
 
-    def __init__(self, directory: Path, port: int | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        port: int | None = None,
+        *,
+        binary: Path | None = None,
+        login: Login | None = None,
+        options: Sequence[str] = (),
+    ) -> None:
+        """Take a folder for its data; `login` shuts out everybody else, `options` are those of its command line."""
         self.directory = directory
         self.port = port or free_port()
+        self.binary = binary
+        self.login = login
+        self.options = [*options, *(_acl(login) if login else ())]
         self._child: Child | None = None
 
     @property
     def url(self) -> str:
-        return f"redis://{LOOPBACK}:{self.port}/0"
+        account = f"{self.login.user}:{self.login.password}@" if self.login else ""
+        return f"redis://{account}{LOOPBACK}:{self.port}/0"
+
+    @property
+    def running(self) -> bool:
+        return self._child is not None and self._child.running
 
     @property
     def pid(self) -> int:
@@ -79,11 +106,11 @@ class RedisServer:
         """Start on the data that is there; return once PING is answered."""
         self.directory.mkdir(parents=True, exist_ok=True)
         options = redis_arguments(port=self.port, directory=self.directory)
-        command = [str(find_redis_server()), *options]
+        command = [str(self.binary or find_redis_server()), *options, *self.options]
         child = self._child = Child(command, log=self.directory / "redis.log")
         wait_until_ready(
             child,
-            answers=lambda: redis_answers(self.port, pid=child.pid),
+            answers=lambda: redis_answers(self.port, pid=child.pid, login=self.login),
             name=f"redis-server on port {self.port}",
             timeout=timeout,
         )
@@ -91,7 +118,11 @@ class RedisServer:
 
     def version(self) -> str:
         """Return the version of the server that answers, by its own word."""
-        return _server_info(self.port, "redis_version")
+        return self.facts().get("redis_version", "")
+
+    def facts(self, section: str = "server") -> dict[str, str]:
+        """Return what the server says about itself in a section of INFO."""
+        return facts(self.port, section, login=self.login)
 
     def stop(self) -> None:
         """Shut down in order: everything acknowledged is on disk afterwards."""
@@ -145,13 +176,24 @@ def _bundled_server() -> Path | None:
     return None
 
 
-def _server_info(port: int, name: str) -> str:
-    lines = _ask(port, b"INFO server", timeout=2).decode().splitlines()
-    facts = dict(line.split(":", 1) for line in lines if ":" in line)
-    return facts.get(name, "")
+def _acl(login: Login) -> list[str]:
+    return [
+        *("--user", "default", "off"),
+        *("--user", login.user, "on", f">{login.password}", "~*", "&*", "+@all"),
+    ]
 
 
-def _ask(port: int, command: bytes, *, timeout: float) -> bytes:
+def facts(port: int, section: str = "server", *, login: Login | None = None) -> dict[str, str]:
+    """Return what the server on a loopback port says in a section of INFO."""
+    lines = ask(port, f"INFO {section}", timeout=2, login=login).splitlines()
+    return dict(line.split(":", 1) for line in lines if ":" in line)
+
+
+def ask(port: int, command: str, *, timeout: float, login: Login | None = None) -> str:
+    """Ask a server one short thing; return its answer as it came."""
     with socket.create_connection((LOOPBACK, port), timeout=timeout) as connection:
-        connection.sendall(command + b"\r\n")
-        return connection.recv(65536)
+        if login is not None:
+            connection.sendall(f"AUTH {login.user} {login.password}\r\n".encode())
+            connection.recv(1024)
+        connection.sendall(f"{command}\r\n".encode())
+        return connection.recv(65536).decode()

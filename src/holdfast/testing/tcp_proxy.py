@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Coroutine
@@ -37,8 +38,12 @@ class TcpProxy:
     exercised by it, its read timeout is.
     """
 
-    def __init__(self, port: int, *, host: str = LOOPBACK) -> None:
+    def __init__(
+        self, port: int, *, host: str = LOOPBACK, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """Take the target; with `tls`, a server's context, clients speak TLS and the target does not."""
         self.target = (host, port)
+        self._tls = tls
         self.port = free_port()
         self._mode = Mode.PASS
         self._delay = 0.0
@@ -96,7 +101,7 @@ class TcpProxy:
 
     async def _listen(self) -> None:
         self._listener = await asyncio.start_server(
-            self._accept, LOOPBACK, self.port, reuse_address=True
+            self._accept, LOOPBACK, self.port, reuse_address=True, ssl=self._tls
         )
 
     async def _switch(self, mode: Mode, *, delay_seconds: float) -> None:

@@ -46,7 +46,7 @@ class Reconciler:
             return 0
         contents = Contents(self._publisher, queue=queue, priority=priority)
         if not contents.readable:
-            return 0
+            return self._by_count(queue, priority, grace)
         if contents.length() == 0:
             return self._republish_all(queue, priority, grace)
         oldest = self._oldest_published(contents)
@@ -67,6 +67,19 @@ class Reconciler:
             if not missing:
                 return 0
         return self._republish(queue, list(missing.values()))
+
+    def _by_count(self, queue: str, priority: int, grace: timedelta) -> int:
+        """On a broker that counts and does not list: what is behind in a queue that is empty, or was overtaken.
+
+        A job that was overtaken and is there all the same comes twice: its old ticket is dropped.
+        """
+        waiting = self._publisher.waiting(queue)
+        if waiting is None:
+            return 0
+        if waiting == 0:
+            return self._republish_all(queue, priority, grace)
+        overtaken = queries.overtaken(queue, priority, by=grace, limit=SUSPECTS)
+        return self._republish(queue, overtaken) if overtaken else 0
 
     def _oldest_published(self, contents: Contents) -> datetime | None:
         """Return when the oldest standing ticket of the list was published; None if none of it stands."""

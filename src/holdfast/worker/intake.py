@@ -202,6 +202,7 @@ class Intake:
             delivery, job = self.ready.popleft()
             held = self.held.get(job.id)
             if held is None or held.hold.token != job.token:
+                _drop(delivery)
                 continue
             held.delivered = True
             held.since = time.monotonic()
@@ -240,6 +241,7 @@ class Intake:
                 lambda: self._note(transitions.bury_attempt(hold, reason=reason, error=text))
             )
             self.release(hold)
+            _drop(delivery)
 
     # -- the clerk's side -------------------------------------------------------------------------
 
@@ -327,7 +329,7 @@ class Intake:
             logger.debug(
                 "Job %s: message with token %d dropped (%s)", delivery.id, delivery.token, why.value
             )
-            delivery.message.ack_log_error(logger, (Exception,))
+            _drop(delivery)
             if why == Refusal.EXPIRED:
                 interventions.expire([delivery.id])
             elif why == Refusal.UNKNOWN:
@@ -377,9 +379,28 @@ class Intake:
         if holds:
             self.clerk.submit(lambda: self.give_back(holds, cause="the worker is stopping"))
 
+    def forget(self) -> None:
+        """Leave all that is not begun to others: what was claimed is theirs now, what waits may be fetched again."""
+        while True:
+            try:
+                _drop(self.ready.popleft()[0])
+            except IndexError:
+                break
+        while True:
+            try:
+                self.waiting.popleft().reject(logger, (Exception,), requeue=True)
+            except IndexError:
+                break
+
     def _note(self, moved: bool) -> None:
         if not moved:
             logger.debug("a job had moved on before its end was noted")
+
+
+def _drop(delivery: Delivery) -> None:
+    # By Celery's own way to acknowledge, in the event loop: RabbitMQ counts what is not acknowledged, and its
+    # connection is no other thread's.
+    delivery.ack(logger, (Exception,))
 
 
 # One worker per process: the request class and the strategies find it here.

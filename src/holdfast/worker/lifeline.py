@@ -185,8 +185,7 @@ class Lifeline(bootsteps.StartStopStep):
         )
         attempts = list(self._intake.held.values())
         self._intake.worker = uuid4()
-        self._intake.ready.clear()
-        self._intake.waiting.clear()
+        self._intake.forget()
         self._registered = False
         self._pulse.skip()
         events.lease_lost.send(sender=type(self), worker=lost)

@@ -1,0 +1,38 @@
+"""Marks every test of this folder, and shows their figures at the end of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+FIGURES = "figures of brokers"
+Tell = Callable[[str], None]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make test-brokers` runs."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.brokers)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the lines that tests have told, whichever process ran them."""
+    passed = terminalreporter.getreports("passed")
+    told = [named for report in passed for named in getattr(report, "user_properties", [])]
+    if lines := dict.fromkeys(line for name, line in told if name == FIGURES):
+        terminalreporter.section(FIGURES)
+        for line in lines:
+            terminalreporter.write_line(str(line))
+
+
+@pytest.fixture
+def tell(request: pytest.FixtureRequest) -> Tell:
+    """Keep a line for the end of the run."""
+
+    def keep(line: str) -> None:
+        request.node.user_properties.append((FIGURES, f"{request.node.name}: {line}"))
+
+    return keep
