@@ -70,6 +70,17 @@ def test_waiting_job_that_was_met_is_not_claimed_before_the_caller_commits(site:
     assert [job.id for job in answer.claimed] == [met.id]
 
 
+def test_job_whose_key_is_free_again_is_claimed_while_the_caller_goes_on(site: Site) -> None:
+    first = sync.delay(1)
+    (job,) = claimed_by_a_clerk(site, first.id).claimed
+    worker = row(site, first.id).worker
+    assert worker is not None
+    transitions.hand_back([Hold(first.id, job.token, worker)], cause="stop")
+    with transaction.atomic(using=site.alias):
+        assert sync.delay(1).id != first.id
+        assert [job.id for job in claimed_by_a_clerk(site, first.id).claimed] == [first.id]
+
+
 def test_running_job_that_was_met_can_end_while_the_caller_goes_on(site: Site) -> None:
     met = export.delay(1)
     (job,) = claimed_by_a_clerk(site, met.id).claimed
