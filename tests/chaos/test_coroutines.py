@@ -31,7 +31,7 @@ def test_killed_worker_with_two_hundred_coroutines_loses_none_of_them(
     victim = hire(on_both)
     ids = begin(on_both, str(gate))
 
-    at = on_both.kill(victim)
+    on_both.kill(victim)
     hire(on_both)
     on_both.await_running(MANY, within=40)
     gate.touch()
@@ -40,8 +40,8 @@ def test_killed_worker_with_two_hundred_coroutines_loses_none_of_them(
     assert set(on_both.site.states().values()) == {"succeeded"}
     assert {job.losses for job in on_both.site.jobs(id__in=ids).values()} == {1}
     assert [len(of_job) for of_job in judge.runs(on_both.site).values()] == [2] * MANY
-    latest = max(loss.ended for loss in judge.rescued(on_both.site)) - at
-    tell(on_both.judge(ids), faults=1, recovery=latest, bound=on_both.bound + on_both.lease)
+    # How soon is not told: no worker lived, and the one that rescues has to start first.
+    tell(on_both.judge(ids), faults=1)
 
 
 def test_ends_of_coroutines_wait_for_a_database_that_is_away(

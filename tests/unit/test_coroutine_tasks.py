@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from typing import Any
 
 import pytest
@@ -148,6 +149,15 @@ def test_celerys_own_pydantic_sees_what_a_coroutine_returns(app: Celery) -> None
     assert asyncio.run(answering(Answer(number=1))) == Answer(number=1)
     with pytest.raises(ConfigurationError, match="cannot span an await"):
         task(app, answer, pydantic=True, atomic=True)
+
+
+def test_typed_arguments_reach_a_coroutine_as_they_are_annotated(app: Celery) -> None:
+    async def typed(question: Answer, day: date) -> str:
+        return f"{question.number} {day.year}"
+
+    asked = task(app, typed, typed_arguments=True)
+    assert asked.apply(({"number": 6}, "2026-11-21")).get() == "6 2026"
+    assert asyncio.run(asked(Answer(number=1), date(2026, 1, 1))) == "1 2026"
 
 
 def test_coroutine_bodies_are_told_from_others(app: Celery) -> None:
