@@ -111,3 +111,20 @@ def test_saved_groups_are_deleted_in_batches(ledger: str) -> None:
     assert queries.prune_stored(before=timedelta(), limit=3) == 3
     assert queries.prune_stored(before=timedelta(days=1), limit=3) == 0
     assert queries.prune_stored(before=timedelta(), limit=3) == 2
+
+
+def test_chord_counts_each_member_once_and_is_complete_once(ledger: str) -> None:
+    def told(member: str, *, group: str = "g", result: bytes = b"1") -> bool:
+        return chords.return_part(group, member, position=1, failed=False, result=result)
+
+    chords.open_chord("g", size=2)
+    assert [told("a"), told("a", result=b"2"), told("b"), told("b"), told("c")] == [
+        False,
+        False,
+        True,
+        False,
+        False,
+    ]
+    assert [part.result for part in chords.parts("g")] == [b"2", b"1", b"1"]
+    assert not told("a", group="nobody's")
+    assert chords.parts("nobody's") == []

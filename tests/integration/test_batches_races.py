@@ -105,6 +105,8 @@ def test_batch_does_not_end_while_somebody_adds_to_it(app: Celery, ledger: str) 
 
 def test_many_that_find_the_end_note_it_once(app: Celery, ledger: str) -> None:
     batch, (hold,) = running_members(app, ledger, 1)
+    batch_ends.finish(app, batch.id)
+    assert not batch.is_complete(), "a member runs"
     assert transitions.succeed(hold, stored=None)
     gate = threading.Barrier(6)
 
