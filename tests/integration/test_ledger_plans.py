@@ -14,6 +14,7 @@ from django.db import connections
 from pytest_django import DjangoDbBlocker
 
 from holdfast.ledger import (
+    admission,
     backlog,
     batches,
     checkpoints,
@@ -22,6 +23,10 @@ from holdfast.ledger import (
     effects,
     interventions,
     letters,
+    limits,
+    line_reads,
+    lines,
+    pauses,
     queries,
     queue_reads,
     transitions,
@@ -29,9 +34,10 @@ from holdfast.ledger import (
     wishes,
     workers,
 )
+from holdfast.ledger.bounds import Bounds
 from holdfast.ledger.effect_models import Effect
 from holdfast.ledger.kin import kin
-from holdfast.ledger.records import Hold, NewJob, UniqueRequest
+from holdfast.ledger.records import Hold, NewJob, UniqueRequest, Use
 from holdfast.ledger.states import DEAD_LETTERS, FINAL, State
 from holdfast.testing.services import PostgresServer
 from tests.ledgers import ledger_in
@@ -40,7 +46,13 @@ from tests.rows import hire, new_job
 HISTORY = 150_000
 BACKLOG = 20_000
 WORKER = UUID(int=1)
-BIG = {"holdfast_job", "holdfast_payload", "holdfast_effect", "holdfast_unique_key"}
+BIG = {
+    "holdfast_job",
+    "holdfast_payload",
+    "holdfast_effect",
+    "holdfast_unique_key",
+    "holdfast_limited",
+}
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +100,16 @@ def big_ledger(
                 "INSERT INTO holdfast_batch (id, name, callbacks, called, created_at, sealed_at, watched, spoiled, "
                 "deleted) VALUES ('b', '', '{}', '{}', now(), now(), true, false, 0)"
             )
+            # Jobs that were limited once, a long line of many keys, and a few that are in.
+            cursor.execute(
+                "INSERT INTO holdfast_limited (job, name, key, weight, rank, place) SELECT id, 'plans', n %% 50, 1, 0, "
+                "CASE WHEN n > %(backlog)s THEN 0 WHEN n <= 10 THEN 2 ELSE 1 END "
+                "FROM (SELECT id, row_number() OVER () AS n FROM holdfast_job LIMIT %(backlog)s * 2) AS j",
+                {"backlog": BACKLOG},
+            )
             cursor.execute("ANALYZE")
         hire(WORKER)
+        limits.declare({"plans": Bounds(concurrency=20), "keys": Bounds(per_key=1)}, overwrite=True)
         yield alias
 
 
@@ -108,6 +128,10 @@ def an_effect(key: str) -> None:
     turn, day = uuid4(), timedelta(days=1)
     effects.begin(key, turn=turn, hold=None, keep=day, take_over=True)
     effects.record(key, effects.Encoded(b"1"), turn=turn, hold=None, keep=day)
+
+
+def limited_job() -> NewJob:
+    return new_job(hold="limit", limits=(Use("keys", "a"),))
 
 
 ASKED: dict[str, Callable[[], Any]] = {
@@ -163,6 +187,18 @@ ASKED: dict[str, Callable[[], Any]] = {
     "backlog: by task": backlog.left,
     "backlog: next scheduled": backlog.next_scheduled,
     "backlog: calls": lambda: list(islice(backlog.open_jobs(), 250)),
+    "limits: record": lambda: transitions.record([limited_job()]),
+    "limits: admit": lambda: admission.admit("plans", stated=lambda _: None, most=10),
+    "limits: admit by key": lambda: admission.admit("keys", stated=lambda _: None, keys=["a"]),
+    "limits: due": lambda: limits.line_up_due(limit=500),
+    "limits: leave": lambda: lines.leave(["job-1"]),
+    "limits: who left unseen": lambda: lines.leave_behind(limit=500),
+    "limits: names": lambda: lines.waiting_names(after="", many=20),
+    "limits: who waits before": lambda: lines.older_waits(Use("plans"), job="job-1", by_key=False),
+    "limits: why": lambda: line_reads.place_of("job-50"),
+    "limits: holders": lambda: line_reads.holders(Use("plans", "1"), of_key=True),
+    "limits: counts": lambda: line_reads.counts("plans"),
+    "pauses: wake": lambda: pauses.wake(limit=500),
     "dead letters: count": lambda: letters.count(letters.Wanted(task="t")),
     "dead letters: groups": lambda: letters.groups(letters.Wanted()),
     "dead letters: clock": letters.clock,

@@ -15,7 +15,8 @@ from holdfast.ledger.bounds import Bounds
 from holdfast.ledger.limit_models import Limited, Place
 from holdfast.ledger.models import Job
 from holdfast.ledger.records import Hold, Ticket, Use
-from holdfast.ledger.states import State
+from holdfast.ledger.states import Outcome, State
+from tests.eventually import eventually
 from tests.rows import hire, new_job
 
 
@@ -144,10 +145,31 @@ def test_replayed_job_waits_for_an_admission_of_its_own(worker: UUID) -> None:
     assert admit() == ["b"]
     assert interventions.replay("a") is not None
     assert state("a") == (State.HELD, "relay")
-    limits.line_up_due(limit=10)
+    eventually(lambda: limits.line_up_due(limit=10) == 1, told="it is due")
     assert admit() == []
     transitions.succeed(run(worker, "b"), stored=None)
     assert admit() == ["a"]
+
+
+@pytest.mark.parametrize("own", [(Use("other"),), ()])
+def test_replacement_waits_at_the_limits_of_its_own(worker: UUID, own: tuple[Use, ...]) -> None:
+    bound(concurrency=1)
+    bound("other", concurrency=1)
+    wait("a")
+    wait("b")
+    admit()
+    hold, job = run(worker, "a"), new_job("a", limits=own)
+    ticket = transitions.retry(hold, job=job, stored=None, error="", outcome=Outcome.REPLACED)
+    assert admit() == ["b"]
+    if own:
+        assert ticket is None
+        eventually(lambda: limits.line_up_due(limit=10) == 1, told="it is due")
+        assert admit("other") == ["a"]
+        assert places("a") == {"other": Place.ADMITTED}
+    else:
+        assert ticket is not None
+        assert places("a") == {}
+    assert transitions.succeed(run(worker, "a"), stored=None)
 
 
 def test_recalled_job_frees_its_place_and_takes_it_again(worker: UUID) -> None:
@@ -156,7 +178,7 @@ def test_recalled_job_frees_its_place_and_takes_it_again(worker: UUID) -> None:
     (ticket,) = admission.admit("l", stated=lambda _: None).tickets
     assert transitions.recall([ticket]) == 1
     assert transitions.publish_due(limit=10) == []
-    limits.line_up_due(limit=10)
+    eventually(lambda: limits.line_up_due(limit=10) == 1, told="it is due")
     assert admit() == ["a"]
 
 
@@ -165,7 +187,10 @@ def test_eta_comes_first_and_the_limit_after_it(worker: UUID) -> None:
     transitions.record([new_job("a", limits=(Use("l"),), delay_seconds=-1.0)])
     transitions.record([new_job("b", limits=(Use("l"),), delay_seconds=60.0)])
     assert state("b") == (State.HELD, "eta")
+    transitions.record([new_job("free", hold="relay")])
     assert admit() == []
+    due = eventually(lambda: transitions.publish_due(limit=10), told="what is not limited is due")
+    assert [ticket.id for ticket in due] == ["free"]
     assert limits.line_up_due(limit=10) == 1
     assert admit() == ["a"]
     assert places("b") == {"l": Place.AWAY}
@@ -426,3 +451,43 @@ def test_admission_waits_for_no_transaction_of_a_project(ledger: str) -> None:
     over.set()
     holder.join()
     assert admit() == ["a"]
+
+
+def test_many_who_admit_at_once_let_in_no_more_than_fits(ledger: str) -> None:
+    if connections[ledger].vendor == "sqlite":
+        pytest.skip("there is one writer")
+    bound("all", concurrency=3)
+    bound("x", concurrency=2)
+    bound("y", per_key=1)
+    own = {0: (Use("x"),), 1: (Use("y", "k"),), 2: ()}
+    transitions.record(
+        [new_job(f"{n:03}", hold="limit", limits=(Use("all"), *own[n % 3])) for n in range(120)]
+    )
+    worker = hire()
+    too_many: list[int] = []
+    errors: list[BaseException] = []
+    begin = threading.Barrier(5)
+
+    def work(number: int) -> None:
+        jobs = Job.objects.using(ledger)
+        under_way = jobs.filter(state__in=limits.UNDER_WAY)
+        try:
+            begin.wait(30)
+            while jobs.filter(state=State.HELD).exists() or under_way.exists():
+                for name in ("all", "x", "y")[number % 3 :]:
+                    for ticket in admission.admit(name, stated=lambda _: None).tickets:
+                        too_many.append(under_way.count())
+                        assert transitions.succeed(run(worker, ticket.id), stored=None)
+        except BaseException as error:  # noqa: BLE001  # told by the test below
+            errors.append(error)
+        finally:
+            connections[ledger].close()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert errors == []
+    assert len(too_many) == 120
+    assert max(too_many) == 3

@@ -16,6 +16,7 @@ from pytest_django import DjangoDbBlocker
 import holdfast
 from holdfast.ledger import interventions, limits, pauses, transitions
 from holdfast.ledger.database import dialect
+from holdfast.ledger.dialects import postgres
 from holdfast.ledger.dialects.postgres import CLAIM_MARK
 from holdfast.ledger.models import Audit, Job
 from holdfast.ledger.pause_models import Shelved
@@ -61,7 +62,7 @@ def test_nothing_of_what_is_paused_is_claimed_and_all_else_is(worker: UUID, what
     assert transitions.publish_due(limit=10) == []
 
     assert holdfast.resume(**{what: {"queue": "mail", "task": "send"}[what]}, actor="ada")
-    (again,) = transitions.publish_due(limit=10)
+    (again,) = eventually(lambda: transitions.publish_due(limit=10), told="it is due")
     assert again.token > paused.token
     assert claim(worker, again) == {paused.id: "claimed"}
     assert not Shelved.objects.using("ledger").exists()
@@ -117,7 +118,7 @@ def test_limited_job_frees_its_place_while_it_is_paused(worker: UUID) -> None:
     claim(worker, Ticket("a", token, "t", "mail", 0))
     assert admit() == ["b"]
     holdfast.resume(queue="mail")
-    limits.line_up_due(limit=10)
+    eventually(lambda: limits.line_up_due(limit=10) == 1, told="it is due")
     assert holds(Ticket("a", 0, "", "", 0)) == ["HELD limit"]
     assert Use("l").weight == 1
 
@@ -141,6 +142,11 @@ def test_pause_is_listed_and_one_that_is_none_is_told(worker: UUID) -> None:
         holdfast.pause()
 
 
+def test_every_claim_on_postgres_shows_that_it_is_one() -> None:
+    for claim in (postgres._CLAIM, postgres._CLAIM_UNLOCKED):
+        assert claim.lstrip().startswith(CLAIM_MARK)
+
+
 def test_pause_waits_for_a_claim_that_began_before_it(
     postgres_server: PostgresServer, django_db_blocker: DjangoDbBlocker
 ) -> None:
@@ -153,7 +159,9 @@ def test_pause_waits_for_a_claim_that_began_before_it(
         def claim_slowly() -> None:
             try:
                 with connections[alias].cursor() as cursor:
-                    cursor.execute(f"/* {CLAIM_MARK} */ SELECT pg_sleep(0.7)")
+                    cursor.execute(
+                        f"{CLAIM_MARK} slow AS (SELECT pg_sleep(0.7)) SELECT * FROM slow"
+                    )
                 over.set()
             finally:
                 connections[alias].close()

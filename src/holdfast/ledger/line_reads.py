@@ -58,7 +58,7 @@ def counts(name: str) -> tuple[int, int]:
     going = admitted.filter(
         job__in=job_rows().filter(id__in=admitted.values("job"), state__in=UNDER_WAY).values("id")
     )
-    waiting = limited_rows().filter(name=name, place=Place.WAITING)
+    waiting = limited_rows().filter(name=name, place=Place.WAITING).order_by("key", "rank", "id")
     return going.aggregate(n=Sum("weight"))["n"] or 0, len(waiting.values_list("id")[:MOST_COUNTED])
 
 

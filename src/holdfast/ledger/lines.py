@@ -30,7 +30,7 @@ _ADMITTED = f"l.place = {Place.ADMITTED}"
 _COUNT = f"""
 SELECT l.name, l.key, sum(l.weight), sum(CASE WHEN j.state = {State.QUEUED} THEN l.weight ELSE 0 END)
   FROM holdfast_limited l JOIN holdfast_job j ON j.id = l.job
- WHERE {_ADMITTED} AND l.name IN (%(names)s) AND j.state + 0 IN ({State.QUEUED}, {State.RUNNING}) AND j.limited
+ WHERE {_ADMITTED} AND l.name IN (%(names)s) AND j.state + 0 IN ({State.QUEUED}, {State.RUNNING})
  GROUP BY l.name, l.key
 """
 _COUNT_ROUGHLY = f"""
@@ -105,7 +105,9 @@ def waiting_names(*, after: str, many: int) -> list[str]:
 
 def anybody_waits(name: str) -> bool:
     """Tell whether a job waits at a limit."""
-    return limited_rows().filter(name=name, place=Place.WAITING).exists()
+    # In the order of the index: without it the planner may read the history to find one of so many.
+    line = limited_rows().filter(name=name, place=Place.WAITING).order_by("key", "rank", "id")
+    return line.values_list("id").first() is not None
 
 
 def older_waits(use: Use, *, job: str, by_key: bool) -> bool:

@@ -18,7 +18,7 @@ from holdfast.ledger.states import Hold as HoldReason
 from holdfast.ledger.states import State
 
 # By this the server shows which of its sessions is claiming.
-CLAIM_MARK = "holdfast claim"
+CLAIM_MARK = "WITH /* holdfast claim */"
 
 # The server may answer before the commit is on disk. A crash of the server can undo such a commit, and
 # then the job simply runs again: allowed for claims (fenced by token and worker) and for ends nobody reads.
@@ -102,8 +102,8 @@ _RECORD_MEMBER = _record_one(", batch_id", ", %s")
 # Nothing of a queue or a task that is paused. What is paused is read once a statement, not once a job.
 _IS_NOT_PAUSED = """j.queue <> ALL (ARRAY(SELECT name::text FROM holdfast_pause WHERE kind = 'queue'))
      AND j.task <> ALL (ARRAY(SELECT name::text FROM holdfast_pause WHERE kind = 'task'))"""
-_ASKED = f"""/* {CLAIM_MARK} */
-WITH asked AS (
+_ASKED = f"""
+{CLAIM_MARK} asked AS (
   SELECT * FROM unnest((SELECT %s::text[]), (SELECT %s::bigint[]), (SELECT %s::bool[])) AS t(id, token, ahead)
 )"""
 _TAKEN = f"""
@@ -131,7 +131,7 @@ _CLAIM_UNLOCKED = f"""{_ASKED}, unlocked AS (
 ), claimed AS ({_TAKEN.replace("FROM asked", "FROM asked JOIN unlocked USING (id)")}){_WITH_PAYLOAD}"""
 _CLAIMS_UNDER_WAY = f"""
 SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
-   AND state = 'active' AND query LIKE '/* {CLAIM_MARK} */%%' AND query_start <= %s
+   AND state = 'active' AND ltrim(query, E'\\n') LIKE '{CLAIM_MARK}%%' AND query_start <= %s
 """
 _LOCK_NOT_AVAILABLE = "55P03"
 
