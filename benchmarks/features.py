@@ -24,6 +24,8 @@ BASELINE = "noop"
 FEATURES = {
     "retention of its own": ("with_retention", "loop"),
     "unique": ("unique", "loop"),
+    "a limit that is never full": ("limited", "loop"),
+    "encrypted": ("encrypted", "loop"),
     "typed arguments": ("typed", "loop"),
     "member of a batch": ("noop", "batch"),
     "a line of log": ("with_log", "loop"),
@@ -65,7 +67,7 @@ def main() -> None:
     options.output.write_text(json.dumps(report, indent=1) + "\n")
     for row in rows:
         print(
-            f"{row['feature']:22} {row['database']:9} {row['step']:9} {row['with']:8.0f} {row['without']:8.0f} "
+            f"{row['feature']:26} {row['database']:9} {row['step']:9} {row['with']:8.0f} {row['without']:8.0f} "
             f"{row['ratio']:.2f}  {row['ratio_min']:.2f}-{row['ratio_max']:.2f}"
         )
 

@@ -23,6 +23,16 @@ def unique(_number: int) -> None:
     count()
 
 
+@shared_task(ignore_result=True, limit=holdfast.Limit("wide", concurrency=1_000_000))
+def limited(_number: int) -> None:
+    count()
+
+
+@shared_task(ignore_result=True, encrypt=True)
+def encrypted(_number: int) -> None:
+    count()
+
+
 @shared_task(ignore_result=True, typed_arguments=True)
 def typed(_number: int) -> None:
     count()
