@@ -112,7 +112,7 @@ def test_cancelled_batch_is_complete_however_many_members_wait(site: Site) -> No
     assert batch.progress().cancelled >= 1200
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_group_is_waited_for_by_looks_of_bounded_size(site: Site) -> None:
     said = send(site, "group", MEMBERS)
     assert said["statements"] <= 20 + MEMBERS * 7 / 1000
@@ -130,13 +130,13 @@ def test_group_is_waited_for_by_looks_of_bounded_size(site: Site) -> None:
     assert widest <= reading.LOOKED_AT + 10
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_chord_sends_its_body_after_the_last_of_many(site: Site) -> None:
     said = send(site, "chord", OF_A_CHORD)
     assert site.result(said["id"]).get(timeout=PATIENCE) == OF_A_CHORD
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_chunks_are_one_job_each(site: Site) -> None:
     said = send(site, "chunks", MEMBERS)
     batch = Batch.get(said["id"])

@@ -96,7 +96,7 @@ def test_every_kind_succeeds(site: Site) -> None:
     assert_all_succeeded(site, sent)
 
 
-@pytest.mark.parametrize("how", ["raise", "reject"])
+@pytest.mark.parametrize("how", ["raise", pytest.param("reject", marks=pytest.mark.soak)])
 def test_member_that_fails_for_good_ends_every_kind(site: Site, how: str) -> None:
     sent = batching.send(how)
     await_ends(site, sent, "complete", "failure")
@@ -107,6 +107,7 @@ def test_member_that_fails_for_good_ends_every_kind(site: Site, how: str) -> Non
         eventually(result.failed, told=f"the result of {kind} has failed")
 
 
+@pytest.mark.soak
 def test_member_that_kills_its_processes_is_dead_and_its_batch_complete(site: Site) -> None:
     sent = batching.send("lose child always", ["chord in a chain"])
     await_ends(site, sent, "complete", "failure")
