@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
 from celery import chord
+from django.core.management import CommandError, call_command
 
 import holdfast
 from holdfast.exceptions import BatchNotFound
@@ -128,3 +131,21 @@ def test_chord_counts_each_member_once_and_is_complete_once(ledger: str) -> None
     assert [part.result for part in chords.parts("g")] == [b"2", b"1", b"1"]
     assert not told("a", group="nobody's")
     assert chords.parts("nobody's") == []
+
+
+def test_command_cancels_a_batch_and_jobs_beside_it(task: Any, run: Any) -> None:
+    with new_batch(task) as batch:
+        batch.add(task("add").s(n) for n in range(3))
+    alone = task("add").delay(1)
+    with pytest.raises(CommandError, match="4 jobs, 3 of them members of 1 batches"):
+        call_command("holdfast", "cancel", batch.id, alone.id)
+    out = StringIO()
+    call_command("holdfast", "cancel", batch.id, alone.id, "--yes", stdout=out)
+    assert out.getvalue().splitlines() == [
+        f"{batch.id} has 3 cancelled members, 0 are open",
+        f"{alone.id} is cancelled",
+    ]
+    assert batch.is_complete()
+    again = StringIO()
+    call_command("holdfast", "cancel", batch.id, "--json", stdout=again)
+    assert json.loads(again.getvalue()) == {batch.id: "complete"}

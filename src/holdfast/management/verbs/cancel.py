@@ -1,4 +1,4 @@
-"""Cancel jobs for good: waiting ones never run, running ones are stopped."""
+"""Cancel jobs or whole batches for good: waiting jobs never run, running ones are stopped."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 import holdfast
-from holdfast.ledger import queries, wishes
+from holdfast.ledger import batches, queries, wishes
 from holdfast.ledger.states import FINAL, State
 from holdfast.management.actors import add_actor
 from holdfast.management.terminal import Terminal
 
 
 def add_arguments(parser: CommandParser) -> None:
-    """Take the ids of jobs."""
-    parser.add_argument("ids", nargs="+", metavar="ID")
+    """Take the ids of jobs and of batches."""
+    parser.add_argument("ids", nargs="+", metavar="ID", help="of a job or of a batch")
     gently = parser.add_mutually_exclusive_group()
     gently.add_argument(
         "--keep-running", action="store_true", help="cancel those only that have not started"
@@ -36,6 +36,8 @@ def run(options: dict[str, Any], terminal: Terminal) -> None:
     """
     ids = list(dict.fromkeys(options["ids"]))
     # Celery would tell every worker about an id nobody knows, for nothing.
+    sets = [holdfast.Batch.get(id) for id in ids if batches.get(id) is not None]
+    ids = [id for id in ids if id not in {batch.id for batch in sets}]
     unknown = sorted(set(ids) - queries.known(ids))
     if unknown:
         raise CommandError(
@@ -43,19 +45,28 @@ def run(options: dict[str, Any], terminal: Terminal) -> None:
             "They were never recorded here, or deleted after their retention."
         )
     before = _states(ids)
-    if len(ids) > 1 and not options["yes"]:
-        terminal.confirm(f"Cancel {len(ids)} jobs?")
-    holdfast.cancel(
-        ids,
-        terminate=not options["ask"],
-        only_waiting=options["keep_running"],
-        actor=options["actor"],
-    )
+    open_members = sum(batch.progress().open for batch in sets)
+    if len(ids) + open_members > 1 and not options["yes"]:
+        of = f", {open_members} of them members of {len(sets)} batches" if sets else ""
+        terminal.confirm(f"Cancel {len(ids) + open_members} jobs{of}?")
+    for what in (*sets, ids):
+        holdfast.cancel(
+            what,
+            terminate=not options["ask"],
+            only_waiting=options["keep_running"],
+            actor=options["actor"],
+        )
     after = _states(ids)
     asked = wishes.asked_among(ids)
     if options["json"]:
-        terminal.json({id: after[id].name.lower() for id in ids})
+        said = {batch.id: "complete" if batch.is_complete() else "open" for batch in sets}
+        terminal.json(said | {id: after[id].name.lower() for id in ids})
         return
+    for batch in sets:
+        progress = batch.progress()
+        terminal.say(
+            f"{batch.id} has {progress.cancelled} cancelled members, {progress.open} are open"
+        )
     for job_id in ids:
         state = after[job_id]
         had = " (it had finished before)" if before[job_id] in FINAL else ""
