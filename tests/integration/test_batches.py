@@ -196,6 +196,19 @@ def test_process_that_ends_the_last_member_looks_itself(
     assert batch.has_failed() == (how == "fail")
 
 
+def test_end_that_is_no_failure_hides_none_after_it(
+    task: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Completer, "one_pass", lambda _: 0)
+    with new_batch(task) as batch:
+        for how in ("ignore", "fail"):
+            task(how).delay("x")
+        task("say").apply_async(("later",), countdown=3600)
+    run()
+    assert batch.has_failed()
+    assert not batch.is_complete()
+
+
 def test_end_is_noted_once_however_often_it_is_asked_for(task: Any, app: Celery, run: Any) -> None:
     with new_batch(task) as batch:
         task("add").delay(1)

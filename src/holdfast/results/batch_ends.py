@@ -47,9 +47,10 @@ def after_end(app: Any, request: Any, *, failed: bool = False) -> None:
 def look(app: Any, batch_id: str, *, failed: bool = False) -> None:
     """Move a batch to the ends that have come, given that a member has just ended."""
     if failed and batch_id not in _failed:
-        if not batches.has_failed(batch_id):
+        if batches.has_failed(batch_id):
+            _remember(_failed).add(batch_id)
+        else:
             finish(app, batch_id)
-        _remember(_failed).add(batch_id)
     with suppress(KeyError, IndexError):
         _spared[batch_id].pop()
         return
