@@ -27,6 +27,7 @@ from holdfast.dispatch.django_checks import (  # noqa: F401  # ids of the backen
     QUEUE_CANNOT_BE_USED,
 )
 from holdfast.exceptions import ConfigurationError
+from holdfast.policies.limits import of_queues
 
 OLDEST = (5, 7)
 OLDEST_SQLITE = (3, 38)
@@ -64,6 +65,19 @@ def check_versions(
         for package, version in (("celery", celery.__version__), ("kombu", kombu.__version__))
         if tuple(int(part) for part in version.split(".")[:2]) < OLDEST
     ]
+
+
+@register()
+def check_queue_limits(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """What the settings say of limits must be what can be kept: no call to such a queue would be recorded."""
+    del app_configs, kwargs
+    try:
+        of_queues()
+    except ConfigurationError as error:
+        return [Error(str(error), id=BAD_SETTING)]
+    return []
 
 
 @register(Tags.database)

@@ -112,3 +112,15 @@ def test_connection_that_turns_to_another_host_stays_on_the_transport_of_holdfas
         connection.maybe_switch_next()
         assert connection.hostname != first
         assert connection.get_transport_cls() is Transport
+
+
+@pytest.mark.parametrize(
+    ("stated", "says"),
+    [(7, "holdfast.Limit"), ({"concurency": 1}, "concurency"), ({"concurrency": 0}, "from 1 on")],
+)
+def test_limit_of_a_queue_that_nobody_can_keep_is_found(stated: Any, says: str) -> None:
+    with override_settings(HOLDFAST={"queue_limits": {"mail": stated}}):
+        (found,) = checks.check_queue_limits()
+    assert (found.id, says in found.msg) == (checks.BAD_SETTING, True)
+    with override_settings(HOLDFAST={"queue_limits": {"mail": {"concurrency": 1}}}):
+        assert checks.check_queue_limits() == []

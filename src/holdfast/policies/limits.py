@@ -229,7 +229,12 @@ def _of_setting(queue: str, stated: Any) -> Limit:
             f"HOLDFAST['queue_limits'][{queue!r}] is {stated!r}: give a holdfast.Limit or a dictionary such as "
             "{'concurrency': 10}."
         )
-    limit = stated if options is None else Limit(options.pop("name", f"queue:{queue}"), **options)
+    try:
+        limit = (
+            stated if options is None else Limit(options.pop("name", f"queue:{queue}"), **options)
+        )
+    except TypeError as error:
+        raise ConfigurationError(f"HOLDFAST['queue_limits'][{queue!r}]: {error}.") from None
     _stated[limit.name] = limit
     return limit
 

@@ -23,12 +23,11 @@ class Admitter:
 
     def __init__(
         self,
-        stated: Callable[[], Mapping[str, Bounds]],
+        stated: Mapping[str, Bounds],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stated = stated
         self._monotonic = monotonic
-        self._known: Mapping[str, Bounds] = {}
         self._declared = False
         self._used = False
         self._next_look = float("-inf")
@@ -37,8 +36,7 @@ class Admitter:
     def declare(self) -> None:
         """Tell the ledger once what the code of this worker says; the worker that started last is right."""
         if not self._declared:
-            self._known = self._stated()
-            limits.declare(self._known, overwrite=True)
+            limits.declare(self._stated, overwrite=True)
             self._declared = True
 
     def one_pass(self) -> tuple[list[Ticket], float | None]:
@@ -64,7 +62,7 @@ class Admitter:
         return tickets, min(waits, default=None)
 
     def _bounds_of(self, name: str) -> Bounds | None:
-        return self._known.get(name)
+        return self._stated.get(name)
 
     def _next_names(self) -> list[str]:
         names = lines.waiting_names(after=self._after, many=LIMITS)

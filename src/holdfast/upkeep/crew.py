@@ -35,7 +35,8 @@ class Crew:
         self._worker = worker
         self._on_duty = False
         self._duty_checked = float("-inf")
-        self._admitter = Admitter(lambda: stated_by(app))
+        # Read here, so that a worker with limits nobody can keep does not start.
+        self._admitter = Admitter(stated_by(app))
         self._relay = Relay(outbox.publisher, self._admitter)
         self._rescuer = Rescuer(pulse, outbox.publish)
         self._reconciler = Reconciler(outbox.publisher, outbox.publish)
