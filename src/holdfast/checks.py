@@ -15,6 +15,7 @@ from django.core.checks import CheckMessage, Error, Info, Tags, register
 from django.db import connections
 
 from holdfast.broker.addresses import (  # noqa: F401  # their ids are ours too
+    NO_MASTER_NAME,
     OTHER_BROKER,
     REDIS_CLUSTER,
     TLS_UNVERIFIED,

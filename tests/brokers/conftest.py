@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from holdfast.testing.services import RabbitServer
 
 FIGURES = "figures of brokers"
 Tell = Callable[[str], None]
@@ -36,3 +38,10 @@ def tell(request: pytest.FixtureRequest) -> Tell:
         request.node.user_properties.append((FIGURES, f"{request.node.name}: {line}"))
 
     return keep
+
+
+@pytest.fixture(scope="session")
+def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
+    """One RabbitMQ for the whole run, as it is slow to start; a test that breaks it must mend it."""
+    with RabbitServer(tmp_path_factory.mktemp("rabbit") / "server") as server:
+        yield server

@@ -46,7 +46,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
         yield Secured(server, tls, str(folder / "ca.pem"))
 
 
-@pytest.fixture(params=[("URL", "sqlite"), ("settings", "postgres")], ids="-".join)
+@pytest.fixture(scope="module", params=[("URL", "sqlite"), ("settings", "postgres")], ids="-".join)
 def site(secured: Secured, request: pytest.FixtureRequest) -> Iterator[Site]:
     """A site that has the options of TLS in its URL, and one that has them in its settings."""
     where, kind = request.param
@@ -63,7 +63,8 @@ def test_jobs_of_each_kind_end_over_tls_with_a_password(site: Site) -> None:
 
 
 def test_worker_killed_over_tls_loses_nothing(site: Site, secured: Secured) -> None:
-    worker = site.worker()
+    site.empty()
+    (worker,) = site.workers
     sent = site.task("effect").apply_many([(f"job {n}", 0.02) for n in range(60)])
     eventually(lambda: len(site.effects()) > 10, within=20)
     worker.kill()

@@ -70,13 +70,18 @@ def test_unknown_mode_is_refused_with_those_there_are() -> None:
         ("sqs://", addresses.OTHER_BROKER),
         ("redis://10.0.0.1:6379/0", None),
         ("rediss://:word@10.0.0.1:6379/0", None),
-        ("sentinel://10.0.0.1:26379;sentinel://10.0.0.2:26379", None),
+        ("sentinel://10.0.0.1:26379;sentinel://10.0.0.2:26379", addresses.NO_MASTER_NAME),
         ("amqps://user:word@10.0.0.1//", None),
     ],
 )
 def test_broker_that_cannot_hold_the_promises_is_found(url: str, found: str | None) -> None:
-    ids = {addresses.REDIS_CLUSTER, addresses.OTHER_BROKER}
+    ids = {addresses.REDIS_CLUSTER, addresses.NO_MASTER_NAME, addresses.OTHER_BROKER}
     assert {id for id in ids if _found(id, broker_url=url)} == ({found} if found else set())
+
+
+def test_sentinels_that_are_asked_for_a_master_by_name_are_not_found() -> None:
+    named = {"broker_transport_options": {"master_name": "jobs"}}
+    assert not _found(addresses.NO_MASTER_NAME, broker_url="sentinel://10.0.0.1:26379", **named)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from django.core.checks import CheckMessage
 
 # Ids never change their meaning.
 REDIS_CLUSTER = "holdfast.E009"
+NO_MASTER_NAME = "holdfast.E010"
 TLS_UNVERIFIED = "holdfast.W008"
 OTHER_BROKER = "holdfast.W009"
 _KNOWN = {"redis", "rediss", "sentinel", "amqp", "amqps", "pyamqp", "memory"}
@@ -28,6 +29,15 @@ def check_kind(conf: Any) -> Iterator[CheckMessage]:
                 hint="Use a Redis or Valkey with cluster mode disabled; a replica and Sentinels make it available.",
                 id=REDIS_CLUSTER,
             )
+        elif parts.scheme == "sentinel" and not (conf.broker_transport_options or {}).get(
+            "master_name"
+        ):
+            yield checks.Error(
+                f"The broker is behind Sentinels ({parts.hostname}), and nothing says which master they are asked for.",
+                hint="Set CELERY_BROKER_TRANSPORT_OPTIONS = {'master_name': ...} to the name in their configuration.",
+                id=NO_MASTER_NAME,
+            )
+            return
         elif parts.scheme not in _KNOWN:
             yield checks.Warning(
                 f"Holdfast is not tested on a broker of the kind {parts.scheme}://: what it loses is not found.",

@@ -115,7 +115,7 @@ class Publisher:
         channel = connection.default_channel
         if isinstance(channel, Channel):
             self._client = channel.Client(connection_pool=channel.pool)
-        elif connection.transport.driver_type == "amqp":
+        elif connection.transport.driver_name == "py-amqp":
             self._confirmed = ConfirmedChannel(connection, queues=self.app.amqp.queues, wait=wait)
         self._connection, self._channel = connection, channel
 
