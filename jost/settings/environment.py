@@ -120,6 +120,9 @@ class Environment(BaseSettings):
     CELERY_BROKER_HEARTBEAT: NonNegativeInt | None = Field(
         None, description="Seconds between heartbeats to the broker (AMQP only)."
     )
+    CELERY_BROKER_MASTER_NAME: str | None = Field(
+        None, description="Name of the master that the Sentinels of `sentinel://` are asked for."
+    )
     CELERY_BEAT_SCHEDULE_FILENAME: Path | None = Field(
         None,
         description="File in which Celery's own scheduler would remember what it has sent; "

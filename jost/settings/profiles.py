@@ -134,6 +134,9 @@ def celery_settings(environment: Environment) -> dict[str, Any]:
         # Redis does not look at Celery's own setting, only at the transport's.
         timeout = {"socket_connect_timeout": environment.CELERY_BROKER_CONNECTION_TIMEOUT}
         chosen["broker_transport_options"] = chosen["broker_transport_options"] | timeout
+    if environment.CELERY_BROKER_MASTER_NAME:
+        master = {"master_name": environment.CELERY_BROKER_MASTER_NAME}
+        chosen["broker_transport_options"] = chosen["broker_transport_options"] | master
     _set_retries(chosen, environment)
     return {f"CELERY_{name.upper()}": value for name, value in chosen.items()}
 

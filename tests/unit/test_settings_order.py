@@ -144,3 +144,15 @@ def test_tests_need_no_service() -> None:
     settings = settings_of("test", {})
     assert settings["CELERY_BROKER_URL"] == "memory://"
     assert settings["DATABASES"]["default"]["ENGINE"] == "django.db.backends.sqlite3"
+
+
+def test_name_of_the_master_reaches_those_who_ask_the_sentinels() -> None:
+    behind = {
+        "CELERY_BROKER_URL": "sentinel://s1.example:26379/0;sentinel://s2.example:26379/0",
+        "CELERY_BROKER_MASTER_NAME": "jobs",
+    }
+    settings = settings_of("production", PRODUCTION | behind)
+    assert settings["CELERY_BROKER_URL"] == behind["CELERY_BROKER_URL"]
+    options = settings["CELERY_BROKER_TRANSPORT_OPTIONS"]
+    assert options["master_name"] == "jobs"
+    assert options["socket_timeout"] > 0
