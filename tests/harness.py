@@ -224,6 +224,11 @@ class Site:
         """Count equal effects."""
         return Counter(self.effects())
 
+    def await_publisher(self) -> None:
+        """Wait until this process's publisher has found a broker that takes messages."""
+        publisher = self.app.outbox.publisher
+        eventually(lambda: publisher.available, within=10, told="the broker takes messages")
+
     def await_effect(self, line: str, *, timeout: float = 20) -> None:
         """Wait until a line is in the record of effects."""
         eventually(lambda: line in self.effects(), within=timeout, told=f"there is {line!r}")

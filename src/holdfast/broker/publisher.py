@@ -47,6 +47,7 @@ class Publisher:
         self._channel: Any = None
         self._client: Any = None
         self._confirmed: ConfirmedChannel | None = None
+        self._misses = 0
         self._prober: threading.Thread | None = None
         self.available = True
 
@@ -112,7 +113,14 @@ class Publisher:
         # No heartbeats: nobody would send them between two calls, and RabbitMQ would cut the connection.
         connection = self.app.connection_for_write(connect_timeout=wait, heartbeat=0)
         connection.transport_options = _impatient(connection, wait)
-        channel = connection.default_channel
+        # The broker may have several hosts, and each connection begins with the first one.
+        for _ in range(self._misses % max(1, len(connection.alt))):
+            connection.maybe_switch_next()
+        try:
+            channel = connection.default_channel
+        except Exception:
+            self._misses += 1
+            raise
         if isinstance(channel, Channel):
             self._client = channel.Client(connection_pool=channel.pool)
         elif connection.transport.driver_name == "py-amqp":
