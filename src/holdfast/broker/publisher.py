@@ -83,14 +83,19 @@ class Publisher:
         channel = self._channel
         return channel if isinstance(channel, Channel) else None
 
-    def close(self) -> None:
-        """Close the connection; the next publish opens a fresh one."""
+    def close(self, *, broken: bool = False) -> None:
+        """Close the connection; the next publish opens a fresh one. One that is broken is not said goodbye to."""
         with self._lock:
+            confirmed = self._confirmed
             connection, self._connection = self._connection, None
             self._channel = self._client = self._confirmed = None
         if connection is not None:
             try:
-                connection.release()
+                if broken and confirmed is not None:
+                    # AMQP waits for an answer, here from somebody who gives none.
+                    connection.collect()
+                else:
+                    connection.release()
             except Exception:  # a broken socket may refuse to be closed
                 logger.debug("closing the publisher's connection failed", exc_info=True)
 
@@ -105,7 +110,7 @@ class Publisher:
                 return None
             return self._confirmed.waiting(queue)
         except Exception as error:
-            self.close()
+            self.close(broken=True)
             raise Unavailable(error, rest=()) from error
 
     def _connect(self) -> None:
@@ -160,7 +165,7 @@ class Publisher:
                 raise
             # The broker may have been restarted since the last call, which nobody was there to see. What is there
             # twice runs once.
-            self.close()
+            self.close(broken=True)
             self.client()
             if self._confirmed is None:
                 raise
@@ -189,7 +194,7 @@ class Publisher:
             if _of_cluster(error)
             else error,
         )
-        self.close()
+        self.close(broken=True)
         with self._lock:
             self.available = False
             if self._prober is None or not self._prober.is_alive():
@@ -216,7 +221,7 @@ class Publisher:
                 self._confirmed.probe()
             return True
         except Exception:
-            self.close()
+            self.close(broken=True)
             return False
 
     def _after_fork(self) -> None:
