@@ -22,9 +22,7 @@ class SentinelGroup:
         """Take a folder, and after how long a silent master counts as down."""
         self.directory = directory
         self.down_after_seconds = down_after_seconds
-        first = RedisServer(directory / "redis0")
-        of_first = ("--replicaof", LOOPBACK, str(first.port))
-        self.servers = [first, RedisServer(directory / "redis1", options=of_first)]
+        self.servers = [RedisServer(directory / f"redis{number}") for number in range(2)]
         self.ports = [free_port() for _ in range(sentinels)]
         self._sentinels: list[Child] = []
 
@@ -41,6 +39,9 @@ class SentinelGroup:
         """Start all of them; return once every Sentinel knows the others and the replica."""
         for server in self.servers:
             server.start()
+        # Not by an option: who was made the master later would come back as a replica.
+        master, replica = self.servers
+        ask(replica.port, f"REPLICAOF {LOOPBACK} {master.port}", timeout=2)
         for number, port in enumerate(self.ports):
             configuration = self.directory / f"sentinel{number}.conf"
             configuration.write_text(self._configuration(port))
