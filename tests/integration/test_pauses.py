@@ -107,7 +107,7 @@ def test_job_that_is_cancelled_or_shelved_too_late_is_no_trouble(worker: UUID) -
 
 
 def test_limited_job_frees_its_place_while_it_is_paused(worker: UUID) -> None:
-    from tests.integration.test_limits import admit, bound, wait
+    from tests.limited import admit, bound, wait
 
     bound(concurrency=1)
     wait("a", queue="mail")

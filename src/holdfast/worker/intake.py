@@ -10,7 +10,6 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
@@ -28,6 +27,7 @@ from holdfast.ledger.states import Reason
 from holdfast.tickets import HEADER
 from holdfast.worker.admissions import Admissions
 from holdfast.worker.clerk import Clerk
+from holdfast.worker.deliveries import Delivery, Held
 from holdfast.worker.filling import fill
 from holdfast.worker.guard import Guard
 
@@ -41,37 +41,6 @@ LOCKED_MOST = 1000
 
 # Refusals after which asking at once would bring the same answer.
 _WORTH_WAITING = frozenset({Refusal.NO_LEASE, Refusal.SUSPECT, Refusal.LOCKED})
-
-
-@dataclass(slots=True)
-class Delivery:
-    """A ticket as it came from the broker."""
-
-    id: str
-    token: int
-    message: Any
-    ack: Any
-    reject: Any
-    callbacks: Any
-    # Claimed only into a free slot: an attempt of this job was lost while it waited behind others.
-    needs_slot: bool = False
-    # One more loss and it is dead: never beside another such job, which may be the one that kills workers.
-    last_chance: bool = False
-    # Somebody's transaction held the row: when to ask again, by the monotonic clock.
-    again_at: float = 0.0
-
-
-@dataclass(slots=True)
-class Held:
-    """A job this worker has claimed and not finished."""
-
-    hold: Hold
-    request: Any = None
-    delivered: bool = False
-    since: float = field(default_factory=time.monotonic)
-    doubtful_since: float | None = None
-    limits: tuple[str, ...] = ()
-    last_chance: bool = False
 
 
 class Intake:

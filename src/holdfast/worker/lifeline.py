@@ -28,7 +28,8 @@ from holdfast.ledger.turns import is_busy
 from holdfast.upkeep.crew import Crew
 from holdfast.upkeep.loop import Loop
 from holdfast.upkeep.pulse import Pulse
-from holdfast.worker.intake import Held, Intake, current_intake
+from holdfast.worker.deliveries import Held
+from holdfast.worker.intake import Intake, current_intake
 
 logger = logging.getLogger("holdfast.worker")
 STOP_SECONDS = 5.0
