@@ -1,4 +1,4 @@
-"""Valkey in the place of Redis. No wheel brings one: it is part of `make test-brokers` where the system has it."""
+"""Valkey in the place of Redis. It is part of `make test-brokers`, which brings one."""
 
 from __future__ import annotations
 
