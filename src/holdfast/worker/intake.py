@@ -149,6 +149,16 @@ class Intake:
         if run_time is not None:
             before = self._run_time if self._run_time is not None else run_time
             self._run_time = before + SMOOTHING * (run_time - before)
+        self._fill_slots()
+
+    def let_go(self, hold: Hold) -> None:
+        """Forget an attempt that is stopped from outside: nobody will tell of its end, and its slot is free."""
+        held = self.held.get(hold.id)
+        if held is not None and held.hold == hold:
+            del self.held[hold.id]
+            self._fill_slots()
+
+    def _fill_slots(self) -> None:
         self.in_loop(self._deliver)
         if self.waiting:
             self.clerk.wake()
@@ -322,9 +332,7 @@ class Intake:
         """Return jobs whose attempts will not be run here, and publish them."""
         many = list(holds)
         for hold in many:
-            held = self.held.get(hold.id)
-            if held is not None and held.hold == hold:
-                del self.held[hold.id]
+            self.let_go(hold)
         if many:
             self.publish(transitions.hand_back(many, cause=cause))
 

@@ -241,7 +241,7 @@ class Lifeline(bootsteps.StartStopStep):
         """End an attempt whose job is somebody else's now: a thread is left to run, and to write in vain."""
         intake = self._intake
         request = held.request
-        intake.held.pop(held.hold.id, None)
+        intake.let_go(held.hold)
         if request is None or request.time_start is None:
             return
         if self._can_stop(held):
