@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from unittest import mock
 from uuid import UUID
@@ -12,7 +12,6 @@ from django.db import connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 import holdfast
-from holdfast import Celery
 from holdfast.exceptions import Aborted
 from holdfast.ledger import audit, interventions, queries, transitions, wishes
 from holdfast.ledger.aside import in_thread
@@ -23,22 +22,8 @@ from holdfast.ledger.states import Outcome, State
 from holdfast.ledger.wishes import Standing
 from holdfast.lineage import running
 from holdfast.policies import aborting
-from holdfast.testing.services import RedisServer
 from tests.rows import FAILURE, hire, new_job
-from tests.surroundings import current_app
 from tests.wishing import ask, claim, run_one, state_of
-
-
-@pytest.fixture
-def app(ledger: str, redis_server: RedisServer) -> Iterator[Celery]:
-    with current_app(f"{redis_server.url.rpartition('/')[0]}/12") as app:
-        app.outbox.publisher.client().flushdb()
-
-        @app.task(name="tests.step", shared=False)
-        def step(value: int = 0) -> int:
-            return value
-
-        yield app
 
 
 @pytest.fixture
