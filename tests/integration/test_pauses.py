@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Iterator
 from io import StringIO
@@ -204,3 +205,32 @@ def test_no_attempt_begins_after_pause_has_returned_under_load(site: Site, pool:
     assert holdfast.resume(queue="celery")
     assert set(site.wait_all_final().values()) == {"succeeded"}
     assert {job.attempts for job in site.jobs().values()} == {1}
+
+
+_DIES_BEFORE_IT_WAKES = """
+import os, signal
+import holdfast
+from holdfast.ledger import pauses
+pauses.wake = lambda **_: os.kill(os.getpid(), signal.SIGKILL)
+holdfast.resume(queue="celery", actor="ada")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_killed_worker_and_killed_resume_leave_no_paused_job_behind(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    with new_site(kind, request) as site:
+        first = site.worker(pool="threads", concurrency=2)
+        holdfast.pause(queue="celery", actor="ada")
+        sent = [site.task("noop").delay().id for _ in range(20)]
+        eventually(lambda: len(site.jobs(hold="pause")) == 20, within=20)
+        first.kill()
+        resuming = site.process(_DIES_BEFORE_IT_WAKES)
+        assert resuming.wait(30) == -signal.SIGKILL, resuming.log_tail()
+        assert len(site.jobs(hold="pause")) == 20
+        site.worker(pool="threads", concurrency=2)
+        states = site.wait_all_final(30)
+        assert states == dict.fromkeys(sent, "succeeded")
+        assert {job.attempts for job in site.jobs().values()} == {1}
