@@ -1,6 +1,7 @@
 """Workflows with many members: what their dispatch asks of memory and database, and that all of them end.
 
-`TEST_MEMBERS=100000` makes them as large as the figures of docs/guides/batches.md are for.
+`TEST_MEMBERS=100000` and `TEST_CHORD_MEMBERS=100000` make them as large as those that the figures of
+docs/guides/batches.md are for.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from tests.harness import Site, new_site
 
 MEMBERS = int(os.environ.get("TEST_MEMBERS", "2000"))
 # A chord's members end one after the other, each with a commit of its own.
-OF_A_CHORD = max(300, MEMBERS // 10)
-PATIENCE = 30 + MEMBERS / 50
+OF_A_CHORD = int(os.environ.get("TEST_CHORD_MEMBERS", max(300, MEMBERS // 10)))
+PATIENCE = 30 + max(MEMBERS, OF_A_CHORD) / 50
 
 # Sent by a process of its own: its memory is its own too, and so are its statements.
 _SEND = """
