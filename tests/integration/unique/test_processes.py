@@ -28,7 +28,8 @@ def send(step):
     # Half of the callers take the keys the other way round, and open no transaction themselves.
     for key in range(calls)[::step]:
         with transaction.atomic(using=alias()) if step > 0 else nullcontext():
-            print("sent", key, sync.delay(key, number).id, flush=True)
+            # In one write: two threads share the line.
+            print(f"sent {key} {sync.delay(key, number).id}\\n", end="", flush=True)
     connections.close_all()
 
 threads = [Thread(target=send, args=(step,)) for step in (1, -1)]
