@@ -220,7 +220,7 @@ def _one_round(worker: UUID) -> dict[str, float]:
 
 def _renew(rows: int) -> dict[str, float]:
     """Delete the oldest fifth and record as many new ones, 1,000 at a time; return what it took and what it left."""
-    from holdfast.ledger import queries
+    from holdfast.ledger.reads import queries
     from holdfast.ledger.states import DEAD_LETTERS, FINAL
 
     kept = timedelta(days=DAYS * 0.8)

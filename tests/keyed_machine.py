@@ -11,10 +11,10 @@ from hypothesis.stateful import initialize, invariant, rule
 from holdfast.exceptions import UniqueConflict
 from holdfast.ledger import interventions, transitions
 from holdfast.ledger.models import Job, Payload
+from holdfast.ledger.models.unique import UniqueKey
 from holdfast.ledger.records import Hold, UniqueRequest
 from holdfast.ledger.states import FINAL, Conflict, Scope, State
 from holdfast.ledger.states import Hold as HoldReason
-from holdfast.ledger.unique_models import UniqueKey
 from tests.machine import CRASHES, LedgerMachine, crash_before_statement
 from tests.rows import RESULT, new_job
 

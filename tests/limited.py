@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from holdfast.ledger import admission, limits, transitions
-from holdfast.ledger.bounds import Bounds
-from holdfast.ledger.limit_models import Limited, Place
+from holdfast.ledger import transitions
+from holdfast.ledger.limiting import admission, limits
+from holdfast.ledger.limiting.bounds import Bounds
 from holdfast.ledger.models import Job
+from holdfast.ledger.models.limits import Limited, Place
 from holdfast.ledger.records import Hold, Use
 from holdfast.ledger.states import State
 from tests.rows import new_job

@@ -9,8 +9,9 @@ from uuid import uuid4
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
-from holdfast.ledger import admission, limits, transitions
-from holdfast.ledger.bounds import Bounds
+from holdfast.ledger import transitions
+from holdfast.ledger.limiting import admission, limits
+from holdfast.ledger.limiting.bounds import Bounds
 from holdfast.ledger.models import Job
 from holdfast.ledger.records import Hold as Attempt
 from holdfast.ledger.records import Use

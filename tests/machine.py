@@ -20,8 +20,9 @@ from hypothesis.stateful import (
 
 from holdfast.conf import get_settings
 from holdfast.exceptions import Aborted, AttemptLost
-from holdfast.ledger import interventions, letters, queries, snoozing, transitions, workers
+from holdfast.ledger import interventions, snoozing, transitions, workers
 from holdfast.ledger.models import Job, Worker
+from holdfast.ledger.reads import letters, queries
 from holdfast.ledger.records import Hold, Ticket
 from holdfast.ledger.states import FINAL, State
 from holdfast.ledger.states import Hold as HoldReason

@@ -11,7 +11,8 @@ from unittest import mock
 
 from django.db import connections
 
-from holdfast.ledger import admission, interventions, limits, pauses, snoozing, transitions
+from holdfast.ledger import interventions, pauses, snoozing, transitions
+from holdfast.ledger.limiting import admission, limits
 from holdfast.ledger.models import Job
 from holdfast.ledger.states import MOVES, State
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from holdfast.ledger import interventions, queries, transitions
+from holdfast.ledger import interventions, transitions
+from holdfast.ledger.reads import queries
 from holdfast.ledger.records import Hold
 from holdfast.ledger.states import State
 from tests.rows import new_job

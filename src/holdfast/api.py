@@ -11,10 +11,11 @@ from celery.result import AsyncResult
 from holdfast.batches import Batch
 from holdfast.dispatch.trees import Jobs, ids_of
 from holdfast.exceptions import JobNotFound
-from holdfast.ledger import attempts as ledger_attempts
-from holdfast.ledger import interventions, queue_reads, wishes
-from holdfast.ledger.attempts import AttemptRow
-from holdfast.ledger.queue_reads import Queue
+from holdfast.ledger import interventions, wishes
+from holdfast.ledger.reads import attempts as ledger_attempts
+from holdfast.ledger.reads import queue_reads
+from holdfast.ledger.reads.attempts import AttemptRow
+from holdfast.ledger.reads.queue_reads import Queue
 from holdfast.tickets import to_publish
 
 # A tree is as deep as its longest chain, but no step ends again and again between two looks.

@@ -22,9 +22,10 @@ from celery import current_app
 
 from holdfast.dispatch import calls
 from holdfast.exceptions import SelectionRefused
-from holdfast.ledger import interventions, letters
+from holdfast.ledger import interventions
 from holdfast.ledger.database import atomic
-from holdfast.ledger.letters import Group
+from holdfast.ledger.reads import letters
+from holdfast.ledger.reads.letters import Group
 from holdfast.ledger.states import REASONS_OF_DEAD_LETTERS
 from holdfast.tickets import to_publish
 

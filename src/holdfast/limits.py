@@ -13,10 +13,10 @@ from celery import current_app
 from celery.result import AsyncResult
 
 from holdfast.exceptions import ConfigurationError, JobNotFound, LimitNotFound
-from holdfast.ledger import limits as ledger
-from holdfast.ledger import line_reads as lines
-from holdfast.ledger.bounds import Bounds
-from holdfast.ledger.limits import LimitRow
+from holdfast.ledger.limiting import limits as ledger
+from holdfast.ledger.limiting import line_reads as lines
+from holdfast.ledger.limiting.bounds import Bounds
+from holdfast.ledger.limiting.limits import LimitRow
 from holdfast.policies.limits import stated_by
 
 _SETTABLE = ("concurrency", "per_key", "rate", "burst")

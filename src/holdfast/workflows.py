@@ -13,8 +13,9 @@ from kombu.utils.json import loads
 
 from holdfast.batches import Batch
 from holdfast.exceptions import JobNotFound
-from holdfast.ledger import batches, letters, queries
-from holdfast.ledger.kin import Kin, kin
+from holdfast.ledger import batches
+from holdfast.ledger.reads import letters, queries
+from holdfast.ledger.reads.kin import Kin, kin
 from holdfast.ledger.states import FINAL, State
 from holdfast.results import successors
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.ledger.effect_models import Effect
+from holdfast.ledger.models.effects import Effect
 from holdfast.worker.lifeline import EXIT_LEASE_LOST
 from tests.chaos.conftest import Enter, Tell
 from tests.chaos.ground import Ground

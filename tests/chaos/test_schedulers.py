@@ -17,7 +17,7 @@ import pytest
 
 from holdfast.ledger import schedules
 from holdfast.ledger.models import Job
-from holdfast.ledger.schedule_models import Occurrence
+from holdfast.ledger.models.schedules import Occurrence
 from holdfast.testing.services import Mode
 from tests.chaos import judge
 from tests.chaos.conftest import Tell

@@ -15,8 +15,9 @@ from django.db.models.functions import Now
 
 import holdfast
 from holdfast.conf import get_settings
-from holdfast.ledger import interventions, queries, transitions, workers
+from holdfast.ledger import interventions, transitions, workers
 from holdfast.ledger.models import Job, Worker
+from holdfast.ledger.reads import queries
 from holdfast.ledger.records import Refusal
 from holdfast.ledger.states import State
 from tests.docs.pages import ROOT

@@ -8,7 +8,7 @@ import pytest
 
 from holdfast import effect
 from holdfast.exceptions import EffectInDoubt
-from holdfast.ledger.effect_models import Effect, EffectState
+from holdfast.ledger.models.effects import Effect, EffectState
 from tests.docs.pages import ROOT, examples
 
 BLOCKS = examples(ROOT / "docs" / "guides" / "effects.md", language="python")

@@ -21,8 +21,9 @@ import holdfast
 from holdfast import Rule, Snooze
 from holdfast.conf import get_settings
 from holdfast.exceptions import JobNotFound
-from holdfast.ledger import logs, queries, snoozing, transitions
-from holdfast.ledger.log_models import AttemptLog
+from holdfast.ledger import logs, snoozing, transitions
+from holdfast.ledger.models.logs import AttemptLog
+from holdfast.ledger.reads import queries
 from holdfast.ledger.records import Hold
 from holdfast.ledger.states import FINAL
 from holdfast.policies.log_lines import new_lines

@@ -15,8 +15,9 @@ from django.core.management import CommandError, call_command
 import holdfast
 from holdfast.exceptions import BatchNotFound
 from holdfast.ledger import batches as rows
-from holdfast.ledger import chords, groups, interventions, queries
+from holdfast.ledger import chords, groups, interventions
 from holdfast.ledger.models import Chord, ChordPart, Job
+from holdfast.ledger.reads import queries
 from holdfast.ledger.states import State
 from holdfast.testing import HoldfastJobs
 from tests.batched import NOWHERE, app_with_tasks, new_batch

@@ -10,7 +10,8 @@ import pytest
 from django.db import connections, transaction
 
 from holdfast import Batch, Celery
-from holdfast.ledger import aside, transitions
+from holdfast.ledger import transitions
+from holdfast.ledger.connections import aside
 from holdfast.ledger.models import Job
 from holdfast.ledger.records import Hold
 from holdfast.results import batch_ends

@@ -13,10 +13,11 @@ from django.test.utils import CaptureQueriesContext
 
 import holdfast
 from holdfast.exceptions import Aborted
-from holdfast.ledger import audit, interventions, queries, transitions, wishes
-from holdfast.ledger.aside import in_thread
+from holdfast.ledger import audit, interventions, transitions, wishes
+from holdfast.ledger.connections.aside import in_thread
 from holdfast.ledger.database import alias
 from holdfast.ledger.models import Attempt, Job
+from holdfast.ledger.reads import queries
 from holdfast.ledger.records import Hold
 from holdfast.ledger.states import Outcome, State
 from holdfast.ledger.wishes import Standing

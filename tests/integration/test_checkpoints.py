@@ -18,9 +18,10 @@ from holdfast.conf import get_settings
 from holdfast.dispatch import progress
 from holdfast.dispatch.progress import Reporter, in_words, meta_of
 from holdfast.exceptions import AttemptLost, CheckpointRefused
-from holdfast.ledger import checkpoints, interventions, queries, transitions
-from holdfast.ledger.details import details
+from holdfast.ledger import checkpoints, interventions, transitions
 from holdfast.ledger.models import Job
+from holdfast.ledger.reads import queries
+from holdfast.ledger.reads.details import details
 from holdfast.ledger.records import Hold
 from holdfast.ledger.states import Outcome, State
 from holdfast.lineage import running

@@ -17,8 +17,9 @@ from django.utils import timezone
 import holdfast
 from holdfast import Celery, dead_letters
 from holdfast.exceptions import SelectionRefused
-from holdfast.ledger import audit, interventions, letters, queries, transitions
+from holdfast.ledger import audit, interventions, transitions
 from holdfast.ledger.models import Attempt, Job, Payload, Result
+from holdfast.ledger.reads import letters, queries
 from holdfast.ledger.records import Hold, Ticket
 from holdfast.ledger.states import Reason, State
 from holdfast.testing.services import RedisServer

@@ -50,7 +50,7 @@ def published(site: Site, queue: str = "celery") -> list[str]:
 
 def names(site: Site, ids: list[str]) -> list[str]:
     """Return what the jobs with these ids were called with."""
-    from holdfast.ledger import queries
+    from holdfast.ledger.reads import queries
 
     found = []
     for id in ids:
@@ -275,7 +275,7 @@ def test_publish_signals_are_sent_once_in_the_callers_context(site: Site) -> Non
         signals.after_task_publish.disconnect(after)
 
     assert seen == [("before", name), ("after", name)]
-    from holdfast.ledger import queries
+    from holdfast.ledger.reads import queries
 
     message = queries.message_of(sent.id)
     assert message is not None

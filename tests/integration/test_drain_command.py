@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 from rich.console import Console
 
 from holdfast.ledger import interventions
-from holdfast.ledger.backlog import Backlog
+from holdfast.ledger.reads.backlog import Backlog
 from holdfast.management import progress
 from holdfast.management.verbs import drain as verb
 from tests.eventually import eventually

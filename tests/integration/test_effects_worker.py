@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.ledger.effect_models import Effect
+from holdfast.ledger.models.effects import Effect
 from tests.eventually import eventually
 from tests.harness import Site, new_site
 from tests.project import charging
@@ -79,7 +79,7 @@ def test_process_forked_from_one_that_used_effects_in_a_transaction_can_use_them
     # SIGALRM ends a child that waits for threads which did not come along.
     said = site.python(
         "import signal\n"
-        "from holdfast.ledger.aside import in_thread\n"
+        "from holdfast.ledger.connections.aside import in_thread\n"
         "assert in_thread(lambda: 1) == 1\n"
         "child = os.fork()\n"
         "if not child:\n"

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from holdfast.broker import messages
-from holdfast.ledger.security_models import SecurityEvent
+from holdfast.ledger.models.security import SecurityEvent
 from holdfast.tickets import HEADER, Ticket
 from tests import attacks
 from tests.eventually import eventually

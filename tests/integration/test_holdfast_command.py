@@ -15,7 +15,8 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from holdfast import Celery
-from holdfast.ledger import audit, interventions, queries, transitions
+from holdfast.ledger import audit, interventions, transitions
+from holdfast.ledger.reads import queries
 from holdfast.ledger.records import Hold, StoredResult
 from holdfast.ledger.states import Reason, State
 from holdfast.management.moments import moment

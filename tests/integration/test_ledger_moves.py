@@ -16,12 +16,13 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from holdfast.exceptions import AttemptLost
-from holdfast.ledger import admission, interventions, limits, pauses, snoozing, transitions, workers
-from holdfast.ledger.bounds import Bounds
+from holdfast.ledger import interventions, pauses, snoozing, transitions, workers
+from holdfast.ledger.limiting import admission, limits
+from holdfast.ledger.limiting.bounds import Bounds
 from holdfast.ledger.models import Job, Worker
+from holdfast.ledger.models.unique import UniqueKey
 from holdfast.ledger.records import Hold, Ticket, UniqueRequest, Use
 from holdfast.ledger.states import MOVES, Conflict, Outcome, Reason, Scope, State
-from holdfast.ledger.unique_models import UniqueKey
 from tests.moves import functions, moves_of, steps_of, watched
 from tests.rows import FAILURE, hire, new_job
 

@@ -14,29 +14,22 @@ from django.db import connections
 from pytest_django import DjangoDbBlocker
 
 from holdfast.ledger import (
-    admission,
-    backlog,
     batches,
     checkpoints,
     chords,
-    details,
     effects,
     interventions,
-    letters,
-    limits,
-    line_reads,
-    lines,
     pauses,
-    queries,
-    queue_reads,
     transitions,
     unique,
     wishes,
     workers,
 )
-from holdfast.ledger.bounds import Bounds
-from holdfast.ledger.effect_models import Effect
-from holdfast.ledger.kin import kin
+from holdfast.ledger.limiting import admission, limits, line_reads, lines
+from holdfast.ledger.limiting.bounds import Bounds
+from holdfast.ledger.models.effects import Effect
+from holdfast.ledger.reads import backlog, details, letters, queries, queue_reads
+from holdfast.ledger.reads.kin import kin
 from holdfast.ledger.records import Hold, NewJob, UniqueRequest, Use
 from holdfast.ledger.states import DEAD_LETTERS, FINAL, State
 from holdfast.testing.services import PostgresServer

@@ -15,7 +15,8 @@ from django.db import connections
 from django.db.models.functions import Now
 from pytest_django import DjangoDbBlocker
 
-from holdfast.ledger import turns, workers
+from holdfast.ledger import workers
+from holdfast.ledger.connections import turns
 from holdfast.ledger.models import Worker
 from holdfast.upkeep.loop import Loop
 from tests.eventually import eventually

@@ -6,8 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from holdfast.ledger import admission, interventions, limits, lines, transitions
-from holdfast.ledger.limit_models import Place
+from holdfast.ledger import interventions, transitions
+from holdfast.ledger.limiting import admission, limits, lines
+from holdfast.ledger.models.limits import Place
 from holdfast.ledger.records import Use
 from holdfast.ledger.states import Outcome, State
 from tests.eventually import eventually

@@ -19,8 +19,8 @@ from holdfast import Celery, Limit, singleton_task
 from holdfast.dispatch.task import LedgerTask
 from holdfast.exceptions import ConfigurationError, JobNotFound, LimitNotFound
 from holdfast.ledger import interventions
-from holdfast.ledger.limit_models import Limited
 from holdfast.ledger.models import Audit, Job
+from holdfast.ledger.models.limits import Limited
 from holdfast.ledger.states import State
 from tests.surroundings import current_app
 

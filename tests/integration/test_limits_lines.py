@@ -9,10 +9,11 @@ import pytest
 from django.db import connections, transaction
 from django.test.utils import CaptureQueriesContext
 
-from holdfast.ledger import admission, interventions, limits, lines, transitions
-from holdfast.ledger.bounds import Bounds
-from holdfast.ledger.limit_models import Place
+from holdfast.ledger import interventions, transitions
+from holdfast.ledger.limiting import admission, limits, lines
+from holdfast.ledger.limiting.bounds import Bounds
 from holdfast.ledger.models import Job
+from holdfast.ledger.models.limits import Place
 from holdfast.ledger.records import Ticket, Use
 from holdfast.ledger.states import State
 from tests.limited import admit, bound, places, run, state, wait
@@ -159,7 +160,7 @@ def test_rate_gives_a_burst_and_then_its_pace(worker: UUID) -> None:
 
     from django.db.models import F
 
-    from holdfast.ledger.limit_models import Limit
+    from holdfast.ledger.models.limits import Limit
 
     rows = Limit.objects.using("ledger").filter(name="l")
     rows.update(refilled_at=F("refilled_at") - timedelta(hours=1))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.ledger.limit_models import Limited, Place
+from holdfast.ledger.models.limits import Limited, Place
 from tests.eventually import eventually
 from tests.harness import Site, new_site
 from tests.project import limited

@@ -15,12 +15,13 @@ from django.db import connections, transaction
 from pytest_django import DjangoDbBlocker
 
 import holdfast
-from holdfast.ledger import interventions, limits, pauses, transitions
+from holdfast.ledger import interventions, pauses, transitions
 from holdfast.ledger.database import dialect
 from holdfast.ledger.dialects import postgres
 from holdfast.ledger.dialects.postgres import CLAIM_MARK
+from holdfast.ledger.limiting import limits
 from holdfast.ledger.models import Audit, Job
-from holdfast.ledger.pause_models import Shelved
+from holdfast.ledger.models.pauses import Shelved
 from holdfast.ledger.records import Refusal, Ticket, Use
 from holdfast.ledger.states import State
 from holdfast.testing.services import PostgresServer

@@ -19,8 +19,9 @@ from django.test.utils import CaptureQueriesContext
 import holdfast
 from holdfast import Celery, events
 from holdfast.conf import get_settings
-from holdfast.ledger import queue_reads, transitions, workers
+from holdfast.ledger import transitions, workers
 from holdfast.ledger.models import Job, Worker
+from holdfast.ledger.reads import queue_reads
 from holdfast.testing.services import RedisServer
 from holdfast.upkeep.queue_watch import QueueWatch
 from tests.rows import new_job

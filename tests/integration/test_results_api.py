@@ -18,7 +18,7 @@ from celery.result import AsyncResult, GroupResult, ResultSet
 from django.db import connections
 
 from holdfast.exceptions import JobNotFound, ResultPruned
-from holdfast.ledger import queries
+from holdfast.ledger.reads import queries
 from holdfast.ledger.states import DEAD_LETTERS, FINAL
 from tests.eventually import eventually
 from tests.harness import Site, new_site

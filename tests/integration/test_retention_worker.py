@@ -22,7 +22,7 @@ _KILLED = """
 import os, signal
 from datetime import timedelta
 from django.db.models.query import QuerySet
-from holdfast.ledger import queries
+from holdfast.ledger.reads import queries
 from holdfast.ledger.models import Job
 from holdfast.policies.retention import Retention
 from holdfast.upkeep.pruner import Pruner

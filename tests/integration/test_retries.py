@@ -13,8 +13,8 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 import holdfast
-from holdfast.ledger.attempts import AttemptRow
 from holdfast.ledger.models import Job, Payload
+from holdfast.ledger.reads.attempts import AttemptRow
 from holdfast.ledger.states import CELERY_STATE, State
 from tests.eventually import eventually
 from tests.harness import Site, new_site

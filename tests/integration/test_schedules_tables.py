@@ -19,7 +19,7 @@ from holdfast.beat.scheduler import Scheduler
 from holdfast.conf import get_settings
 from holdfast.ledger.database import dialect
 from holdfast.ledger.models import Job, Payload
-from holdfast.ledger.schedule_models import Occurrence
+from holdfast.ledger.models.schedules import Occurrence
 from holdfast.testing.services import RedisServer
 from tests.eventually import eventually
 from tests.harness import new_site

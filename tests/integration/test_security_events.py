@@ -21,8 +21,8 @@ from holdfast import events
 from holdfast.broker.arrivals import read
 from holdfast.conf import get_settings
 from holdfast.ledger import security
+from holdfast.ledger.models.security import SecurityEvent
 from holdfast.ledger.security import Kind, Sighting
-from holdfast.ledger.security_models import SecurityEvent
 from holdfast.upkeep.pruner import Pruner
 from holdfast.worker.guard import ROWS_A_MINUTE, Guard
 from tests import attacks

@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
-from holdfast.ledger import backlog
+from holdfast.ledger.reads import backlog
 from tests.eventually import eventually
 from tests.harness import Site, new_site
 from tests.shop import tasks as shop

@@ -16,8 +16,9 @@ from holdfast import Celery, events
 from holdfast.broker.contents import Contents
 from holdfast.broker.messages import BODY, encode
 from holdfast.broker.publisher import Publisher
-from holdfast.ledger import audit, interventions, queries, transitions, workers
+from holdfast.ledger import audit, interventions, transitions, workers
 from holdfast.ledger.models import Attempt, Audit, Job, Payload, Result, Worker
+from holdfast.ledger.reads import queries
 from holdfast.ledger.records import Hold, NewJob, StoredResult, Ticket
 from holdfast.ledger.states import State
 from holdfast.testing.services import RedisServer

@@ -19,10 +19,10 @@ from holdfast.beat.rules import Rule
 from holdfast.conf import get_settings
 from holdfast.exceptions import UniqueConflict
 from holdfast.ledger import schedules
+from holdfast.ledger.connections.watchdog import answer_within
 from holdfast.ledger.database import alias, atomic, dialect
 from holdfast.ledger.ids import new_id
 from holdfast.ledger.schedules import Decided, Decision
-from holdfast.ledger.watchdog import answer_within
 
 logger = logging.getLogger("holdfast.beat")
 RUN_NOW = "run now"

@@ -22,8 +22,8 @@ from holdfast.beat.sources import Sources
 from holdfast.conf import get_settings
 from holdfast.exceptions import ConfigurationError
 from holdfast.ledger import schedules
+from holdfast.ledger.connections.watchdog import answer_within
 from holdfast.ledger.database import alias, close_connection, connection, dialect, is_passing
-from holdfast.ledger.watchdog import answer_within
 
 logger = logging.getLogger("holdfast.beat")
 # Longest pause between two looks: at the duty, and at schedules that were edited.

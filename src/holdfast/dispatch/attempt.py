@@ -23,7 +23,8 @@ from holdfast.conf import get_settings
 from holdfast.dispatch.bodies import AttemptStopped, BodyStopped
 from holdfast.dispatch.retrying import bounded, run_body
 from holdfast.exceptions import Aborted, AttemptLost, HoldfastError
-from holdfast.ledger import fence, logs, queries, snoozing, transitions
+from holdfast.ledger import fence, logs, snoozing, transitions
+from holdfast.ledger.connections.watchdog import answer_within
 from holdfast.ledger.database import (
     atomic,
     close_connection,
@@ -34,9 +35,9 @@ from holdfast.ledger.database import (
     with_patience,
 )
 from holdfast.ledger.holds import hold_from, is_secret
+from holdfast.ledger.reads import queries
 from holdfast.ledger.records import Hold, NewJob, Ticket
 from holdfast.ledger.states import Outcome, Reason
-from holdfast.ledger.watchdog import answer_within
 from holdfast.lineage import patience_seconds, running
 from holdfast.policies.aborting import soft_limit
 from holdfast.policies.checkpoints import forgetting

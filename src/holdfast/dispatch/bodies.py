@@ -26,7 +26,7 @@ from celery.utils.threads import USE_FAST_LOCALS, LocalManager, get_ident
 from holdfast.dispatch.caller import Caller
 from holdfast.dispatch.loop import has_greenlets_for_threads, loop_thread
 from holdfast.exceptions import BodyCancelled, ConfigurationError
-from holdfast.ledger import aside
+from holdfast.ledger.connections import aside
 
 if TYPE_CHECKING:
     from holdfast.dispatch.task import LedgerTask

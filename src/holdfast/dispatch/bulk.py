@@ -15,7 +15,7 @@ from kombu.utils.json import dumps, loads
 from holdfast import vault
 from holdfast.dispatch.redaction import redaction_of
 from holdfast.dispatch.unique_calls import UniqueCall, is_unique, standing_for
-from holdfast.ledger.aside import in_event_loop, in_thread
+from holdfast.ledger.connections.aside import in_event_loop, in_thread
 from holdfast.ledger.database import atomic
 from holdfast.ledger.ids import new_id
 from holdfast.ledger.records import NewJob, Use

@@ -10,9 +10,11 @@ from typing import Any
 from celery.app.control import Control
 from django.db import transaction
 
-from holdfast.ledger import interventions, limits, queries
-from holdfast.ledger.bounds import Bounds
+from holdfast.ledger import interventions
 from holdfast.ledger.database import alias
+from holdfast.ledger.limiting import limits
+from holdfast.ledger.limiting.bounds import Bounds
+from holdfast.ledger.reads import queries
 from holdfast.policies.limits import limit_of_rate
 
 logger = logging.getLogger("holdfast.dispatch")

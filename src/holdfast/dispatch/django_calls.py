@@ -21,7 +21,7 @@ from holdfast.dispatch.django_api import (
     normalize_json,
 )
 from holdfast.dispatch.django_errors import errors_of
-from holdfast.ledger.history import History
+from holdfast.ledger.reads.history import History
 from holdfast.ledger.states import State
 
 STATUS = {

@@ -13,7 +13,7 @@ from kombu.exceptions import DecodeError
 from kombu.serialization import loads
 
 from holdfast.dispatch.django_api import TaskError
-from holdfast.ledger.history import History, PastAttempt
+from holdfast.ledger.reads.history import History, PastAttempt
 from holdfast.ledger.states import Outcome, Reason, State
 
 # Ends that no attempt of the job brought about.

@@ -19,8 +19,8 @@ from holdfast.dispatch.bodies import finished
 from holdfast.dispatch.task import LedgerTask
 from holdfast.exceptions import AttemptLost, HoldfastError
 from holdfast.ledger.database import is_passing, with_patience
-from holdfast.ledger.history import History, history_of
 from holdfast.ledger.holds import hold_from
+from holdfast.ledger.reads.history import History, history_of
 from holdfast.ledger.states import State
 from holdfast.lineage import patience_seconds
 

@@ -32,7 +32,7 @@ from holdfast.dispatch.django_checks import check_backend
 from holdfast.dispatch.django_errors import error_of
 from holdfast.dispatch.django_run import NAME
 from holdfast.exceptions import ConfigurationError
-from holdfast.ledger.history import history_of
+from holdfast.ledger.reads.history import history_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

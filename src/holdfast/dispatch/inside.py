@@ -10,7 +10,7 @@ from asgiref.sync import sync_to_async
 from celery import Task
 from celery.contrib.abortable import ABORTED
 
-from holdfast.ledger.aside import in_event_loop, in_thread
+from holdfast.ledger.connections.aside import in_event_loop, in_thread
 
 
 class Inside(Task):

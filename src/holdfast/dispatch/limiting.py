@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 
-from holdfast.ledger import admission, limits, lines
-from holdfast.ledger.aside import has_transaction, in_event_loop, in_thread
-from holdfast.ledger.bounds import Bounds
+from holdfast.ledger.connections.aside import has_transaction, in_event_loop, in_thread
 from holdfast.ledger.database import alias, connection, is_passing
+from holdfast.ledger.limiting import admission, limits, lines
+from holdfast.ledger.limiting.bounds import Bounds
 from holdfast.ledger.records import NewJob, Ticket, Use
 from holdfast.ledger.states import Hold
 from holdfast.policies.limits import bounds_of

@@ -17,7 +17,7 @@ from django.db import connections, transaction
 from holdfast.broker.publisher import Publisher, Unavailable
 from holdfast.dispatch import limiting
 from holdfast.ledger import transitions
-from holdfast.ledger.aside import in_event_loop, in_thread
+from holdfast.ledger.connections.aside import in_event_loop, in_thread
 from holdfast.ledger.database import (
     alias,
     atomic,

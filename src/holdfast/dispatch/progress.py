@@ -13,9 +13,9 @@ from typing import Any
 
 from celery.exceptions import SoftTimeLimitExceeded
 
-from holdfast.ledger.aside import has_transaction, in_event_loop
+from holdfast.ledger.connections.aside import has_transaction, in_event_loop
+from holdfast.ledger.connections.watchdog import answer_within
 from holdfast.ledger.database import close_connection, connection
-from holdfast.ledger.watchdog import answer_within
 
 logger = logging.getLogger("holdfast.attempt")
 PAUSE_SECONDS = 0.5

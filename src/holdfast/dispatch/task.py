@@ -19,7 +19,7 @@ from holdfast.dispatch import retrying
 from holdfast.dispatch.bodies import NOT_ATOMIC, finished
 from holdfast.dispatch.inside import Inside
 from holdfast.exceptions import AttemptLost, ConfigurationError
-from holdfast.ledger.aside import in_event_loop, in_thread
+from holdfast.ledger.connections.aside import in_event_loop, in_thread
 from holdfast.ledger.database import atomic
 from holdfast.ledger.holds import hold_from
 from holdfast.lineage import inheriting

@@ -16,9 +16,9 @@ from typing import Any
 from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, Subquery, When
 from django.db.models.functions import Now
 
-from holdfast.ledger.batch_models import Batch
 from holdfast.ledger.database import alias, atomic, connection, in_transaction
 from holdfast.ledger.fence import job_rows
+from holdfast.ledger.models.batches import Batch
 from holdfast.ledger.states import DEAD_LETTERS, State
 
 _PAGE = 1000

@@ -13,10 +13,10 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from holdfast.exceptions import AttemptLost
-from holdfast.ledger.aside import has_transaction
-from holdfast.ledger.checkpoint_models import Checkpoint
+from holdfast.ledger.connections.aside import has_transaction
 from holdfast.ledger.database import alias, atomic
 from holdfast.ledger.fence import held_by, lock, mark
+from holdfast.ledger.models.checkpoints import Checkpoint
 from holdfast.ledger.records import Hold
 
 

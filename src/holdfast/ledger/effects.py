@@ -16,8 +16,8 @@ from django.db.models.functions import Now
 
 from holdfast.exceptions import AttemptLost
 from holdfast.ledger.database import alias, atomic
-from holdfast.ledger.effect_models import Effect, EffectState
 from holdfast.ledger.fence import held_by, job_rows
+from holdfast.ledger.models.effects import Effect, EffectState
 from holdfast.ledger.records import Hold
 from holdfast.ledger.states import State
 

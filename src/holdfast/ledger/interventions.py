@@ -13,10 +13,11 @@ from uuid import UUID
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
-from holdfast.ledger import audit, batches, checkpoints, limits, logs
+from holdfast.ledger import audit, batches, checkpoints, logs
 from holdfast.ledger.database import alias, atomic, dialect
 from holdfast.ledger.fence import RISE, WORKER_NAME, cancelled, job_rows, lock, remember
 from holdfast.ledger.fingerprints import fingerprint
+from holdfast.ledger.limiting import limits
 from holdfast.ledger.marks import transaction_mark
 from holdfast.ledger.models import Attempt, Job, Payload, Result
 from holdfast.ledger.records import Hold, LapsedJob, StoredResult, Ticket

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from holdfast.ledger.database import alias
-from holdfast.ledger.log_models import AttemptLog
 from holdfast.ledger.models import Job
+from holdfast.ledger.models.logs import AttemptLog
 from holdfast.ledger.records import Hold
 
 # The attempt whose end is to be recorded here, and what it has logged so far.

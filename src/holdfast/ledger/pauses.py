@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from holdfast.ledger import audit
 from holdfast.ledger.database import alias, atomic
 from holdfast.ledger.fence import RISE, job_rows, lock
-from holdfast.ledger.pause_models import Pause, Shelved
+from holdfast.ledger.models.pauses import Pause, Shelved
 from holdfast.ledger.states import Hold, State
 
 QUEUE = "queue"

@@ -12,16 +12,16 @@ from django.db.models import F, OrderBy, QuerySet
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 
-from holdfast.ledger import limits
 from holdfast.ledger.database import alias, atomic, connection
 from holdfast.ledger.fence import RISE, job_rows
-from holdfast.ledger.limit_models import Limited, Place
-from holdfast.ledger.log_models import AttemptLog
+from holdfast.ledger.limiting import limits
 from holdfast.ledger.models import Attempt, Chord, ChordPart, Group, Job, Payload, Result
-from holdfast.ledger.pause_models import Shelved
+from holdfast.ledger.models.limits import Limited, Place
+from holdfast.ledger.models.logs import AttemptLog
+from holdfast.ledger.models.pauses import Shelved
+from holdfast.ledger.models.unique import UniqueKey
 from holdfast.ledger.records import Message, Ticket
 from holdfast.ledger.states import OPEN, Hold, State
-from holdfast.ledger.unique_models import UniqueKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

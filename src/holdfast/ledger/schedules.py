@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 
 from holdfast.ledger.database import alias
 from holdfast.ledger.models import Duty
-from holdfast.ledger.schedule_models import Decision, Occurrence, Schedule
+from holdfast.ledger.models.schedules import Decision, Occurrence, Schedule
 
 __all__ = ["Decided", "Decision", "Standing"]
 

@@ -10,7 +10,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
 from holdfast.ledger.database import alias
-from holdfast.ledger.security_models import SecurityEvent
+from holdfast.ledger.models.security import SecurityEvent
 
 
 class Kind:

@@ -17,12 +17,13 @@ from django.db.models.functions import Now
 
 from holdfast.conf import get_settings
 from holdfast.exceptions import Aborted, AttemptLost
-from holdfast.ledger import checkpoints, limits, logs, unique
+from holdfast.ledger import checkpoints, logs, unique
 from holdfast.ledger.database import alias, atomic, dialect
 from holdfast.ledger.fence import RISE, Left, cancelled, held_by, job_rows, leave, lock, mark
+from holdfast.ledger.limiting import limits
 from holdfast.ledger.models import Job, Payload, Result
+from holdfast.ledger.reads.refusals import refusals
 from holdfast.ledger.records import ClaimBatch, Hold, NewJob, StoredResult, Ticket
-from holdfast.ledger.refusals import refusals
 from holdfast.ledger.states import Hold as HoldReason
 from holdfast.ledger.states import Outcome, Reason, State
 

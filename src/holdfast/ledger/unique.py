@@ -18,13 +18,14 @@ from django.db.models import Case, DateTimeField, F, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 
 from holdfast.exceptions import UniqueConflict
-from holdfast.ledger import checkpoints, limits
+from holdfast.ledger import checkpoints
 from holdfast.ledger.database import alias, atomic, connection
 from holdfast.ledger.fence import RISE, job_rows
+from holdfast.ledger.limiting import limits
 from holdfast.ledger.models import Result
+from holdfast.ledger.models.unique import UniqueKey
 from holdfast.ledger.records import NewJob, Ticket, UniqueRequest
 from holdfast.ledger.states import FINAL, Conflict, Hold, Scope, State
-from holdfast.ledger.unique_models import UniqueKey
 
 WAITING = frozenset({State.HELD, State.QUEUED})
 # Sooner no key can be without its job: results are kept for longer.

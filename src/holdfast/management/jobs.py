@@ -11,8 +11,8 @@ from celery import current_app
 from holdfast.dispatch import calls
 from holdfast.dispatch.progress import in_words as in_words_of_progress
 from holdfast.exceptions import JobNotFound
-from holdfast.ledger import letters, queue_reads
-from holdfast.ledger.details import Details, details
+from holdfast.ledger.reads import letters, queue_reads
+from holdfast.ledger.reads.details import Details, details
 from holdfast.management.terminal import Terminal
 
 WIDEST = 60

@@ -1,7 +1,7 @@
 """Calls to the world outside that were begun, and what the finished ones returned; no worker that runs knows it yet."""
 
-import holdfast.ledger.effect_models
-import holdfast.ledger.models
+import holdfast.ledger.models.effects
+import holdfast.ledger.models.jobs
 from django.db import migrations, models
 
 
@@ -15,10 +15,10 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Effect",
             fields=[
-                ("key", holdfast.ledger.models.KeyField(max_length=255, primary_key=True, serialize=False)),
+                ("key", holdfast.ledger.models.jobs.KeyField(max_length=255, primary_key=True, serialize=False)),
                 ("state", models.SmallIntegerField(choices=[(0, "begun"), (1, "done")])),
                 ("turn", models.UUIDField()),
-                ("job", holdfast.ledger.models.KeyField(max_length=255, null=True)),
+                ("job", holdfast.ledger.models.jobs.KeyField(max_length=255, null=True)),
                 ("token", models.BigIntegerField(null=True)),
                 ("times_begun", models.IntegerField(default=1)),
                 ("begun_at", models.DateTimeField()),
@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
                     models.Index(
                         fields=["begun_at"],
                         name="holdfast_effect_begun",
-                        condition=models.Q(("state", holdfast.ledger.effect_models.EffectState["BEGUN"])),
+                        condition=models.Q(("state", holdfast.ledger.models.effects.EffectState["BEGUN"])),
                     ),
                 ],
             },

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import migrations, models
 
-import holdfast.ledger.models
+import holdfast.ledger.models.jobs
 
 
 class Migration(migrations.Migration):
@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
                 ("at", models.DateTimeField()),
                 ("actor", models.CharField(blank=True, default="", max_length=255)),
                 ("action", models.CharField(max_length=32)),
-                ("job", holdfast.ledger.models.KeyField(max_length=255, null=True)),
+                ("job", holdfast.ledger.models.jobs.KeyField(max_length=255, null=True)),
                 ("count", models.IntegerField(null=True)),
                 ("detail", models.TextField(blank=True, default="")),
             ],

@@ -1,6 +1,6 @@
 """Schedules and their occurrences; no process that runs during a deploy knows them yet."""
 
-import holdfast.ledger.models
+import holdfast.ledger.models.jobs
 from django.db import migrations, models
 
 
@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Schedule",
             fields=[
-                ("name", holdfast.ledger.models.KeyField(max_length=255, primary_key=True, serialize=False)),
+                ("name", holdfast.ledger.models.jobs.KeyField(max_length=255, primary_key=True, serialize=False)),
                 ("timing", models.TextField()),
                 ("anchor_at", models.DateTimeField()),
                 ("decided_until", models.DateTimeField()),
@@ -26,10 +26,10 @@ class Migration(migrations.Migration):
             name="Occurrence",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("schedule", holdfast.ledger.models.KeyField(max_length=255)),
+                ("schedule", holdfast.ledger.models.jobs.KeyField(max_length=255)),
                 ("due_at", models.DateTimeField()),
                 ("outcome", models.CharField(max_length=16)),
-                ("job", holdfast.ledger.models.KeyField(max_length=255, null=True)),
+                ("job", holdfast.ledger.models.jobs.KeyField(max_length=255, null=True)),
                 ("reason", models.TextField(blank=True, default="")),
                 ("decided_at", models.DateTimeField()),
             ],

@@ -1,6 +1,6 @@
 """Keys of unique jobs; no process that runs during a deploy knows them yet."""
 
-import holdfast.ledger.models
+import holdfast.ledger.models.jobs
 from django.db import migrations, models
 
 
@@ -14,8 +14,8 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="UniqueKey",
             fields=[
-                ("key", holdfast.ledger.models.KeyField(max_length=255, primary_key=True, serialize=False)),
-                ("job", holdfast.ledger.models.KeyField(max_length=255)),
+                ("key", holdfast.ledger.models.jobs.KeyField(max_length=255, primary_key=True, serialize=False)),
+                ("job", holdfast.ledger.models.jobs.KeyField(max_length=255)),
                 ("until", models.DateTimeField(null=True)),
                 ("awaited", models.BooleanField(default=False)),
                 ("given_at", models.DateTimeField()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import migrations, models
 
-import holdfast.ledger.models
+import holdfast.ledger.models.jobs
 
 
 class Migration(migrations.Migration):
@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Checkpoint",
             fields=[
-                ("job", holdfast.ledger.models.KeyField(max_length=255, primary_key=True, serialize=False)),
+                ("job", holdfast.ledger.models.jobs.KeyField(max_length=255, primary_key=True, serialize=False)),
                 ("state", models.TextField()),
                 ("token", models.BigIntegerField()),
                 ("at", models.DateTimeField()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import migrations, models
 
-import holdfast.ledger.models
+import holdfast.ledger.models.jobs
 
 
 class Migration(migrations.Migration):
@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("job", holdfast.ledger.models.KeyField(max_length=255)),
+                ("job", holdfast.ledger.models.jobs.KeyField(max_length=255)),
                 ("number", models.IntegerField()),
                 ("text", models.TextField()),
             ],

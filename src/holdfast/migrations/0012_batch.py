@@ -1,6 +1,6 @@
 """Batches, and the members they have: nullable, so that workers that do not know of them go on."""
 
-import holdfast.ledger.models
+import holdfast.ledger.models.jobs
 from django.db import migrations, models
 
 
@@ -12,9 +12,9 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Batch",
             fields=[
-                ("id", holdfast.ledger.models.KeyField(max_length=255, primary_key=True, serialize=False)),
+                ("id", holdfast.ledger.models.jobs.KeyField(max_length=255, primary_key=True, serialize=False)),
                 ("name", models.CharField(blank=True, default="", max_length=255)),
-                ("parent_id", holdfast.ledger.models.KeyField(max_length=255, null=True)),
+                ("parent_id", holdfast.ledger.models.jobs.KeyField(max_length=255, null=True)),
                 ("callbacks", models.TextField(default="{}")),
                 ("called", models.TextField(default="{}")),
                 ("created_at", models.DateTimeField()),
@@ -54,6 +54,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="job",
             name="batch_id",
-            field=holdfast.ledger.models.KeyField(max_length=255, null=True),
+            field=holdfast.ledger.models.jobs.KeyField(max_length=255, null=True),
         ),
     ]

@@ -1,6 +1,6 @@
 """Limits, and where jobs stand at them; workers that run during a deploy know neither, and record without them."""
 
-import holdfast.ledger.models
+import holdfast.ledger.models.jobs
 from django.db import migrations, models
 
 
@@ -14,12 +14,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Limit',
             fields=[
-                ('name', holdfast.ledger.models.KeyField(max_length=255, primary_key=True, serialize=False)),
+                ('name', holdfast.ledger.models.jobs.KeyField(max_length=255, primary_key=True, serialize=False)),
                 ('declared', models.TextField(default='{}')),
                 ('override', models.TextField(blank=True, default='')),
                 ('tokens', models.FloatField(default=0.0)),
                 ('refilled_at', models.DateTimeField(null=True)),
-                ('last_key', holdfast.ledger.models.KeyField(default='', max_length=255)),
+                ('last_key', holdfast.ledger.models.jobs.KeyField(default='', max_length=255)),
                 ('changed_at', models.DateTimeField()),
             ],
             options={
@@ -35,9 +35,9 @@ class Migration(migrations.Migration):
             name='Limited',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('job', holdfast.ledger.models.KeyField(max_length=255)),
-                ('name', holdfast.ledger.models.KeyField(max_length=255)),
-                ('key', holdfast.ledger.models.KeyField(default='', max_length=255)),
+                ('job', holdfast.ledger.models.jobs.KeyField(max_length=255)),
+                ('name', holdfast.ledger.models.jobs.KeyField(max_length=255)),
+                ('key', holdfast.ledger.models.jobs.KeyField(default='', max_length=255)),
                 ('weight', models.IntegerField(default=1)),
                 ('rank', models.SmallIntegerField(default=0)),
                 ('place', models.SmallIntegerField(choices=[(0, 'away'), (1, 'waiting'), (2, 'admitted')])),

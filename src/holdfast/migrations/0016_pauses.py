@@ -1,6 +1,6 @@
 """Pauses, and the jobs that are held for them; a worker that runs during a deploy pauses once it is a new one."""
 
-import holdfast.ledger.models
+import holdfast.ledger.models.jobs
 from django.db import migrations, models
 
 
@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('kind', models.CharField(max_length=8)),
-                ('name', holdfast.ledger.models.KeyField(max_length=255)),
+                ('name', holdfast.ledger.models.jobs.KeyField(max_length=255)),
                 ('by', models.CharField(blank=True, default='', max_length=255)),
                 ('reason', models.TextField(blank=True, default='')),
                 ('at', models.DateTimeField()),
@@ -29,9 +29,9 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Shelved',
             fields=[
-                ('job', holdfast.ledger.models.KeyField(max_length=255, primary_key=True, serialize=False)),
-                ('queue', holdfast.ledger.models.KeyField(max_length=255)),
-                ('task', holdfast.ledger.models.KeyField(max_length=255)),
+                ('job', holdfast.ledger.models.jobs.KeyField(max_length=255, primary_key=True, serialize=False)),
+                ('queue', holdfast.ledger.models.jobs.KeyField(max_length=255)),
+                ('task', holdfast.ledger.models.jobs.KeyField(max_length=255)),
             ],
             options={
                 'db_table': 'holdfast_shelved',

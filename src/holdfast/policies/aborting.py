@@ -16,10 +16,10 @@ from billiard.process import current_process
 from celery.exceptions import SoftTimeLimitExceeded
 
 from holdfast.ledger import wishes
-from holdfast.ledger.aside import has_transaction, in_event_loop, in_thread
+from holdfast.ledger.connections.aside import has_transaction, in_event_loop, in_thread
+from holdfast.ledger.connections.watchdog import answer_within
 from holdfast.ledger.database import close_connection, connection, is_passing
 from holdfast.ledger.records import Hold
-from holdfast.ledger.watchdog import answer_within
 from holdfast.ledger.wishes import Standing
 from holdfast.lineage import current_hold, memory
 

@@ -16,7 +16,7 @@ from kombu.utils.json import dumps, loads
 from holdfast.conf import get_settings
 from holdfast.exceptions import CheckpointRefused
 from holdfast.ledger import checkpoints
-from holdfast.ledger.aside import has_transaction, in_event_loop, in_thread
+from holdfast.ledger.connections.aside import has_transaction, in_event_loop, in_thread
 from holdfast.ledger.database import atomic, with_patience
 from holdfast.ledger.fence import mark
 from holdfast.ledger.records import Hold

@@ -24,11 +24,11 @@ from kombu.serialization import dumps, loads, prepare_accept_content
 
 from holdfast.conf import get_settings
 from holdfast.ledger import effects
-from holdfast.ledger.aside import beside_loop, has_transaction, in_event_loop, in_thread
+from holdfast.ledger.connections.aside import beside_loop, has_transaction, in_event_loop, in_thread
+from holdfast.ledger.connections.watchdog import answer_within
 from holdfast.ledger.database import connection, with_patience
 from holdfast.ledger.effects import Encoded, Found
 from holdfast.ledger.records import Hold
-from holdfast.ledger.watchdog import answer_within
 from holdfast.lineage import current_hold, patience_seconds
 from holdfast.policies import effect_refusals as refusals
 

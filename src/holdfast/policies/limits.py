@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from holdfast.conf import get_settings
 from holdfast.exceptions import ConfigurationError
-from holdfast.ledger.bounds import Bounds, parse_rate
+from holdfast.ledger.limiting.bounds import Bounds, parse_rate
 from holdfast.ledger.records import Use
 
 LONGEST = 255

@@ -19,9 +19,10 @@ from celery.contrib.abortable import ABORTED
 from celery.exceptions import NotRegistered, TaskRevokedError
 
 from holdfast.exceptions import AttemptLost
-from holdfast.ledger import interventions, queries, transitions
+from holdfast.ledger import interventions, transitions
 from holdfast.ledger.database import atomic, is_passing, with_patience
 from holdfast.ledger.holds import hold_from, is_secret
+from holdfast.ledger.reads import queries
 from holdfast.ledger.records import Hold, StoredResult
 from holdfast.ledger.states import Reason, State
 from holdfast.lineage import is_telling_secrets, leave, patience_seconds

@@ -16,8 +16,9 @@ from django.db import transaction
 from kombu.utils.json import loads
 
 from holdfast.exceptions import UniqueConflict
-from holdfast.ledger import batches, queries
+from holdfast.ledger import batches
 from holdfast.ledger.database import alias, atomic, is_passing
+from holdfast.ledger.reads import queries
 from holdfast.ledger.states import State
 from holdfast.lineage import sending_into
 from holdfast.tickets import BATCH

@@ -12,9 +12,10 @@ from typing import Any
 from celery.exceptions import MaxRetriesExceededError
 
 from holdfast import vault
-from holdfast.ledger import logs, queries, transitions
+from holdfast.ledger import logs, transitions
 from holdfast.ledger.database import atomic, is_passing
 from holdfast.ledger.holds import is_secret
+from holdfast.ledger.reads import queries
 from holdfast.ledger.records import Hold, StoredResult
 from holdfast.ledger.states import Reason, State
 from holdfast.results import batch_ends, successors

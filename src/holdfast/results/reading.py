@@ -21,7 +21,8 @@ from kombu.utils.encoding import ensure_bytes
 
 from holdfast import vault
 from holdfast.exceptions import ResultPruned
-from holdfast.ledger import groups, interventions, queries
+from holdfast.ledger import groups, interventions
+from holdfast.ledger.reads import queries
 from holdfast.ledger.records import ResultMeta
 from holdfast.ledger.states import FINAL, State
 from holdfast.results import encoding

@@ -16,9 +16,10 @@ from kombu.serialization import loads
 
 from holdfast import vault
 from holdfast.exceptions import UniqueConflict
-from holdfast.ledger import chords, queries
+from holdfast.ledger import chords
 from holdfast.ledger.database import atomic, is_passing
 from holdfast.ledger.holds import hold_from, is_secret
+from holdfast.ledger.reads import queries
 from holdfast.ledger.records import StoredResult
 from holdfast.lineage import awaiting, inheriting, is_telling_secrets, telling_secrets
 from holdfast.results import encoding, taken_keys

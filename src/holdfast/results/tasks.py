@@ -7,7 +7,7 @@ from typing import Any
 from celery import shared_task
 from celery.app.task import Context
 
-from holdfast.ledger import queries
+from holdfast.ledger.reads import queries
 from holdfast.results import successors
 
 

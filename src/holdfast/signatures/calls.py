@@ -11,7 +11,7 @@ from celery import Celery
 from kombu.serialization import loads, prepare_accept_content
 
 from holdfast import vault
-from holdfast.ledger.backlog import OpenJob
+from holdfast.ledger.reads.backlog import OpenJob
 
 ERRBACK_TASK = "holdfast.call_errback"
 _MAPS = frozenset({"celery.map", "celery.starmap"})

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from celery import Celery
 
-from holdfast.ledger import backlog
-from holdfast.ledger.backlog import OpenJob
+from holdfast.ledger.reads import backlog
+from holdfast.ledger.reads.backlog import OpenJob
 from holdfast.signatures.calls import RESULT, Call, Unreadable, calls_of
 from holdfast.signatures.changes import misplaced
 from holdfast.signatures.shapes import KEEP_TASK, TAKE_OLD, Misfit, Shape, misfits, shape_of

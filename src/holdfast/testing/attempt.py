@@ -18,7 +18,8 @@ from kombu.serialization import prepare_accept_content
 
 from holdfast.dispatch.bodies import finished
 from holdfast.exceptions import HoldfastError
-from holdfast.ledger import queries, transitions
+from holdfast.ledger import transitions
+from holdfast.ledger.reads import queries
 from holdfast.ledger.records import ClaimedJob, Hold
 from holdfast.ledger.states import Reason, State
 from holdfast.testing import faults

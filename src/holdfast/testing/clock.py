@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from holdfast.ledger import queries, rehearsal
+from holdfast.ledger import rehearsal
+from holdfast.ledger.reads import queries
 
 # Rounds up what SQLite, whose clock has milliseconds, rounds down.
 MARGIN = timedelta(milliseconds=2)

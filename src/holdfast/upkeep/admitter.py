@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Mapping
 
 from holdfast.conf import get_settings
-from holdfast.ledger import admission, limits, lines, pauses
-from holdfast.ledger.bounds import Bounds
+from holdfast.ledger import pauses
+from holdfast.ledger.limiting import admission, limits, lines
+from holdfast.ledger.limiting.bounds import Bounds
 from holdfast.ledger.records import Ticket
 
 BATCH = 500

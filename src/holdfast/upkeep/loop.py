@@ -6,10 +6,10 @@ import logging
 import threading
 from collections.abc import Callable
 
+from holdfast.ledger.connections.forks import gate
+from holdfast.ledger.connections.turns import asking_often
+from holdfast.ledger.connections.watchdog import answer_within
 from holdfast.ledger.database import close_connection, is_passing
-from holdfast.ledger.forks import gate
-from holdfast.ledger.turns import asking_often
-from holdfast.ledger.watchdog import answer_within
 
 logger = logging.getLogger("holdfast.upkeep")
 

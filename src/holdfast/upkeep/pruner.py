@@ -7,7 +7,8 @@ from datetime import timedelta
 
 from holdfast import events
 from holdfast.conf import get_settings
-from holdfast.ledger import audit, batches, chords, effects, queries, security, unique, workers
+from holdfast.ledger import audit, batches, chords, effects, security, unique, workers
+from holdfast.ledger.reads import queries
 from holdfast.ledger.states import DEAD_LETTERS, FINAL
 from holdfast.policies.retention import Keep, Retention
 

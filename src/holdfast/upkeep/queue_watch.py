@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from holdfast import events
 from holdfast.conf import get_settings
-from holdfast.ledger import queue_reads
+from holdfast.ledger.reads import queue_reads
 
 logger = logging.getLogger("holdfast.upkeep")
 

@@ -14,7 +14,8 @@ from holdfast import events
 from holdfast.broker.contents import Contents
 from holdfast.broker.publisher import Publisher, Unavailable
 from holdfast.conf import get_settings
-from holdfast.ledger import queries, transitions
+from holdfast.ledger import transitions
+from holdfast.ledger.reads import queries
 from holdfast.ledger.records import Ticket
 
 logger = logging.getLogger("holdfast.upkeep")

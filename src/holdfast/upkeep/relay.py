@@ -7,7 +7,8 @@ from datetime import timedelta
 from holdfast import events
 from holdfast.broker.publisher import Publisher, Unavailable
 from holdfast.conf import get_settings
-from holdfast.ledger import queries, transitions
+from holdfast.ledger import transitions
+from holdfast.ledger.reads import queries
 from holdfast.ledger.records import Ticket
 from holdfast.upkeep.admitter import Admitter
 

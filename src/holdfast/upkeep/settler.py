@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 
 from holdfast import events
-from holdfast.ledger import queries
 from holdfast.ledger.database import is_passing
+from holdfast.ledger.reads import queries
 
 logger = logging.getLogger("holdfast.upkeep")
 BATCH = 200

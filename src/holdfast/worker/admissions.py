@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from holdfast.ledger import admission, lines
+from holdfast.ledger.limiting import admission, lines
 from holdfast.ledger.records import Ticket
 from holdfast.policies.limits import bounds_of
 from holdfast.upkeep.loop import Loop

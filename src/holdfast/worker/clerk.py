@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from holdfast.ledger.connections.forks import gate
+from holdfast.ledger.connections.watchdog import answer_within
 from holdfast.ledger.database import (
     close_connection,
     connection,
@@ -21,8 +23,6 @@ from holdfast.ledger.database import (
     is_passing,
     on_connection,
 )
-from holdfast.ledger.forks import gate
-from holdfast.ledger.watchdog import answer_within
 
 logger = logging.getLogger("holdfast.worker")
 PAUSE = 0.5

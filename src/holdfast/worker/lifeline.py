@@ -21,10 +21,11 @@ from django.db import DatabaseError, connections
 from holdfast import events
 from holdfast.conf import get_settings
 from holdfast.dispatch import quiet_logs
-from holdfast.ledger import queries, transitions, wishes, workers
+from holdfast.ledger import transitions, wishes, workers
+from holdfast.ledger.connections.turns import is_busy
 from holdfast.ledger.database import connection
+from holdfast.ledger.reads import queries
 from holdfast.ledger.records import Hold
-from holdfast.ledger.turns import is_busy
 from holdfast.upkeep.crew import Crew
 from holdfast.upkeep.loop import Loop
 from holdfast.upkeep.pulse import Pulse

@@ -8,8 +8,8 @@ from uuid import uuid4
 
 from holdfast.conf import get_settings
 from holdfast.ledger import effects, transitions
-from holdfast.ledger.effect_models import Effect
 from holdfast.ledger.models import Job
+from holdfast.ledger.models.effects import Effect
 from holdfast.ledger.records import Hold
 from tests.rows import hire, new_job
 

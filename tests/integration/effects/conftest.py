@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.ledger import aside
+from holdfast.ledger.connections import aside
 from tests.integration.effects.calls import Gateway
 
 

@@ -14,7 +14,7 @@ from django.db import connections, transaction
 from holdfast import effect
 from holdfast.exceptions import AttemptLost, EffectBusy, EffectInDoubt
 from holdfast.ledger import effects, transitions
-from holdfast.ledger.effect_models import Effect, EffectState
+from holdfast.ledger.models.effects import Effect, EffectState
 from holdfast.ledger.records import Hold
 from holdfast.lineage import running
 from tests.eventually import eventually

@@ -11,7 +11,7 @@ from django.db import connections
 
 from holdfast import effect
 from holdfast.exceptions import EffectError, EffectInDoubt
-from holdfast.ledger.effect_models import Effect, EffectState
+from holdfast.ledger.models.effects import Effect, EffectState
 from tests.integration.effects.calls import KEY, Gateway, leave_in_doubt, row
 
 

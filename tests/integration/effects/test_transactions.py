@@ -18,8 +18,8 @@ from holdfast import effect
 from holdfast.conf import get_settings
 from holdfast.exceptions import EffectError, EffectInDoubt
 from holdfast.ledger import effects, interventions, transitions
-from holdfast.ledger.effect_models import Effect
 from holdfast.ledger.models import Job
+from holdfast.ledger.models.effects import Effect
 from holdfast.lineage import running
 from holdfast.upkeep.pruner import Pruner
 from tests.integration.effects.calls import KEY, Gateway, attempt, leave_in_doubt, row

@@ -10,7 +10,7 @@ from celery.schedules import crontab
 
 from holdfast.conf import get_settings
 from holdfast.ledger.models import Job
-from holdfast.ledger.schedule_models import Occurrence
+from holdfast.ledger.models.schedules import Occurrence
 
 START = datetime(2026, 6, 1, 12, 0, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -22,7 +22,7 @@ from holdfast.conf import get_settings
 from holdfast.exceptions import ConfigurationError, ScheduleNotFound
 from holdfast.ledger import schedules
 from holdfast.ledger.database import atomic
-from holdfast.ledger.schedule_models import Occurrence, Schedule
+from holdfast.ledger.models.schedules import Occurrence, Schedule
 from holdfast.testing.services import RedisServer
 from tests.integration.schedules.passes import (
     HOUR,

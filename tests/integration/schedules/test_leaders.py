@@ -17,7 +17,7 @@ from holdfast.conf import get_settings
 from holdfast.ledger import schedules
 from holdfast.ledger.database import atomic
 from holdfast.ledger.models import Duty
-from holdfast.ledger.schedule_models import Schedule
+from holdfast.ledger.models.schedules import Schedule
 from holdfast.ledger.schedules import Decided, Decision
 from tests.eventually import eventually
 from tests.integration.schedules.passes import (

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from holdfast.ledger import queries, transitions
+from holdfast.ledger import transitions
 from holdfast.ledger.models import Job
+from holdfast.ledger.models.unique import UniqueKey
+from holdfast.ledger.reads import queries
 from holdfast.ledger.records import Hold
-from holdfast.ledger.unique_models import UniqueKey
 from tests.harness import Site
 from tests.rows import hire
 

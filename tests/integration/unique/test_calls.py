@@ -12,7 +12,7 @@ import holdfast
 from holdfast import Unique, UniqueConflict
 from holdfast.exceptions import ConfigurationError, InvalidArguments
 from holdfast.ledger import checkpoints, interventions, rehearsal, transitions
-from holdfast.ledger.history import history_of
+from holdfast.ledger.reads.history import history_of
 from tests.harness import Site
 from tests.integration.unique.jobs import called_with, claim, end, keys, row
 from tests.project.syncing import export, index, plain, remind, render, sync, translate

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from holdfast import Limit, Unique
-from holdfast.ledger import limits, rehearsal
-from holdfast.ledger.limit_models import Limited, Place
+from holdfast.ledger import rehearsal
+from holdfast.ledger.limiting import limits
+from holdfast.ledger.models.limits import Limited, Place
 from tests.harness import Site
 from tests.integration.unique.jobs import called_with, end, row
 from tests.project.syncing import plain, render

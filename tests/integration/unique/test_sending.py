@@ -15,7 +15,7 @@ from kombu.exceptions import EncodeError
 import holdfast
 from holdfast import Unique, UniqueConflict
 from holdfast.ledger import unique
-from holdfast.ledger.unique_models import UniqueKey
+from holdfast.ledger.models.unique import UniqueKey
 from tests.harness import Site
 from tests.integration.unique.jobs import called_with, end, keys, row
 from tests.project.syncing import export, index, plain, render, sync, translate

@@ -7,7 +7,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 import holdfast
-from holdfast.ledger import batches, queries, wishes
+from holdfast.ledger import batches, wishes
+from holdfast.ledger.reads import queries
 from holdfast.ledger.states import FINAL, State
 from holdfast.management.actors import add_actor
 from holdfast.management.terminal import Terminal

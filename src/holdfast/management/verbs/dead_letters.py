@@ -13,7 +13,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from holdfast import dead_letters
 from holdfast.dead_letters import DeadLetter, Selection
-from holdfast.ledger.letters import Group
+from holdfast.ledger.reads.letters import Group
 from holdfast.ledger.states import REASONS_OF_DEAD_LETTERS
 from holdfast.management import jobs
 from holdfast.management.actors import add_actor

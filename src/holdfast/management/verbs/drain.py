@@ -11,9 +11,9 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from holdfast.ledger import backlog, queries
-from holdfast.ledger.backlog import Backlog, Left
 from holdfast.ledger.database import with_patience
+from holdfast.ledger.reads import backlog, queries
+from holdfast.ledger.reads.backlog import Backlog, Left
 from holdfast.management.progress import progress
 from holdfast.management.terminal import Terminal
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from holdfast import limits
-from holdfast.ledger.bounds import Bounds
+from holdfast.ledger.limiting.bounds import Bounds
 from holdfast.limits import LimitState
 from holdfast.management.actors import add_actor
 from holdfast.management.terminal import Terminal

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 import holdfast
-from holdfast.ledger.queue_reads import Queue
+from holdfast.ledger.reads.queue_reads import Queue
 from holdfast.management.terminal import Terminal
 
 HEADS = ("queue", "waiting", "by priority", "oldest", "running", "held", "workers")

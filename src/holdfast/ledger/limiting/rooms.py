@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from holdfast.ledger.bounds import Bounds
+from holdfast.ledger.limiting.bounds import Bounds
 from holdfast.ledger.records import Use
 
 # Until a job that was let in has begun, and makes room for the next: nobody tells the relay of a begin.

@@ -14,10 +14,10 @@ from datetime import datetime
 
 from django.db.models import Count, QuerySet
 
-from holdfast.ledger import queries
 from holdfast.ledger.database import dialect
 from holdfast.ledger.fence import job_rows
 from holdfast.ledger.models import Job
+from holdfast.ledger.reads import queries
 from holdfast.ledger.states import State
 
 MOST = 10_000

@@ -14,12 +14,12 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from holdfast.ledger import limits, lines
-from holdfast.ledger.bounds import Bounds
 from holdfast.ledger.database import atomic, dialect
-from holdfast.ledger.lines import Waiting
+from holdfast.ledger.limiting import limits, lines
+from holdfast.ledger.limiting.bounds import Bounds
+from holdfast.ledger.limiting.lines import Waiting
+from holdfast.ledger.limiting.rooms import Room
 from holdfast.ledger.records import Ticket
-from holdfast.ledger.rooms import Room
 
 logger = logging.getLogger("holdfast.ledger")
 # Jobs moved by one transaction, and keys looked at by it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
-from holdfast.ledger.models import KeyField
+from holdfast.ledger.models.jobs import KeyField
 
 
 class Pause(models.Model):

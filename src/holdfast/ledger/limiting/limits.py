@@ -14,10 +14,10 @@ from django.db.models import Case, Min, QuerySet, When
 from django.db.models.functions import Now
 
 from holdfast.ledger import audit
-from holdfast.ledger.bounds import Bounds
 from holdfast.ledger.database import alias, atomic
 from holdfast.ledger.fence import RISE, job_rows, lock
-from holdfast.ledger.limit_models import Limit, Limited, Place
+from holdfast.ledger.limiting.bounds import Bounds
+from holdfast.ledger.models.limits import Limit, Limited, Place
 from holdfast.ledger.records import NewJob
 from holdfast.ledger.states import Hold, State
 

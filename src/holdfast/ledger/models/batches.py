@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
-from holdfast.ledger.models import KeyField
+from holdfast.ledger.models.jobs import KeyField
 
 
 class Batch(models.Model):

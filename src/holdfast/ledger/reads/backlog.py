@@ -12,9 +12,9 @@ from datetime import datetime
 from django.db.models import CharField, Count, Min, Q, QuerySet, Value
 from django.db.models.functions import Cast, Now
 
-from holdfast.ledger import queries
 from holdfast.ledger.database import alias
 from holdfast.ledger.models import Job, Payload
+from holdfast.ledger.reads import queries
 from holdfast.ledger.states import Hold, State
 
 _BODIES = 200

@@ -8,9 +8,9 @@ from django.db.models import Q, Sum
 
 from holdfast.ledger.database import atomic, dialect
 from holdfast.ledger.fence import job_rows
-from holdfast.ledger.limit_models import Place
-from holdfast.ledger.limits import UNDER_WAY, limited_rows
-from holdfast.ledger.lines import locked_rooms
+from holdfast.ledger.limiting.limits import UNDER_WAY, limited_rows
+from holdfast.ledger.limiting.lines import locked_rooms
+from holdfast.ledger.models.limits import Place
 from holdfast.ledger.records import Use
 
 MOST_COUNTED = 10_000

@@ -10,12 +10,12 @@ from django.db.models import Count, Max, Min, QuerySet
 from django.db.models.functions import Now
 
 from holdfast.ledger import batches
-from holdfast.ledger.checkpoint_models import Checkpoint
 from holdfast.ledger.database import alias, atomic
 from holdfast.ledger.ids import minted_at
-from holdfast.ledger.limit_models import Limited
-from holdfast.ledger.log_models import AttemptLog
 from holdfast.ledger.models import Attempt, Group, Job, Payload, Result, Worker
+from holdfast.ledger.models.checkpoints import Checkpoint
+from holdfast.ledger.models.limits import Limited
+from holdfast.ledger.models.logs import AttemptLog
 from holdfast.ledger.records import Hold, ResultMeta, StoredResult, Ticket
 from holdfast.ledger.states import DEAD_LETTERS, FINAL, State
 

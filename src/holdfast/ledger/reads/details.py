@@ -7,10 +7,10 @@ from datetime import datetime
 from uuid import UUID
 
 from holdfast.ledger import audit, checkpoints
-from holdfast.ledger.attempts import AttemptRow, attempts_of
 from holdfast.ledger.audit import AuditLine
 from holdfast.ledger.fence import job_rows
 from holdfast.ledger.models import Job
+from holdfast.ledger.reads.attempts import AttemptRow, attempts_of
 from holdfast.ledger.states import State
 
 

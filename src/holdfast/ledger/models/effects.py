@@ -7,7 +7,7 @@ from enum import IntEnum
 from django.db import models
 from django.db.models import Q
 
-from holdfast.ledger.models import KeyField
+from holdfast.ledger.models.jobs import KeyField
 
 
 class EffectState(IntEnum):

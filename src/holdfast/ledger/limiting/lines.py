@@ -13,14 +13,14 @@ from typing import Any
 from django.db.models import Case, Exists, OuterRef, When
 
 from holdfast.ledger import interventions
-from holdfast.ledger.bounds import Bounds
 from holdfast.ledger.database import alias, connection
 from holdfast.ledger.fence import RISE, cancelled, job_rows, lock
-from holdfast.ledger.limit_models import Place
-from holdfast.ledger.limits import UNDER_WAY, limit_rows, limited_rows
+from holdfast.ledger.limiting.bounds import Bounds
+from holdfast.ledger.limiting.limits import UNDER_WAY, limit_rows, limited_rows
+from holdfast.ledger.limiting.rooms import Room
 from holdfast.ledger.models import Job
+from holdfast.ledger.models.limits import Place
 from holdfast.ledger.records import Ticket, Use
-from holdfast.ledger.rooms import Room
 from holdfast.ledger.states import Hold, Reason, State
 
 SKIPPED_AT_ONCE = 500

@@ -1,0 +1,1 @@
+"""Limits: who takes part, who waits, and who is let in."""

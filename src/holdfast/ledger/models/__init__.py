@@ -1,0 +1,50 @@
+"""The ledger's tables; only the ledger package touches them."""
+
+from __future__ import annotations
+
+from holdfast.ledger.models.batches import Batch
+from holdfast.ledger.models.checkpoints import Checkpoint
+from holdfast.ledger.models.effects import Effect
+from holdfast.ledger.models.jobs import (
+    Attempt,
+    Audit,
+    Chord,
+    ChordPart,
+    Duty,
+    Group,
+    Job,
+    Payload,
+    Result,
+    Worker,
+)
+from holdfast.ledger.models.limits import Limit, Limited
+from holdfast.ledger.models.logs import AttemptLog
+from holdfast.ledger.models.pauses import Pause, Shelved
+from holdfast.ledger.models.schedules import Occurrence, Schedule
+from holdfast.ledger.models.security import SecurityEvent
+from holdfast.ledger.models.unique import UniqueKey
+
+__all__ = [
+    "Attempt",
+    "AttemptLog",
+    "Audit",
+    "Batch",
+    "Checkpoint",
+    "Chord",
+    "ChordPart",
+    "Duty",
+    "Effect",
+    "Group",
+    "Job",
+    "Limit",
+    "Limited",
+    "Occurrence",
+    "Pause",
+    "Payload",
+    "Result",
+    "Schedule",
+    "SecurityEvent",
+    "Shelved",
+    "UniqueKey",
+    "Worker",
+]

@@ -1,0 +1,1 @@
+"""What is asked of the ledger; nothing here moves a job."""
