@@ -6,7 +6,6 @@ import os
 import signal as signals
 import subprocess
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import psutil
 from holdfast.ledger.models import Worker
 from holdfast.testing.services import die_with
 from tests.eventually import eventually
+from tests.nursery import steadily
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -31,20 +31,21 @@ class SiteProcess:
         environment: Mapping[str, str],
     ) -> None:
         self.log = log
-        with log.open("ab") as output:
-            self.popen = subprocess.Popen(
-                [sys.executable, *command],
-                cwd=ROOT,
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                # The system ends a child with the thread that started it: bind only to one that stays.
-                preexec_fn=die_with(os.getpid())  # noqa: PLW1509
-                if threading.current_thread() is threading.main_thread()
-                else None,
-            )
+
+        def start() -> subprocess.Popen[bytes]:
+            with log.open("ab") as output:
+                return subprocess.Popen(
+                    [sys.executable, *command],
+                    cwd=ROOT,
+                    env=dict(environment),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    preexec_fn=die_with(os.getpid()),  # noqa: PLW1509  # one system call
+                )
+
+        self.popen = steadily(start)
         self.pid = self.popen.pid
 
     @property

@@ -52,9 +52,10 @@ class Soak:
         while time.monotonic() < deadline:
             fault = self.rng.choice(catalogue)
             began = time.monotonic()
-            fault.strike(self.scene)
-            self.faults[fault.name] += 1
-            say(f"{fault.name} ({time.monotonic() - began:.1f} s)")
+            hit = fault.strike(self.scene)
+            self.faults[fault.name] += hit
+            missed = "" if hit else ", hit nothing that held work"
+            say(f"{fault.name} ({time.monotonic() - began:.1f} s{missed})")
             self._man()
             lasting(self.rng.uniform(*PAUSE))
         self.stop_file.touch()

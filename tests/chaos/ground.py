@@ -25,6 +25,7 @@ from tests.chaos.judge import Judgement
 from tests.eventually import eventually
 from tests.harness import SHORT, Site
 from tests.ledgers import sqlite_url
+from tests.nursery import steadily
 from tests.processes import SiteProcess, WorkerProcess
 
 CRASH = "crash database"
@@ -79,6 +80,19 @@ class Ground:
             **options,
         )
 
+    def scheduler(self) -> SiteProcess:
+        """Start a `celery beat` on Holdfast's schedules; its settings are those of `tests.chaos.scheduled`."""
+        flags = ["-S", "holdfast.beat:Scheduler", "--pidfile=", "-l", "INFO"]
+        return SiteProcess(
+            ["-m", "celery", "-A", "tests.project", "beat", *flags],
+            log=self.site.directory / f"scheduler{next(_numbers)}.log",
+            environment={
+                **self.site.environment,
+                **self.environment,
+                "DJANGO_SETTINGS_MODULE": "tests.chaos.scheduled",
+            },
+        )
+
     def producer(self, code: str, *arguments: str) -> SiteProcess:
         """Start a process that sends; `tasks` in its code are the chaos tasks."""
         prelude = f"from tests.chaos import tasks\nimport json\n{_JOURNAL}\n"
@@ -114,9 +128,10 @@ class Ground:
 
     def crash_database(self) -> None:
         """Stop PostgreSQL as a crash does, and start it again."""
-        assert self.postgres is not None
+        server = self.postgres
+        assert server is not None
         with self.harming(CRASH, "database"):
-            self.postgres.restart(immediate=True)
+            steadily(lambda: server.restart(immediate=True))
         self.forget_connection()
 
     def kill_child(self, worker: WorkerProcess, child: int) -> float:

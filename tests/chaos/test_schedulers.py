@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from itertools import count, pairwise
+from itertools import pairwise
 from statistics import median
 from urllib.parse import urlsplit
 
@@ -28,7 +28,6 @@ from tests.processes import SiteProcess
 
 TAKE_OVER = 15.0
 ROUNDS = pytest.mark.parametrize("rounds", [3, pytest.param(12, marks=pytest.mark.soak)])
-_numbers = count(1)
 
 
 class Schedulers:
@@ -41,17 +40,7 @@ class Schedulers:
 
     def start(self) -> SiteProcess:
         """Start one more."""
-        site = self._ground.site
-        flags = ["-S", "holdfast.beat:Scheduler", "--pidfile=", "-l", "INFO"]
-        return SiteProcess(
-            ["-m", "celery", "-A", "tests.project", "beat", *flags],
-            log=site.directory / f"scheduler{next(_numbers)}.log",
-            environment={
-                **site.environment,
-                **self._ground.environment,
-                "DJANGO_SETTINGS_MODULE": "tests.chaos.scheduled",
-            },
-        )
+        return self._ground.scheduler()
 
     def replace(self, gone: SiteProcess) -> None:
         """Start another one in place of one that ended."""
