@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import bootsteps
+from celery.worker import state
 from celery.worker.consumer.consumer import Consumer
-from celery.worker.state import task_reserved
 
 from holdfast.broker.messages import ticket_of
 from holdfast.broker.transport import Channel
@@ -19,6 +19,8 @@ from holdfast.worker.intake import Intake, current_intake
 
 logger = logging.getLogger("holdfast.worker")
 TURN_SECONDS = 0.02
+# Longest wait of a worker that stops for a pool process to begin what is on its way into it.
+BEGIN_SECONDS = 10.0
 
 
 class LedgerConsumer(Consumer):
@@ -58,8 +60,35 @@ class LedgerConsumer(Consumer):
         held = current_intake(self.app).held.get(request.id)
         if held is None or limit_of_rate(request.name) not in held.limits:
             return super()._limit_task(request, bucket, tokens)
-        task_reserved(request)
+        state.task_reserved(request)
         return self.on_task_request(request)
+
+    def close(self) -> None:
+        """Let begin what is on its way into a pool process; Celery calls this first of all when it stops.
+
+        It then forgets what no process has begun. One that has been given a job all the same runs it, and waits for
+        half a minute with an end that nobody reads; one that has been given half a job waits for the rest for ever.
+        """
+        current_intake(self.app).close()
+        if self.hub is None or "prefork" not in type(self.pool).__module__:
+            return
+        try:
+            self._let_begin(until=time.monotonic() + BEGIN_SECONDS)
+        except Exception:
+            # Such as a broker that is gone: the stop goes on without this.
+            logger.warning("Stopping before all jobs on their way have begun", exc_info=True)
+
+    def _let_begin(self, *, until: float) -> None:
+        entering = _entering()
+        if entering:
+            logger.debug("Stopping once %d jobs that are on their way have begun", entering)
+        loop = self.hub.create_loop()
+        while entering and not state.should_terminate and time.monotonic() < until:
+            try:
+                next(loop)
+            except StopIteration:
+                loop = self.hub.create_loop()
+            entering = _entering()
 
     def on_close(self) -> None:
         """Let Celery drop what it had reserved on the broken connection, and doubt what may have been dropped."""
@@ -68,6 +97,12 @@ class LedgerConsumer(Consumer):
         for held in list(current_intake(self.app).held.values()):
             if held.delivered and getattr(held.request, "time_start", None) is None:
                 held.doubtful_since = now
+
+
+def _entering() -> int:
+    """Count the requests which the pool has been given and no process of it has begun."""
+    given = (request for request in tuple(state.reserved_requests) if request._apply_result)
+    return sum(1 for request in given if request.time_start is None)
 
 
 def _in_turns(loop: Callable[..., Any]) -> Callable[..., Any]:
