@@ -62,7 +62,7 @@ def runs(site: Site) -> dict[str, list[Run]]:
     """Return every run of a body by job, in the order they began."""
     found: dict[str, list[Run]] = defaultdict(list)
     for line in site.effects():
-        what, job, token, pid, at = line.split()
+        what, job, token, pid, at, *_ = line.split()
         if what == "start":
             found[job].append(Run(job, int(token), int(pid), float(at)))
             continue

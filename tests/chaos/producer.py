@@ -1,54 +1,73 @@
-"""Sends a seeded mix of jobs in every way a project does, and notes what it has committed; runs as its own process."""
+"""Sends a seeded mix of jobs in every way a project does, at a pace; runs as its own process, many side by side."""
 
 from __future__ import annotations
 
 import os
 import sys
-import time
-from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import django
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 
-PAUSE = 0.12
+from tests.chaos import record
+
+LOOK = 0.02
 
 
-def main(*, seed: int, journal: Path, stop: Path) -> None:
-    """Send until the stop file is there; what the database refuses is not noted, and not retried."""
+def main(*, seed: int, journal: Path, stop: Path, per_second: float) -> None:
+    """Send until the stop file is there, so many jobs a second; what the database refuses is not sent again.
+
+    While the file `stop`.slower is there nothing is sent: too much waits already.
+    """
     import tests.project  # noqa: F401  # makes its app the current one
-    from tests.chaos.ways import WAYS
+    from tests.chaos.ground import lasting
+    from tests.chaos.ways import WAYS, Sender
 
-    rng = Random(seed)
+    note = partial(record.append, journal)
+    by = Sender(Random(seed), note)
+    slower = stop.with_suffix(".slower")
+    ways = Pace(per_second)
     while not stop.exists():
-        send = rng.choice(WAYS)
+        if slower.exists() or not ways.due():
+            lasting(LOOK)
+            continue
+        way = by.rng.choice(WAYS)
+        began = record.now()
         try:
             close_old_connections()
-            what, results = send(rng)
-            note(journal, what, results)
+            way(by)
+            note([f"call {way.__name__} {began:.3f} {record.now() - began:.3f} {os.getpid()}"])
         except (DatabaseError, InterfaceError):
             # Committed or not, nobody told us: the ledger's own rows are judged all the same.
             connection.close()
-        time.sleep(rng.random() * PAUSE * 2)
+        except Exception as error:  # noqa: BLE001  # the judge wants to see it
+            note([f"raised {way.__name__} {began:.3f} {type(error).__name__}"])
 
 
-def note(journal: Path, what: str, results: Iterable[Any]) -> None:
-    """Append what is certain, one write for all: the process may be killed after any of them."""
-    ids = [result.id for first in results for result in lineage(first)]
-    handle = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.write(handle, "".join(f"{what} {id}\n" for id in ids).encode())
-    os.close(handle)
+class Pace:
+    """So many calls in a second on average: what was missed while something was away is made up for, but not all."""
 
+    def __init__(self, per_second: float) -> None:
+        self.between = 1 / per_second
+        self.next = record.now()
 
-def lineage(result: Any) -> Iterable[Any]:
-    """Return a result with all that must be done before it: the steps of its chain, the members of its chord."""
-    parents = [] if result.parent is None else lineage(result.parent)
-    members = getattr(result, "results", None)
-    return [*parents, *([result] if members is None else members)]
+    def due(self) -> bool:
+        """Tell whether it is time for one more."""
+        now = record.now()
+        self.next = max(self.next, now - 20)
+        if now < self.next:
+            return False
+        self.next += self.between
+        return True
 
 
 if __name__ == "__main__":
     django.setup()
-    main(seed=int(sys.argv[1]), journal=Path(sys.argv[2]), stop=Path(sys.argv[3]))
+    main(
+        seed=int(sys.argv[1]),
+        journal=Path(sys.argv[2]),
+        stop=Path(sys.argv[3]),
+        per_second=float(sys.argv[4]),
+    )

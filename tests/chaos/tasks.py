@@ -12,8 +12,9 @@ from typing import Any
 
 from celery import shared_task
 
+from holdfast import Limit, Unique
+from tests.chaos import record
 from tests.project.models import AtomicEffect
-from tests.project.tasks import note
 
 
 @shared_task(bind=True)
@@ -69,10 +70,42 @@ def flaky(self: Any, failures: int, countdown: float = 0.1) -> str:
 
 @shared_task(bind=True)
 def step(self: Any, before: Any = None, seconds: float = 0.0) -> str:
-    """Be a link of a chain, or a member or the body of a chord."""
+    """Be a link of a chain, or a member or the body of a chord; note and return whose attempt came before.
+
+    What is returned is the job and the token of this attempt: a successor that a stale attempt sent shows it.
+    """
+    sent_by = before if isinstance(before, list) else [before] if before else []
+    with noted(self.request, *sent_by):
+        time.sleep(seconds)
+    return f"{self.request.id}:{token_of(self.request)}"
+
+
+@shared_task(bind=True, limit=Limit("five", concurrency=5))
+def limited(self: Any, seconds: float = 0.0) -> None:
+    """Be one of at most five that run at once."""
     with noted(self.request):
         time.sleep(seconds)
-    return str(self.request.id)
+
+
+@shared_task(bind=True, limit=Limit("two of a tenant", concurrency=8, by="tenant", per_key=2))
+def tenanted(self: Any, tenant: str, seconds: float = 0.0) -> None:
+    """Be one of at most two of a tenant, and of eight in all."""
+    with noted(self.request, tenant):
+        time.sleep(seconds)
+
+
+@shared_task(bind=True, unique=Unique(by="key", scope="unfinished"))
+def alone(self: Any, key: str, seconds: float = 0.0) -> None:
+    """Be the only job of a key that has not ended."""
+    with noted(self.request, key):
+        time.sleep(seconds)
+
+
+@shared_task(bind=True)
+def closing(self: Any, batch: str) -> None:
+    """Be the callback of a batch."""
+    with noted(self.request, batch):
+        pass
 
 
 @shared_task(bind=True)
@@ -85,12 +118,23 @@ def poison(self: Any, *, whole_worker: bool = False) -> None:
 
 
 @contextmanager
-def noted(request: Any) -> Iterator[None]:
-    """Note the start and the end of a body: what, job, token of the attempt, process, time."""
-    token = getattr(request, "holdfast", {}).get("token", 0)
-    note(f"start {request.id} {token} {os.getpid()} {time.time():.3f}")
+def noted(request: Any, *more: str) -> Iterator[None]:
+    """Note the start and the end of a body: what, job, token of the attempt, process, time, task, and what it says."""
+    about = f"{request.id} {token_of(request)} {os.getpid()}"
+    _note(f"start {about}", request, *more)
     yield
-    note(f"end {request.id} {token} {os.getpid()} {time.time():.3f}")
+    _note(f"end {about}", request, *more)
+
+
+def token_of(request: Any) -> int:
+    """Return the token of the attempt that runs; plain Celery has none."""
+    return int(getattr(request, "holdfast", {}).get("token", 0))
+
+
+def _note(text: str, request: Any, *more: str) -> None:
+    name = str(request.task).rpartition(".")[2]
+    line = " ".join([text, f"{record.now():.3f}", name, *(one.replace(" ", "_") for one in more)])
+    record.append(os.environ["EFFECTS"], [line])
 
 
 def _ledger() -> str:
