@@ -10,6 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 # Variables of the targets below; give them on the command line: make chaos SEED=7 MINUTES=10
 PORT ?= 8000
 SEED ?= 1
+SEEDS ?= 1-20
 MINUTES ?= 2
 DB ?= postgres
 ARGS ?=
@@ -20,7 +21,7 @@ DEV := $(VENV)/installed/requirements-dev.lock
 
 .PHONY: help
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: up
 up: $(RUNTIME) ## Start JOST on PORT (8000): page, workers, scheduler; Ctrl-C stops everything
@@ -61,6 +62,10 @@ bench: $(DEV) ## Measure against plain Celery; writes benchmarks/results/core.js
 .PHONY: chaos
 chaos: $(DEV) ## Random faults for MINUTES (2) from SEED (1) on DB (postgres or sqlite)
 	$(BIN)/python -m tests.chaos.soak --seed $(SEED) --minutes $(MINUTES) --db $(DB) $(ARGS)
+
+.PHONY: chaos-campaign
+chaos-campaign: $(DEV) ## Many seeds in a row on DB, those that have no result yet; SEEDS (1-20)
+	$(BIN)/python -m tests.chaos.series --seeds $(SEEDS) --db $(DB) $(ARGS)
 
 .PHONY: docs
 docs: $(DEV) ## Check that the documentation's links and examples hold

@@ -1,201 +1,165 @@
-"""One soak: a crew of workers, producers, faults at random, quiet, and the judgement; runs in the soak's process."""
+"""One soak: a crew at work, faults in several lanes at once, quiet, and the judgement; runs in the soak's process."""
 
 from __future__ import annotations
 
 import platform
-import statistics
+import threading
 import time
-from collections import Counter
+import traceback
 from random import Random
 from typing import Any
 
 import celery
 import django
 import kombu
+from django.db import Error, connections
 
-from holdfast.ledger.models import Attempt, Job
-from holdfast.ledger.states import Outcome, State
-from tests.chaos import judge, producer
+from holdfast.ledger.models import Job
+from holdfast.ledger.states import OPEN
+from tests.chaos import rules
+from tests.chaos.choosing import Choice
+from tests.chaos.crew import Crew
+from tests.chaos.evidence import gather
 from tests.chaos.faults import CATALOGUE, Scene
-from tests.chaos.ground import Ground, Harm, lasting
-from tests.chaos.judge import Loss
-from tests.processes import SiteProcess
+from tests.chaos.ground import Ground, lasting
+from tests.eventually import eventually
 
-PAUSE = (0.5, 3.0)
-PRODUCERS = 2
-CREW = {"prefork": 2, "threads": 1}
-SLOTS = {"prefork": 2, "threads": 4}
-# Nobody is to die of being hit by chance; what becomes dead after three losses has scenarios of its own.
-SETTINGS = {"max_lost_attempts": 1000.0}
+PAUSE = (1.0, 4.0)
+LANES = 2
+LOOK = 0.2
+# A way is about three jobs, so this is some 75 jobs a second. SQLite has one writer for all of them.
+WAYS_PER_SECOND = {"postgres": 24.0, "sqlite": 8.0}
+# So many open jobs, and producers wait: what is to be shown is the faults, not an ever longer queue.
+TOO_MANY = 2500
+SETTLED = 120.0
+# The leases are short, so that there are many of them in a run. Nobody is to die of being hit by chance.
+SETTINGS = {"lease_seconds": 4.0, "max_lost_attempts": 6.0}
 
 
 class Soak:
     """One run: load, faults, quiet, judgement."""
 
-    def __init__(self, on: Ground, *, seed: int, minutes: float, database: str) -> None:
+    def __init__(
+        self,
+        on: Ground,
+        *,
+        seed: int,
+        minutes: float,
+        database: str,
+        lanes: int = LANES,
+        ways_per_second: float | None = None,
+    ) -> None:
         self.on = on
-        self.seed, self.minutes, self.database = seed, minutes, database
-        self.rng = Random(seed)
-        self.stop_file = on.site.directory / "stop"
-        self.scene = Scene(on, self.rng, [], [])
-        self.started = 0
-        self.pools: dict[int, str] = {}
-        self.faults: Counter[str] = Counter()
+        self.seed, self.minutes, self.database, self.lanes = seed, minutes, database, lanes
+        catalogue = [fault for fault in CATALOGUE if database in fault.databases]
+        self.choice = Choice(catalogue, Random(seed))
+        self.workers: list[Any] = []
+        self.producers: list[Any] = []
+        self.schedulers: list[Any] = []
+        stop = on.site.directory / "stop"
+        pace = ways_per_second or WAYS_PER_SECOND[database]
+        self.crew = Crew(on, self._scene(0), seed=seed, stop=stop, per_second=pace)
+        self.slower = stop.with_suffix(".slower")
+        self.over = threading.Event()
+        self.unexpected: list[str] = []
 
     def run(self) -> dict[str, Any]:
         """Break things for so many minutes, then let everything come to its end."""
-        catalogue = [fault for fault in CATALOGUE if self.database in fault.databases]
-        self._man()
-        for worker in self.scene.workers:
+        self.crew.man()
+        for worker in self.workers:
             worker.wait_ready()
-        deadline = time.monotonic() + self.minutes * 60
-        while time.monotonic() < deadline:
-            fault = self.rng.choice(catalogue)
-            began = time.monotonic()
-            hit = fault.strike(self.scene)
-            self.faults[fault.name] += hit
-            missed = "" if hit else ", hit nothing that held work"
-            say(f"{fault.name} ({time.monotonic() - began:.1f} s{missed})")
-            self._man()
-            lasting(self.rng.uniform(*PAUSE))
-        self.stop_file.touch()
-        say("quiet: waiting until every job is final")
-        for sender in self.scene.producers:
-            sender.wait(60)
+        began = time.monotonic()
+        lanes = [threading.Thread(target=self._lane, args=(n,)) for n in range(1, self.lanes + 1)]
+        for lane in lanes:
+            lane.start()
         try:
-            self.on.settle(120)
-        except AssertionError as error:
-            # The judge counts what is still open as lost, beside all the rest.
-            say(str(error))
-        for worker in self.scene.workers:
-            worker.stop(40)
-        return self.result()
+            self._supervise(began + self.minutes * 60)
+        finally:
+            self.over.set()
+        while any(lane.is_alive() for lane in lanes):
+            self._supervise(time.monotonic() + LOOK)
+        struck = time.monotonic() - began
+        self._come_to_an_end()
+        return self.result(seconds=round(struck, 1))
 
-    def end_producers(self) -> None:
-        """Leave no process behind, whatever went wrong."""
-        for sender in self.scene.producers:
-            sender.kill()
-
-    def _man(self) -> None:
-        """Start what a supervisor would start: workers and producers that are gone."""
-        workers, senders = self.scene.workers, self.scene.producers
-        workers[:] = [worker for worker in workers if worker.running]
-        senders[:] = [sender for sender in senders if sender.running]
-        manned = Counter(self.pools[worker.pid] for worker in workers)
-        for pool, wanted in CREW.items():
-            for _ in range(wanted - manned[pool]):
-                workers.append(self.on.worker(pool=pool, concurrency=SLOTS[pool], wait=False))
-                self.pools[workers[-1].pid] = pool
-        while len(senders) < PRODUCERS:
-            self.started += 1
-            senders.append(self._producer())
-
-    def _producer(self) -> SiteProcess:
-        arguments = (str(self.seed * 1000 + self.started), str(self.on.journal))
-        return SiteProcess(
-            ["-m", producer.__name__, *arguments, str(self.stop_file)],
-            log=self.on.site.directory / f"producer{self.started}.log",
-            environment=self.on.site.environment | self.on.environment,
-        )
-
-    def result(self) -> dict[str, Any]:
-        """Judge the run by the ledger and the effects."""
-        noted = [line.split() for line in self.on.journal.read_text().splitlines()]
-        found = self.on.judge([job for what, job in noted if what == "committed"])
-        undone = {job for what, job in noted if what == "undone"}
-        rows = Job.objects.using(self.on.site.alias)
-        failed = {
-            *rows.filter(state__in=[State.FAILED, State.DEAD]).values_list("id", flat=True)
-        } - {loss.job for loss in judge.refused_writers(self.on.site) if self._was_frozen(loss)}
-        taken = judge.losses(self.on.site)
-        recovered = self._recoveries(taken)
-        bound = self.on.bound
+    def result(self, *, seconds: float) -> dict[str, Any]:
+        """Judge the run by the ledger and the record."""
+        evidence = gather(self.on, list(self.crew.lives.values()))
         return {
-            "jobs": found.jobs,
-            "faults": dict(sorted(self.faults.items())),
-            "lost": sorted(found.lost),
-            "duplicated_atomic": sorted(found.duplicated_atomic),
-            "unexplained_duplicates": sorted({*found.unexplained, *self._needless(taken)}),
-            "false_rescues": sorted(loss.job for loss in taken if self._is_false(loss)),
-            "ran_though_rolled_back": sorted(undone & {*judge.runs(self.on.site), *self._ids()}),
-            "failed_by_a_fault": sorted(failed),
-            "bodies_run_again": found.repeated,
-            "recovery_seconds": {
-                "p50": round(statistics.median(recovered), 2) if recovered else None,
-                "max": round(max(recovered), 2) if recovered else None,
-                "bound": bound,
-                "count": len(recovered),
-            },
             "seed": self.seed,
             "minutes": self.minutes,
+            "seconds": seconds,
             "database": self.database,
             "versions": self._versions(),
+            "faults": dict(sorted((+self.choice.hits).items())),
+            "found_nothing_to_hit": dict(sorted(self.choice.misses.items())),
+            **rules.measured(evidence),
+            "broken": {
+                **{name: found for name, found in rules.judged(evidence).items() if found},
+                **({"unexpected": self.unexpected} if self.unexpected else {}),
+            },
         }
 
-    def _ids(self) -> set[str]:
-        return set(Job.objects.using(self.on.site.alias).values_list("id", flat=True))
+    def _scene(self, lane: int) -> Scene:
+        rng = Random(f"{self.seed} {lane}")
+        return Scene(self.on, rng, self.workers, self.producers, self.schedulers)
 
-    def _harms(self, loss: Loss, *targets: int | str | None) -> list[Harm]:
-        """Return what was done to the targets while an attempt stood, its lease included."""
-        return [
-            harm
-            for harm in self.on.harms
-            if harm.target in targets
-            and harm.since <= loss.ended
-            and harm.until + self.on.bound >= loss.began
-        ]
+    def _supervise(self, until: float) -> None:
+        while (now := time.monotonic()) < until:
+            self.crew.man()
+            self._pace()
+            lasting(min(LOOK, until - now))
 
-    def _is_false(self, loss: Loss) -> bool:
-        """Tell whether a worker to which nothing was done lost an attempt."""
-        return loss.outcome == Outcome.LOST and not self._harms(loss, loss.worker_pid)
+    def _pace(self) -> None:
+        """Let producers wait while too much is open: the database may be away, then nobody can send anyway."""
+        try:
+            waiting = Job.objects.using(self.on.site.alias).filter(state__in=OPEN).count()
+        except Error:
+            connections[self.on.site.alias].close()
+            return
+        if waiting > TOO_MANY:
+            self.slower.touch()
+        else:
+            self.slower.unlink(missing_ok=True)
 
-    def _was_frozen(self, loss: Loss) -> bool:
-        """Tell whether an atomic body kept SQLite's writer only because it was frozen: it fails, as stated."""
-        done = self._harms(loss, loss.worker_pid)
-        return any(harm.fault in {"stop worker", "stop child"} for harm in done)
+    def _lane(self, number: int) -> None:
+        """Strike one fault after the other until it is over."""
+        scene = self._scene(number)
+        while not self.over.is_set():
+            fault = self.choice.take()
+            if fault is not None:
+                began, hit = time.monotonic(), False
+                try:
+                    hit = fault.strike(scene)
+                except Exception:  # noqa: BLE001  # told with the judgement, whatever it was
+                    self.unexpected.append(f"{fault.name}: {traceback.format_exc()}")
+                self.choice.give_back(fault, hit=hit)
+                missed = "" if hit else ", hit nothing that held work"
+                say(f"{fault.name} ({time.monotonic() - began:.1f} s{missed})")
+            self.over.wait(scene.rng.uniform(*PAUSE))
+        connections[self.on.site.alias].close()
 
-    def _needless(self, taken: list[Loss]) -> set[str]:
-        """Return jobs that ran again though neither their worker nor the database was touched."""
-        bodies = judge.runs(self.on.site)
-        again = {
-            (job, run.token) for job, of_job in bodies.items() for run in of_job[:-1] if of_job[1:]
-        }
-        asked = set(
-            Attempt.objects.using(self.on.site.alias)
-            .filter(outcome=Outcome.RETRIED)
-            .values_list("job", "token")
-        )
-        by_attempt = {(loss.job, loss.token): loss for loss in taken}
-        return {
-            attempt[0]
-            for attempt in again - asked
-            if (loss := by_attempt.get(attempt)) is not None
-            and not self._harms(loss, loss.worker_pid, "database")
-        }
+    def _come_to_an_end(self) -> None:
+        say("quiet: waiting until every job is final")
+        self.crew.stop.touch()
+        for end in (self.crew.end_producers, self._settle, self.crew.end_workers):
+            try:
+                end()
+            except AssertionError as error:
+                # The judge counts what is still open as lost, beside all the rest.
+                self.unexpected.append(str(error))
 
-    def _recoveries(self, taken: list[Loss]) -> list[float]:
-        """Return how long each attempt of a killed or frozen worker took to come back, the database being there."""
-        seconds = []
-        for loss in taken:
-            done = [
-                harm
-                for harm in self._harms(loss, loss.worker_pid)
-                if harm.fault in {"kill worker", "stop worker"}
-            ]
-            if loss.cause != judge.LEASE_RAN_OUT or not done:
-                continue
-            since = max(harm.since for harm in done)
-            away = [
-                harm
-                for harm in self.on.harms
-                if harm.target == "database"
-                and harm.since <= loss.ended
-                # After an outage nobody judges before a whole lease of steady beats.
-                and harm.until + self.on.lease >= since
-            ]
-            if not away:
-                seconds.append(loss.ended - since)
-        return seconds
+    def _settle(self) -> None:
+        """Wait until all jobs are final; whoever dies meanwhile is started again."""
+        self.on.forget_connection()
+
+        def settled() -> bool:
+            self.crew.man()
+            left = self.on.site.open_jobs()
+            assert not left, f"{len(left)} jobs are open: {dict(list(left.items())[:10])}"
+            return True
+
+        eventually(settled, within=SETTLED, every=LOOK, told="every job is final")
 
     def _versions(self) -> dict[str, str]:
         known = {

@@ -224,7 +224,9 @@ def _tried(alias: str) -> list[Tried]:
 
 def _results(alias: str) -> dict[str, object]:
     rows = Result.objects.using(alias).filter(status="SUCCESS", result__isnull=False)
-    return {id: json.loads(bytes(value or b"null")) for id, value in rows.values_list("id", "result")}
+    return {
+        id: json.loads(bytes(value or b"null")) for id, value in rows.values_list("id", "result")
+    }
 
 
 def _fired(alias: str) -> list[Fired]:

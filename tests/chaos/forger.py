@@ -1,4 +1,4 @@
-"""Writes forged, altered and broken messages into the queues, as somebody who has got into Redis can; its own process."""
+"""Writes forged, altered and broken messages into the queues, as whoever has got into Redis can; its own process."""
 
 from __future__ import annotations
 

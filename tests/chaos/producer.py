@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from random import Random
 
@@ -12,28 +14,26 @@ import django
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 
 from tests.chaos import record
+from tests.chaos.sender import Sender
 
 LOOK = 0.02
 
 
-def main(*, seed: int, journal: Path, stop: Path, per_second: float) -> None:
-    """Send until the stop file is there, so many jobs a second; what the database refuses is not sent again.
+def main(*, ways: str, seed: int, journal: Path, stop: Path, per_second: float) -> None:
+    """Send in the ways of a module until the stop file is there, so many a second; what is refused is not sent again.
 
     While the file `stop`.slower is there nothing is sent: too much waits already.
     """
-    import tests.project  # noqa: F401  # makes its app the current one
-    from tests.chaos.ground import lasting
-    from tests.chaos.ways import WAYS, Sender
-
+    chosen = import_module(ways).WAYS
     note = partial(record.append, journal)
     by = Sender(Random(seed), note)
     slower = stop.with_suffix(".slower")
-    ways = Pace(per_second)
+    pace = Pace(per_second)
     while not stop.exists():
-        if slower.exists() or not ways.due():
-            lasting(LOOK)
+        if slower.exists() or not pace.due():
+            time.sleep(LOOK)
             continue
-        way = by.rng.choice(WAYS)
+        way = by.rng.choice(chosen)
         began = record.now()
         try:
             close_old_connections()
@@ -70,4 +70,5 @@ if __name__ == "__main__":
         journal=Path(sys.argv[2]),
         stop=Path(sys.argv[3]),
         per_second=float(sys.argv[4]),
+        ways=sys.argv[5],
     )

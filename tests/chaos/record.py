@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 # Seconds between the shared clock's zero and 1970, as the process saw them that began the run.
 ZERO = "RECORD_ZERO"
@@ -38,3 +40,23 @@ def append(path: str | Path, lines: Iterable[str]) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextmanager
+def noted(request: Any, *more: str) -> Iterator[None]:
+    """Note the start and the end of a body: what, job, token of the attempt, process, time, task, and what it says."""
+    about = f"{request.id} {token_of(request)} {os.getpid()}"
+    _note(f"start {about}", request, *more)
+    yield
+    _note(f"end {about}", request, *more)
+
+
+def token_of(request: Any) -> int:
+    """Return the token of the attempt that runs; plain Celery has none."""
+    return int(getattr(request, "holdfast", {}).get("token", 0))
+
+
+def _note(text: str, request: Any, *more: str) -> None:
+    name = str(request.task).rpartition(".")[2]
+    line = " ".join([text, f"{now():.3f}", name, *(one.replace(" ", "_") for one in more)])
+    append(os.environ["EFFECTS"], [line])

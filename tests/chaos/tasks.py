@@ -6,14 +6,12 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from celery import shared_task
 
 from holdfast import Limit, Unique
-from tests.chaos import record
+from tests.chaos.record import noted, token_of
 from tests.project.models import AtomicEffect
 
 
@@ -115,26 +113,6 @@ def poison(self: Any, *, whole_worker: bool = False) -> None:
         if whole_worker:
             os.killpg(os.getpgid(0), signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL)
-
-
-@contextmanager
-def noted(request: Any, *more: str) -> Iterator[None]:
-    """Note the start and the end of a body: what, job, token of the attempt, process, time, task, and what it says."""
-    about = f"{request.id} {token_of(request)} {os.getpid()}"
-    _note(f"start {about}", request, *more)
-    yield
-    _note(f"end {about}", request, *more)
-
-
-def token_of(request: Any) -> int:
-    """Return the token of the attempt that runs; plain Celery has none."""
-    return int(getattr(request, "holdfast", {}).get("token", 0))
-
-
-def _note(text: str, request: Any, *more: str) -> None:
-    name = str(request.task).rpartition(".")[2]
-    line = " ".join([text, f"{record.now():.3f}", name, *(one.replace(" ", "_") for one in more)])
-    record.append(os.environ["EFFECTS"], [line])
 
 
 def _ledger() -> str:

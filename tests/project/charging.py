@@ -13,7 +13,7 @@ from django.db import transaction
 from holdfast import effect
 from holdfast.conf import get_settings
 from holdfast.exceptions import EffectBusy
-from tests.chaos.tasks import noted
+from tests.chaos.record import noted
 
 # Where an attempt may be told to stay until it is killed.
 BEFORE_RECORD = "before record"

@@ -90,7 +90,7 @@ def failed_by_a_fault(e: Evidence) -> Iterator[str]:
 
 
 def ran_twice(e: Evidence) -> Iterator[str]:
-    """P10: two bodies with one token, a token the ledger never gave out, or a body again with no fault to explain it."""
+    """P10: two bodies with one token, a token nobody gave out, or a body again with no fault to explain it."""
     tried = e.ended_otherwise()
     for id, bodies in e.bodies.items():
         tokens = Counter(body.token for body in bodies)

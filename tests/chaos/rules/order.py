@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from tests.chaos.evidence import Body, Evidence, Tried
 
@@ -35,7 +36,7 @@ def shared_keys(e: Evidence) -> Iterator[str]:
             if stood:
                 spans.append((min(since for since, _ in stood), max(u for _, u in stood), id))
         spans.sort()
-        for (_, ended, first), (began, _, second) in zip(spans, spans[1:], strict=False):
+        for (_, ended, first), (began, _, second) in pairwise(spans):
             if began < ended:
                 yield f"{second} of {key} began {ended - began:.3f} s before {first} ended"
 
@@ -59,7 +60,9 @@ def _until(body: Body, attempt: Tried | None) -> float | None:
 
 
 def _most_at_once(spans: Iterable[tuple[float, float]]) -> int:
-    steps = sorted([(s, 1) for s, _ in (kept := list(spans))] + [(u, -1) for _, u in kept])
+    kept = list(spans)
+    # Of an end and a beginning at the same moment the end is first.
+    steps = sorted([(since, 1) for since, _ in kept] + [(until, -1) for _, until in kept])
     now = most = 0
     for _, step in steps:
         now += step

@@ -108,7 +108,9 @@ def lateness(e: Evidence) -> list[float]:
 def occurrences(e: Evidence) -> Iterator[str]:
     """P7: a due time with two jobs, a job of two due times, or one that a schedule that catches up left out."""
     jobs = [one.job for one in e.fired if one.outcome == "fired"]
-    yield from (f"job {job} is of two occurrences" for job in {j for j in jobs if jobs.count(j) > 1})
+    yield from (
+        f"job {job} is of two occurrences" for job in {j for j in jobs if jobs.count(j) > 1}
+    )
     yield from (f"job {job} of an occurrence is not in the ledger" for job in {*jobs} - {*e.rows})
     kept = [one for one in e.fired if one.schedule == "kept"]
     for before, after in pairwise(sorted(kept, key=lambda one: one.due)):
@@ -119,21 +121,23 @@ def occurrences(e: Evidence) -> Iterator[str]:
 
 def late_take_overs(e: Evidence) -> Iterator[str]:
     """P7: no scheduler decided for 15 s, though the database and one of them were there all the time."""
-    for seconds in take_overs(e):
+    for _, seconds in _silences(e):
         if seconds > TAKE_OVER:
             yield f"nothing was decided for {seconds:.1f} s"
 
 
 def take_overs(e: Evidence) -> list[float]:
     """Return the seconds without a decision around each blow to a scheduler, while another was able to act."""
-    able = Ability(e, "scheduler", warm=1.0)
-    decided = sorted({one.decided for one in e.fired})
     blows = [harm for life in e.lives if life.kind == "scheduler" for harm in e.harms_to(life.pid)]
-    found = []
-    for before, after in pairwise(decided):
-        if after - before > 2 and _any_between(blows, before, after):
-            found.append(able.longest(before, after))
-    return found
+    return [seconds for span, seconds in _silences(e) if _any_between(blows, *span)]
+
+
+def _silences(e: Evidence) -> Iterator[tuple[tuple[float, float], float]]:
+    """Yield each time of more than two seconds without a decision, and how long of it somebody was able to decide."""
+    able = Ability(e, "scheduler", warm=1.0)
+    for span in pairwise(sorted({one.decided for one in e.fired})):
+        if span[1] - span[0] > 2:
+            yield span, able.longest(*span)
 
 
 def _any_between(blows: list[Harm], since: float, until: float) -> bool:

@@ -10,6 +10,7 @@ from holdfast.ledger.states import Outcome
 from tests.chaos.evidence import Evidence, Life, Tried
 from tests.chaos.ground import Harm
 from tests.chaos.judge import LEASE_RAN_OUT
+from tests.chaos.rules.jobs import POISON
 
 # Harms that ask a worker to leave: it must do so without a loss.
 GRACEFUL = frozenset({"end worker"})
@@ -28,7 +29,8 @@ class Recovery:
 def false_rescues(e: Evidence) -> Iterator[str]:
     """P5: an attempt lost by a worker to which nothing was done."""
     for attempt in _lost(e):
-        if e.rows[attempt.job].task != "poison" and not _done(e, attempt):
+        row = e.rows.get(attempt.job)
+        if (row is None or row.task != POISON) and not _done(e, attempt):
             yield f"{attempt.job} was lost by {attempt.worker_pid}: {attempt.error}"
 
 

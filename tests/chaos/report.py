@@ -1,0 +1,121 @@
+"""What the results of soaks look like: one run as a table, and many in a row as one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from tests.chaos.rules.table import RULES
+
+FIGURES = ("recovery", "take_over", "call", "call_without_redis", "lateness")
+COUNTS = ("occurrences", "batches", "rolled_back", "poison", "forged", "security_events")
+
+
+def table(result: dict[str, Any]) -> str:
+    """Return one run as lines of a name and a figure."""
+    rows: list[tuple[str, object]] = [
+        ("seed", result["seed"]),
+        ("database", result["database"]),
+        ("jobs", result["jobs"]),
+        ("jobs of more than 0.5 s, %", result["long_jobs_percent"]),
+        *((name.replace("_", " "), result[name]) for name in COUNTS),
+        ("faults", sum(result["faults"].values())),
+        *((f"  {name}", n) for name, n in result["faults"].items()),
+        ("bodies run again", sum(result["run_again"].values())),
+        *((f"  after {name}", n) for name, n in result["run_again"].items()),
+        *((f"{name.replace('_', ' ')}, s", spread(result[name])) for name in FIGURES),
+        *(
+            (
+                f"{rule.promises} {rule.name.replace('_', ' ')}",
+                len(result["broken"].get(rule.name, ())),
+            )
+            for rule in RULES
+        ),
+        ("unexpected", len(result["broken"].get("unexpected", ()))),
+    ]
+    return "\n".join(f"{name:<46}{value!s:>32}" for name, value in rows)
+
+
+def summary_table(summaries: Sequence[dict[str, Any]]) -> str:
+    """Return one column for each summary: what was run, what was broken, and how long it took."""
+    rows: list[tuple[str, list[object]]] = [
+        (name, [one.get(name.replace(" ", "_"), "") for one in summaries])
+        for name in ("product", "database", "seconds", "jobs", "long jobs percent")
+    ]
+    rows.append(("seeds", [len(one["seeds"]) for one in summaries]))
+    rows.append(("faults", [sum(one["faults"].values()) for one in summaries]))
+    rows.append(("kinds of faults", [len(one["faults"]) for one in summaries]))
+    kinds = sorted({name for one in summaries for name in one["faults"]})
+    rows += [(f"  {name}", [one["faults"].get(name, 0) for one in summaries]) for name in kinds]
+    rows.append(("bodies run again", [sum(one["run_again"].values()) for one in summaries]))
+    rows += [
+        (f"{name.replace('_', ' ')}, s", [spread(s[name]) for s in summaries]) for name in FIGURES
+    ]
+    named = [rule.name for rule in RULES]
+    others = {name for one in summaries for name in one["broken"]} - {*named}
+    promises = {rule.name: f"{rule.promises} " for rule in RULES}
+    for name in [*named, *sorted(others)]:
+        told = promises.get(name, "") + name.replace("_", " ")
+        rows.append((told, [one["broken"].get(name, 0) for one in summaries]))
+    return "\n".join(f"{name:<46}" + "".join(f"{v!s:>34}" for v in of) for name, of in rows)
+
+
+def spread(figure: dict[str, Any]) -> str:
+    """Return a figure with its count, its middle and its worst."""
+    if not figure["count"]:
+        return "none"
+    bound = f", bound {figure['bound']:g}" if "bound" in figure else ""
+    return f"{figure['count']}: p50 {figure['p50']:.2f}, max {figure['max']:.2f}{bound}"
+
+
+def summary(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return what many runs on one database come to."""
+    faults: Counter[str] = Counter()
+    again: Counter[str] = Counter()
+    broken: Counter[str] = Counter()
+    for one in results:
+        faults.update(one["faults"])
+        again.update(one["run_again"])
+        broken.update({name: len(found) for name, found in one["broken"].items()})
+    jobs = sum(one["jobs"] for one in results)
+    long_jobs = sum(one["jobs"] * one["long_jobs_percent"] for one in results)
+    return {
+        "database": results[0]["database"],
+        "seeds": [one["seed"] for one in results],
+        "seconds": round(sum(one["seconds"] for one in results)),
+        "jobs": jobs,
+        "long_jobs_percent": round(long_jobs / max(1, jobs), 1),
+        **{name: sum(one[name] for one in results) for name in COUNTS},
+        "faults": dict(sorted(faults.items())),
+        "run_again": dict(sorted(again.items())),
+        **{name: _together([one[name] for one in results]) for name in FIGURES},
+        "broken": dict(sorted(broken.items())),
+    }
+
+
+def wanting(results: Sequence[dict[str, Any]], *, each: int, share: float = 0.15) -> list[str]:
+    """Return what a campaign lacks: a kind that happened too seldom, or made up too much of a run."""
+    total: Counter[str] = Counter()
+    found = []
+    for one in results:
+        total.update(one["faults"])
+        many = sum(one["faults"].values())
+        found += [
+            f"seed {one['seed']}: {name} makes up {n} of {many} faults"
+            for name, n in one["faults"].items()
+            if n > share * many + 1
+        ]
+    return found + [f"{name} happened {n} times" for name, n in total.items() if n < each]
+
+
+def _together(figures: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the spread of many runs: the middle of their middles, the worst of all."""
+    some = [one for one in figures if one["count"]]
+    middles = sorted(one["p50"] for one in some)
+    return {
+        **{key: value for one in figures[:1] for key, value in one.items() if key == "bound"},
+        "count": sum(one["count"] for one in figures),
+        "p50": middles[len(middles) // 2] if middles else None,
+        "max": max((one["max"] for one in some), default=None),
+    }

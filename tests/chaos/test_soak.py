@@ -1,0 +1,27 @@
+"""The soak, for three minutes: every rule of the judge on a random load under random faults, always from one seed."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.chaos.campaign import SETTINGS, Soak
+from tests.chaos.conftest import Enter
+from tests.chaos.report import table
+
+# With start, settling and judgement about three minutes.
+MINUTES = 2.2
+
+
+@pytest.mark.alone
+@pytest.mark.slow
+def test_every_promise_holds_under_random_load_and_random_faults(enter_ground: Enter) -> None:
+    on = enter_ground("postgres", holdfast=SETTINGS)
+    soak = Soak(on, seed=2026, minutes=MINUTES, database="postgres", ways_per_second=12)
+    try:
+        result = soak.run()
+    finally:
+        soak.crew.kill()
+    print(table(result))  # noqa: T201  # shown with the failure
+    assert result["broken"] == {}
+    assert result["jobs"] > 1000
+    assert sum(result["faults"].values()) > 20
