@@ -30,9 +30,9 @@ class Settings:
     lease_seconds: float = 30.0
     """How long a worker's claims stand without a heartbeat."""
     sweep_seconds: float = 5.0
-    """Pause between two looks of the rescuer and of the reconciler."""
+    """Pause between two looks of the rescuer and of the reconciler while jobs are under way."""
     relay_seconds: float = 0.5
-    """Longest pause between two looks for jobs that became due."""
+    """Longest pause between two looks for jobs that became due; three times as long while nothing is under way."""
     grace_seconds: float = 10.0
     """Age from which a queued job that the broker does not show is published again."""
     max_lost_attempts: int = 3

@@ -16,7 +16,7 @@ from holdfast import Celery, events
 from holdfast.broker.contents import Contents
 from holdfast.broker.messages import BODY, encode
 from holdfast.broker.publisher import Publisher
-from holdfast.ledger import audit, interventions, transitions, workers
+from holdfast.ledger import audit, duty, interventions, transitions, workers
 from holdfast.ledger.models import Attempt, Audit, Job, Payload, Result, Worker
 from holdfast.ledger.reads import queries
 from holdfast.ledger.records import Hold, NewJob, StoredResult, Ticket
@@ -167,9 +167,9 @@ def test_relay_publishes_what_is_due_and_sleeps_until_the_next(
     relay = Relay(publisher)
     told: list[int] = []
     events.jobs_published.connect(lambda count, **_: told.append(count), weak=False)
-    assert relay.one_pass() == 0.0
+    assert relay.one_pass(duty.look()) == 0.0
     assert told == [3]
-    assert 0 < relay.one_pass() <= 0.5
+    assert 0 < relay.one_pass(duty.look()) <= 0.5
     assert len(on_broker(publisher)) == 3
 
 
@@ -178,7 +178,7 @@ def test_relay_leaves_rows_alone_while_the_broker_is_away(
 ) -> None:
     record(2, delay_seconds=-1.0, hold="eta")
     publisher.available = False
-    assert Relay(publisher).one_pass() > 0
+    assert Relay(publisher).one_pass(duty.look()) > 0
     assert queries.count_by_state() == {"held": 2}
 
 

@@ -12,6 +12,7 @@ from uuid import UUID
 from holdfast.tickets import Ticket
 
 __all__ = [
+    "Beat",
     "ClaimBatch",
     "ClaimedJob",
     "Hold",
@@ -174,6 +175,23 @@ class LapsedJob:
     token: int
     ahead: bool
     losses: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """What a worker hears when it renews its lease; times by the database's clock."""
+
+    now: datetime
+    others: int
+    """Workers beside this one whose lease nobody has taken and who have not stopped."""
+    lapse_seconds: float | None
+    """Until the first of their leases runs out; None if there is none."""
+    left_behind: bool
+    """Jobs run, by the ledger, at workers that are lost or have stopped."""
+    booked: bool
+    """Jobs run, by the ledger, at this worker."""
+    duty_seconds: float
+    """Until the duty of upkeep is free; 0 or less if it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from django.db import IntegrityError
@@ -14,11 +14,24 @@ from django.db.models.functions import Now
 
 from holdfast.conf import get_settings
 from holdfast.ledger.database import alias, atomic, dialect
+from holdfast.ledger.duty import UPKEEP
 from holdfast.ledger.models import Duty, Job, Worker
-from holdfast.ledger.records import LapsedJob
+from holdfast.ledger.records import Beat, LapsedJob
 from holdfast.ledger.states import State
 
-UPKEEP = "upkeep"
+__all__ = [
+    "UPKEEP",
+    "Incarnation",
+    "declare_lost",
+    "lapsed_jobs",
+    "leave_duty",
+    "note_queues",
+    "prune_workers",
+    "register",
+    "renew",
+    "retire",
+    "take_duty",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +67,8 @@ def note_queues(worker: UUID, queues: Sequence[str]) -> None:
     _workers().filter(id=worker).update(queues=json.dumps(list(queues)))
 
 
-def renew(worker: UUID) -> datetime | None:
-    """Renew a worker's lease; return the database's clock, or None if it was declared lost."""
+def renew(worker: UUID) -> Beat | None:
+    """Renew a worker's lease; return what the ledger has to tell it, or None if it was declared lost."""
     return dialect().renew(worker, seconds=get_settings().lease_seconds)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from holdfast.conf import get_settings
 from holdfast.ledger import pauses
+from holdfast.ledger.duty import Work
 from holdfast.ledger.limiting import admission, limits, lines
 from holdfast.ledger.limiting.bounds import Bounds
 from holdfast.ledger.records import Ticket
@@ -20,7 +21,7 @@ LIMITS = 20
 
 
 class Admitter:
-    """Looks at the limits in turn, and at nothing where the ledger has none."""
+    """Looks at the limits in turn, and at nothing where nobody waits."""
 
     def __init__(
         self,
@@ -30,7 +31,6 @@ class Admitter:
         self._stated = stated
         self._monotonic = monotonic
         self._declared = False
-        self._used = False
         self._next_look = float("-inf")
         self._after = ""
 
@@ -40,27 +40,34 @@ class Admitter:
             limits.declare(self._stated, overwrite=True)
             self._declared = True
 
-    def one_pass(self) -> tuple[list[Ticket], float | None]:
+    def one_pass(self, work: Work) -> tuple[list[Ticket], float | None]:
         """Admit; return what must be published, and the seconds until a rate lets the next one in."""
         now = self._monotonic()
+        waits: list[float] = []
         if now >= self._next_look:
             self._next_look = now + get_settings().sweep_seconds
-            while pauses.wake(limit=BATCH) == BATCH:
-                pass
-            self._used = limits.limit_rows().exists()
-            if self._used:
+            if work.shelved and self._wake():
+                waits.append(0.0)  # they are due now
+            if work.let_in:
                 lines.leave_behind(limit=BATCH)
-        if not self._used:
-            return [], None
-        limits.line_up_due(limit=BATCH)
+        due = work.due_seconds is not None and work.due_seconds <= 0
+        if not (due and limits.line_up_due(limit=BATCH)) and not work.lined_up:
+            return [], min(waits, default=None)
         tickets: list[Ticket] = []
-        waits: list[float] = []
         for name in self._next_names():
             admitted = admission.admit(name, stated=self._bounds_of, most=BATCH)
             tickets += admitted.tickets
             if admitted.again_in is not None:
                 waits.append(admitted.again_in)
         return tickets, min(waits, default=None)
+
+    def _wake(self) -> int:
+        total = 0
+        while woken := pauses.wake(limit=BATCH):
+            total += woken
+            if woken < BATCH:
+                break
+        return total
 
     def _bounds_of(self, name: str) -> Bounds | None:
         return self._stated.get(name)

@@ -1,4 +1,8 @@
-"""The loops of one worker, and the duty that lets only one worker's act; every worker rescues."""
+"""The loops of one worker, and the duty that lets only one worker's act; every worker rescues.
+
+Who has the duty looks what there is to do, in one statement, and does that alone. The others sleep, without a
+connection: each renewal of their lease tells them whether there is something to rescue, or a duty to take.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,9 @@ from typing import Any
 from uuid import UUID
 
 from holdfast.conf import get_settings
-from holdfast.ledger import workers
+from holdfast.ledger import duty, workers
+from holdfast.ledger.duty import Work
+from holdfast.ledger.records import Beat
 from holdfast.policies.limits import stated_by
 from holdfast.policies.retention import Retention
 from holdfast.upkeep.admitter import Admitter
@@ -19,41 +25,60 @@ from holdfast.upkeep.pulse import Pulse
 from holdfast.upkeep.queue_watch import QueueWatch
 from holdfast.upkeep.reconciler import Reconciler
 from holdfast.upkeep.relay import Relay
-from holdfast.upkeep.rescuer import Rescuer
+from holdfast.upkeep.rescuer import BATCH, Rescuer
 from holdfast.upkeep.settler import Settler
 
 PRUNE_SECONDS = 10.0
+PRUNE_IDLE_SECONDS = 300.0
 # Of a sweep: what is left is for the look itself, and for a loop that is late.
 LOOK = 0.8
+# Between two rounds of what is looked at in pages.
+ROUND_SECONDS = 1.0
+ASLEEP_SECONDS = 3600.0
+# Up to so many workers the duty of one that is gone is looked at just when it ends; more of them beat often enough.
+FEW = 4
+# What the database's clock and ours may differ by while one waits for an instant that the other has told.
+MARGIN_SECONDS = 0.05
 
 
 class Crew:
     """Two loops: the relay, which must be quick, and the sweep, which rescues, reconciles, settles and prunes."""
 
-    def __init__(self, app: Any, worker: Callable[[], UUID], pulse: Pulse) -> None:
+    def __init__(
+        self,
+        app: Any,
+        worker: Callable[[], UUID],
+        pulse: Pulse,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         outbox = app.outbox
+        self._monotonic = monotonic
         self._worker = worker
-        self._on_duty = False
-        self._duty_checked = float("-inf")
         # Read here, so that a worker with limits nobody can keep does not start.
-        self._admitter = Admitter(stated_by(app))
+        self._admitter = Admitter(stated_by(app), monotonic)
         self._relay = Relay(outbox.publisher, self._admitter)
         self._rescuer = Rescuer(pulse, outbox.publish)
         self._reconciler = Reconciler(outbox.publisher, outbox.publish)
-        self._settler = Settler(app.backend.settle)
-        self._completer = Completer(app.backend.finish_batch)
-        self._queues = QueueWatch()
+        self._settler = Settler(app.backend.settle, monotonic)
+        self._completer = Completer(app.backend.finish_batch, monotonic)
+        self._queues = QueueWatch(monotonic)
         self._pruner = Pruner(
             results_kept_seconds=app.backend.expires, retention=Retention(app.tasks.get)
         )
-        self._next_prune = time.monotonic() + PRUNE_SECONDS
-        self._next_look = 0.0
+        begun = monotonic()
+        self._on_duty = False
+        self._work = Work()
+        self._duty_renew_at = self._duty_ask_at = begun
+        self._rescue_at = self._sweep_at = begun
+        self._suspicious = False
+        self._round_at = begun
+        self._prune_at = begun + PRUNE_SECONDS
+        self._prune_pause = PRUNE_SECONDS
         # A look that finds SQLite's writer busy must not cost the rest of its sweep.
         again = min(1.0, get_settings().sweep_seconds / 5)
-        self.loops = [
-            Loop("relay", self._relay_pass, after_error=again),
-            Loop("sweep", self._sweep_pass, after_error=again),
-        ]
+        self._relay_loop = Loop("relay", self._relay_pass, after_error=again, rests=True)
+        self._sweep_loop = Loop("sweep", self._sweep_pass, after_error=again, rests=True)
+        self.loops = [self._relay_loop, self._sweep_loop]
 
     def start(self) -> None:
         """Start the loops."""
@@ -67,50 +92,130 @@ class Crew:
         if self._on_duty:
             workers.leave_duty(workers.UPKEEP, self._worker())
 
-    def _sweep_pass(self) -> float:
-        settings = get_settings()
-        now = time.monotonic()
-        look = now >= self._next_look
-        if look:
-            # With the duty or without: who has it may have started too late to judge others.
-            self._rescuer.one_pass()
-        pause = settings.beat_seconds
-        if self._take_duty():
-            pause = min(1.0, self._duty_seconds() / 3)
-            self._settler.one_pass()
-            self._completer.one_pass()
-            if look:
-                self._reconciler.one_pass()
-                self._queues.one_pass()
-            if now >= self._next_prune:
-                busy = self._pruner.one_pass() > 0
-                self._next_prune = now if busy else now + PRUNE_SECONDS
-        if look:
-            self._next_look = now + settings.sweep_seconds * LOOK
-        return min(pause, max(0.0, self._next_look - time.monotonic()))
+    def hear(self, beat: Beat) -> None:
+        """Note what the ledger told when the lease was renewed; wakes the loop that has something to do."""
+        now, next_beat = self._monotonic(), get_settings().beat_seconds
+        # Nobody whose beats come in time is so near the end of a lease.
+        lapses = beat.lapse_seconds is not None and beat.lapse_seconds < next_beat
+        self._suspicious = lapses or beat.left_behind
+        if self._suspicious:
+            wait = 0.0 if beat.left_behind else max(0.0, beat.lapse_seconds or 0.0)
+            self._rescue_at = min(self._rescue_at, now + wait + MARGIN_SECONDS)
+            self._sweep_loop.wake()
+        if self._on_duty:
+            return
+        free_in = beat.duty_seconds
+        if free_in <= 0 or (beat.others < FEW and free_in < next_beat):
+            self._duty_ask_at = now + max(0.0, free_in + MARGIN_SECONDS)
+            self._relay_loop.wake()
+
+    # -- the relay's loop: the duty, what there is to do, and what must be done at once ---------------------
 
     def _relay_pass(self) -> float:
         self._admitter.declare()
-        if not self._on_duty:
-            return min(1.0, get_settings().beat_seconds)
-        return self._relay.one_pass()
+        work = self._look()
+        now = self._monotonic()
+        if work is None:
+            return max(0.0, self._duty_ask_at - now)
+        self._work = work
+        if self._is_swept_soon(work, now):
+            self._sweep_loop.wake()
+        return min(self._relay.one_pass(work), self._duty_seconds() / 3)
 
-    def _take_duty(self) -> bool:
-        """Take or renew the duty; the row is written once in a while and not at every pass."""
+    def _look(self) -> Work | None:
+        """Tell what there is to do, if it is this worker's to do; the duty's row is written once in a while."""
+        now = self._monotonic()
+        if self._on_duty and now < self._duty_renew_at:
+            return duty.look()
+        if not self._on_duty and now < self._duty_ask_at:
+            return None
+        # Who cannot write the row cannot know that nobody else has taken it, and asks again.
+        had, self._on_duty, self._duty_ask_at = self._on_duty, False, now
         seconds = self._duty_seconds()
-        now = time.monotonic()
-        if self._on_duty and now - self._duty_checked < seconds / 3:
-            return True
-        try:
-            self._on_duty = workers.take_duty(workers.UPKEEP, self._worker(), seconds=seconds)
-        except Exception:
-            # Who cannot write the row cannot know that nobody else has taken it.
-            self._on_duty = False
-            raise
-        self._duty_checked = now
-        return self._on_duty
+        work = duty.keep(self._worker(), seconds=seconds) if had else self._take_duty(seconds)
+        if work is not None:
+            self._duty_renew_at = now + seconds / 3
+            self._on_duty = True
+        elif self._duty_ask_at == now:
+            self._duty_ask_at = now + ASLEEP_SECONDS
+        return work
+
+    def _take_duty(self, seconds: float) -> Work | None:
+        if not workers.take_duty(workers.UPKEEP, self._worker(), seconds=seconds):
+            return None
+        self._sweep_at = self._round_at = self._monotonic()
+        self._sweep_loop.wake()
+        return duty.look()
 
     def _duty_seconds(self) -> float:
         """How long the duty stands without renewal: with the others' pause between looks less than a lease."""
         settings = get_settings()
         return min(max(3.0, settings.sweep_seconds * 2), settings.lease_seconds / 2)
+
+    def _is_swept_soon(self, work: Work, now: float) -> bool:
+        """Tell whether the sweep has something to do that it may not know of yet."""
+        rounds = (work.unsettled or work.batches) and now >= self._round_at
+        return rounds or (not self._is_quiet(work) and now >= self._sweep_at)
+
+    def _is_quiet(self, work: Work) -> bool:
+        return not (work.queued or work.running or self._queues.has_told)
+
+    # -- the sweep's loop: what may take a while -----------------------------------------------------------
+
+    def _sweep_pass(self) -> float:
+        now = self._monotonic()
+        settings = get_settings()
+        work = self._work if self._on_duty else Work()
+        look = now >= self._sweep_at and not self._is_quiet(work)
+        if now >= self._rescue_at or (look and work.running):
+            # With the duty or without: who has it may have started too late to judge others.
+            self._rescue(now)
+        if self._on_duty:
+            self._round(work, now)
+            if look:
+                if work.queued:
+                    self._reconciler.one_pass()
+                self._queues.one_pass()
+                self._sweep_at = now + settings.sweep_seconds * LOOK
+            self._prune(now)
+        return self._until_next(work)
+
+    def _rescue(self, now: float) -> None:
+        more = self._rescuer.one_pass() >= BATCH
+        pause = get_settings().sweep_seconds * LOOK
+        if not self._suspicious:
+            pause = ASLEEP_SECONDS
+        elif self._rescuer.waits:
+            # The right to judge comes with one of the next beats: the jobs have waited for a whole lease already.
+            pause /= 4
+        self._rescue_at = now if more else now + pause
+
+    def _round(self, work: Work, now: float) -> None:
+        if now < self._round_at:
+            return
+        if work.unsettled:
+            self._settler.one_pass()
+        if work.batches:
+            self._completer.one_pass()
+        if work.unsettled or work.batches:
+            self._round_at = now + ROUND_SECONDS
+
+    def _prune(self, now: float) -> None:
+        if now < self._prune_at:
+            return
+        busy = self._pruner.one_pass() > 0
+        # What is over becomes so by the clock, days later: where nothing is, looks may be far apart.
+        self._prune_pause = (
+            PRUNE_SECONDS if busy else min(PRUNE_IDLE_SECONDS, self._prune_pause * 2)
+        )
+        self._prune_at = now if busy else now + self._prune_pause
+
+    def _until_next(self, work: Work) -> float:
+        moments = [self._rescue_at]
+        if self._on_duty:
+            moments.append(self._prune_at)
+            if not self._is_quiet(work):
+                moments.append(self._sweep_at)
+            if work.unsettled or work.batches:
+                moments.append(self._round_at)
+        return max(0.0, min(moments) - self._monotonic())

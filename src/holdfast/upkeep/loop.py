@@ -12,6 +12,8 @@ from holdfast.ledger.connections.watchdog import answer_within
 from holdfast.ledger.database import close_connection, is_passing
 
 logger = logging.getLogger("holdfast.upkeep")
+# A pause from which on a loop that rests gives its connection back: opening one costs some milliseconds.
+REST_SECONDS = 5.0
 
 
 class Loop:
@@ -24,11 +26,22 @@ class Loop:
         *,
         after_error: float = 1.0,
         longest: float = 60.0,
+        rests: bool = False,
     ) -> None:
+        """Name a loop.
+
+        Args:
+            name: of its thread.
+            one_pass: what it does again and again.
+            after_error: seconds to wait after a pass that failed.
+            longest: seconds that a pass may wait for the database.
+            rests: keep no connection to the database during long pauses.
+        """
         self.name = name
         self.one_pass = one_pass
         self._after_error = after_error
         self._longest = longest
+        self._rests = rests
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -52,6 +65,9 @@ class Loop:
     def _run(self) -> None:
         while not self._stopped.is_set():
             pause = self._pass_safely()
+            if self._rests and pause >= REST_SECONDS and not self._wake.is_set():
+                with gate.at_work():
+                    close_connection()
             self._wake.wait(pause)
             self._wake.clear()
         with gate.at_work():

@@ -22,6 +22,11 @@ class QueueWatch:
         self._told: set[str] = set()
         self._next_look = float("-inf")
 
+    @property
+    def has_told(self) -> bool:
+        """Whether a queue was named that is not known to be served again."""
+        return bool(self._told)
+
     def one_pass(self) -> None:
         """Look, unless that was a moment ago."""
         now, lease = self._monotonic(), get_settings().lease_seconds

@@ -8,11 +8,14 @@ from holdfast import events
 from holdfast.broker.publisher import Publisher, Unavailable
 from holdfast.conf import get_settings
 from holdfast.ledger import transitions
-from holdfast.ledger.reads import queries
+from holdfast.ledger.duty import Work
 from holdfast.ledger.records import Ticket
 from holdfast.upkeep.admitter import Admitter
 
 BATCH = 500
+# While nothing at all is under way the looks are so many times further apart: who records a job that is due sooner
+# than that into an idle ledger may find it so late.
+IDLE = 3
 
 
 class Relay:
@@ -22,15 +25,16 @@ class Relay:
         self._publisher = publisher
         self._admitter = admitter
 
-    def one_pass(self) -> float:
-        """Publish a batch of due jobs; return the seconds until there is something to do."""
+    def one_pass(self, work: Work) -> float:
+        """Publish a batch of due jobs, if there are any; return the seconds until there may be something to do."""
         longest = get_settings().relay_seconds
         if not self._publisher.available:
             return longest
-        longest = self._admit(longest)
-        waiting = queries.seconds_to_next_due()
-        if waiting is None or waiting > 0:
-            return longest if waiting is None else min(longest, waiting)
+        if work.none:
+            longest *= IDLE
+        longest = self._admit(work, longest)
+        if work.due_seconds is None or work.due_seconds > 0:
+            return longest if work.due_seconds is None else min(longest, work.due_seconds)
         # Marked and committed before it is published: a crash in between costs one grace, a publish
         # before the commit would hold the rows' locks while the broker hangs.
         tickets = transitions.publish_due(limit=BATCH)
@@ -38,11 +42,11 @@ class Relay:
             return longest
         return 0.0
 
-    def _admit(self, longest: float) -> float:
+    def _admit(self, work: Work, longest: float) -> float:
         """Let limited jobs in; return when to look again."""
         if self._admitter is None:
             return longest
-        tickets, again_in = self._admitter.one_pass()
+        tickets, again_in = self._admitter.one_pass(work)
         if tickets:
             self._publish(tickets)
         return longest if again_in is None else min(longest, again_in)

@@ -16,15 +16,17 @@ BATCH = 500
 
 
 class Rescuer:
-    """Acts only while its own pulse gives it the right to; see `Pulse`."""
+    """Acts only while its own pulse gives it the right to, see `Pulse`; `waits` tells that it did not."""
 
     def __init__(self, pulse: Pulse, publish: Callable[[Sequence[Ticket]], None]) -> None:
         self._pulse = pulse
         self._publish = publish
+        self.waits = False
 
     def one_pass(self) -> int:
         """Declare lapsed workers lost and give their jobs back; return how many."""
         reason = self._pulse.why_not(dialect().now())
+        self.waits = bool(reason)
         if reason:
             events.rescuer_waits.send(sender=type(self), reason=reason)
             return 0

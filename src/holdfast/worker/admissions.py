@@ -45,7 +45,7 @@ class Admissions:
             for name in limits:
                 self._ended[name].add(job)
             if self._loop is None:
-                self._loop = Loop("admission", self.one_pass)
+                self._loop = Loop("admission", self.one_pass, rests=True)
                 self._loop.start()
         # Others of these limits end soon too, and are asked for together.
         if self._resting or not self._goes_on(limits):

@@ -120,20 +120,24 @@ class Lifeline(bootsteps.StartStopStep):
         try:
             if not self._registered:
                 self._register()
-            database_now = workers.renew(self._intake.worker)
+            beat = workers.renew(self._intake.worker)
         except Exception as error:
             if is_busy(error):
                 return self._wait_for_writer(settings.lease_seconds)
             self._pulse.skip()
             raise
-        if database_now is None:
+        if beat is None:
             if not self._retired:
                 self._start_anew()
             return 0.0
-        self._pulse.beat(database_now)
+        self._pulse.beat(beat.now)
+        if self._crew is not None:
+            self._crew.hear(beat)
         self._intake.guard.write_soon()
         self._note_queues()
-        self._audit()
+        # Who holds nothing, and of whom the ledger says so too, has nothing to put right.
+        if self._intake.held or beat.booked or self._orphans:
+            self._audit()
         return settings.beat_seconds
 
     def _wait_for_writer(self, lease: float) -> float:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from holdfast.ledger.dialects.postgres import PostgresDialect
 from holdfast.ledger.dialects.sqlite import SQLiteDialect
-from holdfast.ledger.records import ClaimedJob, Hold, NewJob, StoredResult, Ticket
+from holdfast.ledger.records import Beat, ClaimedJob, Hold, NewJob, StoredResult, Ticket
 
 
 class Dialect(Protocol):
@@ -46,8 +46,8 @@ class Dialect(Protocol):
     def publish_due(self, limit: int) -> list[Ticket]:
         """Turn held jobs whose time has come into queued ones; return what must go on the broker."""
 
-    def renew(self, worker: UUID, *, seconds: float) -> datetime | None:
-        """Renew a lease that was not taken away; return the clock, or None."""
+    def renew(self, worker: UUID, *, seconds: float) -> Beat | None:
+        """Renew a lease that was not taken away; return what the worker should know, or None."""
 
     def claims_under_way_since(self, moment: datetime) -> int:
         """Count claims that began before a moment, and may not see what was committed then."""

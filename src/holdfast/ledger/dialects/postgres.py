@@ -12,8 +12,9 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from holdfast.conf import get_settings
+from holdfast.ledger.dialects.beats import BOOKED, DUTY_UNTIL, LEFT_BEHIND, STANDING, beat_of
 from holdfast.ledger.marks import transaction_mark
-from holdfast.ledger.records import ClaimedJob, Hold, NewJob, StoredResult, Ticket
+from holdfast.ledger.records import Beat, ClaimedJob, Hold, NewJob, StoredResult, Ticket
 from holdfast.ledger.states import Hold as HoldReason
 from holdfast.ledger.states import State
 
@@ -168,6 +169,16 @@ RETURNING id, token, task, queue, priority
 """
 
 
+# Renews, and tells what every worker must know now and then: one statement a beat is all an idle worker asks.
+_RENEW = f"""
+UPDATE holdfast_worker SET lease_until = clock_timestamp() + %s * interval '1 second'
+ WHERE id = %s AND lost_at IS NULL AND stopped_at IS NULL
+RETURNING clock_timestamp(),
+  {STANDING % "count(*)"}, extract(epoch FROM {STANDING % "min(o.lease_until)"} - clock_timestamp())::float8,
+  {LEFT_BEHIND}, {BOOKED}, extract(epoch FROM {DUTY_UNTIL} - clock_timestamp())::float8
+"""
+
+
 class PostgresDialect:
     """PostgreSQL 14 and later."""
 
@@ -277,15 +288,11 @@ class PostgresDialect:
             cursor.execute(_PUBLISH_DUE, [limit])
             return [Ticket(*row) for row in cursor.fetchall()]
 
-    def renew(self, worker: UUID, *, seconds: float) -> datetime | None:
+    def renew(self, worker: UUID, *, seconds: float) -> Beat | None:
         with _connection().cursor() as cursor:
-            cursor.execute(
-                "UPDATE holdfast_worker SET lease_until = clock_timestamp() + %s * interval '1 second' "
-                "WHERE id = %s AND lost_at IS NULL AND stopped_at IS NULL RETURNING clock_timestamp()",
-                [seconds, worker],
-            )
+            cursor.execute(_RENEW, [seconds, worker])
             row = cursor.fetchone()
-            return row[0] if row else None
+            return beat_of(row) if row else None
 
     def claims_under_way_since(self, moment: datetime) -> int:
         with _connection().cursor() as cursor:

@@ -13,7 +13,8 @@ from django.db import connections, transaction
 from django.db.backends.utils import CursorWrapper
 
 from holdfast.conf import get_settings
-from holdfast.ledger.records import ClaimedJob, Hold, NewJob, StoredResult, Ticket
+from holdfast.ledger.dialects.beats import BOOKED, DUTY_UNTIL, LEFT_BEHIND, STANDING, beat_of
+from holdfast.ledger.records import Beat, ClaimedJob, Hold, NewJob, StoredResult, Ticket
 from holdfast.ledger.states import Hold as HoldReason
 from holdfast.ledger.states import State
 
@@ -106,6 +107,14 @@ RETURNING id, token, task, queue, priority
 """
 
 
+_RENEW = f"""
+UPDATE holdfast_worker SET lease_until = strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s || ' seconds')
+ WHERE id = %s AND lost_at IS NULL AND stopped_at IS NULL
+RETURNING {STANDING % "count(*)"}, (julianday({STANDING % "min(o.lease_until)"}) - julianday('now')) * 86400.0,
+  {LEFT_BEHIND}, {BOOKED}, (julianday({DUTY_UNTIL}) - julianday('now')) * 86400.0
+"""
+
+
 class SQLiteDialect:
     """SQLite 3.38 and later, in WAL mode with IMMEDIATE transactions."""
 
@@ -192,15 +201,11 @@ class SQLiteDialect:
             cursor.execute(_PUBLISH_DUE, [limit])
             return [Ticket(*row) for row in cursor.fetchall()]
 
-    def renew(self, worker: UUID, *, seconds: float) -> datetime | None:
+    def renew(self, worker: UUID, *, seconds: float) -> Beat | None:
         with _cursor() as cursor:
-            cursor.execute(
-                "UPDATE holdfast_worker SET lease_until = "
-                "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s || ' seconds') "
-                "WHERE id = %s AND lost_at IS NULL AND stopped_at IS NULL",
-                [str(seconds), worker.hex],
-            )
-            return self.now() if cursor.rowcount == 1 else None
+            cursor.execute(_RENEW, [str(seconds), worker.hex])
+            row = cursor.fetchone()
+            return beat_of((self.now(), *row)) if row else None
 
     def claims_under_way_since(self, moment: datetime) -> int:
         """Return 0: there is one writer, so a claim is either over or has yet to look."""
