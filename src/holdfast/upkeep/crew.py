@@ -206,7 +206,7 @@ class Crew:
         busy = self._pruner.one_pass() > 0
         # What is over becomes so by the clock, days later: where nothing is, looks may be far apart.
         self._prune_pause = (
-            PRUNE_SECONDS if busy else min(PRUNE_IDLE_SECONDS, self._prune_pause * 2)
+            PRUNE_SECONDS if busy else min(PRUNE_IDLE_SECONDS, self._prune_pause * 4)
         )
         self._prune_at = now if busy else now + self._prune_pause
 
