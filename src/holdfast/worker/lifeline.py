@@ -38,6 +38,8 @@ DOUBT_SECONDS = 3.0
 SETTLE_SECONDS = 2.0
 EXIT_LEASE_LOST = 75
 CONNECT_SECONDS = 5
+# Between two looks whether a process of the pool is gone.
+LOOK_SECONDS = 1.0
 # Between two turns of asking for SQLite's writer: a fork may pass.
 BUSY_SECONDS = 0.05
 
@@ -86,6 +88,14 @@ class Lifeline(bootsteps.StartStopStep):
         self._intake.clerk.start()
         self._beat.start()
         self._crew.start()
+
+    def register_with_event_loop(self, parent: Any, hub: Any) -> None:
+        """Look for processes that are gone; Celery calls this for each connection, and ends it with that.
+
+        Celery is woken when one closes its files, finds it alive still if it looks before the system has ended it, and
+        would look again after five seconds.
+        """
+        hub.call_repeatedly(LOOK_SECONDS, parent.pool.maintain_pool)
 
     def close(self, parent: Any) -> None:
         """The worker begins to stop: hand back what has not started."""
