@@ -20,6 +20,10 @@ from tests.nursery import steadily
 ROOT = Path(__file__).resolve().parents[1]
 
 
+class ProcessEndedError(Exception):
+    """A process ended before it said what was waited for; no `AssertionError`, which would be waited out."""
+
+
 class SiteProcess:
     """A process of a site, in a group of its own, its log in a file; killed when the test process dies."""
 
@@ -92,6 +96,26 @@ class SiteProcess:
             os.killpg(self.pid, signals.SIGKILL)
             self.popen.wait(10)
 
+    def await_line(self, text: str, *, within: float = 60) -> str:
+        """Wait for a whole line of its log with this text in it; return the first.
+
+        Raises:
+            ProcessEndedError: at once if the process has ended without one.
+        """
+
+        def line() -> str | None:
+            ended = not self.running
+            lines = self.log_text().splitlines(keepends=True)
+            found = next((each for each in lines if text in each and each.endswith("\n")), None)
+            if ended and found is None:
+                raise ProcessEndedError(f"{self.pid} never said {text!r}:\n{self.log_tail(40)}")
+            return found
+
+        try:
+            return eventually(line, within=within, told=f"it says {text!r}") or ""
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.log_tail()}") from None
+
     def log_text(self) -> str:
         """Return all the process wrote."""
         return self.log.read_text(errors="replace")
@@ -112,7 +136,8 @@ class WorkerProcess(SiteProcess):
         """Wait for two facts: it has a lease, and it consumes."""
 
         def ready() -> bool:
-            assert self.running, f"the worker ended while starting:\n{self.log_tail(40)}"
+            if not self.running:
+                raise ProcessEndedError(f"the worker ended while starting:\n{self.log_tail(40)}")
             return " ready." in self.log_text() and self.lease() is not None
 
         eventually(ready, within=timeout, every=0.05, told=f"worker {self.pid} is ready")

@@ -109,7 +109,7 @@ def test_sentinel_that_is_gone_holds_up_neither_call_nor_worker(
         site.wait_all_final(20)
         # Its connection broken, the worker turns to the next Sentinel, and stays on Holdfast's transport.
         Redis(port=group.master().port).client_kill_filter(_type="normal")
-        eventually(lambda: "Connection to broker lost" in worker.log_text(), within=20)
+        worker.await_line("Connection to broker lost")
         again = site.task("effect").delay("after")
         assert again.get(timeout=30) == "after"
         assert worker.running

@@ -97,7 +97,7 @@ def test_thawed_worker_writes_nothing_and_sends_no_successor(on_both: Ground, te
         zombie.signal_group(signal.SIGCONT)
 
     on_both.settle()
-    eventually(lambda: "starts anew" in zombie.log_text(), within=15, told="the zombie knows")
+    zombie.await_line("starts anew")
     on_both.settle()
     successors = Counter(
         len(judge.runs(on_both.site)[id])

@@ -51,7 +51,7 @@ def test_warm_stop_finishes_what_runs_and_hands_back_the_rest(
     waiting = [site.task("aeffect").delay(f"waiting {i}") for i in range(5)]
 
     worker.signal(signal.SIGTERM)
-    eventually(lambda: "Warm shutdown" in worker.log_text())
+    worker.await_line("Warm shutdown")
     gate.touch()
     assert worker.wait(20) == 0
 

@@ -157,7 +157,7 @@ def test_producer_killed_inside_the_block_leaves_nothing(
 ) -> None:
     with new_site(kind, request) as site:
         producer = site.process(_PRODUCER)
-        eventually(lambda: "half" in producer.log.read_text(), within=20, told="it is in the block")
+        producer.await_line("half")
         producer.kill()
         connections[site.alias].close()
         assert site.jobs() == {}

@@ -64,7 +64,7 @@ def test_jobs_wait_for_a_redis_that_became_read_only(site: Site) -> None:
     steps = chain(site.task("add").si(1, 1), site.task("effect").si("last"), app=site.app).delay()
     assert set(site.states(task="tests.project.tasks.effect").values()) == {"held"}
     # Long enough for the worker to have met it: its own fetches are writes.
-    eventually(lambda: "read only replica" in worker.log_text(), within=15)
+    worker.await_line("read only replica")
     client.replicaof("NO", "ONE")
 
     for job in (*during, late, steps):
@@ -80,7 +80,7 @@ def test_worker_that_starts_on_a_full_redis_takes_the_jobs_once_there_is_room(si
     client.config_set("maxmemory", "1")
 
     worker = site.worker(wait=False)
-    eventually(lambda: "used memory > 'maxmemory'" in worker.log_text(), within=20)
+    worker.await_line("used memory > 'maxmemory'")
     client.config_set("maxmemory", "0")
 
     for job in sent:

@@ -143,7 +143,7 @@ def test_gevent_worker_that_lost_its_lease_stops_its_jobs_and_goes_on(
     with _frozen(site, late):
         heir = site.worker(pool="gevent", concurrency=2)
         eventually(lambda: site.effect_counts()["start zombie"] == 2, within=20)
-    eventually(lambda: "starts anew" in late.log_text(), within=15)
+    late.await_line("starts anew")
     eventually(lambda: late.lease() is not None, within=10)
     gate.touch()
 

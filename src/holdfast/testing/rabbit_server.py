@@ -9,7 +9,8 @@ import socket
 from pathlib import Path
 from typing import Self
 
-from holdfast.testing.child import LOOPBACK, Child, ServiceError, free_port, wait_until_ready
+from holdfast.testing.child import LOOPBACK, Child, ServiceError, wait_until_ready
+from holdfast.testing.ports import free_port
 
 # The program itself comes first: what packages put on the path runs it as another user.
 _PLACES = ("/usr/lib/rabbitmq/bin", "/usr/local/lib/rabbitmq/bin", "/opt/rabbitmq/sbin")

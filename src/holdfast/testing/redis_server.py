@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from holdfast.testing.child import LOOPBACK, Child, ServiceError, free_port, wait_until_ready
+from holdfast.testing.child import LOOPBACK, Child, ServiceError, wait_until_ready
+from holdfast.testing.ports import free_port
 
 _NAMES = ("redis-server", "valkey-server")
 

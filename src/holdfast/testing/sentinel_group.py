@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 from typing import Self
 
-from holdfast.testing.child import LOOPBACK, Child, ServiceError, free_port, wait_until_ready
+from holdfast.testing.child import LOOPBACK, Child, ServiceError, wait_until_ready
+from holdfast.testing.ports import free_port
 from holdfast.testing.redis_server import RedisServer, ask, find_redis_server
 
 MASTER_NAME = "holdfast"

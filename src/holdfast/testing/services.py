@@ -4,7 +4,8 @@ Everything listens on loopback only, keeps its data in the directory it is given
 the system when the thread that started it ends.
 """
 
-from holdfast.testing.child import ServiceError, die_with, free_port
+from holdfast.testing.child import ServiceError, die_with
+from holdfast.testing.ports import free_port
 from holdfast.testing.postgres_server import PostgresServer, find_postgres_binaries
 from holdfast.testing.rabbit_server import RabbitServer, find_rabbitmq
 from holdfast.testing.redis_server import (

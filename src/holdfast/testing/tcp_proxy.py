@@ -13,7 +13,8 @@ from enum import StrEnum
 from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
-from holdfast.testing.child import LOOPBACK, ServiceError, free_port
+from holdfast.testing.child import LOOPBACK, ServiceError
+from holdfast.testing.ports import free_port
 
 _CHUNK = 65536
 # Linger on, zero seconds: closing sends RST instead of FIN.

@@ -58,11 +58,8 @@ def said(process: SiteProcess, word: str) -> list[list[str]]:
 def test_many_producers_at_once_make_one_job(site: Site, tmp_path: Path) -> None:
     go = tmp_path / "go"
     producers = [site.process(PRODUCER, str(n), str(go), str(KEYS)) for n in range(3)]
-    eventually(
-        lambda: all("ready" in producer.log_text() for producer in producers),
-        within=60,
-        told="the producers are there",
-    )
+    for producer in producers:
+        producer.await_line("ready")
     go.touch()
     for producer in producers:
         assert producer.wait(60) == 0, producer.log_tail()
@@ -76,7 +73,7 @@ def test_many_producers_at_once_make_one_job(site: Site, tmp_path: Path) -> None
 
 def test_producer_killed_before_its_commit_leaves_the_key_free(site: Site) -> None:
     producer = site.process(DYING_PRODUCER)
-    eventually(lambda: said(producer, "recorded"), within=60, told="it has recorded its call")
+    producer.await_line("recorded")
     producer.kill()
 
     result = sync.delay(1)
