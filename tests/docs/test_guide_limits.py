@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 from unittest import mock
 
@@ -12,10 +13,13 @@ from tests.docs.pages import ROOT, examples
 from tests.surroundings import current_app
 
 BLOCKS = examples(ROOT / "docs" / "guides" / "limits.md", language="python")
+_numbers = count(1)
 
 
 def run(block: str, **names: Any) -> dict[str, Any]:
-    exec(compile(block, "docs/guides/limits.md", "exec"), {"__name__": __name__, **names})
+    # Each time under a name of its own: apps that are there keep the tasks of the last time.
+    module = {"__name__": f"guide_to_limits_{next(_numbers)}"}
+    exec(compile(block, "docs/guides/limits.md", "exec"), module | names)
     return names
 
 
