@@ -29,7 +29,7 @@ from holdfast.ledger.states import OPEN, State
 from holdfast.testing.services import PostgresServer, RedisServer
 from tests import migrated
 from tests import settings as product
-from tests.eventually import eventually
+from tests.eventually import PATIENCE, eventually
 from tests.ledgers import JOB_TABLES, empty, sqlite_url
 from tests.processes import ROOT, SiteProcess, WorkerProcess
 from tests.project import tasks as project_tasks
@@ -204,7 +204,7 @@ class Site:
             for id, task, state, hold in rows.values_list("id", "task", "state", "hold")
         }
 
-    def wait_all_final(self, timeout: float = 30) -> dict[str, str]:
+    def wait_all_final(self, timeout: float = PATIENCE) -> dict[str, str]:
         """Wait until no job is left open; return the states."""
 
         def all_final() -> bool:
@@ -227,9 +227,9 @@ class Site:
     def await_publisher(self) -> None:
         """Wait until this process's publisher has found a broker that takes messages."""
         publisher = self.app.outbox.publisher
-        eventually(lambda: publisher.available, within=10, told="the broker takes messages")
+        eventually(lambda: publisher.available, told="the broker takes messages")
 
-    def await_effect(self, line: str, *, timeout: float = 20) -> None:
+    def await_effect(self, line: str, *, timeout: float = PATIENCE) -> None:
         """Wait until a line is in the record of effects."""
         eventually(lambda: line in self.effects(), within=timeout, told=f"there is {line!r}")
 

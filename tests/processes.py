@@ -14,7 +14,7 @@ import psutil
 
 from holdfast.ledger.models import Worker
 from holdfast.testing.services import die_with
-from tests.eventually import eventually
+from tests.eventually import PATIENCE, eventually
 from tests.nursery import steadily
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -71,7 +71,7 @@ class SiteProcess:
         """Signal the main process and its children."""
         os.killpg(self.pid, number)
 
-    def wait(self, timeout: float = 30) -> int:
+    def wait(self, timeout: float = PATIENCE) -> int:
         """Wait for the end; return the exit code."""
         try:
             return self.popen.wait(timeout)
@@ -96,7 +96,7 @@ class SiteProcess:
             os.killpg(self.pid, signals.SIGKILL)
             self.popen.wait(10)
 
-    def await_line(self, text: str, *, within: float = 60) -> str:
+    def await_line(self, text: str, *, within: float = PATIENCE) -> str:
         """Wait for a whole line of its log with this text in it; return the first.
 
         Raises:
@@ -132,7 +132,7 @@ class WorkerProcess(SiteProcess):
         super().__init__(command, **options)
         self.ledger = ledger
 
-    def wait_ready(self, timeout: float = 40) -> None:
+    def wait_ready(self, timeout: float = PATIENCE) -> None:
         """Wait for two facts: it has a lease, and it consumes."""
 
         def ready() -> bool:

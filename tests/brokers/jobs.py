@@ -27,14 +27,14 @@ def send_of_each_kind(site: Site) -> dict[str, Any]:
 
 def assert_ended(site: Site, sent: dict[str, Any]) -> None:
     """Wait for the end of what was sent, and hold it against what must come of it."""
-    assert sent["plain"].get(timeout=20) == 3
-    assert sent["later"].get(timeout=20) == "later"
-    assert sent["urgent"].get(timeout=20) == "urgent"
-    assert sent["retried"].get(timeout=20) == "retried"
-    assert sent["chained"].get(timeout=20) == 112
-    assert sent["chorded"].get(timeout=20) == 6
-    assert isinstance(sent["failed"].get(timeout=20, propagate=False), ValueError)
-    site.wait_all_final(20)
+    assert sent["plain"].get(timeout=60) == 3
+    assert sent["later"].get(timeout=60) == "later"
+    assert sent["urgent"].get(timeout=60) == "urgent"
+    assert sent["retried"].get(timeout=60) == "retried"
+    assert sent["chained"].get(timeout=60) == 112
+    assert sent["chorded"].get(timeout=60) == 6
+    assert isinstance(sent["failed"].get(timeout=60, propagate=False), ValueError)
+    site.wait_all_final()
     assert site.effect_counts()["start retried"] == 2
     assert site.effect_counts()["end urgent"] == 1
     site.await_effect("start not durable")

@@ -66,13 +66,13 @@ def test_worker_killed_over_tls_loses_nothing(site: Site, secured: Secured) -> N
     site.empty()
     (worker,) = site.workers
     sent = site.task("effect").apply_many([(f"job {n}", 0.02) for n in range(60)])
-    eventually(lambda: len(site.effects()) > 10, within=20)
+    eventually(lambda: len(site.effects()) > 10)
     worker.kill()
     secured.tls.cut()
 
     site.worker()
 
-    site.wait_all_final(30)
+    site.wait_all_final()
     assert site.counts() == {"succeeded": len(sent)}
 
 

@@ -56,7 +56,7 @@ def test_failover_loses_no_job_and_holds_up_no_call(
     calls, stop = site.directory / "calls.txt", site.directory / "stop"
     calls.touch()
     producers = [site.process(PRODUCER, str(calls), str(stop)) for _ in range(2)]
-    eventually(lambda: len(calls.read_text().splitlines()) > 60, within=30)
+    eventually(lambda: len(calls.read_text().splitlines()) > 60)
 
     took = group.fail_over()
     back = time.monotonic()
@@ -66,7 +66,7 @@ def test_failover_loses_no_job_and_holds_up_no_call(
     stop.touch()
     assert [producer.wait() for producer in producers] == [0, 0]
 
-    site.wait_all_final(60)
+    site.wait_all_final()
     lines = [line.split() for line in calls.read_text().splitlines()]
     longest = max(float(seconds) for _, seconds in lines)
     tell(
@@ -79,7 +79,7 @@ def test_failover_loses_no_job_and_holds_up_no_call(
     # The one that was killed comes back as a replica, for the next time.
     (killed,) = (server for server in group.servers if not server.running)
     killed.start()
-    eventually(lambda: killed.facts("replication")["role"] == "slave", within=30)
+    eventually(lambda: killed.facts("replication")["role"] == "slave")
 
 
 def test_jobs_of_each_kind_end_on_the_master_that_the_sentinels_name(
@@ -106,13 +106,13 @@ def test_sentinel_that_is_gone_holds_up_neither_call_nor_worker(
         assert took <= LONGEST_CALL
 
         worker = site.worker()
-        site.wait_all_final(20)
+        site.wait_all_final()
         # Its connection broken, the worker turns to the next Sentinel, and stays on Holdfast's transport.
         Redis(port=group.master().port).client_kill_filter(_type="normal")
         worker.await_line("Connection to broker lost")
         again = site.task("effect").delay("after")
-        assert again.get(timeout=30) == "after"
+        assert again.get(timeout=60) == "after"
         assert worker.running
         later = site.task("effect").apply_many([(f"later {n}",) for n in range(20)])
-        site.wait_all_final(30)
+        site.wait_all_final()
         assert site.counts() == {"succeeded": 2 + len(later)}

@@ -16,7 +16,7 @@ def test_sender_and_worker_turn_to_the_host_that_is_there(
     with new_site("sqlite", request, broker_url=f"{nobody};{there}") as site:
         first = site.task("effect").delay("first")
         site.worker()
-        assert first.get(timeout=20) == "first"
+        assert first.get(timeout=60) == "first"
         # Not by the worker's relay: the sender itself has found it.
         site.await_publisher()
         sent = site.task("wait_for_file").apply_async(("/", "second"), queue="nobody-serves-it")

@@ -42,11 +42,11 @@ def test_jobs_of_each_kind_end_on_valkey(site: Site) -> None:
 def test_wiped_valkey_and_killed_worker_lose_nothing(site: Site, valkey: RedisServer) -> None:
     sent = site.task("effect").apply_many([(f"job {n}", 0.01) for n in range(200)])
     worker = site.worker()
-    eventually(lambda: len(site.effects()) > 20, within=20)
+    eventually(lambda: len(site.effects()) > 20)
     worker.kill()
     site.redis().flushall()
 
     site.worker()
 
-    site.wait_all_final(40)
+    site.wait_all_final()
     assert site.counts() == {"succeeded": len(sent)}

@@ -22,7 +22,7 @@ from holdfast.ledger.models import Worker
 from holdfast.testing.services import PostgresServer, RedisServer, TcpProxy
 from tests.chaos import judge, tasks
 from tests.chaos.judge import Judgement
-from tests.eventually import eventually
+from tests.eventually import PATIENCE, eventually
 from tests.harness import SHORT, Site
 from tests.ledgers import sqlite_url
 from tests.nursery import steadily
@@ -163,7 +163,7 @@ class Ground:
         crashes = [(harm.since, harm.until) for harm in self.harms if harm.fault == CRASH]
         return judge.judge(self.site, sent, crashes=crashes)
 
-    def settle(self, timeout: float = 40) -> None:
+    def settle(self, timeout: float = PATIENCE) -> None:
         """Wait until all jobs are final; the test's own connection may be one of those that were cut."""
         self.forget_connection()
         self.site.wait_all_final(timeout)
@@ -176,7 +176,7 @@ class Ground:
             if of_job[-1].ended is None and psutil.pid_exists(of_job[-1].pid)
         }
 
-    def await_running(self, jobs: int, within: float = 20) -> dict[str, int]:
+    def await_running(self, jobs: int, within: float = PATIENCE) -> dict[str, int]:
         """Wait until so many bodies run; return their processes."""
 
         def running() -> dict[str, int] | None:

@@ -32,9 +32,7 @@ def test_worker_killed_half_way_leaves_its_checkpoint_and_its_wish(on_both: Grou
     victim = hire(on_both, concurrency=2)
     resumed = on_both.task(steered.resumable).delay("long", 6, "between")
     unwanted = on_both.task(steered.deaf).delay("unwanted", str(on_both.site.directory / "never"))
-    eventually(
-        lambda: notes(on_both, "stays") and notes(on_both, "start"), within=30, told="both run"
-    )
+    eventually(lambda: notes(on_both, "stays") and notes(on_both, "start"), told="both run")
     holdfast.cancel(unwanted, terminate=False)
 
     on_both.kill(victim)
@@ -56,7 +54,7 @@ def test_worker_frozen_inside_a_step_is_ended_and_the_step_happens_once(
     ground = enter_ground("postgres")
     zombie = hire(ground, concurrency=1)
     resumed = ground.task(steered.resumable).delay("long", 6, "inside")
-    eventually(lambda: notes(ground, "stays"), within=30, told="it is inside a step")
+    eventually(lambda: notes(ground, "stays"), told="it is inside a step")
     with ground.harming("stop worker", zombie.pid):
         zombie.signal_group(signal.SIGSTOP)
         hire(ground, concurrency=1)

@@ -34,7 +34,7 @@ def charged(ground: Ground) -> list[str]:
 
 def kill_where_it_stays(ground: Ground, victim: WorkerProcess) -> None:
     """Kill a worker once its job has come to where it stays, and start another one."""
-    eventually(lambda: "order stays" in seen(ground), within=30, told="the call is made")
+    eventually(lambda: "order stays" in seen(ground), told="the call is made")
     ground.kill(victim)
     hire(ground)
     ground.settle()
@@ -86,7 +86,7 @@ def test_thawed_worker_records_nothing_at_a_key_that_is_somebody_elses(
 ) -> None:
     zombie = hire(on_both, pool="threads", concurrency=1)
     result = on_both.task(charging.charge).delay("order", BEFORE_RECORD)
-    eventually(lambda: "order stays" in seen(on_both), within=30, told="the call is made")
+    eventually(lambda: "order stays" in seen(on_both), told="the call is made")
     with on_both.harming("stop worker", zombie.pid):
         zombie.signal_group(signal.SIGSTOP)
         hire(on_both)
@@ -120,7 +120,7 @@ def test_processes_killed_again_and_again_charge_nobody_twice(on_both: Ground, t
             on_both.kill_child(victim, running[job])
             hit.add(job)
     on_both.kill(victim)
-    on_both.settle(60)
+    on_both.settle()
 
     assert sorted(charged(on_both)) == sorted(keys)
     assert any(line.endswith("in doubt") for line in seen(on_both))

@@ -19,7 +19,7 @@ def test_stopped_worker_finishes_or_hands_back_all_it_holds(
     worker = on_both.worker(pool=pool, concurrency=2)
     sent = [r.id for r in on_both.task(tasks.work).apply_many([(0.02,)] * 100)]
     sent += [r.id for r in on_both.task(tasks.work).apply_many([(1.0,)] * 4)]
-    eventually(lambda: len(judge.runs(on_both.site)) >= 40, within=20)
+    eventually(lambda: len(judge.runs(on_both.site)) >= 40)
 
     worker.stop()
 

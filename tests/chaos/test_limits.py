@@ -19,7 +19,7 @@ def test_killed_worker_leaves_nothing_taken_and_nothing_runs_beside_it(
 ) -> None:
     victim = on_both.worker(TASKS, concurrency=3)
     sent = limited.narrow.apply_many([(f"first{n}", 0.0 if n > 2 else 1.5) for n in range(12)])
-    eventually(lambda: len(begun(on_both)) == 3, within=30, told="the limit is full")
+    eventually(lambda: len(begun(on_both)) == 3, told="the limit is full")
     victims = set(begun(on_both))
 
     on_both.kill(victim)
@@ -43,7 +43,7 @@ def test_producer_killed_between_admission_and_publication_holds_nobody_up(
         "Outbox.publish = lambda self, tickets: os._exit(9)\n"
         "limited.narrow.apply_many([(f'p{n}',) for n in range(6)])\n"
     )
-    assert producer.wait(30) == 9
+    assert producer.wait() == 9
 
     on_both.settle()
 

@@ -35,7 +35,7 @@ def test_worker_killed_while_jobs_wait_to_run_again_takes_nothing_with_it(
         def all_wait() -> bool:
             return ground.site.counts() == {"held": 6}
 
-        eventually(all_wait, within=30, told="all wait in the ledger")
+        eventually(all_wait, told="all wait in the ledger")
         due = {id: job.due_at for id, job in ground.site.jobs().items() if job.due_at is not None}
         ground.kill(victim)
 

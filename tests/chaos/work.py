@@ -55,7 +55,7 @@ class Work:
                 connections[self._site.alias].close()
                 return None
 
-        return (eventually(answer, within=60, every=0.1, told="the ledger answers") or [])[0]
+        return (eventually(answer, every=0.1, told="the ledger answers") or [])[0]
 
     def claims(self, worker: WorkerProcess) -> int:
         """Count the jobs that the ledger says a worker has claimed."""

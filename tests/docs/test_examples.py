@@ -109,7 +109,7 @@ def test_messages_that_plain_celery_queued_are_run(request: pytest.FixtureReques
             counts = site.effect_counts()
             return counts["end waiting"] == counts["end later"] == 1
 
-        eventually(both_ran, within=20, told="what was queued before the move has run")
+        eventually(both_ran, told="what was queued before the move has run")
         assert site.jobs() == {}, "they are plain Celery's: the ledger does not know them"
         worker.stop()
 

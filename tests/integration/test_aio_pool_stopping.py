@@ -53,14 +53,14 @@ def test_warm_stop_finishes_what_runs_and_hands_back_the_rest(
     worker.signal(signal.SIGTERM)
     worker.await_line("Warm shutdown")
     gate.touch()
-    assert worker.wait(20) == 0
+    assert worker.wait() == 0
 
     states = site.states()
     assert [states[sent.id] for sent in running] == ["succeeded"] * 4
     assert {(job.losses, job.failures) for job in site.jobs().values()} == {(0, 0)}
     assert "running" not in states.values()
     site.worker(pool="custom", concurrency=4)
-    assert [job.get(timeout=10) for job in waiting] == [f"waiting {i}" for i in range(5)]
+    assert [job.get(timeout=60) for job in waiting] == [f"waiting {i}" for i in range(5)]
     assert set(site.effect_counts().values()) == {1}
 
 
@@ -72,7 +72,7 @@ def test_stop_that_is_bounded_in_time_gives_back_what_takes_longer(site: Site, g
     eventually(lambda: _started(site, "short") and _started(site, "long"))
 
     worker.signal(signal.SIGQUIT)
-    worker.wait(20)
+    worker.wait()
 
     assert site.states()[short.id] == "succeeded"
     assert "cancelled long" in site.effects()
@@ -89,13 +89,13 @@ def test_cold_stop_cancels_coroutines_and_gives_their_jobs_back(
     eventually(lambda: _started(site, "cold"))
 
     worker.signal(signal.SIGQUIT)
-    worker.wait(20)
+    worker.wait()
     assert "cancelled cold" in site.effects()
     site.worker(pool="custom", concurrency=4)
-    eventually(lambda: site.effect_counts()["start cold"] == 2, within=15)
+    eventually(lambda: site.effect_counts()["start cold"] == 2)
     gate.touch()
 
-    assert sent.get(timeout=10) == "cold"
+    assert sent.get(timeout=60) == "cold"
     assert (site.jobs()[sent.id].failures, site.jobs()[sent.id].losses) == (0, 0), worker.log_tail(
         60
     )
@@ -120,13 +120,13 @@ def test_worker_that_lost_its_lease_cancels_its_coroutines_and_goes_on(
 
     with _frozen(worker):
         heir = site.worker(pool="custom", concurrency=4)
-        eventually(lambda: site.effect_counts()["start zombie"] == 2, within=20)
-    eventually(lambda: "cancelled zombie" in site.effects(), within=15)
+        eventually(lambda: site.effect_counts()["start zombie"] == 2)
+    eventually(lambda: "cancelled zombie" in site.effects())
     gate.touch()
 
-    assert last.get(timeout=10) == "after zombie"
+    assert last.get(timeout=60) == "after zombie"
     heir.stop()
-    assert site.task("aeffect").delay("next").get(timeout=15) == "next"
+    assert site.task("aeffect").delay("next").get(timeout=60) == "next"
     assert worker.running
     assert site.effect_counts()["end zombie"] == site.effect_counts()["after zombie"] == 1
 
@@ -139,8 +139,8 @@ def test_worker_that_lost_its_lease_leaves_if_a_sync_body_runs(
 
     with _frozen(worker):
         site.worker(pool="custom", concurrency=4)
-        eventually(lambda: site.effect_counts()["start thread"] == 2, within=20)
-    assert worker.wait(15) == EXIT_LEASE_LOST
+        eventually(lambda: site.effect_counts()["start thread"] == 2)
+    assert worker.wait() == EXIT_LEASE_LOST
     gate.touch()
 
-    assert sent.get(timeout=10) == "thread"
+    assert sent.get(timeout=60) == "thread"

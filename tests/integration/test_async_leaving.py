@@ -78,7 +78,7 @@ def sent(site: Site, worker: str, request: pytest.FixtureRequest) -> dict[Case, 
         return True
 
     with contextlib.suppress(AssertionError):  # the case that hangs says so itself
-        eventually(quiet, within=60, every=0.25)
+        eventually(quiet, every=0.25)
     return sent
 
 

@@ -83,7 +83,7 @@ def test_last_of_two_that_end_at_the_same_time_sees_both(app: Celery, ledger: st
 
     with transaction.atomic(using=ledger):
         assert transitions.succeed(one, stored=None)
-        beside(ledger, end_the_other).join(20)
+        beside(ledger, end_the_other).join(60)
         assert not batch.is_complete()
     batch_ends.look(app, batch.id)
     assert batch.has_succeeded()
@@ -99,7 +99,7 @@ def test_batch_does_not_end_while_somebody_adds_to_it(app: Celery, ledger: str) 
         finisher = beside(ledger, lambda: batch_ends.finish(app, batch.id))
         eventually(lambda: waits_for_a_lock(ledger), told="the end waits")
         app.tasks["add"].delay(2)
-    finisher.join(20)
+    finisher.join(60)
     assert not batch.is_complete()
     assert batch.progress().total == 2
 
@@ -112,11 +112,11 @@ def test_many_that_find_the_end_note_it_once(app: Celery, ledger: str) -> None:
     gate = threading.Barrier(6)
 
     def finish() -> None:
-        gate.wait(20)
+        gate.wait(60)
         batch_ends.finish(app, batch.id)
 
     for thread in [beside(ledger, finish) for _ in range(6)]:
-        thread.join(30)
+        thread.join(60)
     assert batch.has_succeeded()
     assert len(told(ledger)) == 2
 

@@ -23,7 +23,7 @@ from tests.surroundings import current_app
 INCLUDE = f"--include={steered.__name__}"
 # One heartbeat, the two seconds for which a new claim is not audited, and time for a busy machine.
 AUDIT_SECONDS = SHORT["lease_seconds"] * 0.4 + 2
-SLACK = 8.0
+SLACK = 30.0
 
 
 @pytest.fixture(
@@ -45,7 +45,7 @@ def clean(site: Site) -> Iterator[Site]:
 
 
 def _started(site: Site, name: str) -> bool:
-    return eventually(lambda: f"start {name}" in site.effects(), within=20, told=f"{name} runs")
+    return eventually(lambda: f"start {name}" in site.effects(), told=f"{name} runs")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_body_is_told_to_stop_and_its_job_ends_as_it_leaves(
     assert len(states) == (2 if state == "succeeded" else 1), "nothing else was sent"
     if state == "cancelled":
         with pytest.raises(TaskRevokedError):
-            sent.get(timeout=5)
+            sent.get(timeout=60)
 
 
 def test_atomic_body_that_leaves_as_cancelled_has_done_nothing(clean: Site) -> None:
@@ -99,7 +99,7 @@ def test_job_that_waits_in_a_worker_is_cancelled_before_it_begins(clean: Site) -
     _started(clean, "runs")
     waits = task.apply_async(("waits", str(gate)), queue="one")
     # Claimed ahead of the slot: for the ledger it runs, but no body is there to be told.
-    eventually(lambda: clean.states()[waits.id] == "running", within=20, told="it is claimed")
+    eventually(lambda: clean.states()[waits.id] == "running", told="it is claimed")
 
     holdfast.cancel(waits, terminate=False)
 
@@ -113,7 +113,7 @@ def test_job_that_waits_in_a_worker_is_cancelled_before_it_begins(clean: Site) -
 
 def test_soft_time_limit_reaches_a_body_that_asks_on_every_pool(clean: Site) -> None:
     sent = clean.app.tasks[steered.steered.name].apply_async(("limited",), soft_time_limit=1.0)
-    assert isinstance(sent.get(timeout=20, propagate=False), SoftTimeLimitExceeded)
+    assert isinstance(sent.get(timeout=60, propagate=False), SoftTimeLimitExceeded)
     assert clean.states()[sent.id] == "failed"
 
 
@@ -169,7 +169,7 @@ def test_next_attempt_goes_on_where_the_last_one_was(clean: Site, leaving: str) 
     if leaving == "fail":
         clean.wait_all_final()
         holdfast.replay(sent)
-    assert sent.get(timeout=20) == 2
+    assert sent.get(timeout=60) == 2
     assert [line for line in clean.effects() if line.startswith("from")] == [
         f"from {leaving} 0",
         f"from {leaving} 4",
@@ -219,7 +219,7 @@ def test_coroutine_of_the_asyncio_pool_is_told_the_same(request: pytest.FixtureR
 
 def _run_a_coroutine(site: Site) -> None:
     sent = site.app.tasks[steered.asteered.name].delay("coroutine")
-    eventually(lambda: "from coroutine 1" in site.effects(), within=20, told="it goes on")
+    eventually(lambda: "from coroutine 1" in site.effects(), told="it goes on")
     said = {"done": 1, "total": 2, "message": "awaiting"}
     eventually(lambda: sent.info == said, within=SLACK, told="it says how far it is")
     holdfast.cancel(sent, terminate=False)

@@ -47,8 +47,8 @@ def test_hooks_are_called_in_celerys_order(
 ) -> None:
     site.empty()
     sent = site.app.send_task(task, (argument,))
-    sent.get(timeout=15, propagate=False)
-    site.wait_all_final(10)
+    sent.get(timeout=60, propagate=False)
+    site.wait_all_final()
 
     eventually(lambda: len(site.effects()) >= len(hooks))
     seen = [line.replace(f" {sent.id}", "") for line in site.effects()]
@@ -62,7 +62,7 @@ def test_hooks_are_called_in_celerys_order(
 def test_mixin_reads_the_headers_of_the_attempt(site: Site) -> None:
     sent = site.app.send_task("tests.tenant", headers={"tenant": "acme"})
 
-    assert sent.get(timeout=15) == "acme"
+    assert sent.get(timeout=60) == "acme"
 
 
 EARLY = {
@@ -89,9 +89,9 @@ def test_leaving_before_or_around_the_ledgers_call_ends_the_attempt_once(site: S
     site.empty()
     sent = {how: site.app.send_task("tests.leaving", (how,)).id for how in EARLY}
     around = {how: site.app.send_task("tests.around", (how,)).id for how in AROUND}
-    site.wait_all_final(10)
+    site.wait_all_final()
     # Nobody starts any of them again afterwards: two looks of the audit pass meanwhile.
-    site.app.send_task("tests.classy", (1,), countdown=3).get(timeout=15)
+    site.app.send_task("tests.classy", (1,), countdown=3).get(timeout=60)
 
     states, counts = site.states(), site.effect_counts()
     found = {how: (states[id], counts[f"before_start {id}"]) for how, id in sent.items()}

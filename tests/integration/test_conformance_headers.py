@@ -88,7 +88,7 @@ def test_headers_reach_everything_that_follows(site: Site, kind: str) -> None:
     build, runs = CANVAS[kind]
 
     build(site).apply_async(headers=dict(HEADERS))
-    site.wait_all_final(20)
+    site.wait_all_final()
 
     seen = [line for line in site.effects() if line.startswith("seen ")]
     assert len(seen) == runs, seen
@@ -101,7 +101,7 @@ def test_headers_of_its_own_win_over_those_of_the_chain(site: Site) -> None:
     chain(_seen(site, "first"), own, _seen(site, "last"), app=site.app).apply_async(
         headers=dict(HEADERS)
     )
-    site.wait_all_final(20)
+    site.wait_all_final()
 
     assert "seen first acme t-1" in site.effects()
     assert "seen own other t-1" in site.effects()
@@ -111,7 +111,7 @@ def test_job_sent_by_a_body_starts_without_its_headers(site: Site) -> None:
     """As in Celery: what a body sends by itself is a call of its own, not a successor."""
     site.empty()
     site.task("send_seen").apply_async(("inside",), headers=dict(HEADERS))
-    site.wait_all_final(20)
+    site.wait_all_final()
 
     assert site.effects() == ["seen inside None None"]
 
@@ -119,7 +119,7 @@ def test_job_sent_by_a_body_starts_without_its_headers(site: Site) -> None:
 def test_headers_are_there_again_in_a_replay(site: Site) -> None:
     site.empty()
     sent = site.task("seen").apply_async(kwargs={"name": "twice"}, headers=dict(HEADERS))
-    sent.get(timeout=15)
+    sent.get(timeout=60)
 
-    assert holdfast.replay(sent.id).get(timeout=15) == HEADERS
+    assert holdfast.replay(sent.id).get(timeout=60) == HEADERS
     assert site.effects() == ["seen twice acme t-1"] * 2

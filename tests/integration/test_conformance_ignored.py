@@ -27,12 +27,12 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
 def nothing_is_left_open(site: Site) -> Iterator[None]:
     site.empty()
     yield
-    site.wait_all_final(20)
+    site.wait_all_final()
 
 
 def _error_of(body: AsyncResult[Any]) -> str:
     """Wait for the end of a chord that was told of a failure; `get` may raise the member's error in its place."""
-    eventually(lambda: body.state == "FAILURE", within=15)
+    eventually(lambda: body.state == "FAILURE")
     assert isinstance(body.result, ChordError)
     return str(body.result)
 
@@ -48,7 +48,7 @@ def test_body_gets_none_or_what_the_ignored_member_stored(site: Site) -> None:
 
     sent = chord(header, site.task("collect").s(), app=site.app).delay()
 
-    assert sent.get(timeout=15) == [None, 2, "stored by the body", "stored by the body"]
+    assert sent.get(timeout=60) == [None, 2, "stored by the body", "stored by the body"]
 
 
 def test_chain_that_an_ignored_step_stops_counts_as_done(site: Site) -> None:
@@ -64,7 +64,7 @@ def test_chain_that_an_ignored_step_stops_counts_as_done(site: Site) -> None:
     sent = chord(header, site.task("collect").s(), app=site.app).delay()
 
     # The members of a group count one by one, as they do when they run.
-    assert sorted(sent.get(timeout=15), key=str) == [2, None, None, None]
+    assert sorted(sent.get(timeout=60), key=str) == [2, None, None, None]
     assert "start never" not in site.effects()
 
 
@@ -93,14 +93,14 @@ def test_chord_is_told_when_the_ignored_member_stored_a_failure(site: Site) -> N
 def test_state_of_its_own_is_shown_after_the_end_and_nobody_waits(site: Site) -> None:
     sent = site.task("leave").delay("ignore in a state of its own", "named")
 
-    assert sent.get(timeout=15) == "stored by the body"
+    assert sent.get(timeout=60) == "stored by the body"
     assert (sent.state, sent.info) == ("SKIPPED", "stored by the body")
     row = site.jobs()[sent.id]
     assert (site.states()[sent.id], row.reason) == ("succeeded", "ignored")
     members = group(
         site.task("leave").si("ignore in a state of its own", "member"), site.task("add").si(1, 1)
     ).delay()
-    assert members.get(timeout=15) == ["stored by the body", 2]
+    assert members.get(timeout=60) == ["stored by the body", 2]
 
 
 def test_progress_of_a_job_that_ends_well_is_not_taken_for_its_end(site: Site) -> None:
@@ -108,15 +108,15 @@ def test_progress_of_a_job_that_ends_well_is_not_taken_for_its_end(site: Site) -
     gate.touch()
     sent = site.app.send_task("tests.progress", (str(gate),), ignore_result=True)
 
-    eventually(lambda: site.states().get(sent.id) == "succeeded", within=15)
+    eventually(lambda: site.states().get(sent.id) == "succeeded")
     assert site.result(sent.id).state == "SUCCESS"
 
 
 def test_ignored_job_that_is_replayed_begins_anew(site: Site) -> None:
     sent = site.task("leave").delay("ignore in a state of its own", "again")
-    sent.get(timeout=15)
+    sent.get(timeout=60)
 
-    holdfast.replay(sent.id).get(timeout=15)
+    holdfast.replay(sent.id).get(timeout=60)
 
     assert site.effect_counts()["start again"] == 2
     assert site.jobs()[sent.id].reason == "ignored"

@@ -71,7 +71,7 @@ def test_gevent_runs_many_waiting_jobs_at_once(site: Site, gate: Path) -> None:
     eventually(lambda: sum(_started(site, f"{i}") for i in range(SLOTS + 5)) == SLOTS)
     gate.touch()
     for job in sent:
-        job.get(timeout=15)
+        job.get(timeout=60)
 
     assert set(site.effect_counts().values()) == {1}
 
@@ -105,14 +105,14 @@ def test_gevent_takes_the_next_jobs_without_waiting_for_a_turn_of_its_loop(
     site: Site, gate: Path
 ) -> None:
     site.worker(pool="gevent", concurrency=1)
-    site.task("add").delay(1, 1).get(timeout=15)
+    site.task("add").delay(1, 1).get(timeout=60)
     steps = [site.task("effect").si(f"step {i}", 0.05) for i in range(20)]
 
     began = time.monotonic()
-    chord(steps, site.task("collect").s(), app=site.app).delay().get(timeout=30)
+    chord(steps, site.task("collect").s(), app=site.app).delay().get(timeout=60)
 
     # Its loop waits two seconds for a message; one such wait a job would be forty.
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
 
 
 def test_gevent_ends_an_attempt_whose_job_is_somebody_elses(site: Site, gate: Path) -> None:
@@ -124,11 +124,11 @@ def test_gevent_ends_an_attempt_whose_job_is_somebody_elses(site: Site, gate: Pa
 
     # As if the broadcast to the workers had been lost: the audit of the heartbeat has to find it.
     interventions.cancel([sent.id], running=True)
-    eventually(lambda: "has moved on" in site.log_tails(100), within=10)
+    eventually(lambda: "has moved on" in site.log_tails(100))
     gate.touch()
 
-    assert site.task("add").delay(1, 1).get(timeout=10) == 2
-    site.wait_all_final(10)
+    assert site.task("add").delay(1, 1).get(timeout=60) == 2
+    site.wait_all_final()
     assert site.states()[sent.id] == "cancelled"
     assert not {"end taken", "after taken"} & set(site.effects())
 
@@ -142,14 +142,14 @@ def test_gevent_worker_that_lost_its_lease_stops_its_jobs_and_goes_on(
 
     with _frozen(site, late):
         heir = site.worker(pool="gevent", concurrency=2)
-        eventually(lambda: site.effect_counts()["start zombie"] == 2, within=20)
+        eventually(lambda: site.effect_counts()["start zombie"] == 2)
     late.await_line("starts anew")
-    eventually(lambda: late.lease() is not None, within=10)
+    eventually(lambda: late.lease() is not None)
     gate.touch()
 
-    assert sent.get(timeout=10) == "zombie"
+    assert sent.get(timeout=60) == "zombie"
     heir.stop()
-    assert site.task("add").delay(1, 1).get(timeout=15) == 2
+    assert site.task("add").delay(1, 1).get(timeout=60) == 2
     assert site.effect_counts()["end zombie"] == 1
     assert late.running
 
@@ -166,12 +166,12 @@ def test_threads_worker_that_lost_its_lease_leaves_with_code_75(site: Site, gate
 
     with _frozen(site, late):
         site.worker(pool="threads", concurrency=2)
-        eventually(lambda: site.effect_counts()["start zombie"] == 2, within=20)
-    assert late.wait(15) == EXIT_LEASE_LOST == 75
+        eventually(lambda: site.effect_counts()["start zombie"] == 2)
+    assert late.wait() == EXIT_LEASE_LOST == 75
     gate.touch()
 
-    assert last.get(timeout=10) == "after zombie"
-    site.wait_all_final(10)
+    assert last.get(timeout=60) == "after zombie"
+    site.wait_all_final()
     assert site.effect_counts() == {"start zombie": 2, "end zombie": 1, "after zombie": 1}
 
 
@@ -186,12 +186,12 @@ def test_solo_worker_ends_its_job_and_hands_back_the_rest(site: Site, gate: Path
 
     worker.signal(signal.SIGTERM)
     gate.touch()
-    assert worker.wait(20) == 0
+    assert worker.wait() == 0
 
     assert site.states()[running.id] == "succeeded"
     assert "running" not in site.states().values()
     site.worker(pool="solo", concurrency=1)
-    assert [job.get(timeout=10) for job in waiting] == [f"waiting {i}" for i in range(5)]
+    assert [job.get(timeout=60) for job in waiting] == [f"waiting {i}" for i in range(5)]
     assert set(site.effect_counts().values()) == {1}
 
 
@@ -215,10 +215,10 @@ def test_killed_worker_of_any_pool_loses_nothing(site: Site, gate: Path, pool: s
     gate.touch()
     POOLS[pool](site)
 
-    assert running.get(timeout=20) == "killed"
+    assert running.get(timeout=60) == "killed"
     for job in waiting:
-        job.get(timeout=15)
-    site.wait_all_final(10)
+        job.get(timeout=60)
+    site.wait_all_final()
     counts = site.effect_counts()
     assert counts["start killed"] == 2
     assert counts["end killed"] == 1
@@ -227,20 +227,20 @@ def test_killed_worker_of_any_pool_loses_nothing(site: Site, gate: Path, pool: s
 def test_job_cancelled_while_it_waits_for_a_thread_is_not_begun(site: Site, gate: Path) -> None:
     worker = site.worker(pool="threads", concurrency=2)
     for job in site.task("add").apply_many([(1, 1)] * 40):
-        job.get(timeout=15)
+        job.get(timeout=60)
     for name in ("a", "b"):
         site.task("wait_for_file").delay(str(gate), name)
     eventually(lambda: _started(site, "a") and _started(site, "b"))
 
     behind = [site.task("effect").delay(name).id for name in ("c", "d")]
-    eventually(lambda: _reserved(site) >= set(behind), within=30, told="given to the pool")
+    eventually(lambda: _reserved(site) >= set(behind), told="given to the pool")
     interventions.cancel(behind, running=True)
     told = [f"Job {id} has moved on" for id in behind]
     eventually(lambda: all(text in worker.log_text() for text in told), told="the audit noticed")
     gate.touch()
 
     last = site.task("effect").delay("last")
-    last.get(timeout=15)
+    last.get(timeout=60)
     assert _started(site, "last")
     assert not _started(site, "c")
     assert not _started(site, "d")

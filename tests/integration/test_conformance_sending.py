@@ -35,7 +35,7 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
 @pytest.fixture(autouse=True)
 def nothing_is_left_open(site: Site) -> Iterator[None]:
     yield
-    site.wait_all_final(20)
+    site.wait_all_final()
 
 
 def _soon(seconds: float) -> datetime:
@@ -97,7 +97,7 @@ SINGLE: dict[str, Callable[[Site, str], AsyncResult[Any]]] = {
 def test_job_sent_in_any_way_runs_once(site: Site, way: str) -> None:
     sent = SINGLE[way](site, way)
 
-    assert sent.get(timeout=15) == way
+    assert sent.get(timeout=60) == way
     assert sent.state == "SUCCESS"
     assert sent.id in site.states()
     assert site.effect_counts()[f"end {way}"] == 1
@@ -117,7 +117,7 @@ def test_body_sees_how_it_was_called(site: Site) -> None:
         queue="other", priority=7, shadow="shown", soft_time_limit=20, time_limit=30
     )
 
-    assert sent.get(timeout=15) == {
+    assert sent.get(timeout=60) == {
         "id": sent.id,
         "queue": "other",
         "priority": 7,
@@ -133,9 +133,9 @@ def test_chain_hands_results_on_and_knows_its_parents(site: Site) -> None:
     add = site.task("add")
     last = chain(add.s(1, 2), add.s(3), add.s(4), app=site.app).delay()
 
-    assert last.get(timeout=15) == 10
-    assert last.parent.get(timeout=5) == 6
-    assert last.parent.parent.get(timeout=5) == 3
+    assert last.get(timeout=60) == 10
+    assert last.parent.get(timeout=60) == 6
+    assert last.parent.parent.get(timeout=60) == 3
     first = site.result(last.parent.parent.id)
     assert [child.id for child in first.children] == [last.parent.id]
     rows = site.jobs(root_id=first.id)
@@ -145,7 +145,7 @@ def test_chain_hands_results_on_and_knows_its_parents(site: Site) -> None:
 def test_group_gives_all_results_in_order(site: Site) -> None:
     sent = group([site.task("add").s(i, i) for i in range(10)], app=site.app).delay()
 
-    assert sent.get(timeout=15) == [2 * i for i in range(10)]
+    assert sent.get(timeout=60) == [2 * i for i in range(10)]
     assert sent.join(timeout=5) == sent.join_native(timeout=5)
     assert sent.completed_count() == 10
     assert sent.successful()
@@ -153,23 +153,23 @@ def test_group_gives_all_results_in_order(site: Site) -> None:
 
 def test_chord_body_gets_the_results_in_order_of_its_header(site: Site) -> None:
     header = [site.task("add").s(i, 0) for i in range(12)]
-    assert chord(header, site.task("collect").s(), app=site.app).delay().get(timeout=15) == list(
+    assert chord(header, site.task("collect").s(), app=site.app).delay().get(timeout=60) == list(
         range(12)
     )
 
 
 def test_empty_chord_runs_its_body(site: Site) -> None:
-    assert chord([], site.task("collect").s(), app=site.app).delay().get(timeout=15) == []
+    assert chord([], site.task("collect").s(), app=site.app).delay().get(timeout=60) == []
 
 
 def test_map_starmap_and_chunks(site: Site) -> None:
     add = site.task("add")
     pairs = [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5)]
 
-    assert add.starmap(pairs).delay().get(timeout=15) == [2, 4, 6, 8, 10]
-    assert site.task("collect").map([7, 8]).delay().get(timeout=15) == [7, 8]
-    assert add.chunks(pairs, 2).group().delay().get(timeout=15) == [[2, 4], [6, 8], [10]]
-    assert add.chunks(pairs, 3)().get(timeout=15) == [[2, 4, 6], [8, 10]]
+    assert add.starmap(pairs).delay().get(timeout=60) == [2, 4, 6, 8, 10]
+    assert site.task("collect").map([7, 8]).delay().get(timeout=60) == [7, 8]
+    assert add.chunks(pairs, 2).group().delay().get(timeout=60) == [[2, 4], [6, 8], [10]]
+    assert add.chunks(pairs, 3)().get(timeout=60) == [[2, 4, 6], [8, 10]]
 
 
 def test_nested_canvas_gives_what_celery_gives(site: Site) -> None:
@@ -177,28 +177,28 @@ def test_nested_canvas_gives_what_celery_gives(site: Site) -> None:
     app = site.app
 
     group_then_step = chain(group(add.s(1, 1), add.s(2, 2), app=app), total.s(), app=app)
-    assert group_then_step.delay().get(timeout=15) == 6
+    assert group_then_step.delay().get(timeout=60) == 6
     step_then_group = chain(add.s(1, 1), group(add.s(1), add.s(2), app=app), app=app)
-    assert step_then_group.delay().get(timeout=15) == [3, 4]
+    assert step_then_group.delay().get(timeout=60) == [3, 4]
     two_chords = chain(
         group(add.s(1, 1), add.s(2, 2), app=app),
         group(collect.s(), total.s(), app=app),
         collect.s(),
         app=app,
     )
-    assert two_chords.delay().get(timeout=15) == [[2, 4], 6]
+    assert two_chords.delay().get(timeout=60) == [[2, 4], 6]
     inner = chord([add.s(1, 1), add.s(2, 2)], total.s(), app=app)
     outer = chord([inner, chain(add.s(3, 3), add.s(4), app=app)], collect.s(), app=app)
-    assert outer.delay().get(timeout=15) == [6, 10]
+    assert outer.delay().get(timeout=60) == [6, 10]
     deep = group(group(add.s(1, 1), group(add.s(2, 2), app=app), app=app), app=app)
-    assert chord(deep, collect.s(), app=app).delay().get(timeout=15) == [2, 4]
+    assert chord(deep, collect.s(), app=app).delay().get(timeout=60) == [2, 4]
 
 
 def test_chord_of_a_hundred_members_runs_its_body_once(site: Site) -> None:
     header = [site.task("add").s(i, 1) for i in range(100)]
     body = chain(site.task("total").s(), site.task("after").s("hundred"), app=site.app)
 
-    assert chord(header, body, app=site.app).delay().get(timeout=30) == "after hundred"
+    assert chord(header, body, app=site.app).delay().get(timeout=60) == "after hundred"
     assert site.effect_counts()["after hundred"] == 1
 
 
@@ -206,16 +206,16 @@ def test_add_to_chord_makes_the_body_wait_for_one_more(site: Site) -> None:
     header = [site.task("add_another").s(3), site.task("add").s(1, 1)]
     sent = chord(header, site.task("collect").s(), app=site.app).delay()
 
-    assert sorted(sent.get(timeout=15)) == [2, 3, 6]
+    assert sorted(sent.get(timeout=60)) == [2, 3, 6]
 
 
 def test_autoretry_runs_until_it_succeeds_or_may_not_retry_again(site: Site) -> None:
-    assert site.task("autoretry").delay("third time", 2).get(timeout=15) == "third time"
+    assert site.task("autoretry").delay("third time", 2).get(timeout=60) == "third time"
     assert site.effect_counts()["start third time"] == 3
 
     failing = site.task("autoretry").delay("never", 9)
     with pytest.raises(ValueError, match="never"):
-        failing.get(timeout=15)
+        failing.get(timeout=60)
     assert site.effect_counts()["start never"] == 3
     assert site.jobs()[failing.id].failures == 3
 
@@ -223,17 +223,17 @@ def test_autoretry_runs_until_it_succeeds_or_may_not_retry_again(site: Site) -> 
 def test_children_of_a_job_are_jobs_of_its_own(site: Site) -> None:
     sent = site.task("send_then").delay("return", "parent")
 
-    assert sent.get(timeout=15) == "parent"
+    assert sent.get(timeout=60) == "parent"
     (child,) = site.result(sent.id).children
-    assert child.get(timeout=15) == "child of parent"
+    assert child.get(timeout=60) == "child of parent"
     assert site.jobs()[child.id].parent_id == sent.id
 
 
 def test_failing_body_keeps_what_it_sent_unless_it_is_atomic(site: Site) -> None:
-    site.task("send_then").delay("raise", "plain parent").get(timeout=15, propagate=False)
+    site.task("send_then").delay("raise", "plain parent").get(timeout=60, propagate=False)
     atomic = site.task("send_then_atomic").delay("raise", "atomic parent")
-    assert isinstance(atomic.get(timeout=15, propagate=False), ValueError)
-    site.wait_all_final(15)
+    assert isinstance(atomic.get(timeout=60, propagate=False), ValueError)
+    site.wait_all_final()
 
     assert site.effect_counts()["end child of plain parent"] == 1
     assert site.effect_counts()["end child of atomic parent"] == 0
@@ -244,8 +244,8 @@ def test_job_that_is_not_durable_is_plain_celery(site: Site) -> None:
     site.task("leave_plain").delay("return", "by task option")
     site.task("effect").apply_async(("by call option",), durable=False)
 
-    eventually(lambda: site.effect_counts()["end by call option"] == 1, within=15)
-    eventually(lambda: site.effect_counts()["start by task option"] == 1, within=15)
+    eventually(lambda: site.effect_counts()["end by call option"] == 1)
+    eventually(lambda: site.effect_counts()["start by task option"] == 1)
     assert len(site.states()) == before
 
 
@@ -253,7 +253,7 @@ def test_expired_job_never_starts(site: Site) -> None:
     sent = site.task("effect").apply_async(("too late",), expires=0.2, countdown=0.8)
 
     with pytest.raises(Exception, match="expired"):
-        sent.get(timeout=15)
+        sent.get(timeout=60)
     assert site.states()[sent.id] == "expired"
     assert site.effect_counts()["start too late"] == 0
 
@@ -261,7 +261,7 @@ def test_expired_job_never_starts(site: Site) -> None:
 def test_job_due_in_a_month_costs_the_worker_nothing(site: Site) -> None:
     sent = site.task("effect").apply_async(("in a month",), countdown=30 * 86400)
 
-    assert site.task("add").delay(1, 1).get(timeout=15) == 2
+    assert site.task("add").delay(1, 1).get(timeout=60) == 2
     assert site.states()[sent.id] == "held"
     assert sent.id not in site.app.control.inspect(timeout=1).scheduled().__repr__()
     sent.revoke()
@@ -272,10 +272,10 @@ def test_job_due_in_a_month_costs_the_worker_nothing(site: Site) -> None:
 def test_beat_sends_through_the_ledger(site: Site) -> None:
     beat = site.beat()
     try:
-        eventually(lambda: site.effect_counts()["end tick"] >= 2, within=20)
+        eventually(lambda: site.effect_counts()["end tick"] >= 2)
     finally:
         beat.stop()
-    site.wait_all_final(10)
+    site.wait_all_final()
 
     ticks = site.effect_counts()["end tick"]
     assert len(site.states(task="tests.project.tasks.effect", queue="celery")) >= ticks

@@ -49,7 +49,7 @@ def at_work(site: Site) -> Site:
 
 
 def reasons(site: Site) -> dict[str, str]:
-    site.wait_all_final(30)
+    site.wait_all_final()
     return {letter.id: letter.reason for letter in dead_letters.filter()}
 
 
@@ -79,7 +79,7 @@ def test_failure_of_a_replacement_is_told_from_other_errors(at_work: Site) -> No
 def test_what_fails_alike_is_one_group_whatever_it_says(at_work: Site, task: str) -> None:
     alike = [at_work.task(task).delay("raise", f"value {n}").id for n in range(3)]
     other = at_work.task(task).delay("raise awkward", "another").id
-    at_work.wait_all_final(30)
+    at_work.wait_all_final()
 
     groups = dead_letters.filter().groups()
 
@@ -94,36 +94,36 @@ def test_what_fails_alike_is_one_group_whatever_it_says(at_work: Site, task: str
 
 def test_replayed_job_has_its_retries_again(at_work: Site) -> None:
     sent = at_work.task("autoretry").delay("again", until=3)
-    at_work.wait_all_final(30)
+    at_work.wait_all_final()
     assert at_work.effects().count("start again") == 3
 
     assert dead_letters.filter(reason="retries exhausted").replay(actor="ada") == 1
 
-    at_work.wait_all_final(30)
+    at_work.wait_all_final()
     assert at_work.effects().count("start again") == 6
     assert dead_letters.filter(ids=[sent.id], reason="retries exhausted").count() == 1
 
 
 def test_discarded_job_is_told_as_given_up(at_work: Site) -> None:
     sent = at_work.task("leave").delay("raise", "no good")
-    at_work.wait_all_final(30)
+    at_work.wait_all_final()
     dead_letters.filter().discard(actor="ada")
     assert (sent.state, str(sent.result)) == ("REVOKED", "discarded")
     holdfast.replay(sent.id)
-    at_work.wait_all_final(30)
+    at_work.wait_all_final()
     assert at_work.result(sent.id).state == "FAILURE"
 
 
 def test_edited_job_runs_with_the_new_arguments_and_sends_on_what_it_was_to(at_work: Site) -> None:
     step = at_work.task("after").s("a chain")
     sent = chain(at_work.task("leave").s("raise", "edited"), step, app=at_work.app).delay()
-    at_work.wait_all_final(30)
+    at_work.wait_all_final()
     failed = sent.parent.id
 
     chosen = dead_letters.filter(ids=[failed])
     assert chosen.replay(actor="ada", args=["return", "edited"]) == 1
 
-    eventually(lambda: "after a chain" in at_work.effects(), within=20)
+    eventually(lambda: "after a chain" in at_work.effects())
     assert at_work.states()[failed] == "succeeded"
 
 

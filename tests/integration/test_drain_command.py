@@ -80,7 +80,7 @@ def test_timed_out_drain_says_what_is_left_and_that_nobody_serves_it(site: Site)
         ("mail", "effect", "queued", 1),
     ]
     assert (told["scheduled"], told["unserved"]) == (1, ["celery", "mail"])
-    assert 0.3 <= told["seconds"] < 5
+    assert 0.3 <= told["seconds"] < 30
 
 
 def test_drain_of_a_queue_leaves_the_others_alone(site: Site) -> None:

@@ -69,7 +69,7 @@ def test_call_left_to_the_time_after_the_commit_is_made(site: Site, books: Path)
 def test_attempt_is_known_inside_a_task_that_runs_inline(site: Site, books: Path) -> None:
     site.worker(f"--include={charging.__name__}")
     result = site.app.tasks[charging.charge_from_eager.name].delay("inline")
-    assert result.get(timeout=30) == "charged inline"
+    assert result.get(timeout=60) == "charged inline"
     assert Effect.objects.using(site.alias).get().job == result.id
 
 

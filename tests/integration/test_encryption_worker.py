@@ -62,13 +62,13 @@ def test_no_word_of_an_encrypted_job_is_anywhere_and_all_of_them_come_through(
         chain(confide.s(SECRET, "raise"), gather.s()).delay(),
         chord([confide.s(SECRET), confide.s(SECRET, "raise")], gather.s()).delay(),
     ]
-    site.wait_all_final(60)
+    site.wait_all_final()
 
-    assert all(SECRET in result.get(timeout=10) for result in good)
-    assert whole.get(timeout=10) == [SECRET, SECRET]
+    assert all(SECRET in result.get(timeout=60) for result in good)
+    assert whole.get(timeout=60) == [SECRET, SECRET]
     for result in bad:
         with pytest.raises((ValueError, ChordError), match=SECRET):
-            result.get(timeout=10)
+            result.get(timeout=60)
     eventually(
         lambda: site.effect_counts()[f"told of ValueError with {len(SECRET)} letters"] == 1,
         told="the error callback got the words",

@@ -44,7 +44,6 @@ class Scene:
         self.site.task("effect").delay(name)
         eventually(
             lambda: {f"end {name}", f"start plain {name}"} <= set(self.site.effects()),
-            within=20,
             told=f"the honest jobs run\n{self.site.log_tails()}",
         )
         assert self.worker.running
@@ -128,7 +127,7 @@ def test_altered_ticket_claims_nothing_and_its_job_runs_once_as_it_was_recorded(
     scene.put(attacks.dressed_up(scene.ticket))
     scene.run_honest("after the tickets")
 
-    eventually(lambda: "end recorded" in scene.site.effects(), within=20)
+    eventually(lambda: "end recorded" in scene.site.effects())
     counted = scene.site.effect_counts()
     assert counted["start recorded"] == counted["end recorded"] == 1
     assert scene.site.states(id=waiting.id) == {waiting.id: "held"}
@@ -164,13 +163,13 @@ def test_unsigned_message_is_treated_as_the_setting_says(scene: Scene) -> None:
 
 def test_unsigned_message_cannot_pose_as_the_attempt_that_runs(scene: Scene) -> None:
     sent = scene.site.task("effect").delay("its own", 1.0)
-    eventually(lambda: "start its own" in scene.site.effects(), within=20)
+    eventually(lambda: "start its own" in scene.site.effects())
     row = scene.site.jobs()[sent.id]
     posing = json.loads(attacks.message("tests.project.tasks.add", 1, 1, id=sent.id))
     posing["headers"][HEADER] = {"token": row.token, "attempt": 1, "worker": str(row.worker)}
     scene.put([json.dumps(posing).encode()])
     scene.run_honest("after the one that poses")
-    assert sent.get(timeout=20) == "its own"
+    assert sent.get(timeout=60) == "its own"
 
 
 def test_odd_message_ends_no_worker_in_any_mode(scene: Scene) -> None:
@@ -185,7 +184,6 @@ def test_lost_job_is_published_again_beside_garbage_that_nobody_takes(scene: Sce
     scene.client.lpush("elsewhere", *attacks.garbage(scene.honest))
     eventually(
         lambda: any(sent.id.encode() in item for item in listed(scene.client, "elsewhere")),
-        within=20,
         told="its ticket is on the list again",
     )
 
@@ -217,11 +215,10 @@ def test_sealed_message_that_is_put_back_is_ours_and_a_killed_worker_loses_nothi
     scene.put(flood)
     scene.client.lpush("aside", item)
     site.worker(queues="celery,aside", concurrency=2, environment={"HOLDFAST_UNSIGNED": "refuse"})
-    eventually(lambda: "start put back" in site.effects(), within=20, told="it runs")
+    eventually(lambda: "start put back" in site.effects(), told="it runs")
     ids = [result.id for result in sent]
     eventually(
         lambda: set(site.states(id__in=ids).values()) == {"succeeded"},
-        within=30,
         told=f"every job is run\n{site.log_tails()}",
     )
     assert "start forged" not in site.effects()

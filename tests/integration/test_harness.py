@@ -18,7 +18,7 @@ def test_job_sent_from_the_test_runs_in_a_real_worker(
         worker = site.worker()
         assert len(worker.pids()) >= 2
         sent = site.task("effect").delay("one")
-        assert sent.get(timeout=10) == "one"
+        assert sent.get(timeout=60) == "one"
         site.python("tasks.effect.delay('two')")
         assert set(site.wait_all_final().values()) == {"succeeded"}
         assert site.effects() == ["start one", "end one", "start two", "end two"]

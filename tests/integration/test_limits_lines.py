@@ -265,14 +265,14 @@ def test_admission_waits_for_no_transaction_of_a_project(ledger: str) -> None:
             with transaction.atomic(using=ledger):
                 interventions.cancel(["a"], running=False)
                 inside.set()
-                over.wait(30)
+                over.wait(60)
                 transaction.set_rollback(True, using=ledger)
         finally:
             connections[ledger].close()
 
     holder = threading.Thread(target=hold)
     holder.start()
-    assert inside.wait(30)
+    assert inside.wait(60)
     with CaptureQueriesContext(connections[ledger]) as asked:
         assert admit() == []
     assert places("a") == {"l": Place.WAITING}
@@ -301,7 +301,7 @@ def test_many_who_admit_at_once_let_in_no_more_than_fits(ledger: str) -> None:
         jobs = Job.objects.using(ledger)
         under_way = jobs.filter(state__in=limits.UNDER_WAY)
         try:
-            begin.wait(30)
+            begin.wait(60)
             while jobs.filter(state=State.HELD).exists() or under_way.exists():
                 for name in ("all", "x", "y")[number % 3 :]:
                     for ticket in admission.admit(name, stated=lambda _: None).tickets:

@@ -15,6 +15,8 @@ from tests.harness import Site, new_site
 from tests.project import limited
 
 TASKS = f"--include={limited.__name__}"
+# Between what lets a job in and the body's own clock: a busy machine bunches what it begins.
+LATE = 0.8
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
@@ -59,9 +61,9 @@ def test_rate_holds_in_any_window_and_is_used_up(site: Site) -> None:
     for first in range(30):
         for last in range(first, 30):
             window = starts[last] - starts[first]
-            assert last - first + 1 <= 20 * window + 2 * 5 + 1, (first, last, window)
-    # 25 of them wait for a token each, 20 a second.
-    assert starts[-1] - started > 0.8
+            assert last - first + 1 <= 10 * (window + LATE) + 2 * 5 + 1, (first, last, window)
+    # 25 of them wait for a token each, 10 a second.
+    assert starts[-1] - started > 2.0
 
 
 @pytest.mark.parametrize("countdown", [0.0, 0.1])
@@ -81,7 +83,7 @@ def test_nothing_of_a_limit_is_left_taken(site: Site) -> None:
     def all_away() -> bool:
         return not Limited.objects.using(site.alias).exclude(place=Place.AWAY).exists()
 
-    eventually(all_away, within=20, told="the job has left its limit")
+    eventually(all_away, told="the job has left its limit")
 
 
 def test_rate_limit_of_a_task_is_one_for_all_workers(site: Site) -> None:
@@ -91,7 +93,7 @@ def test_rate_limit_of_a_task_is_one_for_all_workers(site: Site) -> None:
     def others_are_done() -> bool:
         return site.counts(task=site.task("noop").name) == {"succeeded": 20}
 
-    eventually(others_are_done, within=20, told="no slot is taken by a job that waits for a token")
+    eventually(others_are_done, told="no slot is taken by a job that waits for a token")
     site.wait_all_final()
     starts = [at for at, step, _ in limited.spans(site.effects_file) if step == 1]
     # One token at the start, and one each quarter of a second.
@@ -107,7 +109,7 @@ def test_singleton_runs_one_job_after_the_other(site: Site) -> None:
 
 def test_singleton_that_skips_is_one_job_for_each_key_until_it_has_ended(site: Site) -> None:
     first, other = limited.once_each.delay("a", 0.5), limited.once_each.delay("b", 0.5)
-    eventually(lambda: len(limited.begun(site.effects_file)) == 2, within=20, told="both run")
+    eventually(lambda: len(limited.begun(site.effects_file)) == 2, told="both run")
     assert limited.once_each.delay("a").id == first.id
     site.wait_all_final()
     again = limited.once_each.delay("a")

@@ -37,7 +37,7 @@ def order_of_runs(site: Site, settings: Mapping[str, object], *, flags: str = QU
     """Run all that waits by one slot, under some settings; return the names of the runs in their order."""
     environment = {f"HOLDFAST_{key.upper()}": json.dumps(value) for key, value in settings.items()}
     site.worker(queues=flags, concurrency=1, environment=environment)
-    site.wait_all_final(60)
+    site.wait_all_final()
     return [line.removeprefix("end ") for line in site.effects() if line.startswith("end ")]
 
 
@@ -78,19 +78,19 @@ def test_worker_tells_which_queues_it_takes_jobs_from_as_they_change(clean: Site
     worker = clean.worker(queues="first")
     clean.task("effect").apply_async(("waits",), queue="second")
     clean.task("wait_for_file").apply_async((str(gate), "running"), queue="first")
-    eventually(lambda: "start running" in clean.effects(), within=20)
+    eventually(lambda: "start running" in clean.effects())
     assert holdfast.unserved_queues() == ["second"]
 
     clean.app.control.add_consumer("second", reply=False)
-    eventually(lambda: "end waits" in clean.effects(), within=20, told="it takes the new queue")
-    eventually(lambda: _served(clean) == {"first", "second"}, within=20, told="and says so")
+    eventually(lambda: "end waits" in clean.effects(), told="it takes the new queue")
+    eventually(lambda: _served(clean) == {"first", "second"}, told="and says so")
 
     worker.signal(signal.SIGTERM)
     # Its lease stands, for a job runs on; but it takes nothing more.
-    eventually(lambda: _served(clean) == set(), within=20, told="it serves nothing any more")
+    eventually(lambda: _served(clean) == set(), told="it serves nothing any more")
     assert worker.running
     gate.touch()
-    assert worker.wait(30) == 0
+    assert worker.wait() == 0
 
 
 def _served(site: Site) -> set[str]:

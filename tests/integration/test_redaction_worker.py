@@ -44,8 +44,8 @@ def test_secrets_are_in_no_log_no_event_and_no_command(
     (many,) = pay.apply_many([((CARD, 6), {"iban": IBAN})])
     sign_in.apply_async(("ada",), {"password": PASSWORD, "note": "plain"})
 
-    assert sent.get(timeout=30)["card_number"] == CARD
-    assert many.get(timeout=30)["iban"] == IBAN
+    assert sent.get(timeout=60)["card_number"] == CARD
+    assert many.get(timeout=60)["iban"] == IBAN
     log = site.workers[0].log
     eventually(lambda: log.read_text().count(" succeeded in ") == 3, told="all are in the log")
     eventually(

@@ -49,14 +49,14 @@ class Frozen:
         self._inside = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(alias, work))
         self._thread.start()
-        assert self._inside.wait(10)
+        assert self._inside.wait(60)
 
     def _run(self, alias: str, work: Callable[[], Any]) -> None:
         try:
             with atomic():
                 work()
                 self._inside.set()
-                self._thaw.wait(30)
+                self._thaw.wait(60)
         except DatabaseError as error:
             self.broken = error
         finally:
@@ -65,7 +65,7 @@ class Frozen:
 
     def thaw(self) -> None:
         self._thaw.set()
-        self._thread.join(30)
+        self._thread.join(60)
 
 
 def running(worker: UUID) -> Hold:

@@ -74,12 +74,11 @@ def test_worker_prunes_by_the_rules_of_its_tasks(empty_site: Site) -> None:
     for n in range(8):
         site.task("latest_only").delay(n)
         site.task("noop").delay()
-    site.wait_all_final(30)
+    site.wait_all_final()
     eventually(
         lambda: (
             len(site.jobs(task__endswith="latest_only")) == 2
             and len(site.jobs(task__endswith="noop")) == 8
         ),
-        within=40,
         told="the newest two are left of the task that keeps two",
     )

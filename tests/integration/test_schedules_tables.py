@@ -357,16 +357,15 @@ def test_real_scheduler_sees_edits_within_five_seconds(
         rows = Occurrence.objects.using(site.alias)
         beat = site.beat("-S", "holdfast.beat:Scheduler")
         try:
-            eventually(lambda: rows.filter(schedule="tick").exists(), within=30)
+            eventually(lambda: rows.filter(schedule="tick").exists())
             saved = float(site.python(SAVE))
-            eventually(lambda: rows.filter(schedule="edited").exists(), within=20)
+            eventually(lambda: rows.filter(schedule="edited").exists())
             first = rows.filter(schedule="edited").earliest("due_at")
             assert first.due_at.timestamp() <= saved + 5 + 1
 
             off = datetime.fromtimestamp(float(site.python(SWITCH_OFF)) + 5, tz=UTC)
             eventually(
                 lambda: rows.filter(schedule="tick", due_at__gt=off + 2 * SECOND).exists(),
-                within=20,
             )
             assert not rows.filter(schedule="edited", due_at__gt=off).exists()
             beat.stop()

@@ -31,7 +31,7 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
 def test_job_in_any_format_is_retried_and_returns_what_it_was_given(site: Site) -> None:
     sent = {form: site.app.tasks[name_of(form)].delay(VALUE, fails=1) for form in TASKS}
     for form, job in sent.items():
-        assert job.get(timeout=30) == VALUE, form
+        assert job.get(timeout=60) == VALUE, form
         assert site.jobs()[job.id].failures == 1, form
 
 
@@ -41,7 +41,7 @@ def test_serializer_of_the_call_wins_over_that_of_the_task(site: Site) -> None:
         task.apply_async((VALUE,), serializer=serializer, compression=compression)
         for serializer, compression in FORMATS.values()
     ]
-    assert [job.get(timeout=30) for job in sent] == [VALUE] * len(FORMATS)
+    assert [job.get(timeout=60) for job in sent] == [VALUE] * len(FORMATS)
 
 
 def test_dead_letter_of_any_format_is_shown(site: Site) -> None:
@@ -53,7 +53,7 @@ def test_dead_letter_of_any_format_is_shown(site: Site) -> None:
         for number, (form, (serializer, compression)) in enumerate(FORMATS.items())
     }  # fmt: skip
     for job in sent.values():
-        job.get(timeout=30, propagate=False)
+        job.get(timeout=60, propagate=False)
 
     for form, job in sent.items():
         (letter,) = dead_letters.filter(ids=[job.id])
@@ -67,18 +67,18 @@ from celery import chain
 from holdfast import dead_letters
 from tests.project.formats import TASKS
 job = tasks.add.apply_async((1, 2), compression="zlib")
-print(job.get(timeout=30))
-print(tasks.leave.delay("retry", "retried").get(timeout=30))
-print(chain(tasks.add.s(1, 1), tasks.add.s(5)).delay().get(timeout=30))
+print(job.get(timeout=60))
+print(tasks.leave.delay("retry", "retried").get(timeout=60))
+print(chain(tasks.add.s(1, 1), tasks.add.s(5)).delay().get(timeout=60))
 unknown = app.send_task("nobody.knows.it", ("readable",))
-unknown.get(timeout=30, propagate=False)
+unknown.get(timeout=60, propagate=False)
 (letter,) = dead_letters.filter(ids=[unknown.id])
 print(letter.args)
 """
 FORGED = """
 from kombu.serialization import dumps
 from holdfast.ledger.models import Job, Payload
-job = tasks.add.apply_async((1, 2), countdown=1)
+job = tasks.add.apply_async((1, 2), countdown=2)
 row = Payload.objects.get(job=job.id)
 _, _, body = dumps([[10, 20], {}, {}], serializer="auth")
 signed = bytes(row.body)
@@ -86,7 +86,7 @@ middle = len(signed) // 2
 Payload.objects.filter(job=job.id).update(
     body=signed[:middle] + bytes([signed[middle] ^ 1]) + signed[middle + 1:]
 )
-job.get(timeout=30, propagate=False)
+job.get(timeout=60, propagate=False)
 print(Job.objects.get(id=job.id).reason)
 """
 

@@ -76,7 +76,7 @@ class Site:
             )
         process = psutil.Process(started.pid)
         try:
-            eventually(lambda: " ready." in self.log.read_text(), within=40, told="worker ready")
+            eventually(lambda: " ready." in self.log.read_text(), told="worker ready")
             yield process
         finally:
             children = process.children(recursive=True) if process.is_running() else []
@@ -96,7 +96,7 @@ def site(tmp_path: Path, redis_server: RedisServer) -> Site:
     return Site(directory=tmp_path, redis_url=redis_server.url)
 
 
-def answer(process: subprocess.Popen[str], *, within: float) -> dict[str, Any]:
+def answer(process: subprocess.Popen[str], *, within: float = 90) -> dict[str, Any]:
     try:
         out, err = process.communicate(timeout=within)
     except subprocess.TimeoutExpired:
@@ -108,27 +108,27 @@ def answer(process: subprocess.Popen[str], *, within: float) -> dict[str, Any]:
 
 
 def test_jobs_of_a_real_worker_give_the_inline_answer_to_the_last_bit(site: Site) -> None:
-    inline = answer(site.simulate("--inline"), within=60)
+    inline = answer(site.simulate("--inline"))
 
     with site.worker():
-        assert answer(site.simulate(), within=60) == inline
+        assert answer(site.simulate()) == inline
 
 
 def test_killed_pool_child_changes_no_bit_of_the_answer(site: Site) -> None:
-    inline = answer(site.simulate("--inline"), within=60)
+    inline = answer(site.simulate("--inline"))
 
     with site.worker() as worker:
         asked = site.simulate()
-        eventually(lambda: "jost.simulations.run_chunk" in site.log.read_text(), within=30)
+        eventually(lambda: "jost.simulations.run_chunk" in site.log.read_text())
         children = worker.children()
         children[0].send_signal(signal.SIGKILL)
 
-        assert answer(asked, within=90) == inline
+        assert answer(asked) == inline
 
 
 def test_cancelled_simulation_leaves_no_job_behind(site: Site) -> None:
     asked = site.simulate()
-    eventually(lambda: site.ask("Simulation.objects.count()"), within=30, every=0.2)
+    eventually(lambda: site.ask("Simulation.objects.count()"), every=0.2)
     cancelled = "lifecycle.cancel(Simulation.objects.get())"
 
     assert site.ask(cancelled) is True

@@ -22,7 +22,7 @@ def test_job_on_its_way_into_a_process_runs_and_the_worker_leaves_at_once(
         child = psutil.Process(worker.pids()[0])
         child.suspend()
         sent = site.task("told").delay("x" * size)
-        eventually(lambda: _is_handed_over(site, sent.id, worker.log_text()), within=20)
+        eventually(lambda: _is_handed_over(site, sent.id, worker.log_text()))
 
         worker.signal(signal.SIGTERM)
         worker.await_line("1 jobs that are on their way")

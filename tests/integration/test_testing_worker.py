@@ -55,7 +55,7 @@ def test_arguments_reach_a_drained_body_as_they_reach_a_workers(
         @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
         @given(st.lists(VALUES, max_size=3), st.dictionaries(st.text("abc"), VALUES, max_size=3))
         def both_get_the_same(args: list[Any], kwargs: dict[str, Any]) -> None:
-            by_worker = told.apply_async(args, kwargs).get(timeout=20)
+            by_worker = told.apply_async(args, kwargs).get(timeout=60)
             with HoldfastJobs(site.app) as jobs:
                 sent = told.apply_async(args, kwargs)
                 jobs.drain()

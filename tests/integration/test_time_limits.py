@@ -36,7 +36,7 @@ def test_limits_of_a_call_are_those_of_every_attempt(clean: Site, leaving: str) 
     if leaving == "fail":
         clean.wait_all_final()
         holdfast.replay(sent)
-    assert sent.get(timeout=30) == leaving
+    assert sent.get(timeout=60) == leaving
     limits = [line for line in clean.effects() if line.startswith("limits")]
     assert limits == [f"limits {leaving} [50.0, {soft}]"] * 2
     assert (f"soft {leaving}" in clean.effects()) == (leaving == "retry")
@@ -47,7 +47,7 @@ def test_hard_limit_fails_its_job_and_no_other(clean: Site) -> None:
     neighbour = clean.app.tasks[steered.deaf.name].delay("neighbour", str(gate))
     sent = clean.app.tasks[steered.limited.name].apply_async(("hard", "stay"), time_limit=1.0)
 
-    assert isinstance(sent.get(timeout=30, propagate=False), TimeLimitExceeded)
+    assert isinstance(sent.get(timeout=60, propagate=False), TimeLimitExceeded)
 
     row = clean.jobs()[sent.id]
     assert (row.failures, row.losses, row.attempts, row.reason) == (1, 0, 1, "error")
@@ -55,10 +55,10 @@ def test_hard_limit_fails_its_job_and_no_other(clean: Site) -> None:
     assert attempt.outcome == "failed"
     assert "TimeLimitExceeded" in attempt.error
     # The process that ran it is replaced, and the other one goes on.
-    assert clean.task("add").delay(1, 1).get(timeout=20) == 2
+    assert clean.task("add").delay(1, 1).get(timeout=60) == 2
     eventually(lambda: "start neighbour" in clean.effects())
     gate.touch()
-    assert neighbour.get(timeout=20) == "neighbour"
+    assert neighbour.get(timeout=60) == "neighbour"
     assert clean.effect_counts()["start neighbour"] == 1
     assert clean.jobs()[neighbour.id].attempts == 1
     assert clean.effect_counts()["attempt hard"] == 1, "nothing is left to ask for a retry"

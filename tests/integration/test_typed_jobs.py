@@ -69,7 +69,7 @@ def test_body_gets_what_its_annotations_say_however_it_was_sent(site: Site, pool
 
     assert set(site.wait_all_final().values()) == {"succeeded"}
 
-    assert last.get(timeout=5) == {"number": 9}
+    assert last.get(timeout=60) == {"number": 9}
     effects = site.effect_counts()
     assert effects["ship Order 7 Speed.FAST None None"] == 9
     assert effects["ship Order 8 Speed.SLOW datetime.date(2026, 1, 1) None"] == 1
@@ -84,7 +84,7 @@ def test_job_that_does_not_fit_any_more_fails_with_the_parameter(site: Site) -> 
     sent = site.app.send_task("tests.shop.tasks.ship", [BAD])  # by name: nobody checks it
     site.worker(concurrency=1)
     with pytest.raises(InvalidArguments, match="its parameter 'order' got a dict"):
-        sent.get(timeout=20)
+        sent.get(timeout=60)
     assert site.states()[sent.id] == "failed"
     assert site.effects() == []
 
@@ -104,5 +104,5 @@ def test_killed_worker_gives_its_typed_job_to_another_one(site: Site) -> None:
     first.kill()
     (site.directory / "gate").touch()
     site.worker(concurrency=1)
-    assert sent.get(timeout=30) == "shipped 7"
+    assert sent.get(timeout=60) == "shipped 7"
     assert site.effect_counts()["slowly Order 7"] == 2

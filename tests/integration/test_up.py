@@ -118,7 +118,7 @@ def test_page_answers_when_jost_says_it_is_ready(jost: Up) -> None:
 def test_killed_worker_is_started_again(jost: Up) -> None:
     killed = jost.pid("cpu")
     os.kill(killed, signal.SIGKILL)
-    eventually(lambda: jost.pid("cpu") != killed, within=20)
+    eventually(lambda: jost.pid("cpu") != killed)
     assert any("cpu" in line and "killed by SIGKILL" in line for line in jost.lines)
 
 
@@ -138,9 +138,9 @@ def test_killed_redis_is_back_on_the_same_port_with_its_data(jost: Up) -> None:
         except redis.ConnectionError:
             return False
 
-    eventually(is_back, within=20)
+    eventually(is_back)
     # Everybody else has come through it: nobody gives up because Redis is away for a moment.
-    eventually(lambda: _reconnected(jost), within=20)
+    eventually(lambda: _reconnected(jost))
     assert {name: jost.pid(name) for name in others} == others
 
 
@@ -159,7 +159,7 @@ def test_celery_from_another_shell_reaches_the_running_workers(jost: Up) -> None
         stdout=subprocess.DEVNULL,
     )
     pulse = jost.folder / "pulse" / "shell"
-    eventually(lambda: pulse.exists() and pulse.read_text() == "seen", within=20)
+    eventually(lambda: pulse.exists() and pulse.read_text() == "seen")
 
 
 def test_second_run_on_the_same_data_says_where_the_first_is(jost: Up) -> None:
@@ -202,7 +202,7 @@ def test_interrupt_leaves_no_process_and_the_next_start_finds_its_data(tmp_path:
         assert again.manage("shell", "-v0", "-c", _COUNT_USERS) == "1"
         # Not even the runner's own kill -9 leaves anything behind.
         _runner(again).kill()
-        eventually(lambda: again.processes() == [], within=20)
+        eventually(lambda: again.processes() == [])
     finally:
         again.end()
 
@@ -221,7 +221,7 @@ def test_given_database_and_redis_are_used(
         assert not any(line.startswith("redis ") for line in up.lines)
         up.make.terminate()
         up.make.wait(timeout=40)
-        eventually(lambda: up.processes() == [], within=20)
+        eventually(lambda: up.processes() == [])
     finally:
         up.end()
 

@@ -50,7 +50,7 @@ def for_tenant(tenant: str, name: str, seconds: float = 0.0) -> None:
     noted(f"{tenant}/{name}", seconds)
 
 
-@shared_task(limit=Limit("paced", rate="20/s", burst=5))
+@shared_task(limit=Limit("paced", rate="10/s", burst=5))
 def paced(name: str) -> None:
     noted(name, 0.0)
 

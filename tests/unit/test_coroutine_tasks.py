@@ -193,7 +193,7 @@ def test_error_is_raised_where_the_body_awaits_and_it_may_go_on(app: Celery) -> 
         return "not interrupted"
 
     with _under_way(app, interrupted) as (body, _):
-        assert begun.wait(10)
+        assert begun.wait(60)
         body.interrupt(LookupError())
     assert body.outcome() == "cancelled 0 times"
 
@@ -212,7 +212,7 @@ def test_stopped_body_is_told_again_and_its_end_is_not_heard(app: Celery) -> Non
         return "the end"
 
     with _under_way(app, stubborn) as (body, _):
-        assert begun.wait(10)
+        assert begun.wait(60)
         body.stop()
     assert told == ["again", "again"]
     with pytest.raises(BodyStopped):

@@ -176,7 +176,7 @@ def test_caller_that_waits_gets_what_the_other_one_leaves(ledger: str, ending: s
     with mock.patch.object(effects, "begin", begin):
         waiter = threading.Thread(target=wait)
         waiter.start()
-        assert asked.wait(20)
+        assert asked.wait(60)
         assert not found
         if ending == "record":
             done = effects.Encoded(b'"made"', "application/json", "utf-8")

@@ -85,12 +85,12 @@ def test_schedulers_that_all_believe_to_lead_make_one_job_for_each_occurrence(
 
     def run(scheduler: Scheduler) -> None:
         while True:
-            barrier.wait(30)
+            barrier.wait(60)
             if stop.is_set():
                 break
             for _ in range(6):
                 scheduler.tick()
-            barrier.wait(30)
+            barrier.wait(60)
         connections.close_all()
 
     threads = [threading.Thread(target=run, args=(one,)) for one in many]
@@ -98,10 +98,10 @@ def test_schedulers_that_all_believe_to_lead_make_one_job_for_each_occurrence(
         thread.start()
     for _ in range(8):
         clock.now += MINUTE
-        barrier.wait(30)
-        barrier.wait(30)
+        barrier.wait(60)
+        barrier.wait(60)
     stop.set()
-    barrier.wait(30)
+    barrier.wait(60)
     for thread in threads:
         thread.join(30)
     for n in range(5):
@@ -164,7 +164,7 @@ def test_leader_frozen_in_a_transaction_does_not_hold_up_its_schedule(
         done = decide(*args, **kwargs)
         if threading.current_thread() is thread:
             inside.set()
-            thaw.wait(30)
+            thaw.wait(60)
         return done
 
     def run() -> None:
@@ -175,7 +175,7 @@ def test_leader_frozen_in_a_transaction_does_not_hold_up_its_schedule(
     thread = threading.Thread(target=run)
     thread.start()
     try:
-        assert inside.wait(10)
+        assert inside.wait(60)
         Duty.objects.using(ledger).update(until=Now() - MINUTE)
         after.one_pass()
         assert counted() == becomes

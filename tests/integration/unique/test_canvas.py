@@ -18,7 +18,7 @@ INCLUDE = f"--include={syncing.__name__}"
 
 def error_of(result: Any) -> BaseException:
     """Wait for a job that fails; return its error as the caller sees it."""
-    eventually(result.ready, within=30, told="its end is told")
+    eventually(result.ready, told="its end is told")
     assert isinstance(result.result, BaseException)
     return result.result
 
@@ -39,9 +39,9 @@ def test_ends_that_set_off_a_call_whose_key_is_taken_stand(site: Site) -> None:
     for waiting in (chained, ended, body, inner):
         error = error_of(waiting)
         assert taken.id in str(error) or isinstance(error, UniqueConflict)
-    assert linked.get(timeout=30) == 1
-    assert free.get(timeout=30) == 9
-    eventually(lambda: len(site.open_jobs()) == 2, within=30, told="only the held jobs are open")
+    assert linked.get(timeout=60) == 1
+    assert free.get(timeout=60) == 9
+    eventually(lambda: len(site.open_jobs()) == 2, told="only the held jobs are open")
     assert set(site.open_jobs()) == {taken.id, said.id}
     # What had run has succeeded: its own end stands, whatever it could not send on.
     assert set(site.counts()) == {"held", "succeeded"}

@@ -139,9 +139,9 @@ def test_clerk_goes_on_claiming_while_its_work_meets_a_lock(site: Site) -> None:
         holdfast.cancel(job)
         clerk.start()
         clerk.submit(hand_back)
-        eventually(lambda: len(turns) > 5, within=20, told="it has claimed again and again")
+        eventually(lambda: len(turns) > 5, told="it has claimed again and again")
         transaction.set_rollback(True, using=site.alias)
-    eventually(lambda: site.states() == {job.id: "queued"}, within=20, told="the work is done")
+    eventually(lambda: site.states() == {job.id: "queued"}, told="the work is done")
     clerk.stop(seconds=20)
 
 
@@ -160,7 +160,6 @@ def test_worker_goes_on_beside_a_long_transaction_and_takes_its_jobs_at_the_end(
         others = [beside(lambda n=n: plain.delay(n)) for n in range(100, 105)]  # type: ignore[misc]
         eventually(
             lambda: {f"plain {n}" for n in range(100, 105)} <= set(site.effects()),
-            within=30,
             told="the jobs that nobody holds have run",
         )
         assert len(site.effects()) == len(others)
