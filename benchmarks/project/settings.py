@@ -41,4 +41,4 @@ INSTALLED_APPS += [
 ]
 DATABASES = {"default": _database(os.environ["BENCH_DATABASE_URL"])}
 # For the tasks that use it; no secret, it encrypts nothing but numbers.
-HOLDFAST = {"encryption_keys": ["bWVhc3VyZWQtaW4tcHJpdmF0ZS1tZWFzdXJlZC1pbi0="]}
+HOLDFAST: dict[str, object] = {"encryption_keys": ["bWVhc3VyZWQtaW4tcHJpdmF0ZS1tZWFzdXJlZC1pbi0="]}

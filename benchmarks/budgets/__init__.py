@@ -1,0 +1,1 @@
+"""What a job may cost, counted and not timed: `python -m benchmarks.budgets`."""

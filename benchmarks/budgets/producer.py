@@ -1,0 +1,81 @@
+"""The counted sender: a process that sends as it is told on its standard input, one line of JSON each, and answers so.
+
+Asked: `{"task": ..., "way": ..., "count": ...}`. Answered: the calls for each job, and the statements on SQLite.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import django
+from django.db import transaction
+
+from benchmarks.budgets import calls, tasks
+from benchmarks.budgets.durable import app, statements
+
+_numbers = itertools.count()
+
+
+def alone(task: Any, count: int) -> float:
+    """Send each job in a transaction of its own."""
+    return calls.counted(lambda: task.delay(7), repeats=count)
+
+
+def together(task: Any, count: int) -> float:
+    """Send all of them in one transaction."""
+    with transaction.atomic():
+        return calls.counted(lambda: task.delay(7), repeats=count)
+
+
+def many(task: Any, count: int) -> float:
+    """Send all of them by one call."""
+    arguments = [(number,) for number in range(count)]
+    return calls.counted(lambda: task.apply_many(arguments), repeats=1) / count
+
+
+def batch(task: Any, count: int) -> float:
+    """Send all of them by one call as members of a batch."""
+    from holdfast import Batch
+
+    with Batch(name="counted"):
+        return many(task, count)
+
+
+def distinct(task: Any, count: int) -> float:
+    """Send each job in a transaction of its own, with an argument of its own."""
+    return calls.counted(lambda: task.delay(next(_numbers)), repeats=count)
+
+
+WAYS: dict[str, Callable[[Any, int], float]] = {
+    "alone": alone,
+    "together": together,
+    "many": many,
+    "batch": batch,
+    "distinct": distinct,
+}
+
+
+def main() -> None:
+    """Answer until the input ends."""
+    django.setup()
+    from holdfast.ledger import workers
+
+    app.loader.import_default_modules()
+    # Somebody has the duty: the loops of the workers that are counted find nothing to do.
+    workers.take_duty(workers.UPKEEP, uuid4(), seconds=3600)
+    print(json.dumps({"ready": True}), flush=True)
+    for line in sys.stdin:
+        asked = json.loads(line)
+        statements.taken()
+        found = WAYS[asked["way"]](tasks.of(app, asked["task"]), asked["count"])
+        answer = {"calls": found, "statements": statements.taken()}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()
