@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.budgets.stand import CountingStand, Sender, Wire, await_quiet
 from benchmarks.budgets.wire import Tally
 
-WARM, QUEUED, SINGLE = 10, 200, 10
+WARM, QUEUED, SINGLE = 10, 200, 15
 PATIENCE_SECONDS = 60.0
 IDLE_SECONDS = 8.0
 # Of what is queued, the share after which the batches of a worker have found their size.
@@ -127,10 +127,12 @@ def _run(
             found[f"{pool}: {task}, queued"] = _reading(stand, wire, before, log=log, jobs=QUEUED)
             if task not in SINGLY:
                 continue
-            before = wire.tallies()
+            singles = []
             for _ in range(SINGLE):
+                before = wire.tallies()
                 send(task, way="alone", count=1)
-            found[f"{pool}: {task}, one by one"] = _reading(stand, wire, before, jobs=SINGLE)
+                singles.append(_reading(stand, wire, before, jobs=1))
+            found[f"{pool}: {task}, one by one"] = _median(singles)
         written = stand.written()
     for task in tasks:
         values = found[f"{pool}: {task}, queued"].values
@@ -140,6 +142,14 @@ def _run(
     return found
 
 
+def _median(readings: list[Reading]) -> Reading:
+    """Return the middle of each measure: what a connection asks once in a while is in none of them."""
+    values = {
+        measure: median(each.values[measure] for each in readings) for measure in readings[0].values
+    }
+    return Reading(values, readings[len(readings) // 2].statements)
+
+
 def _counted(written: list[dict[str, Any]], task: str) -> tuple[float, float]:
     """Add up the calls and statements a job: of the main process by the mean, of a child by the median."""
     calls = statements = 0.0
@@ -147,10 +157,10 @@ def _counted(written: list[dict[str, Any]], task: str) -> tuple[float, float]:
     for process in written:
         jobs = [counts for name, *counts in process["received"] if name == task]
         if jobs:
-            first, last = jobs[int(WARM + QUEUED * SETTLED)], jobs[WARM + QUEUED - 1]
-            between = WARM + QUEUED - 1 - int(WARM + QUEUED * SETTLED)
-            calls += (last[0] - first[0]) / between
-            statements += (last[1] - first[1]) / between
+            # The last few may not have been written down.
+            first, last = int(WARM + QUEUED * SETTLED), min(len(jobs), WARM + QUEUED) - 1
+            calls += (jobs[last][0] - jobs[first][0]) / (last - first)
+            statements += (jobs[last][1] - jobs[first][1]) / (last - first)
         for thread in process["bodies"] if not process["received"] else ():
             bodies += [
                 (after[1] - before[1], after[2] - before[2])

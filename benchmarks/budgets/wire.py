@@ -121,18 +121,18 @@ class RedisReader:
 
     def __init__(self) -> None:
         self.tally = Tally()
-        self._asking = False
+        self._asking = self._waits = False
         self._question = 0
 
     def sent(self, data: bytes) -> None:
         if not self._asking:
-            self._asking, self._question = True, 0
+            self._asking, self._question, self._waits = True, 0, b"\r\nBRPOP\r\n" in data
             self.tally.round_trips += 1
         self._question += len(data)
         self.tally.bytes += len(data)
 
     def answered(self, data: bytes) -> None:
-        if self._asking and data in NOTHING:
+        if self._asking and self._waits and data in NOTHING:
             self.tally.round_trips -= 1
             self.tally.waits += 1
             self.tally.bytes -= self._question

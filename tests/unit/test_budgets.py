@@ -95,11 +95,15 @@ def test_pipeline_to_redis_is_one_round_trip_and_a_wait_in_vain_is_none() -> Non
     reader.sent(b"LPUSH")
     reader.answered(b":1\r\n")
     reader.answered(b":2\r\n")
-    reader.sent(b"BRPOP")
+    reader.sent(b"*3\r\n$5\r\nBRPOP\r\n$1\r\nq\r\n$1\r\n1\r\n")
     reader.answered(b"*-1\r\n")
-
     assert (reader.tally.round_trips, reader.tally.waits) == (1, 1)
     assert reader.tally.bytes == len(b"LPUSHLPUSH:1\r\n:2\r\n")
+
+    # Not a wait: somebody has been asked in vain.
+    reader.sent(b"*3\r\n$4\r\nRPOP\r\n$1\r\nq\r\n$1\r\n9\r\n")
+    reader.answered(b"*-1\r\n")
+    assert (reader.tally.round_trips, reader.tally.waits) == (2, 1)
 
 
 def test_statements_that_differ_in_their_values_are_one() -> None:
