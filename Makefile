@@ -59,6 +59,10 @@ format: $(DEV) ## Put the code into its one format
 bench: $(DEV) ## Measure against plain Celery; writes benchmarks/results/core.json
 	$(BIN)/python -m benchmarks.run $(ARGS)
 
+.PHONY: budgets
+budgets: $(DEV) ## Count what a job costs and hold it against the budgets; ARGS=--write records it
+	$(BIN)/python -m benchmarks.budgets $(ARGS)
+
 .PHONY: chaos
 chaos: $(DEV) ## Random faults for MINUTES (2) from SEED (1) on DB (postgres or sqlite)
 	$(BIN)/python -m tests.chaos.soak --seed $(SEED) --minutes $(MINUTES) --db $(DB) $(ARGS)
