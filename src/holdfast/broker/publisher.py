@@ -19,6 +19,7 @@ from kombu import Connection
 
 from holdfast.broker.confirmed import ConfirmedChannel, NotConfirmed
 from holdfast.broker.messages import BODY, encode, headers_of
+from holdfast.broker.pushing import Pusher
 from holdfast.broker.transport import Channel
 from holdfast.conf import get_settings
 from holdfast.tickets import Ticket
@@ -46,6 +47,7 @@ class Publisher:
         self._connection: Connection | None = None
         self._channel: Any = None
         self._client: Any = None
+        self._pusher: Pusher | None = None
         self._confirmed: ConfirmedChannel | None = None
         self._misses = 0
         self._prober: threading.Thread | None = None
@@ -88,7 +90,7 @@ class Publisher:
         with self._lock:
             confirmed = self._confirmed
             connection, self._connection = self._connection, None
-            self._channel = self._client = self._confirmed = None
+            self._channel = self._client = self._pusher = self._confirmed = None
         if connection is not None:
             try:
                 if broken and confirmed is not None:
@@ -128,31 +130,27 @@ class Publisher:
             raise
         if isinstance(channel, Channel):
             self._client = channel.Client(connection_pool=channel.pool)
+            self._pusher = Pusher(channel.pool, prefix=channel.global_keyprefix)
         elif connection.transport.driver_name == "py-amqp":
             self._confirmed = ConfirmedChannel(connection, queues=self.app.amqp.queues, wait=wait)
         self._connection, self._channel = connection, channel
 
     def _put(self, tickets: Sequence[Ticket]) -> None:
         idle = self._connection
-        client = self.client()
-        if client is None:
+        with self._lock:
+            if self._connection is None:
+                self._connect()
+            pusher, channel = self._pusher, self._channel
+        if pusher is None:
             if self._confirmed is None:
                 self._put_by_kombu(tickets)
             else:
                 self._put_confirmed(tickets, idle=idle is not None)
             return
-        key_of = self._channel._q_for_pri
         lists: dict[str, list[str]] = defaultdict(list)
         for ticket in tickets:
-            lists[key_of(ticket.queue, ticket.priority)].append(encode(ticket))
-        if len(lists) == 1:
-            for key, messages in lists.items():
-                client.lpush(key, *messages)
-            return
-        pipeline = client.pipeline(transaction=False)
-        for key, messages in lists.items():
-            pipeline.lpush(key, *messages)
-        pipeline.execute()
+            lists[channel._q_for_pri(ticket.queue, ticket.priority)].append(encode(ticket))
+        pusher.push(lists)
 
     def _put_confirmed(self, tickets: Sequence[Ticket], *, idle: bool) -> None:
         assert self._confirmed is not None
@@ -230,7 +228,7 @@ class Publisher:
             self._pid = os.getpid()
             self._lock = threading.Lock()
             self._connection = self._channel = self._client = self._prober = None
-            self._confirmed = None
+            self._pusher = self._confirmed = None
             self.available = True
 
 

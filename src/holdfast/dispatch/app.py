@@ -49,6 +49,8 @@ class Celery(StockCelery):
             }
         )
         self._outbox: Outbox | None = None
+        # How plain calls leave, by task and options; see `dispatch.plain`.
+        self.plans: dict[Any, Any] = {}
         self.steps["worker"].add("holdfast.worker.lifeline:Lifeline")
         self.steps["consumer"].add("holdfast.worker.consumer:GateStep")
 

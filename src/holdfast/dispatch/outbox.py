@@ -86,6 +86,20 @@ class Outbox:
         else:
             jobs.append(job)
 
+    def add_fresh(self, job: NewJob) -> None:
+        """Send one job whose id was minted for this very call, or leave it to the batch that is open.
+
+        It is one of most: queued at once, not unique, not limited, of no batch or group.
+        """
+        jobs = _collecting.get()
+        if jobs is not None:
+            # Who collects may send what he has collected twice.
+            jobs.append(job)
+        elif in_event_loop() or _foreign_transaction() or not self.publisher.available:
+            self.send([job])
+        else:
+            self.publish_on_commit([transitions.record_fresh(job)])
+
     def show(self, handle: Any) -> None:
         """Let a result handle made beside the call show the job that stands for it: that of a group's member."""
         jobs = _collecting.get()

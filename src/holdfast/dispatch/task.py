@@ -154,6 +154,13 @@ class LedgerTask(Inside):
         """
         if self.typed_arguments:
             args, kwargs = self.argument_annotations.to_send(args, kwargs)
+        if not rest:
+            # It needs the ledger's models, which task classes come before.
+            from holdfast.dispatch import plain
+
+            sent = plain.send(self, args, kwargs, options)
+            if sent is not None:
+                return sent
         return super().apply_async(args, kwargs, *rest, **options)
 
     def signature(

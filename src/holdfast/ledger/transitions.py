@@ -56,6 +56,15 @@ def _record(jobs: Sequence[NewJob]) -> list[Ticket]:
     ]
 
 
+def record_fresh(job: NewJob) -> Ticket:
+    """Write one job in the caller's transaction under an id that was minted for this very call; return its ticket.
+
+    For what most calls are: not unique, not limited, of no batch or group, due at once. Never asked twice for one id.
+    """
+    dialect().record_fresh(job)
+    return Ticket(job.id, 1, job.task, job.queue, job.priority)
+
+
 def publish_due(*, limit: int) -> list[Ticket]:
     """Turn held jobs whose time has come into queued ones; the caller puts them on the broker, or recalls them."""
     return dialect().publish_due(limit)

@@ -18,6 +18,9 @@ class Dialect(Protocol):
     def record(self, jobs: Sequence[NewJob]) -> list[tuple[str, int, int]]:
         """Insert jobs with their payloads; return (id, state, token) of those that are new."""
 
+    def record_fresh(self, job: NewJob) -> None:
+        """Insert a job that is queued at once and in nothing few jobs are in, under an id minted for this call."""
+
     def claim(
         self,
         tickets: Sequence[tuple[str, int, bool]],

@@ -11,7 +11,7 @@ them. Behind one the ordinary cursor is used.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -37,6 +37,9 @@ class Session:
     looked_at: float = float("-inf")
     # Part of the statements' text: raised when the table was found small, so that older plans are not met again.
     generation: int = 0
+    # What was prepared here without a cursor, and whether texts go as they are.
+    names: set[str] = field(default_factory=set)
+    speaks_utf8: bool = False
 
 
 _sessions: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()
@@ -63,7 +66,7 @@ def own_session(connection: BaseDatabaseWrapper) -> None:
 
     Its look-ups always go by an index, and it waits for no lock for long.
     """
-    session = _session(connection)
+    session = session_of(connection)
     if session is not None and session.direct and not session.own:
         with connection.cursor() as cursor:
             cursor.execute(
@@ -77,7 +80,7 @@ def own_session(connection: BaseDatabaseWrapper) -> None:
 
 def cursor_to_insert(connection: BaseDatabaseWrapper) -> CursorWrapper:
     """Return a cursor of Django's that prepares, or its ordinary one where there is no telling who answers."""
-    session = _session(connection)
+    session = session_of(connection)
     if session is None or not session.direct:
         return connection.cursor()
     return _prepared(connection, session)
@@ -85,7 +88,7 @@ def cursor_to_insert(connection: BaseDatabaseWrapper) -> CursorWrapper:
 
 def cursor_to_look_up(connection: BaseDatabaseWrapper, table: str) -> CursorWrapper:
     """Return a cursor that prepares if it finds rows of this table by an index whatever plan it once made."""
-    session = _session(connection)
+    session = session_of(connection)
     if session is None or not session.direct:
         return connection.cursor()
     if not session.own:
@@ -103,7 +106,7 @@ def _prepared(connection: BaseDatabaseWrapper, session: Session) -> CursorWrappe
     return connection.make_cursor(cursor)
 
 
-def _session(connection: BaseDatabaseWrapper) -> Session | None:
+def session_of(connection: BaseDatabaseWrapper) -> Session | None:
     """Return what is known of the connection, asked once; None where it cannot prepare at all.
 
     A pooler greets with a number of its own: then the server that answers is not the one that greeted.
@@ -116,7 +119,10 @@ def _session(connection: BaseDatabaseWrapper) -> Session | None:
     if known is None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_backend_pid()")
-            known = _sessions[raw] = Session(direct=cursor.fetchone()[0] == raw.info.backend_pid)
+            known = _sessions[raw] = Session(
+                direct=cursor.fetchone()[0] == raw.info.backend_pid,
+                speaks_utf8=raw.info.encoding == "utf-8",
+            )
     return known
 
 

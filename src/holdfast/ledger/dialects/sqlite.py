@@ -63,6 +63,17 @@ ON CONFLICT (job) DO UPDATE SET headers = excluded.headers, body = excluded.body
   content_type = excluded.content_type, content_encoding = excluded.content_encoding
 """
 
+# The job of an ordinary call whose id was minted for it: there is no such row, so nothing is looked for or told.
+_FRESH = f"""
+INSERT INTO holdfast_job
+  (id, task, queue, priority, state, token, attempts, failures, losses, suspect, ahead, hold, reason,
+   recorded_at, published_at, root_id, parent_id, ignore_result, linked, unsettled, kept_apart, limited)
+VALUES (%s, %s, %s, %s, {State.QUEUED}, 1, 0, 0, 0, 0, 0, '', '', {_NOW}, {_NOW}, %s, %s, %s, 0, 0, 0, 0)
+"""
+_FRESH_PAYLOAD = """
+INSERT INTO holdfast_payload (job, headers, body, content_type, content_encoding) VALUES (%s, %s, %s, %s, %s)
+"""
+
 _CLAIM = f"""
 UPDATE holdfast_job SET state = {State.RUNNING}, token = holdfast_job.token + 1, attempts = attempts + 1,
        started_at = {_NOW}, worker = %s, ahead = asked.value ->> 2
@@ -132,6 +143,21 @@ class SQLiteDialect:
                 ],
             )
             return rows
+
+    def record_fresh(self, job: NewJob) -> None:
+        row = (
+            job.id,
+            job.task,
+            job.queue,
+            job.priority,
+            job.root_id,
+            job.parent_id,
+            job.ignore_result,
+        )
+        payload = (job.id, job.headers, job.body, job.content_type, job.content_encoding)
+        with _transaction(), _cursor() as cursor:
+            cursor.execute(_FRESH, row)
+            cursor.execute(_FRESH_PAYLOAD, payload)
 
     def claim(
         self,

@@ -1,0 +1,206 @@
+"""The short way of a plain call: its message is a copy of an earlier one of the same task, made without Celery's help.
+
+The first call of a task goes all of Celery's way, and what came out is kept as the mould of those that follow. It
+stands while nothing it depends on has changed: the code on the way, the settings, the task's own options. A call that
+somebody wants to see on its way (a signal's receiver, a router of the project's own, a method put in a method's
+place), or that is more than a task, its arguments and where to send it, goes all of Celery's way each time.
+
+Runs in every process that sends.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import celery.app.amqp
+import celery.app.base
+import celery.app.task
+from celery import Task as StockTask
+from celery import signals
+from celery.app.amqp import AMQP
+from celery.app.base import Celery as StockCelery
+from celery.app.routes import MapRoute
+from django.core.signals import setting_changed
+
+from holdfast import vault
+from holdfast.dispatch.moulds import Mould
+from holdfast.ledger.records import NewJob
+from holdfast.lineage import batch_to_join, inherited_headers
+
+if TYPE_CHECKING:
+    from holdfast.dispatch.task import LedgerTask
+
+# Options of a call that are the same for all calls that have them.
+SIMPLE = frozenset({"queue", "priority", "ignore_result", "serializer", "durable"})
+MOST = 1000
+_PLAIN_KINDS = (str, int, bool, type(None))
+# What a task says of its calls. Celery itself reads its other options once.
+_said_of = attrgetter(
+    "_exec_options",
+    "ignore_result",
+    "durable",
+    "encrypt",
+    "unique",
+    "stated_limits",
+    "rate_limit",
+    "redact",
+    "keep",
+    "keep_last",
+    "shadow_name.__func__",
+)
+_generation = 0
+
+
+class Plan(NamedTuple):
+    """How the calls of a task with the same options leave."""
+
+    stands: tuple[Any, ...]
+    """What it rests on."""
+    mould: Mould | None
+    """None: all of Celery's way."""
+    ignored: bool
+    inherits_priority: bool
+
+
+def send(task: LedgerTask, args: Any, kwargs: Any, options: Mapping[str, Any]) -> Any:
+    """Send a call the short way and return its result handle; None if it is none that can go there."""
+    if options and not (options.keys() <= SIMPLE and _are_plain(options)):
+        return None
+    if (
+        signals.before_task_publish.receivers
+        or signals.after_task_publish.receivers
+        or inherited_headers()
+        or batch_to_join() is not None
+        or not isinstance(args or (), tuple | list)
+        or type(kwargs or {}) is not dict
+    ):
+        return None
+    app = task.app
+    key = (task.name, *options.items()) if options else task.name
+    plan, stands = app.plans.get(key), _rests_on(task)
+    if plan is None or plan.stands != stands:
+        return _first(task, args, kwargs, options, key)
+    if plan.mould is None:
+        return None
+    current = app.current_worker_task
+    if current is not None and plan.inherits_priority:
+        return None
+    args, kwargs = plan.mould.checked(args or (), kwargs or {})
+    if current is None:
+        job = plan.mould.cast(args, kwargs)
+    else:
+        request = current.request
+        job = plan.mould.cast(
+            args, kwargs, root_id=request.root_id or request.id, parent_id=request.id
+        )
+    app.outbox.add_fresh(job)
+    result = task.AsyncResult(job.id)
+    result.ignored = plan.ignored
+    if current is not None:
+        current.add_trail(result)
+    return result
+
+
+def _first(task: LedgerTask, args: Any, kwargs: Any, options: Mapping[str, Any], key: Any) -> Any:
+    """Send the first call of its kind as Celery does, and remember what came out."""
+    app = task.app
+    if len(app.plans) >= MOST:
+        app.plans.clear()
+    if not _can_be_plain(task, options):
+        app.plans[key] = Plan(_rests_on(task), None, ignored=False, inherits_priority=False)
+        return None
+    with app.outbox.capture() as captured:
+        result = StockTask.apply_async(task, args, kwargs, **options)
+    mould = None
+    if len(captured) == 1 and _is_plain(captured[0]):
+        mould = Mould(captured[0], task)
+    app.plans[key] = Plan(
+        _rests_on(task),
+        mould,
+        ignored=result.ignored,
+        inherits_priority=bool(app.conf.task_inherit_parent_priority),
+    )
+    for job in captured:
+        app.outbox.add(job)
+    return result
+
+
+def _rests_on(task: LedgerTask) -> tuple[Any, ...]:
+    """Return what a plan depends on; two that are equal make the same message."""
+    app = task.app
+    conf = app.conf
+    return (
+        _generation,
+        conf,
+        dict(conf.changes),
+        app.amqp.router,
+        _said_of(task),
+        StockTask.apply_async,
+        StockCelery.send_task,
+        AMQP.as_task_v2,
+        type(app).send_task,
+    )
+
+
+def _can_be_plain(task: LedgerTask, options: Mapping[str, Any]) -> bool:
+    """Tell whether all calls of a task with these options come out the same but for their arguments."""
+    from holdfast.dispatch import app as ours
+    from holdfast.dispatch.recording import LedgerAMQP
+
+    app = task.app
+    return (
+        _is_written_in(celery.app.task, StockTask.apply_async)
+        and _is_written_in(celery.app.base, StockCelery.send_task)
+        and _is_written_in(celery.app.amqp, AMQP.as_task_v2)
+        and _is_written_in(ours, type(app).send_task)
+        and not vars(app).keys() & {"send_task", "producer_or_acquire"}
+        and type(app).producer_or_acquire is ours.Celery.producer_or_acquire
+        and type(app.amqp) is LedgerAMQP
+        and not vars(app.amqp).keys() & {"as_task_v2", "send_task_message"}
+        and type(task).shadow_name is StockTask.shadow_name
+        and app._tasks.get(task.name) is task
+        and hasattr(task, "__header__")
+        and task.durable is not False
+        and options.get("durable") is not False
+        and not (task.unique or task.encrypt)
+        and not app.conf.task_always_eager
+        and not app.conf.task_send_sent_event
+        and app.conf.task_protocol == 2
+        and all(isinstance(route, MapRoute) for route in app.amqp.routes)
+    )
+
+
+def _is_plain(job: NewJob) -> bool:
+    """Tell whether a job has nothing that few jobs have, and is queued whatever the clock says."""
+    times = (job.delay_seconds, job.due_at, job.expires_in_seconds, job.expires_at)
+    marks = (job.unique, job.group_id, job.batch_id)
+    return (
+        times == (None, None, None, None)
+        and marks == (None, None, None)
+        and not (job.hold or job.limits or job.linked or job.kept_apart)
+        and not vault.is_encrypted(job.content_encoding)
+    )
+
+
+def _is_written_in(module: Any, function: Any) -> bool:
+    """Tell whether a method is still its module's own: who traces calls puts a function of his in its place."""
+    return getattr(function, "__code__", None) is not None and (
+        function.__code__.co_filename == module.__file__
+    )
+
+
+def _are_plain(options: Mapping[str, Any]) -> bool:
+    return all(type(value) in _PLAIN_KINDS for value in options.values())
+
+
+def _forget(**_: Any) -> None:
+    global _generation  # noqa: PLW0603  # all plans of the process fall together
+    _generation += 1
+
+
+setting_changed.connect(_forget, dispatch_uid="holdfast.dispatch.plain")
+# Messages name the process that sends them.
+os.register_at_fork(after_in_child=_forget)
