@@ -19,9 +19,10 @@ from holdfast.ledger.states import OPEN
 from tests.chaos import rules
 from tests.chaos.choosing import Choice
 from tests.chaos.crew import Crew
-from tests.chaos.evidence import gather
-from tests.chaos.faults import CATALOGUE, Scene
+from tests.chaos.evidence import Evidence, gather
+from tests.chaos.faults import CATALOGUE, Fault, Scene
 from tests.chaos.ground import Ground, lasting
+from tests.chaos.outside import outside
 from tests.eventually import eventually
 
 PAUSE = (1.0, 4.0)
@@ -39,6 +40,9 @@ SETTINGS = {"lease_seconds": 4.0, "max_lost_attempts": 6.0}
 class Soak:
     """One run: load, faults, quiet, judgement."""
 
+    product = "holdfast"
+    crew_of = Crew
+
     def __init__(
         self,
         on: Ground,
@@ -51,23 +55,25 @@ class Soak:
     ) -> None:
         self.on = on
         self.seed, self.minutes, self.database, self.lanes = seed, minutes, database, lanes
-        catalogue = [fault for fault in CATALOGUE if database in fault.databases]
-        self.choice = Choice(catalogue, Random(seed))
+        self.choice = Choice(self.catalogue(), Random(seed))
         self.workers: list[Any] = []
         self.producers: list[Any] = []
         self.schedulers: list[Any] = []
         stop = on.site.directory / "stop"
         pace = ways_per_second or WAYS_PER_SECOND[database]
-        self.crew = Crew(on, self._scene(0), seed=seed, stop=stop, per_second=pace)
+        self.crew = self.crew_of(on, self._scene(0), seed=seed, stop=stop, per_second=pace)
         self.slower = stop.with_suffix(".slower")
         self.over = threading.Event()
         self.unexpected: list[str] = []
 
+    def catalogue(self) -> list[Fault]:
+        """Return the faults that may strike."""
+        return [fault for fault in CATALOGUE if self.database in fault.databases]
+
     def run(self) -> dict[str, Any]:
         """Break things for so many minutes, then let everything come to its end."""
         self.crew.man()
-        for worker in self.workers:
-            worker.wait_ready()
+        self.crew.await_workers()
         began = time.monotonic()
         lanes = [threading.Thread(target=self._lane, args=(n,)) for n in range(1, self.lanes + 1)]
         for lane in lanes:
@@ -84,8 +90,12 @@ class Soak:
 
     def result(self, *, seconds: float) -> dict[str, Any]:
         """Judge the run by the ledger and the record."""
-        evidence = gather(self.on, list(self.crew.lives.values()))
+        evidence = self.gather()
+        broken = {name: found for name, found in self.judged(evidence).items() if found}
+        if self.unexpected:
+            broken["unexpected"] = self.unexpected
         return {
+            "product": self.product,
             "seed": self.seed,
             "minutes": self.minutes,
             "seconds": seconds,
@@ -93,12 +103,22 @@ class Soak:
             "versions": self._versions(),
             "faults": dict(sorted((+self.choice.hits).items())),
             "found_nothing_to_hit": dict(sorted(self.choice.misses.items())),
-            **rules.measured(evidence),
-            "broken": {
-                **{name: found for name, found in rules.judged(evidence).items() if found},
-                **({"unexpected": self.unexpected} if self.unexpected else {}),
-            },
+            **self.measured(evidence),
+            "by_the_record_alone": outside(evidence),
+            "broken": broken,
         }
+
+    def gather(self) -> Evidence:
+        """Read all that is known of the run."""
+        return gather(self.on, list(self.crew.lives.values()))
+
+    def measured(self, evidence: Evidence) -> dict[str, Any]:
+        """Return the figures of the run."""
+        return rules.measured(evidence)
+
+    def judged(self, evidence: Evidence) -> dict[str, list[str]]:
+        """Return what each rule has found."""
+        return rules.judged(evidence)
 
     def _scene(self, lane: int) -> Scene:
         rng = Random(f"{self.seed} {lane}")

@@ -9,7 +9,7 @@ from random import Random
 
 from tests.chaos.faults import Fault
 
-# No kind may make up more than this share of the faults of a run, once there are enough to speak of shares.
+# No kind may make up more than this share of the faults of a run, and one, once there are enough to speak of shares.
 SHARE = 0.15
 SOME = 20
 
@@ -51,5 +51,5 @@ class Choice:
 
     def _is_free(self, fault: Fault) -> bool:
         total = self.hits.total()
-        over = total >= SOME and self.hits[fault.name] + 1 > SHARE * (total + 1)
+        over = total >= SOME and self.hits[fault.name] > SHARE * total + 1
         return fault.hits not in self._under_way and not over

@@ -11,17 +11,21 @@ from tests.chaos.evidence import Life
 from tests.chaos.faults import Scene
 from tests.chaos.ground import Ground
 from tests.chaos.ways import POISONED
+from tests.eventually import eventually
 from tests.processes import SiteProcess, WorkerProcess
 
 WORKERS = {"prefork": 2, "threads": 2}
 SLOTS = {"prefork": 3, "threads": 16}
 QUEUES = {"prefork": f"celery,{POISONED}", "threads": "celery"}
-PRODUCERS, SCHEDULERS = 3, 2
-WAYS = "tests.chaos.ways"
+PRODUCERS = 3
 
 
 class Crew:
     """A supervisor: `man` starts what is missing, and notes from when to when each process lived."""
+
+    ways = "tests.chaos.ways"
+    schedulers = 2
+    forgers_wanted = 1
 
     def __init__(
         self, on: Ground, scene: Scene, *, seed: int, stop: Path, per_second: float
@@ -35,6 +39,20 @@ class Crew:
         # Every process of the run reads the same clock, whatever is done to its own.
         self.zero = {record.ZERO: repr(record.zero())}
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return the environment of all that is started here."""
+        return self.on.site.environment | self.on.environment | self.zero
+
+    def await_workers(self) -> None:
+        """Wait until every worker takes jobs."""
+        eventually(self._are_ready, within=60, told="the workers are ready")
+
+    def _are_ready(self) -> bool:
+        self.look()
+        now = record.now()
+        return all(self.lives[worker.pid].ready <= now for worker in self.scene.workers)
+
     def man(self) -> None:
         """Start what a supervisor would start; once the stop file is there, workers alone."""
         scene = self.scene
@@ -45,13 +63,13 @@ class Crew:
                 scene.workers.append(self.worker(pool))
         if self.stop.exists():
             return
-        while len(scene.schedulers) < SCHEDULERS:
+        while len(scene.schedulers) < self.schedulers:
             scene.schedulers.append(self.on.scheduler())
         while len(scene.producers) < PRODUCERS:
             scene.producers.append(
-                self._sender(producer.__name__, str(self.per_second / PRODUCERS), WAYS)
+                self._sender(producer.__name__, str(self.per_second / PRODUCERS), self.ways)
             )
-        while not self.forgers:
+        while len(self.forgers) < self.forgers_wanted:
             self.forgers.append(self._sender(forger.__name__))
 
     def worker(self, pool: str) -> WorkerProcess:
@@ -110,7 +128,7 @@ class Crew:
         return SiteProcess(
             ["-m", module, *arguments, *more],
             log=self.on.site.directory / f"sender{self.started}.log",
-            environment=self.on.site.environment | self.on.environment | self.zero,
+            environment=self.environment,
         )
 
 

@@ -179,7 +179,7 @@ def gather(on: Ground, lives: list[Life]) -> Evidence:
         lease=on.lease,
         sweep=on.bound - on.lease,
         max_lost_attempts=int(on.site.holdfast["max_lost_attempts"]),
-        sent=read_journal(_lines(on.journal)),
+        sent=read_journal(lines_of(on.journal)),
         bodies=read_bodies(on.site.effects()),
         rows=_rows(alias),
         tried=_tried(alias),
@@ -192,7 +192,8 @@ def gather(on: Ground, lives: list[Life]) -> Evidence:
     )
 
 
-def _lines(path: Path) -> list[str]:
+def lines_of(path: Path) -> list[str]:
+    """Return the lines of a record, none if nobody wrote it."""
     return path.read_text().splitlines() if path.exists() else []
 
 

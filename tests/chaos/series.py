@@ -43,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     path = options.results / f"summary-{options.product}-{options.db}.json"
     path.write_text(json.dumps(told, indent=2) + "\n")
     lacking = wanting(found, each=EACH)
-    print(summary_table([told]))  # noqa: T201  # its user interface
+    others = [json.loads(one.read_text()) for one in options.results.glob("summary-*.json")]
+    print(summary_table(others))  # noqa: T201  # its user interface
     print("\n".join(lacking))  # noqa: T201  # the same
     print(f"{len(found)} of {len(seeds)} seeds, in {path}")  # noqa: T201  # the same
     return 1 if told["broken"] or len(found) < len(seeds) else 0

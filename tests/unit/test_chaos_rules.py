@@ -12,6 +12,7 @@ from holdfast.ledger.states import Outcome, Reason, State
 from tests.chaos.evidence import Body, Call, Evidence, Fired, Life, Row, Sent, Tried
 from tests.chaos.ground import CRASH, Harm
 from tests.chaos.judge import LEASE_RAN_OUT
+from tests.chaos.outside import outside
 from tests.chaos.rules import RULES, judged, measured
 from tests.chaos.rules.jobs import explained
 from tests.chaos.rules.workers import recoveries
@@ -319,3 +320,14 @@ def test_page_about_chaos_tells_every_rule() -> None:
     page = (ROOT / "docs/chaos.md").read_text()
     told = [f"| {rule.promises} | {rule.name.replace('_', ' ')} | {rule.what} |" for rule in RULES]
     assert [line for line in told if line not in page] == []
+
+
+def test_record_alone_tells_what_was_lost_and_doubled() -> None:
+    e = honest()
+    assert outside(e) | {"recovery_p50": 3.8} == outside(e)
+    assert outside(e)["lost"] == outside(e)["duplicated"] == outside(e)["duplicated_atomic"] == 0
+    e.bodies["plain"][-1].ended = None
+    e.bodies["row"].append(Body("row", 4, KILLED, 15.0, "atomic_work", ended=15.1))
+    e.atomic["row"] = 2
+    told = outside(e)
+    assert (told["lost"], told["duplicated"], told["duplicated_atomic"]) == (1, 1, 1)

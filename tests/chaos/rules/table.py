@@ -75,7 +75,7 @@ def measured(e: Evidence) -> dict[str, Any]:
     usual, away = sending.calls(e)
     again = jobs.explained(e)
     return {
-        "jobs": len(e.rows),
+        "jobs": len(e.rows) or len(e.sent.committed),
         "long_jobs_percent": _long_share(e),
         "effects": sum(len(bodies) for bodies in e.bodies.values()),
         "run_again": dict(sorted(again.items())),
@@ -99,7 +99,7 @@ def _long_share(e: Evidence) -> float:
         any(body.ended and body.ended - body.began > LONG for body in bodies)
         for bodies in e.bodies.values()
     )
-    return round(100 * long / max(1, len(e.rows)), 1)
+    return round(100 * long / max(1, len(e.rows) or len(e.sent.committed)), 1)
 
 
 def _spread(seconds: list[float]) -> dict[str, float | int | None]:

@@ -1,0 +1,74 @@
+"""How the soak chooses its faults: by need, within a share, never two at one target at once."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from tests.chaos.choosing import SHARE, Choice
+from tests.chaos.faults import CATALOGUE, Fault
+from tests.chaos.report import wanting
+
+
+def some(*targets: str) -> list[Fault]:
+    return [
+        Fault(f"fault {n} of {target}", lambda scene: True, hits=target)
+        for n, target in enumerate(targets)
+    ]
+
+
+def test_two_lanes_never_strike_at_one_target() -> None:
+    choice = Choice(some("worker", "worker", "broker"), Random(1))
+    first, second = choice.take(), choice.take()
+    assert first is not None
+    assert second is not None
+    assert {first.hits, second.hits} == {"worker", "broker"}
+    assert choice.take() is None
+    choice.give_back(first, hit=True)
+    third = choice.take()
+    assert third is not None
+    assert third.hits == first.hits
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_each_kind_gets_its_turn_and_none_takes_more_than_its_share(seed: int) -> None:
+    choice = Choice(CATALOGUE, Random(seed))
+    for _ in range(20 * len(CATALOGUE)):
+        fault = choice.take()
+        assert fault is not None
+        # One of three finds nothing to hit.
+        choice.give_back(fault, hit=choice.rng.random() > 0.33)
+    total = choice.hits.total()
+    assert max(choice.hits.values()) <= SHARE * total + 1
+    assert min(choice.hits.values()) >= 0.6 * total / len(CATALOGUE)
+
+
+def test_kind_that_finds_nothing_keeps_nobody_from_his_turn() -> None:
+    choice = Choice(some("worker", "broker", "database", *("producer",) * 6), Random(1))
+    for _ in range(200):
+        fault = choice.take()
+        assert fault is not None
+        choice.give_back(fault, hit=fault.hits != "worker")
+    assert min(n for name, n in choice.hits.items() if "worker" not in name) > 15
+
+
+def test_same_seed_draws_the_same_faults() -> None:
+    def drawn(seed: int) -> list[str]:
+        choice, names = Choice(CATALOGUE, Random(seed)), []
+        for _ in range(50):
+            fault = choice.take()
+            assert fault is not None
+            choice.give_back(fault, hit=True)
+            names.append(fault.name)
+        return names
+
+    assert drawn(7) == drawn(7) != drawn(8)
+
+
+def test_campaign_says_what_it_lacks() -> None:
+    runs = [{"seed": 1, "faults": {"often": 50, "seldom": 3}}]
+    assert wanting(runs, each=20, share=0.15) == [
+        "seed 1: often makes up 50 of 53 faults",
+        "seldom happened 3 times",
+    ]
