@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -29,6 +29,8 @@ from tests.nursery import steadily
 from tests.processes import SiteProcess, WorkerProcess
 
 CRASH = "crash database"
+# Whom the processes of a ground are in PostgreSQL; the test itself is the superuser, whom no limit holds.
+USER = "chaos"
 _numbers = count(1)
 
 
@@ -42,6 +44,13 @@ class Harm:
     until: float
 
 
+class Recipe(NamedTuple):
+    """How a worker was started."""
+
+    flags: tuple[str, ...]
+    options: dict[str, Any]
+
+
 @dataclass
 class Ground:
     """Workers and producers reach the services over proxies; the test itself reaches them directly."""
@@ -52,14 +61,26 @@ class Ground:
     postgres: PostgresServer | None
     database: TcpProxy | None
     harms: list[Harm] = field(default_factory=list)
+    recipes: dict[int, Recipe] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
         """Return the addresses that can be cut off."""
         addresses = {"TEST_BROKER_URL": self.broker.url(self.site.broker_url)}
-        if self.database is not None:
-            addresses["TEST_DATABASE_URL"] = self.database.url(self.site.database_url)
+        if self.database is not None and self.postgres is not None:
+            url = self.postgres.url(self.database_name, user=USER)
+            addresses["TEST_DATABASE_URL"] = self.database.url(url)
         return addresses
+
+    @property
+    def database_name(self) -> str:
+        """Return the name of the PostgreSQL database."""
+        return self.database_path.lstrip("/")
+
+    @property
+    def database_path(self) -> str:
+        """Return the path of the SQLite database."""
+        return urlsplit(self.site.database_url).path
 
     @property
     def bound(self) -> float:
@@ -72,13 +93,25 @@ class Ground:
 
     def worker(self, *flags: str, **options: Any) -> WorkerProcess:
         """Start a worker that knows the chaos tasks."""
-        environment: Mapping[str, str] = options.pop("environment", {})
-        return self.site.worker(
+        recipe = Recipe(flags, options)
+        environment: Mapping[str, str] = options.get("environment", {})
+        worker = self.site.worker(
             f"--include={tasks.__name__}",
             *flags,
-            environment={**self.environment, **environment},
-            **options,
+            **{**options, "environment": {**self.environment, **environment}},
         )
+        self.recipes[worker.pid] = recipe
+        return worker
+
+    def another(self, worker: WorkerProcess, **environment: str) -> WorkerProcess:
+        """Start a worker like one that was started here, with more in its environment; it may not be ready yet."""
+        flags, options = self.recipes[worker.pid]
+        more = {**options.get("environment", {}), **environment}
+        return self.worker(*flags, **{**options, "environment": more, "wait": False})
+
+    def pool_of(self, worker: WorkerProcess) -> str:
+        """Return the kind of pool with which a worker was started here."""
+        return str(self.recipes[worker.pid].options.get("pool", "prefork"))
 
     def scheduler(self) -> SiteProcess:
         """Start a `celery beat` on Holdfast's schedules; its settings are those of `tests.chaos.scheduled`."""
@@ -227,6 +260,8 @@ def ground(
             port = urlsplit(url).port
             assert port is not None
             database = stack.enter_context(TcpProxy(port))
+            if not postgres.execute(f"SELECT 1 FROM pg_roles WHERE rolname = '{USER}'"):
+                postgres.create_user(USER)
         site = stack.enter_context(
             Site(
                 directory,

@@ -60,9 +60,9 @@ class PostgresServer:
     def pid(self) -> int:
         return self._running_child().pid
 
-    def url(self, database: str = "postgres") -> str:
+    def url(self, database: str = "postgres", *, user: str = "postgres") -> str:
         """Return the URL of a database of this cluster."""
-        return f"postgresql://postgres@{LOOPBACK}:{self.port}/{database}"
+        return f"postgresql://{user}@{LOOPBACK}:{self.port}/{database}"
 
     def start(self, *, timeout: float = 30) -> Self:
         """Start, on a new cluster if there is none yet; return once it takes connections."""
@@ -98,6 +98,30 @@ class PostgresServer:
     def drop_database(self, name: str) -> None:
         """Drop a database, ending whoever is connected to it."""
         self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def create_user(self, name: str) -> None:
+        """Let somebody in who may do all with what is there, and is no superuser: limits hold for nobody else."""
+        self.execute(f'CREATE ROLE "{name}" LOGIN IN ROLE postgres')
+
+    def limit_connections(self, database: str, most: int | None) -> None:
+        """Refuse more connections to a database than so many; None refuses none. Those that are open stay."""
+        limit = -1 if most is None else most
+        self.execute(f'ALTER DATABASE "{database}" CONNECTION LIMIT {limit}')
+
+    def end_connections(self, database: str, *, inside_transactions: bool = False) -> int:
+        """End the connections to a database as an administrator does; return how many there were."""
+        only = "AND xact_start IS NOT NULL" if inside_transactions else ""
+        ended = self.execute(
+            f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{database}' {only}"
+        )
+        return int(ended)
+
+    def delay_commits(self, seconds: float) -> None:
+        """Let each commit that waits for the disk take so much longer, 0.1 s at most; 0 ends it."""
+        settings = {"commit_delay": int(seconds * 1e6), "commit_siblings": 0 if seconds else 5}
+        for name, value in settings.items():
+            self.execute(f"ALTER SYSTEM SET {name} = {value}")
+        self.execute("SELECT pg_reload_conf()")
 
     def execute(self, statement: str, *, database: str = "postgres") -> str:
         """Run one SQL statement as superuser and return its rows as text."""

@@ -150,6 +150,41 @@ class RedisServer:
         """Let a frozen process go on."""
         self._running_child().send(signal.SIGCONT)
 
+    def command(self, text: str, *, timeout: float = 5) -> str:
+        """Have one short command done; return the answer as it came.
+
+        Raises:
+            ServiceError: the server refused it.
+        """
+        answer = ask(self.port, text, timeout=timeout, login=self.login)
+        if answer.startswith("-"):
+            raise ServiceError(f"Redis on port {self.port} refused {text!r}: {answer[1:].strip()}")
+        return answer
+
+    def limit_memory(self, limit: int, *, evict: bool = False) -> None:
+        """Let so many bytes be the most it may use, 0 for no limit: beyond it writes are refused, or keys evicted."""
+        self.command(f"CONFIG SET maxmemory-policy {'allkeys-random' if evict else 'noeviction'}")
+        self.command(f"CONFIG SET maxmemory {limit}")
+
+    def memory_used(self) -> int:
+        """Return the bytes it uses now."""
+        return int(self.facts("memory")["used_memory"])
+
+    def follow(self, port: int) -> None:
+        """Become the replica of a server on loopback: writes are refused, and its data replaces what is here.
+
+        With nobody on that port the data that is here stays, and can be read.
+        """
+        self.command(f"REPLICAOF {LOOPBACK} {port}")
+
+    def lead(self) -> None:
+        """Become a master again."""
+        self.command("REPLICAOF NO ONE")
+
+    def is_synchronised(self) -> bool:
+        """Tell whether this replica has the data of its master."""
+        return self.facts("replication").get("master_link_status") == "up"
+
     def __enter__(self) -> Self:
         return self.start()
 

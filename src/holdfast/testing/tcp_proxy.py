@@ -10,6 +10,7 @@ import struct
 import threading
 from collections.abc import Coroutine
 from enum import StrEnum
+from random import Random
 from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
@@ -25,7 +26,9 @@ class Mode(StrEnum):
     """What the proxy does with connections, old and new."""
 
     PASS = "pass"  # noqa: S105  # everything goes through
-    DELAY = "delay"  # everything goes through, later, in both directions
+    DELAY = (
+        "delay"  # everything goes through, later, in both directions, each piece by another time
+    )
     BLACKHOLE = "blackhole"  # nothing goes through; what was sent arrives when the mode changes
     HALF = "half"  # requests go through, replies do not
     RESET = "reset"  # every connection is answered with RST
@@ -47,11 +50,15 @@ class TcpProxy:
         self._tls = tls
         self.port = free_port()
         self._mode = Mode.PASS
-        self._delay = 0.0
+        self._delay = self._jitter = 0.0
+        self._random = Random()  # noqa: S311  # no secret comes of it
+        # Connections that are half-open: their far end is gone, and nobody will ever say so.
+        self._stranded: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._listener: asyncio.Server | None = None
         self._streams: set[asyncio.StreamWriter] = set()
+        self._clients: set[asyncio.StreamWriter] = set()
         self._connections: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
 
@@ -71,13 +78,30 @@ class TcpProxy:
         self._call(self._listen())
         return self
 
-    def switch(self, mode: Mode, *, delay_seconds: float = 0.2) -> None:
-        """Change the mode for live and new connections; return once it is in force."""
-        self._call(self._switch(mode, delay_seconds=delay_seconds))
+    def switch(
+        self, mode: Mode, *, delay_seconds: float = 0.2, jitter_seconds: float = 0.0
+    ) -> None:
+        """Change the mode for live and new connections; return once it is in force.
+
+        `DELAY` holds each piece back for `delay_seconds` and up to `jitter_seconds` more.
+        """
+        self._call(self._switch(mode, delay_seconds=delay_seconds, jitter_seconds=jitter_seconds))
 
     def cut(self) -> None:
         """Reset every live connection once; the mode stays."""
         self._call(self._reset_all())
+
+    def strand(self) -> None:
+        """Leave every live connection half-open for good, as a lost host does; new ones go through.
+
+        The target sees its end closed. The client hears nothing any more, not even an error.
+        """
+        self._call(self._strand_all())
+
+    def retarget(self, port: int) -> None:
+        """Send new connections to another port, and reset the live ones, as an address that moves does."""
+        self.target = (self.target[0], port)
+        self.cut()
 
     def stop(self) -> None:
         """Close everything and end the thread."""
@@ -105,8 +129,8 @@ class TcpProxy:
             self._accept, LOOPBACK, self.port, reuse_address=True, ssl=self._tls
         )
 
-    async def _switch(self, mode: Mode, *, delay_seconds: float) -> None:
-        self._mode, self._delay = mode, delay_seconds
+    async def _switch(self, mode: Mode, *, delay_seconds: float, jitter_seconds: float) -> None:
+        self._mode, self._delay, self._jitter = mode, delay_seconds, jitter_seconds
         if mode is Mode.REFUSE and self._listener is not None:
             self._listener.close()
             self._listener = None
@@ -128,17 +152,28 @@ class TcpProxy:
         for stream in list(self._streams):
             _reset(stream)
 
+    async def _strand_all(self) -> None:
+        self._stranded |= self._clients
+        for target in self._streams - self._clients:
+            _reset(target)
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._connections.add(task)
         self._streams.add(writer)
+        self._clients.add(writer)
         try:
             await self._connect(reader, writer)
+            if writer in self._stranded:
+                # Swallow what the client still says, until it gives up.
+                while await reader.read(_CHUNK):
+                    pass
         except (OSError, asyncio.CancelledError):
             _reset(writer)
         finally:
-            self._streams.discard(writer)
+            for streams in (self._streams, self._clients, self._stranded):
+                streams.discard(writer)
             self._connections.discard(task)
             writer.close()
 
@@ -170,7 +205,7 @@ class TcpProxy:
         with contextlib.suppress(OSError):
             while chunk := await source.read(_CHUNK):
                 if self._mode is Mode.DELAY:
-                    await asyncio.sleep(self._delay)
+                    await asyncio.sleep(self._delay + self._jitter * self._random.random())
                 while self._mode is Mode.BLACKHOLE or (reply and self._mode is Mode.HALF):
                     await self._changed.wait()
                 target.write(chunk)

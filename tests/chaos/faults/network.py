@@ -1,15 +1,15 @@
-"""Faults of the network to Redis and to the database: silent, refusing, reset, answers lost."""
+"""Faults of the network to Redis and to the database: silent, late, refusing, reset, half-open, answers lost."""
 
 from __future__ import annotations
 
 from holdfast.testing.services import Mode, TcpProxy
-from tests.chaos.faults.scene import POSTGRES, Fault, Scene
-from tests.chaos.ground import lasting
+from tests.chaos.faults.scene import POSTGRES, Fault, Scene, fault
+from tests.chaos.ground import every, lasting
 
 
 def _cut_broker(name: str, mode: Mode, what: str) -> Fault:
     def strike(scene: Scene) -> bool:
-        if not scene.await_work(scene.work.tickets):
+        if not scene.await_tickets():
             return False
         with scene.harm(name, "broker"):
             _cut(scene.ground.broker, mode, scene.rng.uniform(0.5, 5))
@@ -40,12 +40,93 @@ def _cut(proxy: TcpProxy, mode: Mode, seconds: float) -> None:
     proxy.switch(Mode.PASS)
 
 
+def _delay(proxy: TcpProxy, scene: Scene) -> None:
+    proxy.switch(
+        Mode.DELAY,
+        delay_seconds=scene.rng.uniform(0.02, 0.1),
+        jitter_seconds=scene.rng.uniform(0, 0.2),
+    )
+    lasting(scene.rng.uniform(2, 6))
+    proxy.switch(Mode.PASS)
+
+
+@fault("delay broker", hits="broker")
+def delay_broker(scene: Scene) -> bool:
+    """Each piece to and from Redis is up to 0.3 s late, each by another time, for up to 6 s"""
+    if not scene.await_tickets():
+        return False
+    with scene.harm("delay broker", "broker"):
+        _delay(scene.ground.broker, scene)
+    return True
+
+
+@fault("reset broker", hits="broker")
+def reset_broker(scene: Scene) -> bool:
+    """All connections to Redis are reset, again and again for 2 s"""
+    if not scene.await_tickets():
+        return False
+    with scene.harm("reset broker", "broker"):
+        for _ in every(scene.rng.uniform(0.1, 0.5), during=2):
+            scene.ground.broker.cut()
+    return True
+
+
+@fault("half-open broker", hits="broker")
+def half_open_broker(scene: Scene) -> bool:
+    """All connections to Redis are left half-open: never answered, never closed; new ones work"""
+    if not scene.await_tickets():
+        return False
+    with scene.harm("half-open broker", "broker"):
+        scene.ground.broker.strand()
+    return True
+
+
+@fault("delay database", hits="database", databases=POSTGRES)
+def delay_database(scene: Scene) -> bool:
+    """Each piece to and from PostgreSQL is up to 0.3 s late, each by another time, for up to 6 s"""
+    assert scene.ground.database is not None
+    if not scene.await_work(scene.work.transactions):
+        return False
+    with scene.harm("delay database", "database"):
+        _delay(scene.ground.database, scene)
+    return True
+
+
+@fault("half-open database", hits="database", databases=POSTGRES)
+def half_open_database(scene: Scene) -> bool:
+    """All connections to PostgreSQL are left half-open: never answered, never closed; new ones work"""
+    assert scene.ground.database is not None
+    if not scene.await_work(scene.work.transactions):
+        return False
+    with scene.harm("half-open database", "database"):
+        scene.ground.database.strand()
+    return True
+
+
 FAULTS: tuple[Fault, ...] = (
     _cut_broker("silence broker", Mode.BLACKHOLE, "Redis is silent for up to 5 s"),
-    _cut_broker("refuse broker", Mode.REFUSE, "nobody listens on Redis's port for up to 5 s"),
-    _cut_broker("lose answers of broker", Mode.HALF, "Redis hears and its answers are lost"),
-    _cut_database("silence database", Mode.BLACKHOLE, "PostgreSQL is silent beyond a lease"),
-    _cut_database("refuse database", Mode.REFUSE, "nobody listens on its port beyond a lease"),
-    _cut_database("reset database", Mode.RESET, "its connections are reset", short=True),
-    _cut_database("lose answers of database", Mode.HALF, "answers of commits lost", short=True),
+    _cut_broker("refuse broker", Mode.REFUSE, "Nobody listens on Redis's port for up to 5 s"),
+    _cut_broker(
+        "lose answers of broker", Mode.HALF, "Redis hears for up to 5 s, and its answers are lost"
+    ),
+    delay_broker,
+    reset_broker,
+    half_open_broker,
+    _cut_database(
+        "silence database", Mode.BLACKHOLE, "PostgreSQL is silent for longer than a lease"
+    ),
+    _cut_database(
+        "refuse database", Mode.REFUSE, "Nobody listens on its port for longer than a lease"
+    ),
+    _cut_database(
+        "reset database", Mode.RESET, "Its connections are reset for up to 0.3 s", short=True
+    ),
+    _cut_database(
+        "lose answers of database",
+        Mode.HALF,
+        "PostgreSQL hears and commits for up to 0.3 s, and its answers are lost",
+        short=True,
+    ),
+    delay_database,
+    half_open_database,
 )

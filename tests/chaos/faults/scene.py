@@ -83,6 +83,10 @@ class Scene:
         found = self.await_work(among)
         return self.rng.choice(found) if found else None
 
+    def await_tickets(self) -> bool:
+        """Look until tickets wait in Redis; tell whether any do."""
+        return bool(self.await_work(self.work.tickets))
+
     def await_work(self, held: Callable[[], T], *, patience: float = PATIENCE) -> T | None:
         """Look until something holds work; return what was found, None if nothing does."""
         deadline = time.monotonic() + patience
