@@ -58,6 +58,13 @@ def on_postgres(
         yield entered
 
 
+@pytest.fixture
+def on_sqlite(tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[Ground]:
+    """A ground on SQLite, for what no database has a part in."""
+    with django_db_blocker.unblock(), ground(tmp_path, postgres=None) as entered:
+        yield entered
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def on_both(
     request: pytest.FixtureRequest, tmp_path: Path, django_db_blocker: DjangoDbBlocker

@@ -30,6 +30,7 @@ class Stage:
     def man(self) -> None:
         """Start what is not there, as a supervisor does, and wait until workers take jobs."""
         scene = self.scene
+        self.on.forget_connection()
         scene.workers[:] = [worker for worker in scene.workers if worker.running]
         for crew in (scene.producers, scene.schedulers):
             crew[:] = [process for process in crew if process.running]
@@ -50,7 +51,7 @@ class Stage:
         self.man()
         return fault.strike(self.scene)
 
-    def settle(self) -> Judgement:
+    def settle(self, timeout: float = 60) -> Judgement:
         """Send no more, wait until every job is final, and compare the records."""
         self.man()
         self.stop_file.touch()
@@ -58,7 +59,7 @@ class Stage:
             sender.wait(60)
         for scheduler in self.scene.schedulers:
             scheduler.stop()
-        self.on.settle(60)
+        self.on.settle(timeout)
         noted = [line.split() for line in self.on.journal.read_text().splitlines()]
         return self.on.judge([line[1] for line in noted if line[0] == "committed"])
 

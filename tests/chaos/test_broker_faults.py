@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.broker.transport import LOOK_SECONDS, OVERDUE_SECONDS
 from holdfast.ledger.models import Job
 from holdfast.ledger.states import State
 from holdfast.testing.services import Mode
@@ -22,6 +23,8 @@ from tests.eventually import eventually
 FIRST_CALL = 1.0
 LATER_CALLS = 0.05
 PUBLISHED_AFTER = 10.0
+# The server's own answer, the patience with it and the pause between two looks, and the job itself.
+HALF_OPEN = 1 + OVERDUE_SECONDS + LOOK_SECONDS + 5
 
 PRODUCER = """
 import time
@@ -255,3 +258,18 @@ def test_redis_that_comes_and_goes_under_load_loses_nothing(on_both: Ground, tel
 
     on_both.settle(60)
     tell(on_both.judge(sent), faults=15)
+
+
+def test_worker_on_half_open_connections_takes_jobs_again(on_sqlite: Ground, tell: Tell) -> None:
+    """Nobody says that the far end is gone: by kombu's own look the worker would stand still for up to 51 s."""
+    on_sqlite.worker(concurrency=1)
+    sent = [on_sqlite.task(tasks.quick).delay().id]
+    on_sqlite.settle()
+
+    on_sqlite.broker.strand()
+    since = time.monotonic()
+    sent.append(on_sqlite.task(tasks.quick).delay().id)
+    on_sqlite.settle()
+
+    took = time.monotonic() - since
+    tell(on_sqlite.judge(sent), faults=1, recovery=took, bound=HALF_OPEN)

@@ -26,7 +26,7 @@ def test_fault_hits_what_holds_work_and_costs_no_job(
     with stage(on, schedulers=2 if fault.hits == "scheduler" else 0) as staged:
         hit = any(staged.strike(fault) for _ in range(5))
         since = time.monotonic()
-        found = staged.settle()
+        found = staged.settle(120)
         tell(found, faults=1, more=f"{fault.name}: final {time.monotonic() - since:.1f} s after")
         assert hit
         assert {row.failures for row in on.site.jobs(state__in=[4, 7]).values()} == set()

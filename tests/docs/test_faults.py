@@ -1,4 +1,4 @@
-"""The table of faults in docs/chaos.md is the catalogue of the soak, word for word."""
+"""The table of faults in docs/faults.md is the catalogue of the soak, word for word."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.chaos.faults import CATALOGUE
 from tests.chaos.faults.scene import BOTH, Fault
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "chaos.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
 HEAD = "| fault | what happens | databases |"
 
 

@@ -75,6 +75,32 @@ def test_paused_redis_is_silent_and_goes_on_when_resumed(own_redis: RedisServer)
     assert eventually(client.ping)
 
 
+def test_redis_that_is_full_or_a_replica_refuses_writes_until_it_is_not(
+    own_redis: RedisServer,
+) -> None:
+    client = redis.Redis.from_url(own_redis.url)
+    own_redis.limit_memory(1)
+    with pytest.raises(redis.ResponseError, match="maxmemory"):
+        client.set("key", "value")
+    own_redis.limit_memory(0)
+    own_redis.follow(free_port())
+    with pytest.raises(redis.ResponseError, match="read only"):
+        client.set("key", "value")
+    own_redis.lead()
+    assert client.set("key", "value")
+    with pytest.raises(ServiceError, match="refused 'NONSENSE'"):
+        own_redis.command("NONSENSE")
+
+
+def test_redis_that_may_evict_makes_room(own_redis: RedisServer) -> None:
+    client = redis.Redis.from_url(own_redis.url)
+    client.mset({f"key{n}": "x" * 1000 for n in range(100)})
+    own_redis.limit_memory(own_redis.memory_used() - 20_000, evict=True)
+    client.set("one more", "")
+    assert client.dbsize() < 101
+    own_redis.limit_memory(0)
+
+
 def test_redis_that_cannot_start_says_why(tmp_path: Path, own_redis: RedisServer) -> None:
     with pytest.raises(ServiceError, match="bind"):
         RedisServer(tmp_path / "second", port=own_redis.port).start()
@@ -96,6 +122,26 @@ def test_missing_redis_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ServiceError, match="apt install redis-server"):
         find_redis_server()
+
+
+def test_postgres_refuses_users_and_not_the_superuser_beyond_a_limit(
+    own_postgres: PostgresServer,
+) -> None:
+    own_postgres.create_database("limited")
+    own_postgres.create_user("guest")
+    url = own_postgres.url("limited", user="guest")
+    own_postgres.limit_connections("limited", 1)
+    with psycopg.connect(url) as guest:
+        with pytest.raises(psycopg.OperationalError, match="too many connections"):
+            psycopg.connect(url)
+        psycopg.connect(own_postgres.url("limited")).close()
+        assert own_postgres.end_connections("limited", inside_transactions=True) == 0
+        guest.execute("SELECT 1")
+        assert own_postgres.end_connections("limited", inside_transactions=True) == 1
+        with pytest.raises(psycopg.OperationalError):
+            guest.execute("SELECT 1")
+    own_postgres.limit_connections("limited", None)
+    psycopg.connect(url).close()
 
 
 def test_postgres_keeps_what_it_committed_through_kill_9(
@@ -222,6 +268,33 @@ class TestProxy:
                 client.recv(1)
         with _connect(proxy) as client:
             assert _echo(client, b"again") == b"again"
+
+    def test_stranded_connection_is_silent_until_it_is_ended_and_new_ones_pass(
+        self, proxy: TcpProxy, echo_server: EchoServer
+    ) -> None:
+        with _connect(proxy) as client:
+            assert _echo(client, b"1") == b"1"
+            proxy.strand()
+            with pytest.raises(TimeoutError):
+                _echo(client, b"2")
+            with _connect(proxy) as another:
+                assert _echo(another, b"3") == b"3"
+            assert echo_server.heard == b"13"
+            proxy.end_stranded()
+            with pytest.raises(ConnectionResetError):
+                client.recv(1)
+
+    def test_retargeted_proxy_leads_new_connections_elsewhere(self, proxy: TcpProxy) -> None:
+        elsewhere = EchoServer()
+        with _connect(proxy) as client:
+            _echo(client, b"here")
+            proxy.retarget(elsewhere.port)
+            with pytest.raises(ConnectionResetError):
+                client.recv(1)
+        with _connect(proxy) as client:
+            assert _echo(client, b"there") == b"there"
+        elsewhere.close()
+        assert elsewhere.heard == b"there"
 
     def test_url_names_the_proxy_and_keeps_the_rest(self, proxy: TcpProxy) -> None:
         assert proxy.url("redis://:secret@127.0.0.1:1/3") == (

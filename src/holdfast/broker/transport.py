@@ -7,6 +7,7 @@ else if this worker dies. All other messages keep kombu's own bookkeeping to the
 from __future__ import annotations
 
 import logging
+import select
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, Protocol
@@ -23,6 +24,10 @@ from holdfast.broker.seals import sealed
 logger = logging.getLogger("holdfast.broker")
 # A reply that took longer found the list empty: the message came alone.
 ALONE_SECONDS = 0.005
+# The server ends each wait for a message by itself, after a second. When its answer is so much later still, the
+# connection is half-open: its far end is gone, and neither TCP nor a timeout says so while nothing is sent.
+OVERDUE_SECONDS = 8.0
+LOOK_SECONDS = 2.0
 
 
 class Gate(Protocol):
@@ -83,8 +88,8 @@ class Channel(stock.Channel):
     QoS = QoS
     gate: Gate | None = None
 
-    # kombu's own defaults wait for ever on a connection that is half open.
-    socket_timeout = 30
+    # kombu's own defaults wait for ever on a connection that is half-open, with all that the event loop does.
+    socket_timeout = 5
     socket_connect_timeout = 5
     socket_keepalive = True
 
@@ -205,10 +210,47 @@ class Channel(stock.Channel):
         super()._put_fanout(exchange, message, routing_key, **kwargs)
 
 
+class Poller(stock.MultiChannelPoller):
+    """Drops a connection that is half-open after seconds, where kombu takes up to 51."""
+
+    def maybe_check_brpop_health(self) -> None:
+        now = stock.monotonic()
+        for channel in self._channels:
+            connection, sent_at = channel._in_poll, channel._brpop_sent_at
+            if not connection or sent_at is None or not channel.brpop_timeout:
+                continue
+            waited = now - sent_at
+            # A process that was frozen is late itself: then the answer is there.
+            if waited < channel.brpop_timeout + OVERDUE_SECONDS or _is_answered(connection):
+                continue
+            logger.warning("Redis has not answered for %.0f s: its connection is dropped", waited)
+            connection.disconnect()
+
+
+def _is_answered(connection: Any) -> bool:
+    sock = getattr(connection, "_sock", None)
+    if sock is None:
+        return True
+    look = select.poll()
+    look.register(sock, select.POLLIN)
+    return bool(look.poll(0))
+
+
 class Transport(stock.Transport):
     """redis:// and rediss://, chosen by `holdfast.broker.connection`."""
 
     Channel = Channel
+    _look: Any = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.cycle = Poller()
+
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        super().register_with_event_loop(connection, loop)
+        if self._look is not None:
+            self._look.cancel()
+        self._look = loop.call_repeatedly(LOOK_SECONDS, self.cycle.maybe_check_brpop_health)
 
 
 class SentinelChannel(Channel, stock.SentinelChannel):

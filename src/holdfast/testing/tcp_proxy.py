@@ -98,6 +98,10 @@ class TcpProxy:
         """
         self._call(self._strand_all())
 
+    def end_stranded(self) -> None:
+        """Reset the connections that are half-open, as TCP's own timeouts do in the end."""
+        self._call(self._reset_stranded())
+
     def retarget(self, port: int) -> None:
         """Send new connections to another port, and reset the live ones, as an address that moves does."""
         self.target = (self.target[0], port)
@@ -156,6 +160,10 @@ class TcpProxy:
         self._stranded |= self._clients
         for target in self._streams - self._clients:
             _reset(target)
+
+    async def _reset_stranded(self) -> None:
+        for client in list(self._stranded):
+            _reset(client)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -14,6 +14,8 @@ from holdfast.ledger.database import close_connection, is_passing
 logger = logging.getLogger("holdfast.upkeep")
 # A pause from which on a loop that rests gives its connection back: opening one costs some milliseconds.
 REST_SECONDS = 5.0
+# A pass may take long, such as one that prunes; that its connection still leads somewhere shows at once.
+FIRST_ANSWER_SECONDS = 10.0
 
 
 class Loop:
@@ -75,7 +77,8 @@ class Loop:
 
     def _pass_safely(self) -> float:
         try:
-            with gate.at_work(), asking_often(), answer_within(self._longest):
+            within = answer_within(self._longest, first=FIRST_ANSWER_SECONDS)
+            with gate.at_work(), asking_often(), within:
                 return self.one_pass()
         except Exception as error:
             if is_passing(error):

@@ -73,7 +73,7 @@ def reset_broker(scene: Scene) -> bool:
 
 @fault("half-open broker", hits="broker")
 def half_open_broker(scene: Scene) -> bool:
-    """All connections to Redis are left half-open: never answered, never closed; new ones work"""
+    """All connections to Redis are half-open: never answered, never closed; new ones work"""
     if not scene.await_tickets():
         return False
     with scene.harm("half-open broker", "broker"):
@@ -94,12 +94,14 @@ def delay_database(scene: Scene) -> bool:
 
 @fault("half-open database", hits="database", databases=POSTGRES)
 def half_open_database(scene: Scene) -> bool:
-    """All connections to PostgreSQL are left half-open: never answered, never closed; new ones work"""
+    """All connections to PostgreSQL are half-open for longer than a lease, then reset by TCP; new ones work"""
     assert scene.ground.database is not None
     if not scene.await_work(scene.work.transactions):
         return False
     with scene.harm("half-open database", "database"):
         scene.ground.database.strand()
+        lasting(scene.beyond_the_lease)
+        scene.ground.database.end_stranded()
     return True
 
 

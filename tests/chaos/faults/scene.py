@@ -36,7 +36,7 @@ class Fault:
     databases: frozenset[str] = BOTH
     # "worker", "producer", "scheduler", "broker" or "database": two faults of one target never strike at once.
     hits: str = "worker"
-    # One line for docs/chaos.md.
+    # One line for docs/faults.md.
     what: str = ""
 
 

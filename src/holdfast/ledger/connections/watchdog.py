@@ -12,7 +12,8 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from holdfast.ledger.database import connection
@@ -25,21 +26,48 @@ _thread: list[threading.Thread] = []
 
 
 @contextlib.contextmanager
-def answer_within(seconds: float) -> Iterator[None]:
-    """Let the ledger work inside fail if it takes longer; only a connection over a socket can be cut."""
+def answer_within(seconds: float, *, first: float | None = None) -> Iterator[None]:
+    """Let the ledger work inside fail if it takes longer; only a connection over a socket can be cut.
+
+    With `first` its first statement is to be answered sooner: long work may be given its time, and a connection whose
+    far end is gone is found out all the same.
+    """
     here = connection()
     if here.vendor != "postgresql":
         yield
         return
-    me = threading.get_ident()
-    with _lock:
-        _deadlines[me] = (time.monotonic() + seconds, here)
-        _start()
+    me, began = threading.get_ident(), time.monotonic()
+    patience = seconds if first is None else min(first, seconds)
+    _allow(me, here, began + patience)
     try:
-        yield
+        if patience == seconds:
+            yield
+        else:
+            with here.execute_wrapper(_FirstAnswer(partial(_allow, me, here, began + seconds))):
+                yield
     finally:
         with _lock:
             _deadlines.pop(me, None)
+
+
+class _FirstAnswer:
+    """Around every statement: tells once that one was answered."""
+
+    def __init__(self, answered: Callable[[], None]) -> None:
+        self._answered: Callable[[], None] | None = answered
+
+    def __call__(self, execute: Callable[..., Any], *statement: Any) -> Any:
+        result = execute(*statement)
+        if self._answered is not None:
+            self._answered()
+            self._answered = None
+        return result
+
+
+def _allow(me: int, here: Any, deadline: float) -> None:
+    with _lock:
+        _deadlines[me] = (deadline, here)
+        _start()
 
 
 def _start() -> None:
