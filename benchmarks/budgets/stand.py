@@ -126,7 +126,9 @@ class Sender:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait()
+        # Reaps it, and closes what is left of its pipes.
+        with self._process:
+            pass
 
     def send(self, task: str, *, way: str, count: int) -> dict[str, Any]:
         """Send jobs; return the process's answer."""
