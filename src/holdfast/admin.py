@@ -123,6 +123,8 @@ class WorkerAdmin(ReadOnlyAdmin):
         "concurrency",
         "started_at",
         "lease_until",
+        "heard_at",
+        "stalled_at",
         "lost_at",
         "stopped_at",
     )

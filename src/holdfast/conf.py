@@ -81,6 +81,12 @@ class Settings:
     """How much work, by measured run time, a worker claims ahead of a free slot."""
     claim_ahead_max: int = 16
     """Most jobs a worker claims ahead of each slot."""
+    canary_seconds: float = 10.0
+    """Pause between two canaries, which show whether a worker takes what comes; 0 sends none."""
+    stall_seconds: float = 30.0
+    """How long a worker with room may take nothing before its consumer is started anew, and then before it ends."""
+    alive_file: str = ""
+    """File that a worker touches while it is alive; %n and %h stand for parts of its name. Empty: none."""
     async_desks: int = 4
     """Threads of the asyncio pool in which attempts of coroutines begin and end; each has a database connection."""
     async_sync_threads: int = 8
@@ -107,6 +113,7 @@ _POSITIVE = (
     "occurrence_days",
     "effect_days",
     "log_bytes",
+    "stall_seconds",
     "async_desks",
     "async_sync_threads",
 )
@@ -147,7 +154,21 @@ def read(raw: Mapping[str, Any]) -> Settings:
             f"HOLDFAST['unsigned'] is {values['unsigned']!r}: it must be one of {', '.join(UNSIGNED)}"
         )
     _check_queues(values)
-    return Settings(**values)
+    settings = Settings(**values)
+    _check_canaries(settings.canary_seconds, settings.stall_seconds)
+    return settings
+
+
+def _check_canaries(pause: Any, patience: Any) -> None:
+    if isinstance(pause, bool) or not isinstance(pause, int | float) or pause < 0:
+        raise ConfigurationError(
+            f"HOLDFAST['canary_seconds'] is {pause!r}: it must be a number, and 0 sends no canaries"
+        )
+    if patience < 2 * pause:
+        raise ConfigurationError(
+            f"HOLDFAST['stall_seconds'] is {patience!r} and HOLDFAST['canary_seconds'] {pause!r}: one that is late "
+            "must not count as a stall, so the first must be at least twice the second"
+        )
 
 
 def _check_queues(values: Mapping[str, Any]) -> None:

@@ -11,6 +11,10 @@ worker_registered = Signal()
 """A worker has a lease. worker: UUID, name: str."""
 lease_lost = Signal()
 """A worker was declared lost and found out. worker: UUID."""
+worker_stalled = Signal()
+"""A worker takes nothing though it should. worker: UUID, name, cause, evidence: str (lines), seconds: float."""
+worker_recovered = Signal()
+"""A worker that was stalled takes messages again. worker: UUID, name: str, seconds: float."""
 jobs_rescued = Signal()
 """Jobs of lost workers were given back. count: int, workers: int."""
 jobs_republished = Signal()

@@ -6,8 +6,11 @@ else if this worker dies. All other messages keep kombu's own bookkeeping to the
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import select
+import socket
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, Protocol
@@ -44,6 +47,22 @@ class Gate(Protocol):
 
     def admits(self, arrival: Arrival, item: bytes, *, queue: str) -> bool:
         """Tell whether what has arrived may go on to the worker."""
+
+
+class Ear(Protocol):
+    """What waits for a message of this process's own, which a fetch brings before all others."""
+
+    key: str
+
+    @property
+    def asked(self) -> bool:
+        """Whether a fetch is to ask for it."""
+
+    def hear(self, item: bytes, *, queues: Sequence[str]) -> None:
+        """Take it, with the queues that were asked in the same fetch."""
+
+    def refuse(self, error: Exception) -> None:
+        """Take note that the broker forbids to fetch it."""
 
 
 class QoS(stock.QoS):
@@ -87,6 +106,7 @@ class Channel(stock.Channel):
 
     QoS = QoS
     gate: Gate | None = None
+    canary: Ear | None = None
 
     # kombu's own defaults wait for ever on a connection that is half-open, with all that the event loop does.
     socket_timeout = 5
@@ -122,6 +142,9 @@ class Channel(stock.Channel):
         # With an order among queues each is asked as a whole; else a priority of all queues before the next one.
         steps = lists if self._order else zip(*lists, strict=True)
         keys = [key for step in steps for key in step]
+        if self.canary is not None and self.canary.asked:
+            # First: a list that is never empty would hide it.
+            keys.insert(0, self.canary.key)
         self._in_poll = self.client.connection
         self._brpop_sent_at = stock.monotonic()
         self._send("BRPOP", *keys, self.brpop_timeout if timeout is None else timeout)
@@ -132,6 +155,9 @@ class Channel(stock.Channel):
             if not reply:
                 raise stock.Empty
             key, first = bytes_to_str(reply[0]), reply[1]
+            if self.canary is not None and key == self.canary.key:
+                self.canary.hear(first, queues=self._asked)
+                return True
             queue = key.rsplit(self.sep, 1)[0]
             self._queue_cycle.rotate(queue)
             rest: list[bytes] = []
@@ -168,6 +194,45 @@ class Channel(stock.Channel):
             # What was popped and never arrived is missing from the broker: the ledger publishes it again.
             self.client.connection.disconnect()
             raise
+        except self.ResponseError as error:
+            from redis.exceptions import NoPermissionError
+
+            if (
+                self.canary is None
+                or not self.canary.asked
+                or not isinstance(error, NoPermissionError)
+            ):
+                raise
+            # It may be the canary's list alone: without it the next fetch shows.
+            self.canary.refuse(error)
+            raise stock.Empty from error
+
+    def described(self) -> str:
+        """Tell in one line what its connection does; from any thread."""
+        connection = self._in_poll or getattr(self.__dict__.get("client"), "connection", None)
+        sock = getattr(connection, "_sock", None)
+        if sock is None:
+            return "its connection is closed"
+        if not self._in_poll or self._brpop_sent_at is None:
+            return "connected, no fetch is under way"
+        waited = stock.monotonic() - self._brpop_sent_at
+        paused = sock.fileno() in self.connection.cycle._paused_brpop
+        return (
+            f"connected, a fetch of {list(self._asked)} is under way for {waited:.1f} s"
+            f"{', and its answer is not read' if paused else ''}"
+        )
+
+    def cut(self) -> None:
+        """Shut its connections down, from any thread: whoever waits for an answer on one sees its end."""
+        for client in ("client", "subclient"):
+            connection = getattr(self.__dict__.get(client), "connection", None)
+            sock = getattr(connection, "_sock", None)
+            # The descriptor is copied: the thread that waits stays the owner of its own.
+            with (
+                contextlib.suppress(OSError),
+                socket.socket(fileno=os.dup(sock.fileno() if sock else -1)) as copy,
+            ):
+                copy.shutdown(socket.SHUT_RDWR)
 
     def _deliver(self, queue: str, item: bytes) -> None:
         arrival = read(item, queue=queue)

@@ -52,6 +52,7 @@ class Celery(StockCelery):
         # How plain calls leave, by task and options; see `dispatch.plain`.
         self.plans: dict[Any, Any] = {}
         self.steps["worker"].add("holdfast.worker.lifeline:Lifeline")
+        self.steps["worker"].add("holdfast.worker.watch:ConsumerWatch")
         self.steps["consumer"].add("holdfast.worker.consumer:GateStep")
 
     @property

@@ -21,6 +21,7 @@ from holdfast.ledger.states import State
 
 __all__ = [
     "UPKEEP",
+    "Consuming",
     "Incarnation",
     "declare_lost",
     "lapsed_jobs",
@@ -47,6 +48,14 @@ class Incarnation:
     queues: Sequence[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Consuming:
+    """How long ago the last canary of a worker came, and since when it is stalled; in seconds, None if never or not."""
+
+    heard_seconds: float | None = None
+    stalled_seconds: float | None = None
+
+
 def register(incarnation: Incarnation) -> None:
     """Give a new incarnation its lease."""
     Worker.objects.using(alias()).create(
@@ -67,9 +76,14 @@ def note_queues(worker: UUID, queues: Sequence[str]) -> None:
     _workers().filter(id=worker).update(queues=json.dumps(list(queues)))
 
 
-def renew(worker: UUID) -> Beat | None:
-    """Renew a worker's lease; return what the ledger has to tell it, or None if it was declared lost."""
-    return dialect().renew(worker, seconds=get_settings().lease_seconds)
+def renew(worker: UUID, *, consuming: Consuming = Consuming()) -> Beat | None:
+    """Renew a worker's lease, and note whether it consumes; return what the ledger has to tell, or None if it was lost."""
+    return dialect().renew(
+        worker,
+        seconds=get_settings().lease_seconds,
+        heard=consuming.heard_seconds,
+        stalled=consuming.stalled_seconds,
+    )
 
 
 def retire(worker: UUID) -> None:

@@ -23,8 +23,14 @@ TURN_SECONDS = 0.02
 BEGIN_SECONDS = 10.0
 
 
+class Stalled(ConnectionError):
+    """The connection does not bring what it should: Celery is to connect anew."""
+
+
 class LedgerConsumer(Consumer):
     """Celery's consumer; chosen by the `worker_consumer` setting that `holdfast.Celery` fills in."""
+
+    leave: Callable[[], None] | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -90,6 +96,26 @@ class LedgerConsumer(Consumer):
                 loop = self.hub.create_loop()
             entering = _entering()
 
+    def connect_anew(self, cause: str) -> None:
+        """Have the event loop end as if the connection had broken, and everything on it be made again.
+
+        From any thread; it happens when the loop turns next, unless the connection is another one by then.
+        """
+        stalled = self.connection
+
+        def leave() -> None:
+            if self.hub:
+                self.hub.on_tick.discard(leave)
+            self.leave = None
+            if stalled is not None and self.connection is stalled:
+                raise Stalled(cause)
+
+        if self.hub:
+            # By a tick: an error in a callback would drop all callbacks that were called for with it.
+            self.hub.call_soon(lambda: self.hub.on_tick.add(leave))
+        else:
+            self.leave = leave
+
     def on_close(self) -> None:
         """Let Celery drop what it had reserved on the broken connection, and doubt what may have been dropped."""
         super().on_close()
@@ -113,7 +139,7 @@ def _in_turns(loop: Callable[..., Any]) -> Callable[..., Any]:
 
     def run(consumer: Any, connection: Any, *rest: Any, **options: Any) -> Any:
         intake = current_intake(consumer.app)
-        return loop(consumer, _ShortWaits(connection, intake), *rest, **options)
+        return loop(consumer, _ShortWaits(connection, intake, consumer), *rest, **options)
 
     return run
 
@@ -121,15 +147,22 @@ def _in_turns(loop: Callable[..., Any]) -> Callable[..., Any]:
 class _ShortWaits:
     """A connection whose wait for messages is short while the intake takes none."""
 
-    def __init__(self, connection: Any, intake: Intake) -> None:
+    def __init__(self, connection: Any, intake: Intake, consumer: LedgerConsumer) -> None:
         self._connection = connection
         self._intake = intake
+        self._consumer = consumer
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
 
     def drain_events(self, timeout: float | None = None, **options: Any) -> Any:
-        """Wait for messages, in a short turn unless more of them would be taken."""
+        """Wait for messages, in a short turn unless more of them would be taken.
+
+        Raises:
+            Stalled: somebody asked to connect anew.
+        """
+        if self._consumer.leave is not None:
+            self._consumer.leave()
         if not self._intake.wants():
             timeout = TURN_SECONDS
         return self._connection.drain_events(timeout=timeout, **options)
@@ -145,9 +178,11 @@ class GateStep(bootsteps.StartStopStep):
         intake = current_intake(parent.app)
         parent.task_consumer.channel.gate = intake
         intake.bind(parent)
+        parent.controller.watch.bind(parent)
 
     def shutdown(self, parent: Any) -> None:
         """The pool has stopped: what is still held was not finished, so hand it back and retire."""
         lifeline = getattr(parent.controller, "lifeline", None)
         if lifeline is not None:
             lifeline.retire()
+            parent.controller.watch.end()

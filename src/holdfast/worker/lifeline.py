@@ -29,6 +29,7 @@ from holdfast.ledger.records import Hold
 from holdfast.upkeep.crew import Crew
 from holdfast.upkeep.loop import Loop
 from holdfast.upkeep.pulse import Pulse
+from holdfast.worker.condition import Condition
 from holdfast.worker.deliveries import Held
 from holdfast.worker.intake import Intake, current_intake
 
@@ -56,6 +57,7 @@ class Lifeline(bootsteps.StartStopStep):
         quiet_logs.install(parent.app)
         self._parent = parent
         self._intake: Intake = current_intake(parent.app)
+        self.condition = Condition()
         self._pulse = Pulse()
         self._beat = Loop(
             "heartbeat",
@@ -106,6 +108,10 @@ class Lifeline(bootsteps.StartStopStep):
     def stop(self, parent: Any) -> None:
         """Go on beating: the pool is still finishing its jobs. `retire` is the end."""
 
+    def tell(self) -> None:
+        """Write the worker's condition soon, with a heartbeat."""
+        self._beat.wake()
+
     def terminate(self, parent: Any) -> None:
         """Go on beating until the pool is gone; then `retire` hands back what it ran."""
 
@@ -130,12 +136,14 @@ class Lifeline(bootsteps.StartStopStep):
         try:
             if not self._registered:
                 self._register()
-            beat = workers.renew(self._intake.worker)
+            beat = workers.renew(self._intake.worker, consuming=self.condition.told())
         except Exception as error:
+            self.condition.database(reached=False)
             if is_busy(error):
                 return self._wait_for_writer(settings.lease_seconds)
             self._pulse.skip()
             raise
+        self.condition.database(reached=True)
         if beat is None:
             if not self._retired:
                 self._start_anew()

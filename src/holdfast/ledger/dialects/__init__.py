@@ -49,8 +49,18 @@ class Dialect(Protocol):
     def publish_due(self, limit: int) -> list[Ticket]:
         """Turn held jobs whose time has come into queued ones; return what must go on the broker."""
 
-    def renew(self, worker: UUID, *, seconds: float) -> Beat | None:
-        """Renew a lease that was not taken away; return what the worker should know, or None."""
+    def renew(
+        self,
+        worker: UUID,
+        *,
+        seconds: float,
+        heard: float | None = None,
+        stalled: float | None = None,
+    ) -> Beat | None:
+        """Renew a lease that was not taken away, and note how many seconds ago it heard a canary or stalled.
+
+        Return what the worker should know, or None.
+        """
 
     def claims_under_way_since(self, moment: datetime) -> int:
         """Count claims that began before a moment, and may not see what was committed then."""

@@ -103,7 +103,9 @@ RETURNING id, token, task, queue, priority
 
 # Renews, and tells what every worker must know now and then: one statement a beat is all an idle worker asks.
 _RENEW = f"""
-UPDATE holdfast_worker SET lease_until = clock_timestamp() + %s * interval '1 second'
+UPDATE holdfast_worker SET lease_until = clock_timestamp() + %s * interval '1 second',
+       heard_at = COALESCE(clock_timestamp() - %s::float8 * interval '1 second', heard_at),
+       stalled_at = clock_timestamp() - %s::float8 * interval '1 second'
  WHERE id = %s AND lost_at IS NULL AND stopped_at IS NULL
 RETURNING clock_timestamp(),
   {STANDING % "count(*)"}, extract(epoch FROM {STANDING % "min(o.lease_until)"} - clock_timestamp())::float8,
@@ -175,9 +177,16 @@ class PostgresDialect:
             cursor.execute(_PUBLISH_DUE, [limit])
             return [Ticket(*row) for row in cursor.fetchall()]
 
-    def renew(self, worker: UUID, *, seconds: float) -> Beat | None:
+    def renew(
+        self,
+        worker: UUID,
+        *,
+        seconds: float,
+        heard: float | None = None,
+        stalled: float | None = None,
+    ) -> Beat | None:
         with _connection().cursor() as cursor:
-            cursor.execute(_RENEW, [seconds, worker])
+            cursor.execute(_RENEW, [seconds, heard, stalled, worker])
             row = cursor.fetchone()
             return beat_of(row) if row else None
 

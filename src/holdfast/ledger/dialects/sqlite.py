@@ -119,7 +119,9 @@ RETURNING id, token, task, queue, priority
 
 
 _RENEW = f"""
-UPDATE holdfast_worker SET lease_until = strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s || ' seconds')
+UPDATE holdfast_worker SET lease_until = strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s || ' seconds'),
+       heard_at = COALESCE(strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s), heard_at),
+       stalled_at = strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s)
  WHERE id = %s AND lost_at IS NULL AND stopped_at IS NULL
 RETURNING {STANDING % "count(*)"}, (julianday({STANDING % "min(o.lease_until)"}) - julianday('now')) * 86400.0,
   {LEFT_BEHIND}, {BOOKED}, (julianday({DUTY_UNTIL}) - julianday('now')) * 86400.0
@@ -227,9 +229,16 @@ class SQLiteDialect:
             cursor.execute(_PUBLISH_DUE, [limit])
             return [Ticket(*row) for row in cursor.fetchall()]
 
-    def renew(self, worker: UUID, *, seconds: float) -> Beat | None:
+    def renew(
+        self,
+        worker: UUID,
+        *,
+        seconds: float,
+        heard: float | None = None,
+        stalled: float | None = None,
+    ) -> Beat | None:
         with _cursor() as cursor:
-            cursor.execute(_RENEW, [str(seconds), worker.hex])
+            cursor.execute(_RENEW, [str(seconds), _ago(heard), _ago(stalled), worker.hex])
             row = cursor.fetchone()
             return beat_of((self.now(), *row)) if row else None
 
@@ -248,6 +257,10 @@ class SQLiteDialect:
 
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+
+def _ago(seconds: float | None) -> str | None:
+    return None if seconds is None else f"{-seconds:.3f} seconds"
 
 
 def _transaction() -> AbstractContextManager[None]:

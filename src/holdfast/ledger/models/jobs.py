@@ -245,6 +245,9 @@ class Worker(models.Model):
     lease_until = models.DateTimeField()
     lost_at = models.DateTimeField(null=True)
     stopped_at = models.DateTimeField(null=True)
+    # When a canary of it came last, and since when it takes nothing though it should; told with its heartbeat.
+    heard_at = models.DateTimeField(null=True)
+    stalled_at = models.DateTimeField(null=True)
 
     class Meta:
         db_table = "holdfast_worker"

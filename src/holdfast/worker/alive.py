@@ -1,0 +1,72 @@
+"""Signs of life for whoever supervises a worker: a file whose time is young, and systemd's own messages.
+
+The file needs no Python to be checked. It is gone once the worker has ended in order, and old once it hangs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from celery.utils.nodenames import node_format
+
+logger = logging.getLogger("holdfast.worker")
+
+
+class AliveFile:
+    """One small text file: its time says "alive", its lines what else is known."""
+
+    def __init__(self, pattern: str, *, name: str) -> None:
+        """Take a path in which %n, %h and %d stand for parts of the worker's name, as in Celery's own options.
+
+        Empty: there is no file.
+        """
+        self._path = Path(node_format(pattern, name)) if pattern else None
+        self._text = ""
+        self._complained = False
+        # One that a former life left would be read as ours.
+        self.remove()
+
+    def touch(self, lines: Mapping[str, str]) -> None:
+        """Make its time now, and its lines these; written in one piece, and only when they change."""
+        if self._path is None:
+            return
+        text = "".join(f"{name}: {value}\\n" for name, value in lines.items())
+        try:
+            if text != self._text or not self._path.exists():
+                young = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+                young.write_text(text)
+                young.replace(self._path)
+                self._text = text
+            os.utime(self._path)
+        except OSError:
+            if not self._complained:
+                logger.exception(
+                    "The file %s cannot be written: correct HOLDFAST['alive_file'], or this worker looks dead",
+                    self._path,
+                )
+            self._complained = True
+
+    def remove(self) -> None:
+        """Take it away."""
+        if self._path is not None:
+            with contextlib.suppress(OSError):
+                self._path.unlink()
+
+
+def tell_systemd(message: str) -> None:
+    """Send systemd a message such as WATCHDOG=1, if it started this process and wants some."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address.startswith(("/", "@")):
+        return
+    with (
+        contextlib.suppress(OSError),
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender,
+    ):
+        # It must never hold up whoever tells that it is alive.
+        sender.setblocking(False)
+        sender.sendto(message.encode(), address.replace("@", "\\0", 1))

@@ -1,0 +1,51 @@
+"""Ways in which a worker stops to consume, struck by remote control; a worker that is to have them is started with -I.
+
+`for_good` lets no new connection heal it.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+from unittest import mock
+
+from celery.worker.control import control_command
+
+from holdfast.broker.transport import Channel
+
+
+@control_command(args=[("how", str), ("for_good", bool)])
+def hang(state: Any, how: str, for_good: bool = False) -> None:  # noqa: FBT002  # a remote command
+    """Hang as one of the functions below says, as soon as the event loop is at it."""
+    state.consumer.call_soon(globals()[f"_{how}"], state.consumer, for_good)
+
+
+def _forgets_to_fetch(consumer: Any, for_good: bool) -> None:
+    """The transport sends no fetch any more, while everything else goes on."""
+    target = Channel if for_good else consumer.task_consumer.channel
+    mock.patch.object(target, "_brpop_start", return_value=None).start()
+
+
+def _loses_its_tick(consumer: Any, for_good: bool) -> None:
+    """The callback is gone by which the event loop has the transport fetch."""
+    consumer.hub.on_tick.clear()
+
+
+def _is_cancelled(consumer: Any, for_good: bool) -> None:
+    """Somebody cancels the consumer of one queue, and does not say so."""
+    consumer.task_consumer.cancel_by_queue("second")
+
+
+def _reads_for_ever(consumer: Any, for_good: bool) -> None:
+    """The event loop waits on the broker's connection for an answer that does not come."""
+    sock = consumer.task_consumer.channel.client.connection._sock
+    sock.settimeout(None)
+    while sock.recv(4096):
+        pass
+    raise ConnectionError("the end of the connection")
+
+
+def _is_blocked(consumer: Any, for_good: bool) -> None:
+    """The event loop waits for what nobody can end."""
+    here, _there = socket.socketpair()
+    here.recv(1)
