@@ -33,7 +33,8 @@ def _loses_its_tick(consumer: Any, for_good: bool) -> None:
 
 def _is_cancelled(consumer: Any, for_good: bool) -> None:
     """Somebody cancels the consumer of one queue, and does not say so."""
-    consumer.task_consumer.cancel_by_queue("second")
+    last = max(consumer.app.amqp.queues.consume_from)
+    consumer.task_consumer.cancel_by_queue(last)
 
 
 def _reads_for_ever(consumer: Any, for_good: bool) -> None:
