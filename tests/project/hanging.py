@@ -28,7 +28,9 @@ def _forgets_to_fetch(consumer: Any, for_good: bool) -> None:
 
 def _loses_its_tick(consumer: Any, for_good: bool) -> None:
     """The callback is gone by which the event loop has the transport fetch."""
-    consumer.hub.on_tick.clear()
+    ticks = [tick for tick in consumer.hub.on_tick if "kombu.transport" in tick.__module__]
+    assert ticks
+    consumer.hub.on_tick.difference_update(ticks)
 
 
 def _is_cancelled(consumer: Any, for_good: bool) -> None:
