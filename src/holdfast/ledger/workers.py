@@ -77,7 +77,7 @@ def note_queues(worker: UUID, queues: Sequence[str]) -> None:
 
 
 def renew(worker: UUID, *, consuming: Consuming = Consuming()) -> Beat | None:
-    """Renew a worker's lease, and note whether it consumes; return what the ledger has to tell, or None if it was lost."""
+    """Renew a worker's lease, and note whether it consumes; return what the ledger has to tell it, or None if lost."""
     return dialect().renew(
         worker,
         seconds=get_settings().lease_seconds,
