@@ -23,7 +23,7 @@ PRODUCERS = 3
 class Crew:
     """A supervisor: `man` starts what is missing, and notes from when to when each process lived."""
 
-    ways = "tests.chaos.ways"
+    ways = "tests.chaos.ways.WAYS"
     schedulers = 2
     forgers_wanted = 1
 
@@ -57,7 +57,7 @@ class Crew:
         """Start what a supervisor would start; once the stop file is there, workers alone."""
         scene = self.scene
         self.look()
-        manned = Counter(pool_of(worker) for worker in scene.workers)
+        manned = Counter(self.on.pool_of(worker) for worker in scene.workers)
         for pool, wanted in WORKERS.items():
             for _ in range(wanted - manned[pool]):
                 scene.workers.append(self.worker(pool))
@@ -130,9 +130,3 @@ class Crew:
             log=self.on.site.directory / f"sender{self.started}.log",
             environment=self.environment,
         )
-
-
-def pool_of(worker: WorkerProcess) -> str:
-    """Return the pool a worker was started with, by its command line."""
-    arguments = [str(part) for part in worker.popen.args]  # type: ignore[union-attr]  # a list, always
-    return arguments[arguments.index("-P") + 1]

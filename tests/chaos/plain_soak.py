@@ -38,7 +38,7 @@ class PlainWork(Work):
 class PlainCrew(Crew):
     """The supervisor of a project without Holdfast: one scheduler is all it may have, so schedules are left out."""
 
-    ways = "tests.chaos.plain.ways"
+    ways = "tests.chaos.plain.ways.WAYS"
     schedulers = 0
     forgers_wanted = 0
 

@@ -6,12 +6,12 @@ import os
 import sys
 import time
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from random import Random
 
 import django
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+from django.utils.module_loading import import_string
 
 from tests.chaos import record
 from tests.chaos.sender import Sender
@@ -19,12 +19,19 @@ from tests.chaos.sender import Sender
 LOOK = 0.02
 
 
-def main(*, ways: str, seed: int, journal: Path, stop: Path, per_second: float) -> None:
-    """Send in the ways of a module until the stop file is there, so many a second; what is refused is not sent again.
+def main(
+    *,
+    seed: int,
+    journal: Path,
+    stop: Path,
+    per_second: float = 8.0,
+    ways: str = "tests.chaos.ways.HARMLESS",
+) -> None:
+    """Send in these ways until the stop file is there, so many a second; what is refused is not sent again.
 
     While the file `stop`.slower is there nothing is sent: too much waits already.
     """
-    chosen = import_module(ways).WAYS
+    chosen = import_string(ways)
     note = partial(record.append, journal)
     by = Sender(Random(seed), note)
     slower = stop.with_suffix(".slower")
@@ -65,10 +72,6 @@ class Pace:
 
 if __name__ == "__main__":
     django.setup()
-    main(
-        seed=int(sys.argv[1]),
-        journal=Path(sys.argv[2]),
-        stop=Path(sys.argv[3]),
-        per_second=float(sys.argv[4]),
-        ways=sys.argv[5],
-    )
+    seed, journal, stop, *more = sys.argv[1:]
+    pace = {"per_second": float(more[0]), "ways": more[1]} if more else {}
+    main(seed=int(seed), journal=Path(journal), stop=Path(stop), **pace)  # type: ignore[arg-type]  # as it is parsed

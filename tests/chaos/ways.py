@@ -126,8 +126,9 @@ def poison(by: Sender) -> None:
 
 # A queue that only workers with processes take from: on threads it would kill the whole worker.
 POISONED = "poisoned"
-WAYS = (
+HARMLESS = (
     *(autocommit, autocommit, in_transaction, in_transaction, bulk, bulk, rolled_back, savepoint),
     *(other_database, later, later, retried, atomically, atomically, chained, chained, counted),
-    *(limited, limited, unique, batch, batch, poison),
+    *(limited, limited, unique, batch, batch),
 )
+WAYS = (*HARMLESS, poison)
