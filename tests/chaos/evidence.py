@@ -28,6 +28,8 @@ class Body:
     task: str = "work"
     more: tuple[str, ...] = ()
     ended: float | None = None
+    # The process that started this one: of a pool's process its worker.
+    parent: int = 0
 
 
 @dataclass(slots=True)
@@ -163,9 +165,11 @@ def read_bodies(lines: Iterable[str]) -> dict[str, list[Body]]:
     """Return every run of a body by job, in the order in which they began."""
     found: dict[str, list[Body]] = defaultdict(list)
     for line in lines:
-        what, job, token, pid, at, task, *more = line.split()
+        what, job, token, pid, at, task, parent, *more = line.split()
         if what == "start":
-            found[job].append(Body(job, int(token), int(pid), float(at), task, tuple(more)))
+            found[job].append(
+                Body(job, int(token), int(pid), float(at), task, tuple(more), parent=int(parent))
+            )
             continue
         own = [one for one in found[job] if (one.token, one.pid) == (int(token), int(pid))]
         own[-1].ended = float(at)

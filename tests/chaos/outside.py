@@ -39,7 +39,8 @@ def _recoveries(e: Evidence) -> Iterator[float]:
     for bodies in e.bodies.values():
         for body, again in pairwise(bodies):
             blows = _blows(e, body, again)
-            if body.ended is None and blows:
+            # One that asks for a retry has not ended either.
+            if body.ended is None and body.task != "flaky" and blows:
                 yield again.began - blows[0]
 
 
@@ -48,5 +49,7 @@ def _blows(e: Evidence, body: Body, again: Body) -> list[float]:
     return [
         harm.since
         for harm in e.harms
-        if harm.fault in BLOWS and body.began <= harm.since <= again.began
+        if harm.fault in BLOWS
+        and harm.target in {body.pid, body.parent}
+        and body.began <= harm.since <= again.began
     ]

@@ -10,7 +10,7 @@ from tests.chaos.campaign import TOO_MANY, Soak, say
 from tests.chaos.crew import SLOTS, Crew
 from tests.chaos.evidence import Evidence, lines_of, read_bodies, read_journal
 from tests.chaos.faults import Fault, Scene
-from tests.chaos.ground import lasting
+from tests.chaos.ground import Recipe, lasting
 from tests.chaos.work import Work
 from tests.harness import FLAGS
 from tests.processes import SiteProcess, WorkerProcess
@@ -60,6 +60,7 @@ class PlainCrew(Crew):
             environment=self.environment,
         )
         self.on.site.workers.append(worker)
+        self.on.recipes[worker.pid] = Recipe((), {"pool": pool})
         return worker
 
 

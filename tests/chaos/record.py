@@ -44,7 +44,7 @@ def append(path: str | Path, lines: Iterable[str]) -> None:
 
 @contextmanager
 def noted(request: Any, *more: str) -> Iterator[None]:
-    """Note the start and the end of a body: what, job, token of the attempt, process, time, task, and what it says."""
+    """Note the start and the end of a body: job, token, process, time, task, the process's parent, and more."""
     about = f"{request.id} {token_of(request)} {os.getpid()}"
     _note(f"start {about}", request, *more)
     yield
@@ -58,5 +58,6 @@ def token_of(request: Any) -> int:
 
 def _note(text: str, request: Any, *more: str) -> None:
     name = str(request.task).rpartition(".")[2]
-    line = " ".join([text, f"{now():.3f}", name, *(one.replace(" ", "_") for one in more)])
+    said = [one.replace(" ", "_") for one in more]
+    line = " ".join([text, f"{now():.3f}", name, str(os.getppid()), *said])
     append(os.environ["EFFECTS"], [line])

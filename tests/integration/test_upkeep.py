@@ -6,9 +6,11 @@ from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest import mock
 from uuid import UUID, uuid4
 
 import pytest
+from django.db import OperationalError
 from django.db.models.functions import Now
 from django.test import override_settings
 
@@ -220,6 +222,22 @@ def test_worker_rescues_though_another_one_that_is_too_young_has_the_duty(
     job = Job.objects.using(ledger).get(id=ticket.id)
     assert (State(job.state), job.losses) == (State.QUEUED, 1)
     assert not workers.take_duty(workers.UPKEEP, steady, seconds=60)
+
+
+def test_worker_that_cannot_give_its_duty_back_stops_all_the_same(
+    ledger: str, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = hire()
+    app = Celery("upkeep", broker=redis_server.url, set_as_current=False)
+    crew = Crew(app, lambda: worker, Pulse())
+    relay, _ = crew.loops
+    relay.one_pass()
+    assert not workers.take_duty(workers.UPKEEP, hire(), seconds=60)
+    away = OperationalError("the server closed the connection")
+    with mock.patch.object(workers, "leave_duty", side_effect=away) as asked:
+        crew.stop(seconds=1)
+    asked.assert_called_once_with(workers.UPKEEP, worker)
+    assert "The duty is not given back" in caplog.text
 
 
 def test_job_lost_while_it_waited_behind_others_is_not_charged_but_claimed_alone_from_then_on(

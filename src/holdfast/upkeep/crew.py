@@ -6,10 +6,13 @@ connection: each renewal of their lease tells them whether there is something to
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
+
+from django.db import Error
 
 from holdfast.conf import get_settings
 from holdfast.ledger import duty, workers
@@ -28,6 +31,7 @@ from holdfast.upkeep.relay import Relay
 from holdfast.upkeep.rescuer import BATCH, Rescuer
 from holdfast.upkeep.settler import Settler
 
+logger = logging.getLogger("holdfast.upkeep")
 PRUNE_SECONDS = 10.0
 PRUNE_IDLE_SECONDS = 300.0
 # Of a sweep: what is left is for the look itself, and for a loop that is late.
@@ -90,7 +94,14 @@ class Crew:
         for loop in self.loops:
             loop.stop(seconds=seconds)
         if self._on_duty:
+            self._leave_duty()
+
+    def _leave_duty(self) -> None:
+        try:
             workers.leave_duty(workers.UPKEEP, self._worker())
+        except Error as error:
+            # Whoever stops has its jobs to hand back after this: it must come to that, and end in order.
+            logger.warning("The duty is not given back (%s): the next worker waits for it", error)
 
     def hear(self, beat: Beat) -> None:
         """Note what the ledger told when the lease was renewed; wakes the loop that has something to do."""
