@@ -21,6 +21,7 @@ from celery.exceptions import Ignore, Reject, Retry
 from holdfast import vault
 from holdfast.conf import get_settings
 from holdfast.dispatch.bodies import AttemptStopped, BodyStopped
+from holdfast.dispatch.handover import hand_over
 from holdfast.dispatch.retrying import bounded, run_body
 from holdfast.exceptions import Aborted, AttemptLost, HoldfastError
 from holdfast.ledger import fence, logs, snoozing, transitions
@@ -116,7 +117,8 @@ def _run_plain(task: LedgerTask, hold: Hold, args: Sequence[Any], kwargs: Mappin
     try:
         with running(hold, **soft_limit(task)), gathering(task.request.get("holdfast_lines")):
             value = run_body(task, args, kwargs)
-            complete = forgetting(hold, task.backend.complete)
+            alone = task.backend.complete
+            complete = forgetting(hold, alone)
     except (Retry, Ignore, Reject) as leaving:
         _patiently(partial(_leave, task, hold, leaving), hold)
         raise
@@ -125,7 +127,9 @@ def _run_plain(task: LedgerTask, hold: Hold, args: Sequence[Any], kwargs: Mappin
         _patiently(partial(_retry, task, hold, None), hold)
         raise Ignore("put back by retry(throw=False)")
     encoded = task.backend.encode_success(task.request, value)
-    _patiently(partial(complete, task, hold, value, encoded), hold)
+    # What makes its end more than a row or two is written where the body was, in one transaction.
+    if complete is not alone or logs.pending(hold) or not hand_over(task, encoded):
+        _patiently(partial(complete, task, hold, value, encoded), hold)
     _mark_ended(task)
     return value
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -21,4 +22,15 @@ def hold_from(request: Any) -> Hold | None:
     mark = getattr(request, HEADER, None)
     if not isinstance(mark, Mapping) or "worker" not in mark:
         return None
-    return Hold(request.id, int(mark["token"]), UUID(mark["worker"]))
+    return hold_from_mark(request.id, mark)
+
+
+def hold_from_mark(id: str, mark: Mapping[str, Any]) -> Hold:
+    """Return the hold that a claim's mark stands for."""
+    return Hold(id, int(mark["token"]), _incarnation(mark["worker"]))
+
+
+@lru_cache(maxsize=8)
+def _incarnation(text: str) -> UUID:
+    # A process meets few of them, and asks several times a job.
+    return UUID(text)

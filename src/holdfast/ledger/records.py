@@ -15,6 +15,7 @@ __all__ = [
     "Beat",
     "ClaimBatch",
     "ClaimedJob",
+    "End",
     "Hold",
     "LapsedJob",
     "Message",
@@ -148,6 +149,13 @@ class StoredResult:
     content_encoding: str
     traceback: str | None = None
     children: str | None = None
+
+
+class End(NamedTuple):
+    """An attempt that has succeeded, and the result it leaves where one is kept."""
+
+    hold: Hold
+    stored: StoredResult | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -29,6 +29,7 @@ from holdfast.lineage import is_telling_secrets, leave, patience_seconds
 from holdfast.results import batch_ends, encoding, successors
 from holdfast.results.failing import Failure, kind_of
 from holdfast.results.reading import LedgerReader
+from holdfast.tickets import BATCH
 
 logger = logging.getLogger("holdfast.results")
 
@@ -87,6 +88,22 @@ class LedgerBackend(LedgerReader):
             del request.children[children:]
             raise
         batch_ends.after_end(self.app, request)
+
+    def end_alone(self, request: Any, encoded: StoredResult | None) -> tuple[Any, ...] | None:
+        """Return what a success keeps, to be written elsewhere; None if somebody follows it or counts it.
+
+        Of a result what a `StoredResult` is made of, and nothing where nobody keeps one.
+        """
+        if request.callbacks or request.chain or request.chord or request.get(BATCH) is not None:
+            return None
+        if encoded is None:
+            return ()
+        return (
+            encoded.result,
+            encoded.content_type,
+            encoded.content_encoding,
+            _children_of(self, request),
+        )
 
     def complete_ignored(self, task: Any, hold: Hold) -> None:
         """End an attempt whose body raised Ignore: as the state it stored says, else in success without result.

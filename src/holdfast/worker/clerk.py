@@ -37,10 +37,10 @@ class Clerk:
 
     def __init__(self, idle: Callable[[], bool]) -> None:
         self._idle = idle
-        self._work: deque[Callable[[], None]] = deque()
+        self._work: deque[Callable[[], object]] = deque()
         self._ready = threading.Condition()
         self._stopping = False
-        self._woken = False
+        self._woken = self._waits = False
         self._desk = threading.Lock()
         self._connection: Any = None
         self._refused_until = 0.0
@@ -50,17 +50,19 @@ class Clerk:
         """Begin to work."""
         self._thread.start()
 
-    def submit(self, work: Callable[[], None]) -> None:
+    def submit(self, work: Callable[[], object]) -> None:
         """Do this work soon; it may be done twice if the database breaks off in the middle."""
         with self._ready:
             self._work.append(work)
             self._ready.notify()
 
     def wake(self) -> None:
-        """Look whether there is something to claim."""
-        with self._ready:
-            self._woken = True
-            self._ready.notify()
+        """Look whether there is something to do."""
+        # First this, and whoever is about to wait looks at it last: one of the two sees the other.
+        self._woken = True
+        if self._waits:
+            with self._ready:
+                self._ready.notify()
 
     @contextmanager
     def borrow(self) -> Iterator[bool]:
@@ -108,8 +110,10 @@ class Clerk:
                     nothing_to_do = work() is None if work is not None else self._idle()
                 if work is None and nothing_to_do:
                     with self._ready:
+                        self._waits = True
                         if not (self._work or self._stopping or self._woken):
                             self._ready.wait(PAUSE)
+                        self._waits = False
             except Exception as error:
                 if work is not None and dialect().met_a_lock(error):
                     # A transaction of the project holds the row, for however long: nothing is wrong here.

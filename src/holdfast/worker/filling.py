@@ -6,13 +6,16 @@ from typing import Any
 from uuid import UUID
 
 from holdfast import vault
+from holdfast.dispatch.handover import TAKES_END
 from holdfast.dispatch.recording import restored_headers
 from holdfast.ledger.records import ClaimedJob
 from holdfast.tickets import HEADER, LIMITS
 
 
-def fill(message: Any, job: ClaimedJob, *, worker: UUID) -> None:
+def fill(message: Any, job: ClaimedJob, *, worker: UUID, takes_end: bool = False) -> None:
     """Make a thin message the one Celery expects, with the body that came with the claim.
+
+    With `takes_end` the attempt may leave its end to this process.
 
     Raises:
         CannotDecrypt: it is encrypted, and its key is not here.
@@ -20,7 +23,9 @@ def fill(message: Any, job: ClaimedJob, *, worker: UUID) -> None:
     headers = restored_headers(job.id, job.task, job.headers)
     message.body, message.content_encoding = vault.opened(job.body, job.content_encoding, headers)
     headers.pop("compression", None)
-    mark = {"token": job.token, "worker": str(worker), "attempt": job.attempt}
+    mark: dict[str, Any] = {"token": job.token, "worker": str(worker), "attempt": job.attempt}
+    if takes_end:
+        mark[TAKES_END] = True
     if LIMITS in headers:
         mark["limits"] = tuple(headers.pop(LIMITS))
     if vault.is_encrypted(job.content_encoding):

@@ -18,26 +18,21 @@ from celery.exceptions import InvalidTaskError
 from kombu.exceptions import ContentDisallowed, DecodeError
 
 from holdfast.broker.arrivals import Arrival
-from holdfast.conf import get_settings
 from holdfast.ledger import interventions, pauses, transitions
 from holdfast.ledger.database import is_passing
-from holdfast.ledger.records import ClaimedJob, Hold, Refusal, Ticket
+from holdfast.ledger.records import ClaimedJob, End, Hold, Refusal, StoredResult, Ticket
 from holdfast.ledger.security import Kind, Sighting
 from holdfast.ledger.states import Reason
 from holdfast.tickets import HEADER
 from holdfast.worker.admissions import Admissions
 from holdfast.worker.clerk import Clerk
 from holdfast.worker.deliveries import Delivery, Held
+from holdfast.worker.ends import Ends
 from holdfast.worker.filling import fill
 from holdfast.worker.guard import Guard
+from holdfast.worker.waiting import LOCKED_MOST, Pace, Waiting
 
 logger = logging.getLogger("holdfast.worker")
-SMOOTHING = 0.2
-# A job that somebody's transaction holds is asked for again after so long, and takes no room from the others unless
-# there are very many of them.
-LOCKED_PAUSE = 0.2
-LOCKED_MOST = 1000
-
 
 # Refusals after which asking at once would bring the same answer.
 _WORTH_WAITING = frozenset({Refusal.NO_LEASE, Refusal.SUSPECT, Refusal.LOCKED})
@@ -50,17 +45,18 @@ class Intake:
         self.app = app
         self.worker: UUID = uuid4()
         self.held: dict[str, Held] = {}
-        self.waiting: deque[Delivery] = deque()
+        self.waiting = Waiting()
         self.ready: deque[tuple[Delivery, ClaimedJob]] = deque()
         self.handlers: dict[str, Callable[..., Any]] = {}
         self.open = False
         self.claiming = 0
         self.in_threads = self.begins_late = False
-        self.locked = 0
-        self._run_time: float | None = None
+        self.pace = Pace()
         self._consumer: Any = None
         self._pool: Any = None
-        self.clerk = Clerk(self.claim)
+        self._delivers = False
+        self.clerk = Clerk(self._write_and_claim)
+        self.ends = Ends(lambda: self.worker, self.clerk.wake)
         self.guard = Guard(worker=lambda: self.worker, submit=self.clerk.submit)
         self.admissions = Admissions(self.publish, self.held)
 
@@ -76,7 +72,7 @@ class Intake:
         if not self.open:
             return 0
         taken = len(self.held) + len(self.waiting) + self.claiming
-        return self.slots + self._ahead() - taken + min(self.locked, LOCKED_MOST)
+        return self.slots + self._ahead() - taken + min(self.waiting.locked, LOCKED_MOST)
 
     def wants(self) -> bool:
         """Fetch short jobs by the batch: one round trip for one job costs as much as for many."""
@@ -91,12 +87,7 @@ class Intake:
         return self.guard.admits(arrival, item, queue=queue)
 
     def _ahead(self) -> int:
-        """Claim ahead as much as is worked off in a blink: much while jobs are short, nothing while they are long."""
-        settings = get_settings()
-        if self._run_time is None:
-            return self.slots
-        each = int(settings.claim_ahead_seconds / max(self._run_time, 1e-4))
-        return self.slots * min(each, settings.claim_ahead_max)
+        return self.pace.ahead(self.slots)
 
     # -- the event loop's side --------------------------------------------------------------------
 
@@ -136,6 +127,34 @@ class Intake:
         if held is not None and held.hold == request.hold:
             held.request = request
 
+    def end(
+        self,
+        hold: Hold,
+        stored: StoredResult | None,
+        *,
+        run_time: float,
+        then: Callable[[], Any] | None = None,
+    ) -> None:
+        """Take the end of an attempt that has succeeded, to be written soon; its slot takes the next job at once.
+
+        `then` is called in the clerk's thread once it is in the ledger.
+        """
+        held = self.held.get(hold.id)
+        if held is None or held.hold != hold:
+            return
+        limits = held.limits
+
+        def tell() -> None:
+            if limits:
+                self.admissions.ended(hold.id, limits)
+            if then is not None:
+                then()
+
+        # First this: whoever looks meanwhile finds the job in one of the two places.
+        self.ends.add(End(hold, stored), then=tell if limits or then else None)
+        held.limits = ()
+        self.release(hold, run_time=run_time)
+
     def release(self, hold: Hold, *, run_time: float | None = None) -> None:
         """Note that an attempt is over; its slot takes the next job."""
         held = self.held.get(hold.id)
@@ -147,8 +166,7 @@ class Intake:
             # What did not succeed may have its end written by the clerk, who then tells of it.
             tell() if run_time is not None else self.clerk.submit(tell)
         if run_time is not None:
-            before = self._run_time if self._run_time is not None else run_time
-            self._run_time = before + SMOOTHING * (run_time - before)
+            self.pace.ran(run_time)
         self._fill_slots()
 
     def let_go(self, hold: Hold) -> None:
@@ -159,9 +177,15 @@ class Intake:
             self._fill_slots()
 
     def _fill_slots(self) -> None:
-        self.in_loop(self._deliver)
+        self._deliver_soon()
         if self.waiting:
             self.clerk.wake()
+
+    def _deliver_soon(self) -> None:
+        """Have the event loop look once, for however many slots are free by then."""
+        if not self._delivers:
+            self._delivers = True
+            self.in_loop(self._deliver)
 
     def in_loop(self, work: Callable[[], None]) -> None:
         """Run work in the event loop's thread, and let the loop look for room.
@@ -176,8 +200,10 @@ class Intake:
 
     def _deliver(self) -> None:
         """Give claimed jobs to the pool, one for each slot: what waits, waits here, where a stop can hand it back."""
-        places = self._places()
-        while self.ready and self.open and self._running() < places:
+        # Before the look: what becomes ready or free from here on asks for another one.
+        self._delivers = False
+        free = self._places() - self._running()
+        while self.ready and self.open and free > 0:
             delivery, job = self.ready.popleft()
             held = self.held.get(job.id)
             if held is None or held.hold.token != job.token:
@@ -185,6 +211,7 @@ class Intake:
                 continue
             held.delivered = True
             held.since = time.monotonic()
+            free -= 1
             self._hand_to_celery(delivery, job, held.hold)
 
     def _places(self) -> int:
@@ -209,20 +236,24 @@ class Intake:
         try:
             if handler is None:
                 raise InvalidTaskError(f"no task named {job.task} is registered here")
-            fill(delivery.message, job, worker=self.worker)
+            # One more loss would make it dead: its end is not to wait for anybody.
+            fill(delivery.message, job, worker=self.worker, takes_end=not delivery.last_chance)
             self.held[job.id].limits = delivery.message.headers[HEADER].get("limits", ())
             handler(delivery.message, None, delivery.ack, delivery.reject, delivery.callbacks)
         except (InvalidTaskError, ContentDisallowed, DecodeError, ValueError, TypeError) as error:
             logger.exception("Job %s (%s) cannot be decoded and is dead", job.id, job.task)
             reason = Reason.UNKNOWN_TASK if handler is None else Reason.UNDECODABLE
-            text = repr(error)
-            self.clerk.submit(
-                lambda: self._note(transitions.bury_attempt(hold, reason=reason, error=text))
-            )
+            bury = partial(transitions.bury_attempt, hold, reason=reason, error=repr(error))
+            self.clerk.submit(bury)
             self.release(hold)
             _drop(delivery)
 
     # -- the clerk's side -------------------------------------------------------------------------
+
+    def _write_and_claim(self) -> bool:
+        """Do what waits for the ledger; True when nothing did."""
+        wrote_nothing = self.ends.write()
+        return self.claim() and wrote_nothing
 
     def claim(self) -> bool:
         """Claim what waits, in one statement; True when there was nothing to do."""
@@ -259,64 +290,36 @@ class Intake:
         finally:
             # Whatever happens to one of them: a count that stays up would stop the intake and its audit.
             self.claiming = 0
-            if answer.refused or self.locked:
-                self.locked = sum(1 for delivery in list(self.waiting) if delivery.again_at)
-        self.in_loop(self._deliver)
+            if answer.refused or self.waiting.locked:
+                self.waiting.count_locked()
+        self._deliver_soon()
         return (
             all(reason in _WORTH_WAITING for reason in answer.refused.values())
             and not answer.claimed
         )
 
     def _next_batch(self) -> list[Delivery]:
-        """Take what can be claimed now: a job on its last chance by itself, everything else together."""
-        batch: list[Delivery] = []
-        free = self.slots - len(self.held)
-        kept: list[Delivery] = []
         another = any(held.last_chance for held in list(self.held.values()))
-        now = time.monotonic() if self.locked else 0.0
-        while self.waiting:
-            delivery = self.waiting.popleft()
-            if delivery.again_at > now > 0.0:
-                kept.append(delivery)
-                continue
-            if delivery.last_chance and free > 0 and not another:
-                self.waiting.extendleft(reversed(kept + batch))
-                self.claiming = 1
-                return [delivery]
-            if delivery.last_chance or (delivery.needs_slot and len(batch) >= free):
-                kept.append(delivery)
-            else:
-                batch.append(delivery)
+        batch = self.waiting.take(free=self.slots - len(self.held), another=another)
         self.claiming = len(batch)
-        self.waiting.extendleft(reversed(kept))
         return batch
 
     def _refused(self, delivery: Delivery, why: Refusal) -> None:
-        if why == Refusal.SUSPECT:
-            delivery.needs_slot = True
-            self.waiting.append(delivery)
-        elif why == Refusal.LAST_CHANCE:
-            delivery.last_chance = True
-            self.waiting.append(delivery)
-        elif why == Refusal.LOCKED:
-            delivery.again_at = time.monotonic() + LOCKED_PAUSE
-            self.waiting.append(delivery)
-        elif why == Refusal.NO_LEASE:
-            self.waiting.append(delivery)
-        else:
-            # Of a paused one as well: its job is held in a moment, or published again if we die before that.
-            logger.debug(
-                "Job %s: message with token %d dropped (%s)", delivery.id, delivery.token, why.value
+        if self.waiting.keep(delivery, why):
+            return
+        # Of a paused one as well: its job is held in a moment, or published again if we die before that.
+        logger.debug(
+            "Job %s: message with token %d dropped (%s)", delivery.id, delivery.token, why.value
+        )
+        _drop(delivery)
+        if why == Refusal.EXPIRED:
+            interventions.expire([delivery.id])
+        elif why == Refusal.UNKNOWN:
+            queue = str(delivery.message.delivery_info.get("routing_key", ""))
+            task = str(delivery.message.headers.get("task", ""))
+            self.guard.note(
+                Sighting(kind=Kind.UNKNOWN_JOB, queue=queue, task=task, job=delivery.id)
             )
-            _drop(delivery)
-            if why == Refusal.EXPIRED:
-                interventions.expire([delivery.id])
-            elif why == Refusal.UNKNOWN:
-                queue = str(delivery.message.delivery_info.get("routing_key", ""))
-                task = str(delivery.message.headers.get("task", ""))
-                self.guard.note(
-                    Sighting(kind=Kind.UNKNOWN_JOB, queue=queue, task=task, job=delivery.id)
-                )
 
     def _shelve(self, paused: list[Delivery]) -> None:
         """Hold jobs of what is paused; where that fails they are found missing from the broker, and come again."""
@@ -356,8 +359,17 @@ class Intake:
         if holds:
             self.clerk.submit(lambda: self.give_back(holds, cause="the worker is stopping"))
 
+    def leave(self) -> None:
+        """Hand back all that is here, once the pool has stopped; in the clerk's thread, where no claim is under way."""
+        if self.waiting:
+            self.claim()
+            self.waiting.clear()
+        holds = [held.hold for held in list(self.held.values())]
+        self.give_back(holds, cause="the worker stopped")
+
     def forget(self) -> None:
-        """Leave all that is not begun to others: what was claimed is theirs now, what waits may be fetched again."""
+        """Leave what is not in the ledger to others: what was claimed is theirs, what waits may be fetched again."""
+        self.ends.drop()
         while True:
             try:
                 _drop(self.ready.popleft()[0])
@@ -368,10 +380,6 @@ class Intake:
                 self.waiting.popleft().reject(logger, (Exception,), requeue=True)
             except IndexError:
                 break
-
-    def _note(self, moved: bool) -> None:
-        if not moved:
-            logger.debug("a job had moved on before its end was noted")
 
 
 def _drop(delivery: Delivery) -> None:

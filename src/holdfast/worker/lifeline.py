@@ -26,6 +26,7 @@ from holdfast.ledger.connections.turns import is_busy
 from holdfast.ledger.database import connection
 from holdfast.ledger.reads import queries
 from holdfast.ledger.records import Hold
+from holdfast.lineage import patience_seconds
 from holdfast.upkeep.crew import Crew
 from holdfast.upkeep.loop import Loop
 from holdfast.upkeep.pulse import Pulse
@@ -123,8 +124,12 @@ class Lifeline(bootsteps.StartStopStep):
         if self._crew is not None:
             self._crew.stop(seconds=STOP_SECONDS)
         self._intake.admissions.stop(seconds=STOP_SECONDS)
-        left = [held.hold for held in list(self._intake.held.values())]
-        self._intake.clerk.submit(lambda: self._intake.give_back(left, cause="the worker stopped"))
+        # Jobs that have run: given back they would run again.
+        if not self._intake.ends.await_written(seconds=patience_seconds()):
+            logger.warning(
+                "%d ends could not be recorded: these jobs run again", len(self._intake.ends)
+            )
+        self._intake.clerk.submit(self._intake.leave)
         self._intake.clerk.submit(self._intake.guard.write)
         self._intake.clerk.submit(lambda: workers.retire(self._intake.worker))
         self._intake.clerk.stop(seconds=STOP_SECONDS)
@@ -238,7 +243,9 @@ class Lifeline(bootsteps.StartStopStep):
         unheld = {
             (id, token)
             for id, token in rows.items()
-            if id not in intake.held and not intake.claiming
+            if id not in intake.held
+            and not intake.claiming
+            and Hold(id, token, intake.worker) not in intake.ends
         }
         # Twice in a row: between a claim's commit and its note here there is a moment.
         orphans = unheld & self._orphans

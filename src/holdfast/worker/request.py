@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from typing import Any
+from weakref import ref
 
 from billiard.einfo import ExceptionInfo, ExceptionWithTraceback
 from celery.exceptions import WorkerLostError
@@ -12,12 +15,14 @@ from celery.worker.state import task_ready
 
 from holdfast import vault
 from holdfast.dispatch.bodies import AttemptStopped
+from holdfast.dispatch.handover import Left, stored_of, trace_any, trace_fast
 from holdfast.dispatch.redaction import redaction_of
 from holdfast.exceptions import AttemptLost
-from holdfast.ledger.holds import hold_from, is_secret
+from holdfast.ledger.holds import hold_from_mark, is_secret
 from holdfast.ledger.records import Hold
 from holdfast.lineage import leaving_it_to
-from holdfast.worker.intake import current_intake
+from holdfast.tickets import HEADER
+from holdfast.worker.intake import Intake, current_intake
 
 logger = logging.getLogger("holdfast.worker")
 
@@ -26,15 +31,53 @@ class LedgerRequest(Request):
     """Celery's request; for a durable job the ledger decides what revoked, lost and timed out mean."""
 
     hold: Hold | None = None
+    intake: Intake
+    _stock_on_success: Callable[..., Any]
+    _stock_execute: Callable[..., Any]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # Of the class that Celery makes for each task: there it defines these two itself, in front of ours.
+        if cls.__module__ == Request.__module__:
+            cls._stock_on_success = cls.on_success
+            cls._stock_execute = cls.execute_using_pool
+            cls.on_success = LedgerRequest._on_end
+            cls.execute_using_pool = LedgerRequest._execute
 
     def __init__(self, message: Any, **kwargs: Any) -> None:
         super().__init__(message, **kwargs)
-        self.hold = hold_from(_Headers(self._request_dict))
-        if self.hold is not None:
+        mark = self._request_dict.get(HEADER)
+        if mark is not None and "worker" in mark:
+            self.hold = hold_from_mark(self.id, mark)
             self.intake = current_intake(self._app)
             self.intake.attach(self)
-            # Celery's generated subclass defines on_success itself; only the instance comes before it.
-            self.on_success = self._on_end
+
+    def _execute(self, pool: Any, **kwargs: Any) -> Any:
+        """Have the pool run the job, and bring the end that its attempt leaves to this process."""
+        if self.hold is None:
+            return self._stock_execute(pool, **kwargs)
+        task = self._task
+        limit, soft_limit = self.time_limits
+        result = pool.apply_async(
+            trace_fast if self._app.use_fast_trace_task else trace_any,
+            args=(
+                self._type,
+                self.id,
+                self._request_dict,
+                self._body,
+                self._content_type,
+                self._content_encoding,
+            ),
+            accept_callback=self.on_accepted,
+            timeout_callback=self.on_timeout,
+            callback=self.on_success,
+            error_callback=self.on_failure,
+            soft_timeout=soft_limit or task.soft_time_limit,
+            timeout=limit or task.time_limit,
+            correlation_id=self.id,
+        )
+        self._apply_result = None if result is None else ref(result)
+        return result
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
         """Begin, unless the job was taken away while it waited for a thread; an error here ends it unrun.
@@ -48,21 +91,40 @@ class LedgerRequest(Request):
         super().on_accepted(pid, time_accepted)
 
     def _on_end(self, failed__retval__runtime: Any, **kwargs: Any) -> Any:
-        assert self.hold is not None
+        if self.hold is None:
+            return self._stock_on_success(failed__retval__runtime, **kwargs)
         if isinstance(failed__retval__runtime, ExceptionInfo):
             # A thread whose body raised SystemExit or the like: its pool reports an error in place of an end.
             self.on_failure(failed__retval__runtime)
             return None
+        if len(failed__retval__runtime) > 3:
+            *done, left = failed__retval__runtime
+            self._on_left(tuple(done), left)
+            return None
         stopped = _was_stopped(failed__retval__runtime)
         try:
-            stock: Any = getattr(type(self), "on_success")  # noqa: B009  # the class's, not ours
-            return stock(self, failed__retval__runtime, **kwargs)
+            return self._stock_on_success(failed__retval__runtime, **kwargs)
         finally:
             if stopped:
                 # Once whoever stops it has said why; in a cold stop nobody comes to it, and the job stays held.
                 self.intake.in_loop(self._end_stopped)
             else:
                 self.intake.release(self.hold, run_time=failed__retval__runtime[2])
+
+    def _on_left(self, done: tuple[Any, ...], left: Left) -> None:
+        """The body has ended well, and its attempt leaves the end to this process."""
+        assert self.hold is not None
+        then = None
+        if self._eventer and self._eventer.enabled:
+            # Who hears of a success may ask the ledger for it.
+            task_ready(self, successful=True)
+            if self._task.acks_late:
+                self.acknowledge()
+            tell = partial(self.send_event, "task-succeeded", result=done[1], runtime=done[2])
+            then = partial(self.intake.in_loop, tell)
+        else:
+            self._stock_on_success(done)
+        self.intake.end(self.hold, stored_of(left), run_time=done[2], then=then)
 
     def _end_stopped(self) -> None:
         """Give the job of a body back that was stopped, which does nothing if it has moved on."""

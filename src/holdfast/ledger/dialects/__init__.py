@@ -9,7 +9,7 @@ from uuid import UUID
 
 from holdfast.ledger.dialects.postgres import PostgresDialect
 from holdfast.ledger.dialects.sqlite import SQLiteDialect
-from holdfast.ledger.records import Beat, ClaimedJob, Hold, NewJob, StoredResult, Ticket
+from holdfast.ledger.records import Beat, ClaimedJob, End, Hold, NewJob, StoredResult, Ticket
 
 
 class Dialect(Protocol):
@@ -39,6 +39,14 @@ class Dialect(Protocol):
 
     def succeed(self, hold: Hold, *, stored: StoredResult | None, log: str = "") -> bool:
         """End an attempt in success, with its result and its log where there is one; False: it was not its to end."""
+
+    def succeed_many(
+        self, ends: Sequence[End], *, worker: UUID, skip_locked: bool = False
+    ) -> set[str]:
+        """End attempts of one worker in success, in one transaction; return the jobs that were theirs to end.
+
+        With `skip_locked` those that somebody's transaction holds are left.
+        """
 
     def own_session(self) -> None:
         """Take this thread's connection for the ledger alone.

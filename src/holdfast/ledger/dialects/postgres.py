@@ -15,7 +15,7 @@ from holdfast.conf import get_settings
 from holdfast.ledger.dialects import postgres_records as recording
 from holdfast.ledger.dialects.beats import BOOKED, DUTY_UNTIL, LEFT_BEHIND, STANDING, beat_of
 from holdfast.ledger.marks import transaction_mark
-from holdfast.ledger.records import Beat, ClaimedJob, Hold, NewJob, StoredResult, Ticket
+from holdfast.ledger.records import Beat, ClaimedJob, End, Hold, NewJob, StoredResult, Ticket
 from holdfast.ledger.states import State
 
 # By this the server shows which of its sessions is claiming.
@@ -88,6 +88,28 @@ ON CONFLICT (id) DO UPDATE SET status = EXCLUDED.status, result = EXCLUDED.resul
   content_type = EXCLUDED.content_type, content_encoding = EXCLUDED.content_encoding,
   traceback = EXCLUDED.traceback, children = EXCLUDED.children, stored_at = EXCLUDED.stored_at
 """
+# Many at once, by one worker: each row by its key, whatever else of the table there is.
+_ENDED = f"""
+  UPDATE holdfast_job j SET state = {State.SUCCEEDED}, token = j.token + 1, finished_at = clock_timestamp()
+    FROM ended
+   WHERE j.id = ended.id AND j.token = ended.token AND j.{_IS_RUNNING} AND j.worker = %s
+"""
+_ENDS = "WITH ended AS (SELECT * FROM unnest((SELECT %s::text[]), (SELECT %s::bigint[])) AS t(id, token))"
+_UNLOCKED_ENDS = f"""{_ENDS}, unlocked AS (
+  SELECT j.id FROM holdfast_job j JOIN ended ON j.id = ended.id AND j.token = ended.token AND j.{_IS_RUNNING}
+   ORDER BY j.id FOR NO KEY UPDATE OF j SKIP LOCKED
+)"""
+_UNLOCKED_ENDED = _ENDED.replace("FROM ended", "FROM ended JOIN unlocked USING (id)")
+_STORE_MANY = """, stored AS (
+  INSERT INTO holdfast_result
+    (id, status, result, content_type, content_encoding, traceback, children, stored_at, bare)
+  SELECT r.id, r.status, r.result, r.content_type, r.content_encoding, NULL, r.children, clock_timestamp(), false
+    FROM unnest(%s::text[], %s::text[], %b::bytea[], %s::text[], %s::text[], %s::text[])
+      AS r(id, status, result, content_type, content_encoding, children) JOIN done USING (id)
+  ON CONFLICT (id) DO UPDATE SET status = EXCLUDED.status, result = EXCLUDED.result,
+    content_type = EXCLUDED.content_type, content_encoding = EXCLUDED.content_encoding,
+    traceback = EXCLUDED.traceback, children = EXCLUDED.children, stored_at = EXCLUDED.stored_at
+)"""
 _SUCCEED = f"WITH done AS ({_END} RETURNING id) {_STORE}"
 _SUCCEED_LOGGED = f"WITH done AS ({_END} RETURNING id, attempts), log AS ({_KEEP_LOG}) {_STORE}"
 
@@ -168,6 +190,32 @@ class PostgresDialect:
                 else:
                     cursor.execute(_SUCCEED, where + values)
             return cursor.rowcount == 1
+
+    def succeed_many(
+        self, ends: Sequence[End], *, worker: UUID, skip_locked: bool = False
+    ) -> set[str]:
+        values: list[Any] = [[e.hold.id for e in ends], [e.hold.token for e in ends], worker]
+        kept = [(e.hold.id, e.stored) for e in ends if e.stored is not None]
+        head, end = (_UNLOCKED_ENDS, _UNLOCKED_ENDED) if skip_locked else (_ENDS, _ENDED)
+        if kept:
+            store = _STORE_MANY
+            values += [
+                [id for id, _ in kept],
+                [s.status for _, s in kept],
+                [s.result for _, s in kept],
+                [s.content_type for _, s in kept],
+                [s.content_encoding for _, s in kept],
+                [s.children for _, s in kept],
+            ]
+        else:
+            # Nobody reads them, so nobody waits for the disk.
+            store, end = "", end + _LAZY_COMMIT
+        with _prepared().cursor_to_look_up(_connection(), "holdfast_job") as cursor:
+            cursor.execute(
+                f"{head}, done AS ({end} RETURNING j.id){store} SELECT id FROM done",
+                values,
+            )
+            return {row[0] for row in cursor.fetchall()}
 
     def own_session(self) -> None:
         _prepared().own_session(_connection())

@@ -14,7 +14,7 @@ from django.db.backends.utils import CursorWrapper
 
 from holdfast.conf import get_settings
 from holdfast.ledger.dialects.beats import BOOKED, DUTY_UNTIL, LEFT_BEHIND, STANDING, beat_of
-from holdfast.ledger.records import Beat, ClaimedJob, Hold, NewJob, StoredResult, Ticket
+from holdfast.ledger.records import Beat, ClaimedJob, End, Hold, NewJob, StoredResult, Ticket
 from holdfast.ledger.states import Hold as HoldReason
 from holdfast.ledger.states import State
 
@@ -95,6 +95,14 @@ SELECT j.id, j.token, j.attempts, j.task, j.queue, j.priority, p.headers, p.body
 _END = f"""
 UPDATE holdfast_job SET state = {State.SUCCEEDED}, token = token + 1, finished_at = {_NOW}
  WHERE id = %s AND token = %s AND state = {State.RUNNING} AND worker = %s
+"""
+
+_END_MANY = f"""
+UPDATE holdfast_job SET state = {State.SUCCEEDED}, token = holdfast_job.token + 1, finished_at = {_NOW}
+  FROM json_each(%s) AS ended
+ WHERE holdfast_job.id = ended.value ->> 0 AND holdfast_job.token = ended.value ->> 1
+   AND state = {State.RUNNING} AND worker = %s
+RETURNING holdfast_job.id
 """
 
 _RESULT = f"""
@@ -199,19 +207,26 @@ class SQLiteDialect:
                 cursor.execute(_KEEP_LOG, [log, hold.id])
             if stored is None:
                 return True
-            cursor.execute(
-                _RESULT,
-                [
-                    hold.id,
-                    stored.status,
-                    stored.result,
-                    stored.content_type,
-                    stored.content_encoding,
-                    stored.traceback,
-                    stored.children,
-                ],
-            )
+            cursor.execute(_RESULT, _result_of(hold, stored))
             return True
+
+    def succeed_many(
+        self, ends: Sequence[End], *, worker: UUID, skip_locked: bool = False
+    ) -> set[str]:
+        del skip_locked  # nobody locks a row here
+        asked = json.dumps([[end.hold.id, end.hold.token] for end in ends])
+        is_read = any(end.stored is not None for end in ends)
+        with nullcontext() if is_read else _lazily(), _transaction(), _cursor() as cursor:
+            cursor.execute(_END_MANY, [asked, worker.hex])
+            ended = {row[0] for row in cursor.fetchall()}
+            kept = [
+                _result_of(end.hold, end.stored)
+                for end in ends
+                if end.stored is not None and end.hold.id in ended
+            ]
+            if kept:
+                cursor.executemany(_RESULT, kept)
+            return ended
 
     def own_session(self) -> None:
         """Do nothing: SQLite's plans are made anew, and always by the key."""
@@ -292,6 +307,18 @@ def _lazily() -> Iterator[None]:
 
 def _cursor() -> CursorWrapper:
     return connections[get_settings().database].cursor()
+
+
+def _result_of(hold: Hold, stored: StoredResult) -> list[str | bytes | None]:
+    return [
+        hold.id,
+        stored.status,
+        stored.result,
+        stored.content_type,
+        stored.content_encoding,
+        stored.traceback,
+        stored.children,
+    ]
 
 
 def _as_json(job: NewJob) -> dict[str, object]:

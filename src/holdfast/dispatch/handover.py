@@ -1,0 +1,133 @@
+"""A success on its way from where its body ran to the worker's main process, which writes many ends with one commit.
+
+What if a process dies here? The row is still running: the attempt counts as lost, and the job runs again, as it would
+have if its process had died a moment before the commit of an end of its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import ReferenceType
+
+from celery import Task, signals, states
+from celery.app import trace
+
+from holdfast.ledger import transitions
+from holdfast.ledger.connections.watchdog import answer_within
+from holdfast.ledger.database import connection, is_passing, with_patience
+from holdfast.ledger.holds import hold_from_mark
+from holdfast.ledger.records import Hold, StoredResult
+from holdfast.lineage import patience_seconds
+from holdfast.tickets import HEADER
+
+if TYPE_CHECKING:
+    from holdfast.dispatch.task import LedgerTask
+
+# What a main process writes into the mark of an attempt whose end it takes, and what the attempt leaves there.
+TAKES_END = "takes_end"
+_LEFT = "left"
+# A larger result would cost the main process more on its way than the end costs where it is.
+MOST_BYTES = 8192
+# Their receivers do not ask how a job ended.
+_INDIFFERENT = ("celery.", "holdfast.")
+
+# A result as it travels: encoded, its content type and encoding, the job's children. Empty where nobody keeps it.
+Left = tuple[Any, ...]
+# By class: whether Celery calls a hook of it between the body's end and the attempt's.
+_hooked: dict[type, bool] = {}
+
+
+def hand_over(task: LedgerTask, encoded: StoredResult | None) -> bool:
+    """Leave the end of an attempt to the worker's main process; False: it must be written here and now.
+
+    It must where more belongs to it than its own rows, and where code of the project runs next that may ask for it.
+    """
+    mark = getattr(task.request, HEADER)
+    if TAKES_END not in mark or _is_watched(task) or _is_in_transaction():
+        return False
+    left = task.backend.end_alone(task.request, encoded)
+    if left is None or (left and len(left[0]) > MOST_BYTES):
+        return False
+    mark[_LEFT] = left
+    return True
+
+
+def stored_of(left: Left) -> StoredResult | None:
+    """Return the result that an end came with."""
+    if not left:
+        return None
+    result, content_type, content_encoding, children = left
+    return StoredResult(
+        status=states.SUCCESS,
+        result=result,
+        content_type=content_type,
+        content_encoding=content_encoding,
+        children=children,
+    )
+
+
+def trace_fast(name: str, id: str, request: dict[str, Any], *rest: Any) -> Any:
+    """Run a job as Celery's processes do, and bring what its attempt has left as a fourth part of what comes back."""
+    return _with_end(trace.fast_trace_task(name, id, request, *rest), id, request)
+
+
+def trace_any(name: str, id: str, request: dict[str, Any], *rest: Any) -> Any:
+    """Do the same where Celery has not set the process up for its tasks."""
+    return _with_end(trace.trace_task_ret(name, id, request, *rest), id, request)
+
+
+def _with_end(done: Any, id: str, request: dict[str, Any]) -> Any:
+    mark = request[HEADER]
+    left = mark.pop(_LEFT, None)
+    if left is None:
+        return done
+    if done[0]:
+        # Celery calls it an error after all, such as a time limit that struck a moment later: the body has ended well.
+        _write_here(hold_from_mark(id, mark), left)
+        return done
+    return (*done, left)
+
+
+def _write_here(hold: Hold, left: Left) -> None:
+    """Write an end that cannot travel; nothing happens if the job has moved on."""
+
+    def write() -> None:
+        with answer_within(patience_seconds()):
+            transitions.succeed(hold, stored=stored_of(left))
+
+    try:
+        with_patience(write, seconds=patience_seconds(), what=f"ending job {hold.id}")
+    except Exception as error:
+        # The worker's audit gives the job back.
+        if not is_passing(error):
+            raise
+
+
+def _is_watched(task: LedgerTask) -> bool:
+    """Tell whether somebody hears of the success where it happened, and finds it in the ledger."""
+    cls = type(task)
+    hooked = _hooked.get(cls)
+    if hooked is None:
+        from holdfast.dispatch.task import LedgerTask as Ours
+
+        # A `__call__` of its own may do more after the end, and inside a transaction.
+        hooked = _hooked[cls] = (
+            cls.__call__ is not Ours.__call__
+            or cls.on_success is not Task.on_success
+            or cls.after_return is not Task.after_return
+        )
+    return (
+        hooked
+        or bool(signals.task_success.receivers)
+        or any(not _is_indifferent(receiver) for _, receiver in signals.task_postrun.receivers)
+    )
+
+
+def _is_indifferent(receiver: Any) -> bool:
+    found = receiver() if isinstance(receiver, ReferenceType) else receiver
+    return found is None or str(getattr(found, "__module__", "")).startswith(_INDIFFERENT)
+
+
+def _is_in_transaction() -> bool:
+    here = connection()
+    return here.in_atomic_block or not here.get_autocommit() if here.connection else False

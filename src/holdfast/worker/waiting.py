@@ -1,0 +1,83 @@
+"""Tickets that wait in a worker to be claimed, and how many more are worth fetching; in the main process."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+from holdfast.conf import get_settings
+from holdfast.ledger.records import Refusal
+from holdfast.worker.deliveries import Delivery
+
+SMOOTHING = 0.2
+# A job that somebody's transaction holds is asked for again after so long, and takes no room from the others unless
+# there are very many of them.
+LOCKED_PAUSE = 0.2
+LOCKED_MOST = 1000
+
+
+class Waiting(deque[Delivery]):
+    """Tickets in the order in which they came."""
+
+    locked = 0
+
+    def take(self, *, free: int, another: bool) -> list[Delivery]:
+        """Take what can be claimed now: a job on its last chance by itself, everything else together.
+
+        Args:
+            free: slots that no job has.
+            another: whether a job on its last chance is here already.
+        """
+        batch: list[Delivery] = []
+        kept: list[Delivery] = []
+        now = time.monotonic() if self.locked else 0.0
+        while self:
+            delivery = self.popleft()
+            if delivery.again_at > now > 0.0:
+                kept.append(delivery)
+            elif delivery.last_chance and free > 0 and not another:
+                self.extendleft(reversed(kept + batch))
+                return [delivery]
+            elif delivery.last_chance or (delivery.needs_slot and len(batch) >= free):
+                kept.append(delivery)
+            else:
+                batch.append(delivery)
+        self.extendleft(reversed(kept))
+        return batch
+
+    def keep(self, delivery: Delivery, why: Refusal) -> bool:
+        """Keep a ticket whose claim was refused for now; False if asking again would be in vain."""
+        if why == Refusal.SUSPECT:
+            delivery.needs_slot = True
+        elif why == Refusal.LAST_CHANCE:
+            delivery.last_chance = True
+        elif why == Refusal.LOCKED:
+            delivery.again_at = time.monotonic() + LOCKED_PAUSE
+        elif why != Refusal.NO_LEASE:
+            return False
+        self.append(delivery)
+        return True
+
+    def count_locked(self) -> None:
+        """Count those that somebody's transaction holds."""
+        self.locked = sum(1 for delivery in list(self) if delivery.again_at)
+
+
+class Pace:
+    """How long jobs run here, as measured."""
+
+    def __init__(self) -> None:
+        self._run_time: float | None = None
+
+    def ran(self, seconds: float) -> None:
+        """Note how long a job has run."""
+        before = self._run_time if self._run_time is not None else seconds
+        self._run_time = before + SMOOTHING * (seconds - before)
+
+    def ahead(self, slots: int) -> int:
+        """Claim ahead as much as is worked off in a blink: much while jobs are short, nothing while they are long."""
+        settings = get_settings()
+        if self._run_time is None:
+            return slots
+        each = int(settings.claim_ahead_seconds / max(self._run_time, 1e-4))
+        return slots * min(each, settings.claim_ahead_max)
