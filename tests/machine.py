@@ -20,10 +20,10 @@ from hypothesis.stateful import (
 
 from holdfast.conf import get_settings
 from holdfast.exceptions import Aborted, AttemptLost
-from holdfast.ledger import interventions, snoozing, transitions, workers
+from holdfast.ledger import ends, interventions, snoozing, transitions, workers
 from holdfast.ledger.models import Job, Worker
 from holdfast.ledger.reads import letters, queries
-from holdfast.ledger.records import Hold, Ticket
+from holdfast.ledger.records import End, Hold, Ticket
 from holdfast.ledger.states import FINAL, State
 from holdfast.ledger.states import Hold as HoldReason
 from tests.ledgers import empty
@@ -75,6 +75,7 @@ def await_replacement(hold: Hold) -> None:
 EXITS: dict[str, Callable[[Hold], Any]] = {
     "succeed": lambda hold: transitions.succeed(hold, stored=None),
     "succeed with a result": lambda hold: transitions.succeed(hold, stored=RESULT),
+    "succeed with others": lambda hold: ends.succeed_many([End(hold, RESULT)]),
     "fail": lambda hold: transitions.fail(hold, stored=FAILURE, error="e"),
     "retry now": lambda hold: retry(hold, delay=None),
     "retry later": lambda hold: retry(hold, delay=-1.0),

@@ -11,7 +11,7 @@ from unittest import mock
 
 from django.db import connections
 
-from holdfast.ledger import interventions, pauses, snoozing, transitions
+from holdfast.ledger import ends, interventions, pauses, snoozing, transitions
 from holdfast.ledger.limiting import admission, limits
 from holdfast.ledger.models import Job
 from holdfast.ledger.states import MOVES, State
@@ -21,6 +21,7 @@ _MOVES_OF: dict[str, set[str]] = {
     "record": {"record", "take_over", "supersede", "postpone"},
     "publish_due": {"publish"},
     "ignore": {"succeed"},
+    "succeed_many": {"succeed"},
     # A job that was asked to stop is cancelled where it would go on.
     "retry": {"retry", "replace", "revoke"},
     "snooze": {"snooze", "revoke"},
@@ -52,7 +53,7 @@ def functions() -> dict[str, Callable[..., Any]]:
     }
     return others | {
         name: value
-        for module in (transitions, interventions, snoozing)
+        for module in (transitions, interventions, snoozing, ends)
         for name, value in vars(module).items()
         if getattr(value, "__module__", "") == module.__name__
         and not name.startswith("_")

@@ -16,12 +16,12 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from holdfast.exceptions import AttemptLost
-from holdfast.ledger import interventions, pauses, snoozing, transitions, workers
+from holdfast.ledger import ends, interventions, pauses, snoozing, transitions, workers
 from holdfast.ledger.limiting import admission, limits
 from holdfast.ledger.limiting.bounds import Bounds
 from holdfast.ledger.models import Job, Worker
 from holdfast.ledger.models.unique import UniqueKey
-from holdfast.ledger.records import Hold, Ticket, UniqueRequest, Use
+from holdfast.ledger.records import End, Hold, Ticket, UniqueRequest, Use
 from holdfast.ledger.states import MOVES, Conflict, Outcome, Reason, Scope, State
 from tests.moves import functions, moves_of, steps_of, watched
 from tests.rows import FAILURE, hire, new_job
@@ -182,6 +182,7 @@ WAYS: dict[str, list[Way]] = {
     "republish": [lambda at: transitions.republish([at.ticket])],
     "claim": [_claim],
     "succeed": [lambda at: transitions.succeed(at.hold, stored=None)],
+    "succeed_many": [lambda at: ends.succeed_many([End(at.hold)])],
     "ignore": [lambda at: transitions.ignore(at.hold)],
     "fail": [lambda at: transitions.fail(at.hold, stored=FAILURE, error="e")],
     "retry": [

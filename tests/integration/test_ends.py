@@ -1,0 +1,215 @@
+"""Ends left to a worker's main process: written together, each fenced by itself, none lost and none twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+from uuid import UUID, uuid4
+
+import pytest
+from django.db import OperationalError, connections
+from django.test.utils import CaptureQueriesContext
+
+from holdfast.ledger import interventions, transitions
+from holdfast.ledger.database import dialect
+from holdfast.ledger.models import Job, Result
+from holdfast.ledger.records import End, Hold, StoredResult
+from holdfast.ledger.states import State
+from holdfast.worker.ends import Ends
+from tests.rows import RESULT, hire, new_job
+
+UNWRITABLE = StoredResult(
+    status=None,  # type: ignore[arg-type]  # a column that may not be null refuses it
+    result=b"1",
+    content_type="application/json",
+    content_encoding="utf-8",
+)
+
+
+class Told:
+    """Ends of one worker, and which of them somebody was told of."""
+
+    def __init__(self, worker: UUID) -> None:
+        self.worker = worker
+        self.wakes = 0
+        self.heard: list[str] = []
+        self.ends = Ends(lambda: self.worker, self._wake)
+
+    def _wake(self) -> None:
+        self.wakes += 1
+
+    def add(self, hold: Hold, stored: StoredResult | None = None) -> None:
+        """Add an end that is told of."""
+        self.ends.add(End(hold, stored), then=lambda: self.heard.append(hold.id))
+
+
+@pytest.fixture
+def told(ledger: str) -> Told:
+    return Told(hire())
+
+
+def _run(worker: UUID, *ids: str) -> list[Hold]:
+    """Bring jobs to where their bodies have ended."""
+    tickets = transitions.record([new_job(id) for id in ids])
+    batch = transitions.claim([(t.id, t.token, False) for t in tickets], worker=worker)
+    by_id = {job.id: Hold(job.id, job.token, worker) for job in batch.claimed}
+    return [by_id[id] for id in ids]
+
+
+def _states(alias: str) -> dict[str, str]:
+    rows = Job.objects.using(alias).values_list("id", "state")
+    return {id: State(state).name.lower() for id, state in rows}
+
+
+@contextmanager
+def _database_away() -> Iterator[None]:
+    away = mock.Mock(side_effect=OperationalError("gone"))
+    with mock.patch.object(type(dialect()), "succeed_many", away):
+        yield
+
+
+def test_all_that_has_come_is_written_with_one_commit(ledger: str, told: Told) -> None:
+    few, many = _run(told.worker, "a"), _run(told.worker, *(f"job-{n}" for n in range(30)))
+
+    with CaptureQueriesContext(connections[ledger]) as one:
+        told.add(few[0], RESULT)
+        assert not told.ends.write()
+    with CaptureQueriesContext(connections[ledger]) as thirty:
+        for n, hold in enumerate(many):
+            told.add(hold, RESULT if n % 2 else None)
+        assert not told.ends.write()
+
+    assert len(thirty) <= len(one) + 1
+    assert set(_states(ledger).values()) == {"succeeded"}
+    kept = set(Result.objects.using(ledger).values_list("id", flat=True))
+    assert kept == {"a"} | {f"job-{n}" for n in range(1, 30, 2)}
+    assert told.heard == ["a", *(hold.id for hold in many)]
+    assert told.ends.write()
+    assert len(told.ends) == 0
+    assert told.ends.await_written(seconds=0)
+
+
+def test_token_rises_as_at_any_other_end(ledger: str, told: Told) -> None:
+    (hold,) = _run(told.worker, "a")
+    told.add(hold)
+    told.ends.write()
+    row = Job.objects.using(ledger).get(id="a")
+    assert row.token == hold.token + 1
+    assert row.finished_at is not None
+
+
+def test_end_of_a_job_that_has_moved_on_changes_nothing(ledger: str, told: Told) -> None:
+    cancelled, lost, standing = _run(told.worker, "cancelled", "lost", "standing")
+    interventions.cancel(["cancelled"], running=True)
+    transitions.lose(lost, cause="its process died")
+    for hold in (cancelled, lost, standing):
+        told.add(hold, RESULT)
+
+    told.ends.write()
+
+    assert _states(ledger) == {"cancelled": "cancelled", "lost": "queued", "standing": "succeeded"}
+    assert list(Result.objects.using(ledger).values_list("id", flat=True)) == ["standing"]
+    assert told.heard == ["standing"]
+    assert len(told.ends) == 0
+
+
+def test_ends_of_a_lost_lease_are_dropped(ledger: str, told: Told) -> None:
+    before, after = _run(told.worker, "before", "after")
+    told.add(before)
+    told.ends.drop()
+    told.add(after)
+    told.worker = uuid4()
+
+    told.ends.write()
+
+    assert set(_states(ledger).values()) == {"running"}
+    assert not told.heard
+    assert len(told.ends) == 0
+
+
+def test_ends_wait_for_a_database_that_is_away(ledger: str, told: Told) -> None:
+    holds = _run(told.worker, "a", "b")
+    for hold in holds:
+        told.add(hold)
+    with _database_away():
+        for _ in range(2):
+            with pytest.raises(OperationalError):
+                told.ends.write()
+    assert all(hold in told.ends for hold in holds)
+    assert not told.ends.await_written(seconds=0)
+
+    told.ends.write()
+
+    assert set(_states(ledger).values()) == {"succeeded"}
+    assert told.heard == ["a", "b"]
+
+
+def test_end_whose_commit_was_answered_by_nobody_is_written_once(ledger: str, told: Told) -> None:
+    (hold,) = _run(told.worker, "a")
+    told.add(hold, RESULT)
+    stock = type(dialect()).succeed_many
+
+    def cut_off(*args: Any, **kwargs: Any) -> Any:
+        stock(*args, **kwargs)
+        raise OperationalError("the server closed the connection")
+
+    with (
+        mock.patch.object(type(dialect()), "succeed_many", cut_off),
+        pytest.raises(OperationalError),
+    ):
+        told.ends.write()
+    assert not told.heard
+
+    told.ends.write()
+
+    assert told.heard == ["a"]
+    assert Job.objects.using(ledger).get(id="a").token == hold.token + 1
+
+
+def test_end_that_cannot_be_written_fails_its_job_alone(ledger: str, told: Told) -> None:
+    first, bad, last = _run(told.worker, "first", "bad", "last")
+    told.add(first, RESULT)
+    told.add(bad, UNWRITABLE)
+    told.add(last)
+
+    told.ends.write()
+
+    assert _states(ledger) == {"first": "succeeded", "bad": "failed", "last": "succeeded"}
+    assert len(told.ends) == 0
+
+
+def test_who_hears_of_an_end_cannot_keep_the_others_from_it(ledger: str, told: Told) -> None:
+    holds = _run(told.worker, "a", "b")
+    told.ends.add(End(holds[0]), then=mock.Mock(side_effect=RuntimeError("deaf")))
+    told.add(holds[1])
+    told.ends.write()
+    assert set(_states(ledger).values()) == {"succeeded"}
+    assert told.heard == ["b"]
+
+
+def test_row_in_somebodys_transaction_keeps_no_other_end_waiting(ledger: str, told: Told) -> None:
+    if connections[ledger].vendor == "sqlite":
+        pytest.skip("SQLite locks no rows")
+    dialect().own_session()
+    holds = _run(told.worker, "locked", "free")
+    other = connections[ledger].copy(alias=ledger)
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute("SELECT 1 FROM holdfast_job WHERE id = 'locked' FOR UPDATE")
+        for hold in holds:
+            told.add(hold, RESULT)
+        told.ends.write()
+        assert _states(ledger) == {"locked": "running", "free": "succeeded"}
+        assert holds[0] in told.ends
+        assert told.ends.write(), "it is not asked for again at once"
+    finally:
+        other.close()
+
+    with mock.patch("holdfast.worker.ends.time.monotonic", return_value=float("inf")):
+        told.ends.write()
+    assert set(_states(ledger).values()) == {"succeeded"}
+    # The session was the ledger's own for a moment.
+    connections[ledger].close()
