@@ -16,13 +16,13 @@ from tests.ledgers import empty, ledger_in, sqlite_url
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return what `-n auto` means: the cores this process may use, at most four.
+    """Return what `-n auto` means: three for every two of the cores this process may use, at most six.
 
-    Each process has services of its own and starts workers; more of them than cores only wait.
+    Tests wait for real processes more than half of their time; each of ours has services of its own.
     """
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return min(cores, 4)
+    return min(cores + cores // 2, 6)
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest chooses by marks
