@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from holdfast.broker.publisher import Publisher, Unavailable
+from holdfast.broker.transport import is_forbidden
 
 logger = logging.getLogger("holdfast.broker")
 PREFIX = "holdfast:canary:"
@@ -57,11 +58,13 @@ class Canary:
         return self._taken and not self.refused
 
     def send(self, *, kept_seconds: float) -> bool:
-        """Send one, in place of an older one; False on a broker whose messages come by another way.
+        """Send one, in place of an older one; False where none can come: on another broker, or if this one forbids it.
 
         Raises:
             Unavailable: the broker has not taken it, or nobody knows.
         """
+        if self.refused:
+            return False
         if not self._publisher.available:
             raise Unavailable("the broker did not answer a moment ago", rest=())
         number = self.sent + 1
@@ -78,6 +81,9 @@ class Canary:
                 self._note_sent(number)
                 pipeline.execute()
         except Exception as error:  # every client library has its own tree of errors
+            if is_forbidden(error):
+                self.refuse(error)
+                return False
             # The next one goes to whichever host answers then.
             self._publisher.close(broken=True)
             self.forget()
@@ -99,12 +105,12 @@ class Canary:
             self._out_since = None if number == self.sent else self._sent_at
 
     def refuse(self, error: Exception) -> None:
-        """Ask for it no more: the broker forbids to fetch its list, and would forbid the queues beside it."""
+        """Use it no more: the broker forbids its list, and in a fetch would forbid the queues beside it."""
         self.refused = True
         self.forget()
         logger.error(
-            "The broker does not let this worker fetch its canaries (%s): whether it consumes is not watched. Allow "
-            "its user the keys %s*",
+            "The broker does not let this worker have its canaries (%s): whether they come is not watched. Allow its "
+            "user the keys %s*",
             error,
             PREFIX,
         )
