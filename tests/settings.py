@@ -62,7 +62,7 @@ def _setting(key: str, value: str) -> object:
         return value.split(",")
     if key.startswith("queue_"):
         return json.loads(value)
-    return value if key == "unsigned" else float(value)
+    return value if key in {"unsigned", "alive_file"} else float(value)
 
 
 HOLDFAST: dict[str, object] = {

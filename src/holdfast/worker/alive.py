@@ -35,7 +35,7 @@ class AliveFile:
         """Make its time now, and its lines these; written in one piece, and only when they change."""
         if self._path is None:
             return
-        text = "".join(f"{name}: {value}\\n" for name, value in lines.items())
+        text = "".join(f"{name}: {value}\n" for name, value in lines.items())
         try:
             if text != self._text or not self._path.exists():
                 young = self._path.with_name(f".{self._path.name}.{os.getpid()}")
@@ -69,4 +69,4 @@ def tell_systemd(message: str) -> None:
     ):
         # It must never hold up whoever tells that it is alive.
         sender.setblocking(False)
-        sender.sendto(message.encode(), address.replace("@", "\\0", 1))
+        sender.sendto(message.encode(), address.replace("@", "\0", 1))
