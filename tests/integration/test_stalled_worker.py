@@ -18,7 +18,7 @@ from tests.harness import SHORT, Site, new_site
 from tests.processes import WorkerProcess
 from tests.project.coroutines import AIO
 
-QUICK: Mapping[str, Any] = SHORT | {"canary_seconds": 1.0, "stall_seconds": 5.0}
+QUICK: Mapping[str, Any] = SHORT | {"canary_seconds": 1.0, "stall_seconds": 4.0}
 NOTHING_COMES = "what lies ready for it on the broker does not come"
 NO_TURN = "its event loop does not turn"
 
