@@ -106,6 +106,39 @@ def test_wiped_broker_gets_every_queued_job_back_once(
     assert reconciler.one_pass() == 0
 
 
+def test_loss_that_takes_longer_to_heal_than_the_grace_is_healed_once(
+    ledger: str, publisher: Publisher, reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tickets = record(3500)
+    age(ledger, seconds=60)
+    # A pass is over after a page of a thousand, and by then these are older than the grace again.
+    monkeypatch.setattr("holdfast.upkeep.reconciler.BUDGET_SECONDS", 0.0)
+    with override_settings(HOLDFAST={"database": ledger, "grace_seconds": 0.001}):
+        passes = [reconciler.one_pass()]
+        while reconciler.has_more:
+            passes.append(reconciler.one_pass())
+    assert passes == [1000, 1000, 1000, 500, 0]
+    assert on_broker(publisher) == sorted((t.id, t.token + 1) for t in tickets)
+
+
+def test_many_lost_jobs_are_told_from_those_that_came_after_the_loss(
+    ledger: str, publisher: Publisher, reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("holdfast.upkeep.reconciler.SUSPECTS", 100)
+    monkeypatch.setattr("holdfast.upkeep.reconciler.BATCH", 60)
+    lost, late, fresh = record(250), record(5), record(210)
+    age(ledger, seconds=600, ids=[t.id for t in (*lost, *late)])
+    age(ledger, seconds=20, ids=[t.id for t in fresh])
+    # Those recorded long ago are of a transaction that committed after the loss, behind the first page.
+    publisher.publish([*fresh, *late])
+    assert reconciler.one_pass() == 250
+    assert not reconciler.has_more
+    again = {(t.id, t.token + 1) for t in lost}
+    assert set(on_broker(publisher)) == again | {(t.id, t.token) for t in (*late, *fresh)}
+    assert Contents(publisher, queue="q", priority=0).length() == 465
+    assert reconciler.one_pass() == 0
+
+
 def test_ticket_taken_and_never_claimed_is_found_behind_the_head(
     ledger: str, publisher: Publisher, reconciler: Reconciler
 ) -> None:

@@ -98,12 +98,10 @@ def republish(tickets: Iterable[Ticket]) -> list[Ticket]:
     One that somebody's transaction holds is left for the next look: no loop waits for a transaction of the project.
     """
     wanted = {ticket.id: ticket for ticket in tickets}
-    with atomic():
-        queued = Job.objects.filter(id__in=wanted, state=State.QUEUED)
-        rows = lock(queued, wait=False).values_list("id", "token")
-        mine = [id for id, token in rows if wanted[id].token == token]
-        job_rows().filter(id__in=mine).update(token=RISE, published_at=Now())
-    return [wanted[id]._replace(token=wanted[id].token + 1) for id in mine]
+    again = dialect().republish(list(wanted.values())) if wanted else set()
+    return [
+        ticket._replace(token=ticket.token + 1) for ticket in wanted.values() if ticket.id in again
+    ]
 
 
 def claim(

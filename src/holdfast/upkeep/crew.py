@@ -187,7 +187,8 @@ class Crew:
                 if work.queued:
                     self._reconciler.one_pass()
                 self._queues.one_pass()
-                self._sweep_at = now + settings.sweep_seconds * LOOK
+                more = self._reconciler.has_more
+                self._sweep_at = now + (0.0 if more else settings.sweep_seconds * LOOK)
             self._prune(now)
         return self._until_next(work)
 

@@ -7,6 +7,7 @@ end unless that leaves a doubt.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
@@ -15,12 +16,19 @@ from holdfast.broker.contents import Contents
 from holdfast.broker.publisher import Publisher, Unavailable
 from holdfast.conf import get_settings
 from holdfast.ledger import transitions
+from holdfast.ledger.database import dialect
 from holdfast.ledger.reads import queries
 from holdfast.ledger.records import Ticket
+from holdfast.upkeep.losses import Loss
 
 logger = logging.getLogger("holdfast.upkeep")
 BATCH = 1000
 SUSPECTS = 20_000
+# Messages of a list that may be remembered while what it has lost is published again.
+REMEMBERED = 50_000
+# Jobs are published again for so long in one pass; then the other work of the loop has its turn.
+BUDGET_SECONDS = 2.0
+FORGET_SECONDS = 30.0
 
 
 class Reconciler:
@@ -29,44 +37,68 @@ class Reconciler:
     def __init__(self, publisher: Publisher, publish: Callable[[Sequence[Ticket]], None]) -> None:
         self._publisher = publisher
         self._publish = publish
+        self._losses: dict[tuple[str, int], Loss] = {}
+        self._until = time.monotonic()
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there is more to publish than one pass could."""
+        return bool(self._losses)
 
     def one_pass(self) -> int:
-        """Publish again what the broker has lost; return how many jobs."""
+        """Publish again what the broker has lost, for two seconds or so; return how many jobs."""
         if not self._publisher.available:
             return 0
+        begun = time.monotonic()
+        if begun > self._until + FORGET_SECONDS:
+            self._losses.clear()  # somebody else has had the duty meanwhile
+        self._until = begun + BUDGET_SECONDS
         grace = timedelta(seconds=get_settings().grace_seconds)
         lists = list(queries.queued_lists())
+        self._losses = {place: loss for place, loss in self._losses.items() if place in lists}
         try:
             return sum(self._one_list(queue, priority, grace) for queue, priority in lists)
         except Unavailable as unavailable:
             logger.warning("The broker went away while it was looked into: %s", unavailable)
+            self._losses.clear()
             return 0
 
     def _one_list(self, queue: str, priority: int, grace: timedelta) -> int:
+        if (queue, priority) in self._losses:
+            return self._go_on(queue, priority)
         if not queries.queued_before(queue, priority, moment=None, older_than=grace, limit=1):
             return 0
         contents = Contents(self._publisher, queue=queue, priority=priority)
         if not contents.readable:
             return self._by_count(queue, priority, grace)
-        if contents.length() == 0:
-            return self._republish_all(queue, priority, grace)
+        length = contents.length()
+        if length == 0:
+            return self._all_is_gone(queue, priority, grace)
+        return self._look_into(contents, length, queue, priority, grace)
+
+    def _look_into(
+        self, contents: Contents, length: int, queue: str, priority: int, grace: timedelta
+    ) -> int:
         oldest = self._oldest_published(contents)
-        suspects = queries.queued_before(
-            queue,
-            priority,
-            moment=None if oldest is None else oldest - grace,
-            older_than=grace,
-            limit=SUSPECTS,
+        before = dialect().now() - grace
+        if oldest is not None:
+            before = min(before, oldest - grace)
+        suspects = queries.queued_between(
+            queue, priority, since=None, before=before, limit=SUSPECTS
         )
         # Older than the head: taken from the list, or recorded by a transaction that committed late. Look.
-        missing = {(ticket.id, ticket.token): ticket for ticket in suspects}
-        if not missing:
-            return 0
-        for page in contents.pages():
-            for present in page:
-                missing.pop(present, None)
+        missing = {(ticket.id, ticket.token): ticket for ticket, _ in suspects}
+        present: set[tuple[str, int]] = set()
+        for page in contents.pages() if missing else ():
+            present.update(page if length <= REMEMBERED else ())
+            for ticket in page:
+                missing.pop(ticket, None)
             if not missing:
-                return 0
+                break
+        if missing and len(suspects) == SUSPECTS and length <= REMEMBERED:
+            # There are more of them, and what the list holds is known: they need no look of their own.
+            self._losses[queue, priority] = Loss(before=before, present=present)
+            return self._go_on(queue, priority)
         return self._republish(queue, list(missing.values()))
 
     def _by_count(self, queue: str, priority: int, grace: timedelta) -> int:
@@ -78,7 +110,7 @@ class Reconciler:
         if waiting is None:
             return 0
         if waiting == 0:
-            return self._republish_all(queue, priority, grace)
+            return self._all_is_gone(queue, priority, grace)
         overtaken = queries.overtaken(queue, priority, by=grace, limit=SUSPECTS)
         return self._republish(queue, overtaken) if overtaken else 0
 
@@ -91,18 +123,27 @@ class Reconciler:
                 return min(times)
         return None
 
-    def _republish_all(self, queue: str, priority: int, grace: timedelta) -> int:
+    def _all_is_gone(self, queue: str, priority: int, grace: timedelta) -> int:
         """The list is gone: all that was queued before this look is missing, however much is published meanwhile."""
-        total = 0
-        tickets = queries.queued_before(queue, priority, moment=None, older_than=grace, limit=BATCH)
-        while tickets:
-            total += self._republish(queue, tickets)
-            if not self._publisher.available:
+        self._losses[queue, priority] = Loss(before=dialect().now() - grace)
+        return self._go_on(queue, priority)
+
+    def _go_on(self, queue: str, priority: int) -> int:
+        """Publish again what a list has lost, until nothing is left or the time of this pass is over."""
+        loss, total = self._losses[queue, priority], 0
+        while (tickets := loss.next_page(queue, priority, limit=BATCH)) is not None:
+            again = transitions.republish(tickets)
+            loss.note(again)
+            self._publish(again)
+            total += len(again)
+            if time.monotonic() > self._until or not self._publisher.available:
                 break
-            # Republished rows are younger than the grace now, so this asks for the rest.
-            tickets = queries.queued_before(
-                queue, priority, moment=None, older_than=grace, limit=BATCH
-            )
+        else:
+            del self._losses[queue, priority]
+        if not self._publisher.available:
+            # What it holds when it is back is not known.
+            self._losses.pop((queue, priority), None)
+        self._tell(queue, total)
         return total
 
     def _republish(self, queue: str, tickets: list[Ticket]) -> int:
@@ -111,8 +152,12 @@ class Reconciler:
             again = transitions.republish(tickets[start : start + BATCH])
             self._publish(again)
             total += len(again)
-        logger.warning(
-            "Queue %s: published %d jobs again that the broker did not hold", queue, total
-        )
-        events.jobs_republished.send(sender=type(self), count=total, queue=queue)
+        self._tell(queue, total)
         return total
+
+    def _tell(self, queue: str, count: int) -> None:
+        if count:
+            logger.warning(
+                "Queue %s: published %d jobs again that the broker did not hold", queue, count
+            )
+            events.jobs_republished.send(sender=type(self), count=count, queue=queue)

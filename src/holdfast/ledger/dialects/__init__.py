@@ -57,6 +57,9 @@ class Dialect(Protocol):
     def publish_due(self, limit: int) -> list[Ticket]:
         """Turn held jobs whose time has come into queued ones; return what must go on the broker."""
 
+    def republish(self, tickets: Sequence[Ticket]) -> set[str]:
+        """Raise the tokens of queued jobs with these tokens, now; return whose. One that is locked is left."""
+
     def renew(
         self,
         worker: UUID,

@@ -123,6 +123,15 @@ RETURNING id, token, task, queue, priority
 """
 
 
+_REPUBLISH = f"""
+WITH lost AS (
+  SELECT j.id FROM holdfast_job j JOIN unnest((SELECT %s::text[]), (SELECT %s::bigint[])) AS t(id, token)
+      ON j.id = t.id AND j.token = t.token AND {_IS_QUEUED}
+   ORDER BY j.id FOR NO KEY UPDATE OF j SKIP LOCKED)
+UPDATE holdfast_job j SET token = token + 1, published_at = clock_timestamp() FROM lost WHERE j.id = lost.id
+RETURNING j.id
+"""
+
 # Renews, and tells what every worker must know now and then: one statement a beat is all an idle worker asks.
 _RENEW = f"""
 UPDATE holdfast_worker SET lease_until = clock_timestamp() + %s * interval '1 second',
@@ -224,6 +233,11 @@ class PostgresDialect:
         with _connection().cursor() as cursor:
             cursor.execute(_PUBLISH_DUE, [limit])
             return [Ticket(*row) for row in cursor.fetchall()]
+
+    def republish(self, tickets: Sequence[Ticket]) -> set[str]:
+        with _connection().cursor() as cursor:
+            cursor.execute(_REPUBLISH, [[t.id for t in tickets], [t.token for t in tickets]])
+            return {row[0] for row in cursor.fetchall()}
 
     def renew(
         self,

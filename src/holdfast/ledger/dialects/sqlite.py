@@ -126,6 +126,12 @@ RETURNING id, token, task, queue, priority
 """
 
 
+_REPUBLISH = f"""
+UPDATE holdfast_job SET token = holdfast_job.token + 1, published_at = {_NOW} FROM json_each(%s) AS lost
+ WHERE holdfast_job.id = lost.value ->> 0 AND holdfast_job.token = lost.value ->> 1 AND state = {State.QUEUED}
+RETURNING holdfast_job.id
+"""
+
 _RENEW = f"""
 UPDATE holdfast_worker SET lease_until = strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s || ' seconds'),
        heard_at = COALESCE(strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s), heard_at),
@@ -243,6 +249,11 @@ class SQLiteDialect:
                 return []
             cursor.execute(_PUBLISH_DUE, [limit])
             return [Ticket(*row) for row in cursor.fetchall()]
+
+    def republish(self, tickets: Sequence[Ticket]) -> set[str]:
+        with _cursor() as cursor:
+            cursor.execute(_REPUBLISH, [json.dumps([[t.id, t.token] for t in tickets])])
+            return {row[0] for row in cursor.fetchall()}
 
     def renew(
         self,

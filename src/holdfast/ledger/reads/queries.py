@@ -107,6 +107,21 @@ def queued_lists() -> Iterator[tuple[str, int]]:
             found = queued.filter(queue__gt=queue).values_list("queue", "priority").first()
 
 
+def queued_between(
+    queue: str, priority: int, *, since: datetime | None, before: datetime, limit: int
+) -> list[tuple[Ticket, datetime]]:
+    """Return queued jobs of one list with the times when they were published, oldest first."""
+    rows = _jobs().filter(
+        state=State.QUEUED, queue=queue, priority=priority, published_at__lt=before
+    )
+    if since is not None:
+        # An index keeps entries of rows that have moved on: those before it are not looked at again.
+        rows = rows.filter(published_at__gte=since)
+    names = ("id", "token", "task", "queue", "priority", "published_at")
+    found = rows.order_by("published_at").values_list(*names)[:limit]
+    return [(Ticket(*row[:-1]), row[-1]) for row in found]
+
+
 def queued_before(
     queue: str, priority: int, *, moment: datetime | None, older_than: timedelta, limit: int
 ) -> list[Ticket]:
