@@ -55,7 +55,7 @@ def versions(*, redis: str, postgres: str) -> dict[str, str]:
     import sqlite3
 
     found = {"python": platform.python_version(), "redis-server": redis, "postgresql": postgres}
-    found |= {"sqlite": sqlite3.sqlite_version, "holdfast": _commit()}
+    found |= {"sqlite": sqlite3.sqlite_version, "holdfast": commit()}
     return found | {name: version(name) for name in PACKAGES}
 
 
@@ -72,7 +72,9 @@ def cpu() -> str:
     return f"{model}, {os.cpu_count()} cores"
 
 
-def _commit() -> str:
+def commit() -> str:
+    """Name the commit that is measured."""
+
     def git(*arguments: str) -> str:
         done = subprocess.run(
             ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False

@@ -14,6 +14,8 @@ from typing import Any
 TRANSACTION = 500
 PACE_SECONDS = 0.02
 WARM_UP = 100
+LATER_SECONDS = 2.0
+MONTH_SECONDS = 30 * 86400.0
 
 
 def loop(task: Any, count: int) -> None:
@@ -53,12 +55,28 @@ def paced(task: Any, count: int) -> None:
         task.delay(time.monotonic() if number >= WARM_UP else 0.0)
 
 
+def later(task: Any, count: int) -> None:
+    """One call every 20 ms, due two seconds later; each carries its time by the clock all processes share."""
+    due = time.monotonic()
+    for _ in range(count):
+        time.sleep(max(0.0, due - time.monotonic()))
+        due += PACE_SECONDS
+        task.apply_async((time.monotonic() + LATER_SECONDS,), countdown=LATER_SECONDS)
+
+
+def far(task: Any, count: int) -> None:
+    """All calls in one go, each due in a month."""
+    task.apply_many([(number,) for number in range(count)], countdown=MONTH_SECONDS)
+
+
 WAYS: dict[str, Callable[[Any, int], None]] = {
     "loop": loop,
     "transactions": transactions,
     "bulk": bulk,
     "batch": batch,
     "paced": paced,
+    "later": later,
+    "far": far,
 }
 
 

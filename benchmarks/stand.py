@@ -136,7 +136,7 @@ class Stand:
                 (self.directory / f"bench.sqlite3{suffix}").unlink(missing_ok=True)
             shutil.copy(self.directory / "empty.sqlite3", self.directory / "bench.sqlite3")
         elif contender.database == "postgres":
-            with self._connect() as connection:
+            with self.connected() as connection:
                 names = ", ".join(row[0] for row in connection.execute(TABLES))
                 connection.execute(f"TRUNCATE {names}")
                 # The last trial's dirty pages are not this one's to write.
@@ -153,21 +153,36 @@ class Stand:
     @contextmanager
     def worker(self, contender: Contender, *, pool: str, slots: int) -> Iterator[Child]:
         """Run a worker around the block."""
-        command = [sys.executable, "-m", "celery", "-A", contender.app, "worker"]
-        command += ["-P", pool, "-c", str(slots), *QUIET_WORKER]
-        log = self.directory / "worker.log"
-        log.unlink(missing_ok=True)
-        child = Child(command, log=log, environment=self.environment(contender))
-        try:
+        with self.workers(contender, pool=pool, slots=slots, count=1) as (child,):
             yield child
-            if not child.running:
-                raise RuntimeError(f"The worker ended by itself:\n{child.log_tail()}")
+
+    @contextmanager
+    def workers(
+        self, contender: Contender, *, pool: str, slots: int, count: int
+    ) -> Iterator[list[Child]]:
+        """Run so many workers around the block, each with its slots."""
+        crew: list[Child] = []
+        try:
+            for number in range(count):
+                name = f"worker{number}"
+                command = [sys.executable, "-m", "celery", "-A", contender.app, "worker"]
+                command += ["-n", f"{name}@%h", "-P", pool, "-c", str(slots), *QUIET_WORKER]
+                log = self.directory / f"{name}.log"
+                log.unlink(missing_ok=True)
+                crew.append(Child(command, log=log, environment=self.environment(contender)))
+            yield crew
+            for child in crew:
+                if not child.running:
+                    raise RuntimeError(f"The worker ended by itself:\n{child.log_tail()}")
         except TimeoutError as error:
-            raise TimeoutError(f"{error}\nThe worker's last words:\n{child.log_tail()}") from error
+            words = "\n".join(child.log_tail() for child in crew[:3])
+            raise TimeoutError(f"{error}\nThe workers' last words:\n{words}") from error
         finally:
-            child.send(signal.SIGTERM)
-            if not child.wait(timeout=20):
-                child.end_family()
+            for child in crew:
+                child.send(signal.SIGTERM)
+            for child in crew:
+                if not child.wait(timeout=20):
+                    child.end_family()
 
     def await_ran(self, count: int, *, seconds: float) -> int:
         """Wait until so many jobs have run; return how many really have."""
@@ -181,7 +196,7 @@ class Stand:
     def await_all_final(self, contender: Contender, count: int, *, seconds: float) -> None:
         """Wait until the ledger shows the jobs as succeeded, each exactly once and in one attempt."""
         deadline = time.monotonic() + seconds
-        with self._connect(contender) as connection:
+        with self.connected(contender) as connection:
             while (done := self._succeeded(connection)) != (count, count):
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"the ledger shows {done} (jobs succeeded, attempts)")
@@ -197,7 +212,7 @@ class Stand:
         return int(row[0]), int(row[1])
 
     @contextmanager
-    def _connect(self, contender: Contender | None = None) -> Iterator[Any]:
+    def connected(self, contender: Contender | None = None) -> Iterator[Any]:
         if contender is not None and contender.database == "sqlite":
             path = urlsplit(self.url("sqlite")).path
             with closing(sqlite3.connect(path, timeout=20)) as connection:

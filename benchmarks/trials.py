@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import quantiles
 
@@ -73,8 +73,7 @@ def latency(*, count: int) -> Callable[..., Metrics]:
             stand.await_ran(1 + WARM_UP + count, seconds=30)
         times = sorted(float(text) * 1000 for text in stand.ran.lrange("latencies", 0, -1))
         # The single send's argument is 0, as the warm-up's: neither is among the times.
-        hundredths = quantiles(times, n=100, method="inclusive")
-        return {"p50": hundredths[49], "p99": hundredths[98]}
+        return percentiles(times)
 
     return measure
 
@@ -99,6 +98,12 @@ def memory(*, count: int, pool: str, slots: int) -> Callable[..., Metrics]:
         }
 
     return measure
+
+
+def percentiles(times: Sequence[float]) -> Metrics:
+    """Return the p50 and the p99."""
+    hundredths = quantiles(sorted(times), n=100, method="inclusive")
+    return {"p50": hundredths[49], "p99": hundredths[98]}
 
 
 def offered_load() -> str:
