@@ -63,6 +63,10 @@ bench: $(DEV) ## Measure against plain Celery; writes benchmarks/results/core.js
 budgets: $(DEV) ## Count what a job costs and hold it against the budgets; ARGS=--write records it
 	$(BIN)/python -m benchmarks.budgets $(ARGS)
 
+.PHONY: bench-scale
+bench-scale: $(DEV) ## Measure many workers, rows and jobs; writes benchmarks/results/scale.json
+	$(BIN)/python -m benchmarks.scale $(ARGS)
+
 .PHONY: chaos
 chaos: $(DEV) ## Random faults for MINUTES (2) from SEED (1) on DB (postgres or sqlite)
 	$(BIN)/python -m tests.chaos.soak --seed $(SEED) --minutes $(MINUTES) --db $(DB) $(ARGS)

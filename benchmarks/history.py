@@ -26,6 +26,7 @@ from django.db import connections
 from django.test import override_settings
 
 from benchmarks import machine
+from benchmarks.crowds import fill_queue
 from holdfast.testing.services import PostgresServer
 
 if TYPE_CHECKING:
@@ -33,9 +34,10 @@ if TYPE_CHECKING:
 
 RESULTS = machine.ROOT / "benchmarks" / "results" / "history.json"
 LEDGERS = ("empty", "full")
-MOVES = ("dispatch", "dispatch 500", "claim 16", "succeed", "relay: nothing due")
+MOVES = ("dispatch", "dispatch 500", "claim 16", "succeed", "look of the duty")
 CHUNK = 500_000
 DAYS = 30
+TASK = "shop.tasks.measured"
 
 # Ids sort by the time they were made, as those the ledger mints.
 _FILL = """
@@ -66,17 +68,20 @@ def main() -> None:
     """Fill one ledger, time the moves in both, print and write the figures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.history", description=__doc__)
     parser.add_argument("--rows", type=int, default=10_000_000)
+    parser.add_argument(
+        "--queued", type=int, default=0, help="jobs that wait beside the finished ones"
+    )
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     begun = datetime.now(UTC)
     with _ledgers() as server:
-        filled = _fill(options.rows)
+        filled = _fill(options.rows, queued=options.queued)
         size = _size_in_gib()
         with machine.watched() as others:
             runs = _time_the_moves(options.rounds)
             with _in("full"):
-                renewed = _renew(options.rows)
+                renewed = {} if options.queued else _renew(options.rows)
         figures = {
             move: {
                 **{f"{ledger}_us": round(median(taken[ledger]), 1) for ledger in LEDGERS},
@@ -88,6 +93,7 @@ def main() -> None:
         }
         report = {
             "rows": options.rows,
+            "queued": options.queued,
             "gib": size,
             "fill_seconds": filled,
             "rounds": options.rounds,
@@ -95,7 +101,7 @@ def main() -> None:
             "busy_with_others": round(others.share, 3),
             "cpu": machine.cpu(),
             "versions": machine.versions(redis="", postgres=server.execute("SHOW server_version")),
-            "command": f"python -m benchmarks.history --rows {options.rows}",
+            "command": f"python -m benchmarks.history --rows {options.rows} --queued {options.queued}",
             "figures": figures,
             "renewing_a_fifth": renewed,
         }
@@ -137,7 +143,7 @@ def _in(ledger: str) -> Iterator[None]:
         yield
 
 
-def _fill(rows: int) -> float:
+def _fill(rows: int, *, queued: int) -> float:
     begun = time.monotonic()
     with connections["full"].cursor() as cursor:
         cursor.execute("SET synchronous_commit = off")
@@ -145,6 +151,8 @@ def _fill(rows: int) -> float:
             last = min(rows, first + CHUNK - 1)
             _insert(first, last, rows=rows)
             print(f"{last:,} rows after {time.monotonic() - begun:.0f} s", flush=True)
+        if queued:
+            fill_queue(connections["full"], queued)
         cursor.execute("VACUUM (ANALYZE)")
         cursor.execute("CHECKPOINT")
         cursor.execute("SET synchronous_commit = on")
@@ -191,7 +199,7 @@ def _time_the_moves(rounds: int) -> dict[str, dict[str, list[float]]]:
 
 
 def _one_round(worker: UUID) -> dict[str, float]:
-    from holdfast.ledger import transitions
+    from holdfast.ledger import duty, transitions
     from holdfast.ledger.records import Hold
 
     singles, many = 400, 4
@@ -212,9 +220,12 @@ def _one_round(worker: UUID) -> dict[str, float]:
     )
     ends = iter(claimed)
     taken["succeed"] = _each(len(claimed), lambda: _succeed(transitions, next(ends), worker, Hold))
-    taken["relay: nothing due"] = _each(200, lambda: transitions.publish_due(limit=500))
+    taken["look of the duty"] = _each(200, duty.look)
     with connections[_database()].cursor() as cursor:
-        cursor.execute("UPDATE holdfast_job SET state = 5, finished_at = now() WHERE state = 1")
+        cursor.execute(
+            "UPDATE holdfast_job SET state = 5, finished_at = now() WHERE state = 1 AND task = %s",
+            [TASK],
+        )
     return taken
 
 
@@ -257,7 +268,7 @@ def _calls(count: int) -> list[NewJob]:
     return [
         NewJob(
             id=new_id(),
-            task="shop.tasks.task_1",
+            task=TASK,
             queue="celery",
             headers='{"argsrepr": "(1, 2)", "kwargsrepr": "{}"}',
             body=b'[[1, 2], {}, {"callbacks": null}]',

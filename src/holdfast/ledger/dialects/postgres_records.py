@@ -124,7 +124,9 @@ def record(connection: BaseDatabaseWrapper, jobs: Sequence[NewJob]) -> list[tupl
         [j.content_type for j in jobs],
         [j.content_encoding for j in jobs],
     ]
-    with connection.cursor() as cursor:
+    # For one job, such as a limited one, its plan would cost more than the insert: it is kept.
+    one = len(jobs) == 1
+    with _prepared().cursor_to_insert(connection) if one else connection.cursor() as cursor:
         cursor.execute(_RECORD, columns)
         return [(row[0], row[1], row[2]) for row in cursor.fetchall()]
 
