@@ -1,6 +1,7 @@
 """Guards the lock files: every package is pinned and hashed, and no line names a host."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,12 @@ def test_dev_lock_agrees_with_the_runtime_lock() -> None:
         return {line.split()[0] for line in lines if "==" in line}
 
     assert pins("requirements.lock") - pins("requirements-dev.lock") == set()
+
+
+def test_package_names_the_versions_of_django_that_tests_run_on() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = re.findall(r"Framework :: Django :: ([\d.]+)", "\n".join(project["classifiers"]))
+    locked = re.findall(
+        r"^django==(\d+\.\d+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE
+    )
+    assert sorted(named) == sorted(locked)

@@ -84,7 +84,7 @@ def test_producer_killed_before_its_commit_leaves_the_key_free(site: Site) -> No
 def test_job_of_a_killed_worker_keeps_its_key_and_is_rescued(site: Site) -> None:
     include = f"--include={syncing.__name__}"
     victim = site.worker(include, concurrency=1)
-    result = export.delay(1, 1.0)
+    result = export.delay(1, 2.5)
     eventually(lambda: site.effects() == ["begin 1"], told="it runs")
     victim.kill()
     assert export.delay(1).id == result.id
