@@ -40,7 +40,9 @@ def assert_bounded(site: Site, how: str) -> None:
     first = timed(site, f"{how} first")
     later = sorted(timed(site, f"{how} {i}") for i in range(40))
     assert first <= FIRST_SECONDS
-    assert later[-1] <= LATER_SECONDS
+    # Each call commits: the disk may hold up one or two of them, a broker that is asked holds up all.
+    assert later[-3] <= LATER_SECONDS
+    assert later[-1] <= FIRST_SECONDS
     assert set(site.states().values()) <= {"held", "queued"}
 
 
@@ -59,7 +61,7 @@ def test_calls_return_in_time_while_redis_refuses(
         own_redis.start()
         worker = site.worker()
         began = time.monotonic()
-        site.wait_all_final(15)
+        site.wait_all_final()
         assert time.monotonic() - began <= 10
         assert len([line for line in site.effects() if line.startswith("end")]) == 41 + warm
         worker.stop()
@@ -83,7 +85,7 @@ def test_calls_return_in_time_while_redis_is_silent(
         # What is published while it comes back is published once: the ledger drops what comes twice.
         proxy.switch(Mode.PASS)
         site.worker()
-        site.wait_all_final(15)
+        site.wait_all_final()
         assert set(site.effect_counts().values()) == {1}
 
 
@@ -112,7 +114,7 @@ def test_transaction_commits_though_redis_is_full(
 
         site.redis().config_set("maxmemory", "0")
         site.worker()
-        site.wait_all_final(15)
+        site.wait_all_final()
         assert site.effects() == ["start full", "end full"]
 
 
@@ -166,7 +168,7 @@ def test_protocol_1_runs_and_pickle_is_refused(kind: str, request: pytest.Fixtur
             "tasks.effect.apply_async(('protocol 1',), countdown=0.3, expires=30)\n"
             "tasks.effect.apply_async(('too late',), countdown=0.3, expires=0.1)\n"
         )
-        site.wait_all_final(15)
+        site.wait_all_final()
         assert site.effects() == ["start protocol 1", "end protocol 1"]
         assert site.counts() == {"succeeded": 1, "expired": 1}
 
@@ -212,7 +214,7 @@ def test_most_urgent_job_is_fetched_first(request: pytest.FixtureRequest) -> Non
         for priority in (0, 9, 3, 6, 9, 0):
             site.task("effect").apply_async((f"{priority}",), priority=priority)
         site.worker(concurrency=1)
-        site.wait_all_final(15)
+        site.wait_all_final()
 
     starts = [line.split()[1] for line in site.effects() if line.startswith("start")]
     assert starts == ["9", "9", "6", "3", "0", "0"]
