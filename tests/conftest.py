@@ -8,11 +8,22 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from pytest_django import DjangoDbBlocker
 
 from holdfast.testing.services import PostgresServer, RedisServer
 from tests.ledgers import empty, ledger_in, sqlite_url
+
+# Every run looks at the same examples, and none is held against a clock.
+hypothesis.settings.register_profile(
+    "same",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("same")
 
 
 def pytest_xdist_auto_num_workers() -> int:
