@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from celery.app.task import Task as StockTask
 from celery.result import AsyncResult
-from celery.utils.saferepr import saferepr
-from kombu import serialization
-from kombu.utils.json import dumps, loads
 
-from holdfast import vault
-from holdfast.dispatch.redaction import redaction_of
+from holdfast.dispatch.moulds import Mould
 from holdfast.dispatch.unique_calls import UniqueCall, is_unique, standing_for
 from holdfast.ledger.connections.aside import in_event_loop, in_thread
 from holdfast.ledger.database import atomic
-from holdfast.ledger.ids import new_id
-from holdfast.ledger.records import NewJob, Use
+from holdfast.ledger.ids import new_ids
+from holdfast.ledger.records import Alike, NewJob
 from holdfast.policies.limits import uses_of
 
 if TYPE_CHECKING:
@@ -29,6 +25,7 @@ CHUNK = 1000
 _OWN_MESSAGE = frozenset(
     {"task_id", "link", "link_error", "chain", "chord", "group_id", "serializer", "compression"}
 )
+Pair = tuple[Any, Any]
 
 
 def apply_many(
@@ -48,15 +45,56 @@ def apply_many(
             ]
     with app.outbox.capture() as captured:
         task.apply_async(*pairs[0], **options)
-    (template,) = captured
-    unique = UniqueCall.of(task.name, task, dict(options)) if is_unique(task, options) else None
-    mould = _Mould(template, task, unique, options.get("limit"))
-    jobs = [template, *(mould.cast(args, kwargs) for args, kwargs in pairs[1:])]
+    (first,) = captured
+    mould = Mould(first, task)
+    if first.is_like_others and app.outbox.takes_alike():
+        # A root of its own, or that of the job whose body sends.
+        template = replace(first, root_id=None) if mould.is_root else first
+        ids = app.outbox.send_alike(template, _rows(first, mould, pairs))
+        return _handles(task, ids)
+    jobs = [first, *_each(mould, first, pairs[1:], options)]
     if in_event_loop():
         in_thread(lambda: _send_together(app, jobs))
     else:
         _send_together(app, jobs)
-    return [task.AsyncResult(standing_for(job)) for job in jobs]
+    return _handles(task, [standing_for(job) for job in jobs])
+
+
+def _rows(first: NewJob, mould: Mould, pairs: Sequence[Pair]) -> Iterator[list[Alike]]:
+    """Yield the jobs in the order of their calls, a chunk at a time."""
+    yield [Alike(first.id, first.headers, first.body)]
+    root_id, parent_id = None if mould.is_root else first.root_id, first.parent_id
+    task, headers, body, typed = mould.task, mould.headers, mould.body, mould.checked
+    for start in range(1, len(pairs), CHUNK):
+        some = pairs[start : start + CHUNK]
+        rows = []
+        for id, (args, kwargs) in zip(new_ids(len(some)), some, strict=True):
+            if task.typed_arguments:
+                args, kwargs = task.argument_annotations.to_send(args, kwargs)  # noqa: PLW2901
+            args, kwargs = typed(args, kwargs)  # noqa: PLW2901
+            rows.append(
+                Alike(id, headers(args, kwargs, root_id or id, parent_id), body(args, kwargs))
+            )
+        yield rows
+
+
+def _each(
+    mould: Mould, first: NewJob, pairs: Sequence[Pair], options: Mapping[str, Any]
+) -> Iterator[NewJob]:
+    """Yield jobs of which each has something of its own in the ledger: a key, what it takes of a limit."""
+    task = mould.task
+    unique = UniqueCall.of(task.name, task, dict(options)) if is_unique(task, options) else None
+    root_id = None if mould.is_root else first.root_id
+    for args, kwargs in pairs:
+        if task.typed_arguments:
+            args, kwargs = task.argument_annotations.to_send(args, kwargs)  # noqa: PLW2901
+        args, kwargs = mould.checked(args, kwargs)  # noqa: PLW2901
+        job = mould.cast(args, kwargs, root_id=root_id, parent_id=first.parent_id)
+        if first.limits:
+            job.limits = uses_of(task, job.queue, args, kwargs, options.get("limit"))
+        if unique is not None and first.unique is not None:
+            job.unique = unique.request(job, args, kwargs, awaited=first.unique.awaited)
+        yield job
 
 
 def _send_together(app: Any, jobs: Sequence[NewJob]) -> None:
@@ -68,77 +106,15 @@ def _send_together(app: Any, jobs: Sequence[NewJob]) -> None:
             app.outbox.send(jobs[start : start + CHUNK])
 
 
-class _Mould:
-    """What all messages of one `apply_many` have in common, read off the first."""
-
-    _OWN = ("root_id", "argsrepr", "kwargsrepr")
-
-    def __init__(
-        self, template: NewJob, task: LedgerTask, unique: UniqueCall | None, limit: Any = None
-    ) -> None:
-        self.limit = limit
-        self.template = template
-        self.task = task
-        self.is_root = template.root_id == template.id
-        headers = loads(template.headers)
-        common = {key: value for key, value in headers.items() if key not in self._OWN}
-        self.opening = dumps(common)[:-1] + (", " if common else "")
-        amqp = task.app.amqp
-        self.longest = (amqp.argsrepr_maxsize, amqp.kwargsrepr_maxsize)
-        self.encrypts = vault.is_encrypted(template.content_encoding)
-        self.plain_encoding = template.content_encoding.partition(vault.MARK)[0]
-        self.redaction = redaction_of(task)
-        self.unique = unique
-        self.embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
-
-    def limits(self, args: Any, kwargs: Any) -> tuple[Use, ...]:
-        """Return what a call takes of the limits that all calls of it have."""
-        if not self.template.limits:
-            return ()
-        return uses_of(self.task, self.template.queue, args, kwargs, self.limit)
-
-    def cast(self, args: Any, kwargs: Any) -> NewJob:
-        """Make the message of one call."""
-        if self.task.typing:
-            self.task.__header__(*args, **kwargs)
-        if self.task.typed_arguments:
-            args, kwargs = self.task.argument_annotations.to_send(args, kwargs)
-        job_id = new_id()
-        root_id = job_id if self.is_root else self.template.root_id
-        own = {
-            "root_id": root_id,
-            **self._shown(args, kwargs),
-        }
-        body = (args, kwargs, self.embed)
-        _, _, data = serialization.dumps(body, serializer=self.task.serializer)
-        job = replace(
-            self.template,
-            id=job_id,
-            headers=self.opening + json.dumps(own)[1:],
-            body=data.encode() if isinstance(data, str) else data,
-            root_id=root_id,
-            limits=self.limits(args, kwargs),
-        )
-        if self.encrypts:
-            job.body, job.content_encoding = vault.encrypt(job.body, self.plain_encoding)
-        if self.unique is not None and job.unique is not None:
-            job.unique = self.unique.request(job, args, kwargs, awaited=job.unique.awaited)
-        return job
-
-    def _shown(self, args: Any, kwargs: Any) -> dict[str, str]:
-        if self.encrypts:
-            return {"argsrepr": vault.SHOWN, "kwargsrepr": vault.SHOWN}
-        named = self.redaction.text(saferepr(kwargs, self.longest[1])) if kwargs else "{}"
-        return {"argsrepr": self._args_repr(args) if args else repr(args), "kwargsrepr": named}
-
-    def _args_repr(self, args: Any) -> str:
-        longest = self.longest[0]
-        return self.redaction.text(
-            self.redaction.args_repr(args, longest) or saferepr(args, longest)
-        )
+def _handles(task: LedgerTask, ids: Iterable[str]) -> list[AsyncResult[Any]]:
+    if type(task).AsyncResult is not StockTask.AsyncResult:
+        return [task.AsyncResult(id) for id in ids]
+    # As the task makes them, but for asking each time for what is the same for all.
+    handle, backend, name = task.app.AsyncResult, task.backend, task.name
+    return [handle(id, backend=backend, task_name=name) for id in ids]
 
 
-def _arguments(call: Any) -> tuple[Any, Any]:
+def _arguments(call: Any) -> Pair:
     if isinstance(call, Mapping):
         return (), dict(call)
     if isinstance(call, tuple | list):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from holdfast.dispatch.task import LedgerTask
 
 # What each message has of its own; all else is the first one's.
-_OWN_FIELDS = frozenset({"id", "headers", "body", "content_encoding", "root_id", "parent_id"})
+_OWN_FIELDS = frozenset({"id", "headers", "body", "root_id", "parent_id"})
 _OWN_HEADERS = frozenset({"root_id", "parent_id", "argsrepr", "kwargsrepr"})
 _EMBED: dict[str, Any] = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 _EMBEDDED = json.dumps(_EMBED)
@@ -51,7 +51,9 @@ class Mould:
         self._opening = json.dumps(shared)[:-1] + (", " if shared else "")
         self._compression = headers.get("compression")
         self._serializer = serialization.registry.type_to_name[template.content_type]
-        self._is_json = _is_stock_json(self._serializer) and not self._compression
+        self._is_json = not (self._compression or self.encrypts) and _is_stock_json(
+            self._serializer
+        )
         self._dump = task._dump_pydantic_arguments if self._serializer != "pickle" else None
         amqp = task.app.amqp
         self._longest = (amqp.argsrepr_maxsize, amqp.kwargsrepr_maxsize)
@@ -74,14 +76,10 @@ class Mould:
         """Make the message of one call, with arguments that are checked; without a root it is its own."""
         job_id = new_id()
         root_id = root_id or job_id
-        body, encoding = self.body(args, kwargs), self._encoding
-        if self.encrypts:
-            body, encoding = vault.encrypt(body, encoding)
         return NewJob(
             id=job_id,
             headers=self.headers(args, kwargs, root_id, parent_id),
-            body=body,
-            content_encoding=encoding,
+            body=self.body(args, kwargs),
             root_id=root_id,
             parent_id=parent_id,
             **self._common,
@@ -101,10 +99,10 @@ class Mould:
         )
 
     def body(self, args: Any, kwargs: Any) -> bytes:
-        """Return the body as the serializer writes it.
+        """Return the body as it lies in the ledger.
 
         Raises:
-            EncodeError: it cannot write these arguments.
+            EncodeError: the serializer cannot write these arguments.
         """
         if self._is_json:
             try:
@@ -114,7 +112,8 @@ class Mould:
         _, _, data = serialization.dumps((args, kwargs, _EMBED), serializer=self._serializer)
         if self._compression:
             data, _ = compress(data, self._compression)
-        return data.encode() if isinstance(data, str) else bytes(data)
+        written = data.encode() if isinstance(data, str) else bytes(data)
+        return vault.encrypt(written, self._encoding)[0] if self.encrypts else written
 
     def _shown_args(self, args: Any) -> str:
         longest = self._longest[0]

@@ -7,7 +7,7 @@ After it: the job is in the ledger as queued, and the relay publishes what the b
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
@@ -25,7 +25,7 @@ from holdfast.ledger.database import (
     is_passing,
     with_patience,
 )
-from holdfast.ledger.records import NewJob, Ticket
+from holdfast.ledger.records import Alike, NewJob, Ticket
 from holdfast.ledger.states import Hold as HoldReason
 
 logger = logging.getLogger("holdfast.dispatch")
@@ -99,6 +99,20 @@ class Outbox:
             self.send([job])
         else:
             self.publish_on_commit([transitions.record_fresh(job)])
+
+    def takes_alike(self) -> bool:
+        """Tell whether jobs can be sent from here as those of one kind: see `send_alike`."""
+        return not (in_event_loop() or _foreign_transaction()) and self.publisher.available
+
+    def send_alike(self, template: NewJob, rows: Iterable[list[Alike]]) -> list[str]:
+        """Record many jobs of one kind in the transaction that is open, or in one, and publish them on its commit.
+
+        Returns their ids. The ids were minted for this very call, see `NewJob.is_like_others` for the kind. An error
+        on the way takes back all of them, and nothing else.
+        """
+        tickets = transitions.record_alike(template, rows)
+        self.publish_on_commit(tickets)
+        return [ticket.id for ticket in tickets]
 
     def show(self, handle: Any) -> None:
         """Let a result handle made beside the call show the job that stands for it: that of a group's member."""

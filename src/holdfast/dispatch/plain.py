@@ -67,6 +67,9 @@ class Plan(NamedTuple):
 
 def send(task: LedgerTask, args: Any, kwargs: Any, options: Mapping[str, Any]) -> Any:
     """Send a call the short way and return its result handle; None if it is none that can go there."""
+    if "producer" in options:
+        # It would be asked for a connection that a row does not need.
+        options = {name: value for name, value in options.items() if name != "producer"}
     if options and not (options.keys() <= SIMPLE and _are_plain(options)):
         return None
     if (
@@ -175,12 +178,10 @@ def _can_be_plain(task: LedgerTask, options: Mapping[str, Any]) -> bool:
 
 def _is_plain(job: NewJob) -> bool:
     """Tell whether a job has nothing that few jobs have, and is queued whatever the clock says."""
-    times = (job.delay_seconds, job.due_at, job.expires_in_seconds, job.expires_at)
-    marks = (job.unique, job.group_id, job.batch_id)
     return (
-        times == (None, None, None, None)
-        and marks == (None, None, None)
-        and not (job.hold or job.limits or job.linked or job.kept_apart)
+        job.is_like_others
+        and job.batch_id is None
+        and not job.kept_apart
         and not vault.is_encrypted(job.content_encoding)
     )
 

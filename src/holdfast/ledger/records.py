@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 from typing import Any, NamedTuple, Self
@@ -12,6 +12,7 @@ from uuid import UUID
 from holdfast.tickets import Ticket
 
 __all__ = [
+    "Alike",
     "Beat",
     "ClaimBatch",
     "ClaimedJob",
@@ -85,6 +86,34 @@ class NewJob:
     kept_apart: bool = False
     unique: UniqueRequest | None = None
     limits: tuple[Use, ...] = ()
+
+    @property
+    def is_like_others(self) -> bool:
+        """Whether it is queued at once, and the ledger need not look at anything else before it takes it."""
+        times = (self.delay_seconds, self.due_at, self.expires_in_seconds, self.expires_at)
+        return (
+            times == (None, None, None, None)
+            and (self.unique, self.group_id) == (None, None)
+            and not (self.hold or self.limits or self.linked)
+        )
+
+
+class Alike(NamedTuple):
+    """What a job has of its own that is otherwise like many others."""
+
+    id: str
+    headers: str
+    body: bytes
+
+    def as_job(self, template: NewJob) -> NewJob:
+        """Return it as a job by itself."""
+        return replace(
+            template,
+            id=self.id,
+            headers=self.headers,
+            body=self.body,
+            root_id=template.root_id or self.id,
+        )
 
 
 class Hold(NamedTuple):

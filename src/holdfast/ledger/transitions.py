@@ -23,7 +23,7 @@ from holdfast.ledger.fence import RISE, Left, cancelled, held_by, job_rows, leav
 from holdfast.ledger.limiting import limits
 from holdfast.ledger.models import Job, Payload, Result
 from holdfast.ledger.reads.refusals import refusals
-from holdfast.ledger.records import ClaimBatch, Hold, NewJob, StoredResult, Ticket
+from holdfast.ledger.records import Alike, ClaimBatch, Hold, NewJob, StoredResult, Ticket
 from holdfast.ledger.states import Hold as HoldReason
 from holdfast.ledger.states import Outcome, Reason, State
 
@@ -63,6 +63,18 @@ def record_fresh(job: NewJob) -> Ticket:
     """
     dialect().record_fresh(job)
     return Ticket(job.id, 1, job.task, job.queue, job.priority)
+
+
+def record_alike(template: NewJob, rows: Iterable[list[Alike]]) -> list[Ticket]:
+    """Write many jobs under ids minted for them, all else of them like a template's; return their tickets.
+
+    In the caller's transaction, or all of them in one. They are due at once, not unique and not limited; a template
+    without a root stands for jobs that are each their own root. Never asked twice for one id.
+    """
+    with atomic():
+        ids = dialect().record_alike(template, rows)
+    task, queue, priority = template.task, template.queue, template.priority
+    return [Ticket(id, 1, task, queue, priority) for id in ids]
 
 
 def publish_due(*, limit: int) -> list[Ticket]:

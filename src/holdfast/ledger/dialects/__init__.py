@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
 from holdfast.ledger.dialects.postgres import PostgresDialect
 from holdfast.ledger.dialects.sqlite import SQLiteDialect
-from holdfast.ledger.records import Beat, ClaimedJob, End, Hold, NewJob, StoredResult, Ticket
+from holdfast.ledger.records import Alike, Beat, ClaimedJob, End, Hold, NewJob, StoredResult, Ticket
 
 
 class Dialect(Protocol):
@@ -20,6 +20,12 @@ class Dialect(Protocol):
 
     def record_fresh(self, job: NewJob) -> None:
         """Insert a job that is queued at once and in nothing few jobs are in, under an id minted for this call."""
+
+    def record_alike(self, template: NewJob, rows: Iterable[list[Alike]]) -> list[str]:
+        """Insert queued jobs under freshly minted ids, all else of them like a template's; return the ids.
+
+        A template without a root stands for jobs that are each their own. Only inside a transaction.
+        """
 
     def claim(
         self,

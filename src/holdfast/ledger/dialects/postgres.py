@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from types import ModuleType
 from typing import Any
@@ -15,7 +15,7 @@ from holdfast.conf import get_settings
 from holdfast.ledger.dialects import postgres_records as recording
 from holdfast.ledger.dialects.beats import BOOKED, DUTY_UNTIL, LEFT_BEHIND, STANDING, beat_of
 from holdfast.ledger.marks import transaction_mark
-from holdfast.ledger.records import Beat, ClaimedJob, End, Hold, NewJob, StoredResult, Ticket
+from holdfast.ledger.records import Alike, Beat, ClaimedJob, End, Hold, NewJob, StoredResult, Ticket
 from holdfast.ledger.states import State
 
 # By this the server shows which of its sessions is claiming.
@@ -152,6 +152,9 @@ class PostgresDialect:
 
     def record_fresh(self, job: NewJob) -> None:
         recording.record_fresh(_connection(), job)
+
+    def record_alike(self, template: NewJob, rows: Iterable[list[Alike]]) -> list[str]:
+        return recording.record_alike(_connection(), template, rows)
 
     def claim(
         self,

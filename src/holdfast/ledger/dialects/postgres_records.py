@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import ModuleType
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from holdfast.ledger.records import NewJob
+from holdfast.ledger.records import Alike, NewJob
 from holdfast.ledger.states import Hold as HoldReason
 from holdfast.ledger.states import State
 
@@ -152,6 +152,21 @@ def record_fresh(connection: BaseDatabaseWrapper, job: NewJob) -> None:
         payload = [job.id, job.headers, job.body, job.content_type, job.content_encoding]
         with _prepared().cursor_to_insert(connection) as cursor:
             cursor.execute(_FRESH_BY_CURSOR, [*plain, job.ignore_result, *payload])
+
+
+def record_alike(
+    connection: BaseDatabaseWrapper, template: NewJob, rows: Iterable[list[Alike]]
+) -> list[str]:
+    """Insert many queued jobs that are alike, in the open transaction; return their ids."""
+    if not _straight().is_watched(connection) and connection.connection.info.encoding == "utf-8":
+        from holdfast.ledger.dialects.postgres_copy import copy
+
+        return copy(connection, template, rows)
+    ids = []
+    for some in rows:
+        record(connection, [row.as_job(template) for row in some])
+        ids += [row.id for row in some]
+    return ids
 
 
 def _record_one(connection: BaseDatabaseWrapper, job: NewJob) -> list[tuple[str, int, int]]:

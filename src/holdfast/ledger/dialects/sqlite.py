@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from uuid import UUID
@@ -14,7 +14,7 @@ from django.db.backends.utils import CursorWrapper
 
 from holdfast.conf import get_settings
 from holdfast.ledger.dialects.beats import BOOKED, DUTY_UNTIL, LEFT_BEHIND, STANDING, beat_of
-from holdfast.ledger.records import Beat, ClaimedJob, End, Hold, NewJob, StoredResult, Ticket
+from holdfast.ledger.records import Alike, Beat, ClaimedJob, End, Hold, NewJob, StoredResult, Ticket
 from holdfast.ledger.states import Hold as HoldReason
 from holdfast.ledger.states import State
 
@@ -69,6 +69,12 @@ INSERT INTO holdfast_job
   (id, task, queue, priority, state, token, attempts, failures, losses, suspect, ahead, hold, reason,
    recorded_at, published_at, root_id, parent_id, ignore_result, linked, unsettled, kept_apart, limited)
 VALUES (%s, %s, %s, %s, {State.QUEUED}, 1, 0, 0, 0, 0, 0, '', '', {_NOW}, {_NOW}, %s, %s, %s, 0, 0, 0, 0)
+"""
+_ALIKE = f"""
+INSERT INTO holdfast_job
+  (id, task, queue, priority, state, token, attempts, failures, losses, suspect, ahead, hold, reason,
+   recorded_at, published_at, root_id, parent_id, ignore_result, kept_apart, batch_id, linked, unsettled, limited)
+VALUES (%s, %s, %s, %s, {State.QUEUED}, 1, 0, 0, 0, 0, 0, '', '', {_NOW}, {_NOW}, %s, %s, %s, %s, %s, 0, 0, 0)
 """
 _FRESH_PAYLOAD = """
 INSERT INTO holdfast_payload (job, headers, body, content_type, content_encoding) VALUES (%s, %s, %s, %s, %s)
@@ -174,6 +180,26 @@ class SQLiteDialect:
         with _transaction(), _cursor() as cursor:
             cursor.execute(_FRESH, row)
             cursor.execute(_FRESH_PAYLOAD, payload)
+
+    def record_alike(self, template: NewJob, rows: Iterable[list[Alike]]) -> list[str]:
+        shared = (
+            template.parent_id,
+            template.ignore_result,
+            template.kept_apart,
+            template.batch_id,
+        )
+        place = (template.task, template.queue, template.priority)
+        kind, encoding = template.content_type, template.content_encoding
+        ids: list[str] = []
+        with _cursor() as cursor:
+            for some in rows:
+                cursor.executemany(
+                    _ALIKE,
+                    [(row.id, *place, template.root_id or row.id, *shared) for row in some],
+                )
+                cursor.executemany(_FRESH_PAYLOAD, [(*row, kind, encoding) for row in some])
+                ids += [row.id for row in some]
+        return ids
 
     def claim(
         self,

@@ -42,7 +42,7 @@ def insert(
         DatabaseError: Django's, as a cursor of Django's would.
     """
     session = prepared.session_of(connection)
-    if session is None or not session.direct or not session.speaks_utf8 or _is_watched(connection):
+    if session is None or not session.direct or not session.speaks_utf8 or is_watched(connection):
         return False
     raw: Any = connection.connection
     wire = raw.pgconn
@@ -64,7 +64,8 @@ def insert(
     return True
 
 
-def _is_watched(connection: BaseDatabaseWrapper) -> bool:
+def is_watched(connection: BaseDatabaseWrapper) -> bool:
+    """Tell whether somebody wants to see each statement that goes over a connection."""
     return bool(
         connection.execute_wrappers
         or connection.queries_logged
