@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import json
 from typing import Any
 
@@ -28,6 +30,26 @@ def test_message_says_which_job_and_nothing_of_what_is_in_it() -> None:
     assert message["properties"]["priority"] == 6
     assert message["properties"]["delivery_info"]["routing_key"] == "critical"
     assert len(messages.encode(TICKET)) < 700
+
+
+def test_signature_is_an_hmac_over_what_the_ticket_says() -> None:
+    said = b"1 4 7 17 0197-idshop.tasks.chargecritical"
+    digest = hmac.digest(messages.signing_keys()[0], said, "sha256")
+    assert headers()[HEADER]["sig"] == digest.hex()[:32]
+
+
+@pytest.mark.parametrize(
+    "text", ['a "quoted" name', "back\\slash", "\u00e9\U0001f600", "line\nbreak"]
+)
+def test_message_of_any_names_is_whole(text: str) -> None:
+    message = json.loads(messages.encode(Ticket(f"id {text}", 7, text, f"queue {text}", 3)))
+
+    assert message["headers"] == messages.headers_of(
+        Ticket(f"id {text}", 7, text, f"queue {text}", 3)
+    )
+    assert message["properties"]["correlation_id"] == f"id {text}"
+    assert message["properties"]["delivery_info"]["routing_key"] == f"queue {text}"
+    assert base64.b64decode(message["body"]).decode() == messages.BODY
 
 
 def test_every_message_has_a_delivery_tag_of_its_own() -> None:

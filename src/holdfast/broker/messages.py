@@ -7,6 +7,7 @@ import hmac
 import os
 from collections.abc import Mapping
 from functools import lru_cache
+from hashlib import sha256
 from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any
 
@@ -94,7 +95,18 @@ def _digest(key: bytes, ticket: Ticket) -> str:
     # With their lengths: no id of a user's choosing may read like another id and task.
     id, token, task, queue, _ = ticket
     said = f"{VERSION} {token} {len(id)} {len(task)} {id}{task}{queue}"
-    return hmac.digest(key, said.encode(errors="backslashreplace"), "sha256")[:16].hex()
+    begun_inner, begun_outer = _halves(key)
+    inner, outer = begun_inner.copy(), begun_outer.copy()
+    inner.update(said.encode(errors="backslashreplace"))
+    outer.update(inner.digest())
+    return str(outer.hexdigest())[:32]
+
+
+@lru_cache(maxsize=64)
+def _halves(key: bytes) -> tuple[Any, Any]:
+    """Return the two hashes of an HMAC-SHA256 that have taken in the key, and nothing of a message yet."""
+    block = key.ljust(64, b"\0")
+    return sha256(bytes(b ^ 0x36 for b in block)), sha256(bytes(b ^ 0x5C for b in block))
 
 
 @lru_cache(maxsize=1)

@@ -147,10 +147,10 @@ class Publisher:
             else:
                 self._put_confirmed(tickets, idle=idle is not None)
             return
-        lists: dict[str, list[str]] = defaultdict(list)
+        places: dict[tuple[str, int], list[str]] = defaultdict(list)
         for ticket in tickets:
-            lists[channel._q_for_pri(ticket.queue, ticket.priority)].append(encode(ticket))
-        pusher.push(lists)
+            places[ticket[3:]].append(encode(ticket))
+        pusher.push({channel._q_for_pri(*place): found for place, found in places.items()})
 
     def _put_confirmed(self, tickets: Sequence[Ticket], *, idle: bool) -> None:
         assert self._confirmed is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,13 @@ class Celery(StockCelery):
         """The ledger as result backend."""
         _set_django_up()
         return super().backend
+
+    @cached_property
+    def AsyncResult(self) -> Any:  # noqa: N802  # Celery's name
+        """The class of result handles."""
+        return self.subclass_with_self(
+            "holdfast.dispatch.handles:Handle", name="AsyncResult", reverse="AsyncResult"
+        )
 
     def send_task(
         self, name: str, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any

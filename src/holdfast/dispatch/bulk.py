@@ -26,6 +26,8 @@ _OWN_MESSAGE = frozenset(
     {"task_id", "link", "link_error", "chain", "chord", "group_id", "serializer", "compression"}
 )
 Pair = tuple[Any, Any]
+# No call changes it, and ten thousand of them need not be kept.
+_NONE: dict[str, Any] = {}
 
 
 def apply_many(
@@ -120,7 +122,7 @@ def _arguments(call: Any) -> Pair:
     if isinstance(call, tuple | list):
         if len(call) == 2 and isinstance(call[0], tuple | list) and isinstance(call[1], Mapping):
             return call[0], call[1]
-        return call, {}
+        return call, _NONE
     raise TypeError(
         f"apply_many() got {call!r} as a call: give a tuple or list of positional arguments, a dict of keyword "
         "arguments, or a pair (args, kwargs). A single argument is written (value,)."

@@ -59,6 +59,7 @@ class Mould:
         self._longest = (amqp.argsrepr_maxsize, amqp.kwargsrepr_maxsize)
         self._levels = task.app.conf.task_repr_maxlevels
         self._redaction = redaction_of(task)
+        self._hides_places = self._redaction.hides_places
 
     def checked(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
         """Return the arguments as they travel.
@@ -117,7 +118,11 @@ class Mould:
 
     def _shown_args(self, args: Any) -> str:
         longest = self._longest[0]
-        text = self._redaction.args_repr(args, longest) or _bare_values(args, longest)
+        text = (
+            self._redaction.args_repr(args, longest)
+            if self._hides_places
+            else _bare_values(args, longest)
+        )
         return self._redaction.text(text or saferepr(args, longest, maxlevels=self._levels))
 
     def _shown_kwargs(self, kwargs: Mapping[str, Any]) -> str:

@@ -36,6 +36,11 @@ class Redaction:
             place for place, name in enumerate(self.parameters) if self.hides(name)
         )
 
+    @property
+    def hides_places(self) -> bool:
+        """Whether some positional arguments are secrets by their place."""
+        return bool(self._places)
+
     def hides(self, name: Any) -> bool:
         """Tell whether a value of this name is a secret."""
         return isinstance(name, str) and _hides(name, self._names)
