@@ -1,4 +1,4 @@
-"""A small site under load on which one fault after another can be tried: workers, producers, schedulers."""
+"""A small site under load on which one fault after the other can be tried, judged as a soak is; runs in tests."""
 
 from __future__ import annotations
 
@@ -6,78 +6,64 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from random import Random
 
-from tests.chaos import producer
+from tests.chaos import rules
+from tests.chaos.crew import Crew
+from tests.chaos.evidence import gather
 from tests.chaos.faults import Fault, Scene
 from tests.chaos.ground import Ground
-from tests.chaos.judge import Judgement
-from tests.processes import SiteProcess
+from tests.eventually import eventually
 
-SLOTS = {"prefork": 2, "threads": 4}
+PER_SECOND = 12.0
 # Nobody is to die of being hit by chance.
-SETTINGS = {"max_lost_attempts": 1000.0}
+SETTINGS = {"max_lost_attempts": 6.0}
 
 
 class Stage:
-    """One prefork worker, one with threads, two producers, and two schedulers if wanted."""
+    """The crew of a soak at a gentle pace; who died of a fault is there again before the next one."""
 
-    def __init__(self, on: Ground, *, schedulers: int = 0) -> None:
+    def __init__(self, on: Ground, *, seed: int = 7) -> None:
         self.on = on
-        self.stop_file = on.site.directory / "stop"
-        self.scene = Scene(on, Random(7), [], [])
-        self._schedulers = schedulers
-        self._sent = 0
+        self.scene = Scene(on, Random(seed), [], [], [])
+        stop = on.site.directory / "stop"
+        self.crew = Crew(on, self.scene, seed=seed, stop=stop, per_second=PER_SECOND)
 
     def man(self) -> None:
-        """Start what is not there, as a supervisor does, and wait until workers take jobs."""
-        scene = self.scene
+        """Start who is not there, and wait until workers take jobs."""
         self.on.forget_connection()
-        scene.workers[:] = [worker for worker in scene.workers if worker.running]
-        for crew in (scene.producers, scene.schedulers):
-            crew[:] = [process for process in crew if process.running]
-        pools = [self.on.pool_of(worker) for worker in scene.workers]
-        for pool, slots in SLOTS.items():
-            if pool not in pools:
-                scene.workers.append(self.on.worker(pool=pool, concurrency=slots, wait=False))
-        while len(scene.producers) < 2:
-            self._sent += 1
-            scene.producers.append(self._producer())
-        while len(scene.schedulers) < self._schedulers:
-            scene.schedulers.append(self.on.scheduler())
-        for worker in scene.workers:
+        self.crew.man()
+        for worker in list(self.scene.workers):
             worker.wait_ready()
+        self.crew.man()
 
     def strike(self, fault: Fault) -> bool:
         """Strike with everybody there; tell whether it hit."""
         self.man()
         return fault.strike(self.scene)
 
-    def settle(self, timeout: float = 60) -> Judgement:
-        """Send no more, wait until every job is final, and compare the records."""
+    def settle(self, timeout: float = 60) -> dict[str, list[str]]:
+        """Send no more, wait until every job is final; return the rules that were broken, by what."""
         self.man()
-        self.stop_file.touch()
-        for sender in self.scene.producers:
-            sender.wait(60)
-        for scheduler in self.scene.schedulers:
-            scheduler.stop()
-        self.on.settle(timeout)
-        noted = [line.split() for line in self.on.journal.read_text().splitlines()]
-        return self.on.judge([line[1] for line in noted if line[0] == "committed"])
+        self.crew.stop.touch()
+        self.crew.end_producers()
 
-    def _producer(self) -> SiteProcess:
-        return SiteProcess(
-            ["-m", producer.__name__, str(self._sent), str(self.on.journal), str(self.stop_file)],
-            log=self.on.site.directory / f"sender{self._sent}.log",
-            environment=self.on.site.environment | self.on.environment,
-        )
+        def settled() -> bool:
+            self.crew.man()
+            left = self.on.site.open_jobs()
+            assert not left, f"{len(left)} jobs are open: {dict(list(left.items())[:10])}"
+            return True
+
+        eventually(settled, within=timeout, every=0.2, told="every job is final")
+        self.crew.end_workers()
+        found = rules.judged(gather(self.on, list(self.crew.lives.values())))
+        return {name: list(broken) for name, broken in found.items() if broken}
 
 
 @contextmanager
-def stage(on: Ground, *, schedulers: int = 0) -> Iterator[Stage]:
+def stage(on: Ground) -> Iterator[Stage]:
     """Set a stage, and leave no process behind."""
-    staged = Stage(on, schedulers=schedulers)
+    staged = Stage(on)
     try:
         staged.man()
         yield staged
     finally:
-        for process in (*staged.scene.producers, *staged.scene.schedulers):
-            process.kill()
+        staged.crew.kill()

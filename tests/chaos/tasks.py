@@ -41,6 +41,20 @@ async def await_file(self: Any, path: str) -> str:
     return str(self.request.id)
 
 
+@shared_task(bind=True)
+def hungry(self: Any, megabytes: int = 32, seconds: float = 1.0) -> int:
+    """Take memory bit by bit; where it is refused, the process is killed, as the system does that has none left."""
+    with noted(self.request):
+        taken = []
+        for _ in range(megabytes):
+            try:
+                taken.append(bytearray(1 << 20))
+            except MemoryError:
+                os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(seconds / megabytes)
+    return len(taken)
+
+
 @shared_task(bind=True, ignore_result=True)
 def quick(self: Any) -> None:
     """End at once, with nothing kept."""

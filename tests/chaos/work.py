@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psutil
 import redis
@@ -68,8 +68,10 @@ class Work:
         rows = Job.objects.using(self._site.alias).filter(state=State.RUNNING)
         return self.asked(rows.count)
 
-    def bodies(self, process: SiteProcess | None = None) -> set[int]:
-        """Return the processes in which bodies have begun and not ended: all, or those of one worker."""
+    def bodies(
+        self, process: SiteProcess | None = None, *, of: Sequence[str] | None = None
+    ) -> set[int]:
+        """Return the processes in which bodies have begun and not ended: of one worker or all, of some jobs or any."""
         for line in self._effects.lines():
             what, job, token, pid = line.split()[:4]
             if what == "start":
@@ -78,17 +80,25 @@ class Work:
                 self._open.pop((job, token, pid), None)
         gone = {pid for pid in set(self._open.values()) if not psutil.pid_exists(pid)}
         self._open = {run: pid for run, pid in self._open.items() if pid not in gone}
-        pids = set(self._open.values())
+        pids = {pid for run, pid in self._open.items() if of is None or run[0] in of}
         return pids if process is None else pids & {process.pid, *process.pids()}
 
     def tickets(self) -> int:
         """Count the messages that wait in the lists of the broker; 0 if it does not answer."""
         try:
             client = self._site.redis()
-            lists = [key for key in client.keys("*") if client.type(key) == b"list"]
-            return sum(int(client.llen(key)) for key in lists)
+            return sum(int(client.llen(key)) for key in _lists(client))
         except redis.RedisError:
             return 0
+
+    def waiting(self) -> dict[bytes, list[bytes]]:
+        """Return the first hundred messages of each list; nothing if the broker does not answer."""
+        try:
+            client = self._site.redis()
+            found: dict[Any, Any] = {key: client.lrange(key, 0, 99) for key in _lists(client)}
+        except redis.RedisError:
+            return {}
+        return {key: items for key, items in found.items() if items}
 
     def senders(self, producers: list[SiteProcess]) -> list[SiteProcess]:
         """Return the producers that have noted a commit since the last look; all, where notes name no process."""
@@ -106,6 +116,11 @@ class Work:
                 return int(cursor.fetchone()[0])
 
         return self.asked(count)
+
+
+def _lists(client: redis.Redis) -> list[bytes]:
+    keys: Iterable[Any] = client.keys("*")
+    return [key for key in keys if client.type(key) == b"list"]
 
 
 _IN_TRANSACTION = """

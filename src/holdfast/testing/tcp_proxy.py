@@ -66,6 +66,11 @@ class TcpProxy:
     def mode(self) -> Mode:
         return self._mode
 
+    @property
+    def stranded(self) -> int:
+        """Return how many connections are half-open."""
+        return len(self._stranded)
+
     def url(self, url: str) -> str:
         """Return the given URL of the target with this proxy's address in it."""
         parts = urlsplit(url)

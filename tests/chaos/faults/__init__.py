@@ -1,11 +1,24 @@
 """The catalogue of faults of the soak: each is named, strikes what holds work, and is over when its strike returns."""
 
-from tests.chaos.faults import broker, database, network, processes
+from tests.chaos.faults import (
+    broker,
+    database,
+    deliveries,
+    deploys,
+    network,
+    processes,
+    producers,
+    schedulers,
+)
 from tests.chaos.faults.scene import Fault, Scene
 
 CATALOGUE: tuple[Fault, ...] = (
     *processes.FAULTS,
+    *deploys.FAULTS,
+    *producers.FAULTS,
+    *schedulers.FAULTS,
     *broker.FAULTS,
+    *deliveries.FAULTS,
     *network.FAULTS,
     *database.FAULTS,
 )

@@ -6,6 +6,9 @@ from holdfast.testing.services import Mode, TcpProxy
 from tests.chaos.faults.scene import POSTGRES, Fault, Scene, fault
 from tests.chaos.ground import every, lasting
 
+# A worker finds out within 11 s.
+HALF_OPEN = 15.0
+
 
 def _cut_broker(name: str, mode: Mode, what: str) -> Fault:
     def strike(scene: Scene) -> bool:
@@ -76,8 +79,12 @@ def half_open_broker(scene: Scene) -> bool:
     """All connections to Redis are half-open: never answered, never closed; new ones work"""
     if not scene.await_tickets():
         return False
+    proxy = scene.ground.broker
     with scene.harm("half-open broker", "broker"):
-        scene.ground.broker.strand()
+        proxy.strand()
+        # Whoever waits on one finds out in his own time; TCP would tell the rest in the end.
+        scene.await_work(lambda: not proxy.stranded, patience=HALF_OPEN)
+        proxy.end_stranded()
     return True
 
 

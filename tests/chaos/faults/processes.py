@@ -1,14 +1,22 @@
-"""Faults of processes: pool children, workers and producers killed, frozen and ended."""
+"""Faults of workers and their pools: killed, frozen, asked to leave, out of memory."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 
+import psutil
+
+from tests.chaos import tasks
 from tests.chaos.faults.scene import Scene, fault
 from tests.chaos.ground import lasting
-from tests.processes import WorkerProcess
+from tests.eventually import eventually
+from tests.processes import SiteProcess
+
+# What a process under a limit may still allocate: less than a hungry body wants.
+SPARE = 8 << 20
 
 
 @fault("kill child", hits="worker")
@@ -27,7 +35,7 @@ def stop_child(scene: Scene) -> bool:
     if (found := scene.busy_child()) is None:
         return False
     worker, child = found
-    with _frozen(scene, "stop child", worker):
+    with frozen(scene, "stop child", worker):
         if not _signalled(child, signal.SIGSTOP):
             return False
         lasting(scene.beyond_the_lease)
@@ -49,7 +57,7 @@ def stop_worker(scene: Scene) -> bool:
     """A worker with claimed jobs is frozen for longer than its lease, and wakes"""
     if (worker := scene.busy_worker()) is None:
         return False
-    with _frozen(scene, "stop worker", worker), contextlib.suppress(ProcessLookupError):
+    with frozen(scene, "stop worker", worker), contextlib.suppress(ProcessLookupError):
         worker.signal_group(signal.SIGSTOP)
         lasting(scene.beyond_the_lease)
         worker.signal_group(signal.SIGCONT)
@@ -67,14 +75,88 @@ def end_worker(scene: Scene) -> bool:
     return True
 
 
-@fault("kill producer", hits="producer")
-def kill_producer(scene: Scene) -> bool:
-    """A producer is killed with -9 right after it has sent something"""
-    if (producer := scene.busy_producer()) is None:
+@fault("rush worker", hits="worker")
+def rush_worker(scene: Scene) -> bool:
+    """A worker with claimed jobs gets SIGTERM, and is killed with -9 before it has left, as after a short grace"""
+    if (worker := scene.busy_worker()) is None:
         return False
-    with scene.harm("kill producer", producer.pid):
-        producer.kill()
+    with scene.harm("rush worker", worker.pid):
+        worker.signal(signal.SIGTERM)
+        lasting(scene.rng.uniform(0, 0.6))
+        worker.kill()
     return True
+
+
+@fault("quit worker", hits="worker")
+def quit_worker(scene: Scene) -> bool:
+    """A worker with claimed jobs gets SIGQUIT, Celery's cold shutdown"""
+    if (worker := scene.busy_worker()) is None:
+        return False
+    with scene.harm("quit worker", worker.pid):
+        worker.signal(signal.SIGQUIT)
+        worker.wait(60)
+    return True
+
+
+@fault("kill main process", hits="worker")
+def kill_main(scene: Scene) -> bool:
+    """The main process of a prefork worker is killed with -9 while its pool runs bodies"""
+    if (found := scene.busy_child()) is None:
+        return False
+    worker, _ = found
+    children = worker.pids()
+    with scene.harm("kill main process", worker.pid):
+        if not _signalled(worker.pid, signal.SIGKILL):
+            return False
+        worker.wait(10)
+        eventually(
+            lambda: not any(psutil.pid_exists(child) for child in children),
+            within=40,
+            told=f"the pool {children} of a worker that is gone has ended",
+        )
+    return True
+
+
+@fault("end child", hits="worker")
+def end_child(scene: Scene) -> bool:
+    """A process of a pool gets SIGTERM while it runs a body"""
+    if (found := scene.busy_child()) is None:
+        return False
+    worker, child = found
+    with scene.harm("end child", worker.pid):
+        return _signalled(child, signal.SIGTERM)
+
+
+@fault("starve child", hits="worker")
+def starve_child(scene: Scene) -> bool:
+    """A body allocates more than its process's RLIMIT_AS allows, and takes the process with it"""
+    if not scene.ground.known(scene.ready_workers()):
+        return False
+    sent = [scene.ground.task(tasks.hungry).delay().id for _ in range(4)]
+    found = scene.choose(
+        lambda: [
+            (worker, child)
+            for worker in scene.ready_workers()
+            for child in scene.work.bodies(worker, of=sent) - {worker.pid}
+        ]
+    )
+    if found is None:
+        return False
+    worker, child = found
+    with scene.harm("starve child", worker.pid):
+        try:
+            used = psutil.Process(child).memory_info().vms
+            resource.prlimit(child, resource.RLIMIT_AS, (used + SPARE, resource.RLIM_INFINITY))
+        except (psutil.NoSuchProcess, ProcessLookupError):
+            return False
+        # It ends with its process; a body that had all it wanted already keeps its process, which is freed again.
+        deadline = scene.ground.lease
+        if scene.await_work(lambda: not psutil.pid_exists(child), patience=deadline):
+            return True
+        with contextlib.suppress(ProcessLookupError):
+            free = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+            resource.prlimit(child, resource.RLIMIT_AS, free)
+        return False
 
 
 def _signalled(pid: int, number: signal.Signals) -> bool:
@@ -86,13 +168,24 @@ def _signalled(pid: int, number: signal.Signals) -> bool:
     return True
 
 
-def _frozen(scene: Scene, fault: str, worker: WorkerProcess) -> contextlib.ExitStack:
+def frozen(scene: Scene, fault: str, process: SiteProcess) -> contextlib.ExitStack:
     """Note a freeze; a process frozen inside SQLite keeps everybody from writing, so it freezes the database."""
     stack = contextlib.ExitStack()
-    stack.enter_context(scene.harm(fault, worker.pid))
+    stack.enter_context(scene.harm(fault, process.pid))
     if scene.ground.postgres is None:
         stack.enter_context(scene.harm(fault, "database"))
     return stack
 
 
-FAULTS = (kill_child, stop_child, kill_worker, stop_worker, end_worker, kill_producer)
+FAULTS = (
+    kill_child,
+    stop_child,
+    end_child,
+    starve_child,
+    kill_worker,
+    stop_worker,
+    end_worker,
+    rush_worker,
+    quit_worker,
+    kill_main,
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TypeVar
 
+from holdfast.ledger import schedules
 from tests.chaos.ground import Ground, lasting
 from tests.chaos.work import Work
 from tests.processes import SiteProcess, WorkerProcess
@@ -58,11 +60,13 @@ class Scene:
         """Return the workers that take jobs."""
         return [w for w in list(self.workers) if w.running and " ready." in w.log_text()]
 
+    def busy_workers(self) -> list[WorkerProcess]:
+        """Return the workers that have jobs claimed, by the ledger."""
+        return [worker for worker in self.ready_workers() if self.work.claims(worker)]
+
     def busy_worker(self) -> WorkerProcess | None:
         """Choose a worker that has jobs claimed, by the ledger."""
-        return self.choose(
-            lambda: [worker for worker in self.ready_workers() if self.work.claims(worker)]
-        )
+        return self.choose(self.busy_workers)
 
     def busy_child(self) -> tuple[WorkerProcess, int] | None:
         """Choose a process of a pool that runs a body, with its worker."""
@@ -77,6 +81,18 @@ class Scene:
     def busy_producer(self) -> SiteProcess | None:
         """Choose a producer that has sent something this very moment."""
         return self.choose(lambda: self.work.senders(list(self.producers)))
+
+    def leader(self) -> SiteProcess | None:
+        """Return the scheduler that leads, by what it has logged."""
+
+        def leading() -> list[SiteProcess]:
+            holder = self.work.asked(schedules.duty_holder)[0]
+            told = re.compile(rf"(leads: {holder}|{holder} leads now)")
+            return [
+                one for one in list(self.schedulers) if one.running and told.search(one.log_text())
+            ]
+
+        return self.choose(leading)
 
     def choose(self, among: Callable[[], list[T]]) -> T | None:
         """Look until there is somebody to choose from; None if nobody comes."""
