@@ -113,7 +113,7 @@ class Ground:
         """Return those of some workers that were started here, and can be started again."""
         return [worker for worker in workers if worker.pid in self.recipes]
 
-    def scheduler(self) -> SiteProcess:
+    def scheduler(self, environment: Mapping[str, str] | None = None) -> SiteProcess:
         """Start a `celery beat` on Holdfast's schedules; its settings are those of `tests.chaos.scheduled`."""
         flags = ["-S", "holdfast.beat:Scheduler", "--pidfile=", "-l", "INFO"]
         return SiteProcess(
@@ -123,7 +123,20 @@ class Ground:
                 **self.site.environment,
                 **self.environment,
                 "DJANGO_SETTINGS_MODULE": "tests.chaos.scheduled",
+                **(environment or {}),
             },
+        )
+
+    def producer_like(
+        self, like: SiteProcess, seed: int, environment: Mapping[str, str]
+    ) -> SiteProcess:
+        """Start a producer of a soak like one that runs, with another seed and more in its environment."""
+        beside = psutil.Process(like.pid)
+        _, minus_m, module, _, *more = beside.cmdline()
+        return SiteProcess(
+            [minus_m, module, str(seed), *more],
+            log=self.site.directory / f"producer{next(_numbers)}.log",
+            environment={**beside.environ(), **environment},
         )
 
     def producer(self, code: str, *arguments: str) -> SiteProcess:

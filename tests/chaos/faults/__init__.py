@@ -2,6 +2,7 @@
 
 from tests.chaos.faults import (
     broker,
+    clocks,
     database,
     deliveries,
     deploys,
@@ -17,6 +18,7 @@ CATALOGUE: tuple[Fault, ...] = (
     *deploys.FAULTS,
     *producers.FAULTS,
     *schedulers.FAULTS,
+    *clocks.FAULTS,
     *broker.FAULTS,
     *deliveries.FAULTS,
     *network.FAULTS,

@@ -29,8 +29,7 @@ class Recovery:
 def false_rescues(e: Evidence) -> Iterator[str]:
     """P5: an attempt lost by a worker to which nothing was done."""
     for attempt in _lost(e):
-        row = e.rows.get(attempt.job)
-        if (row is None or row.task != POISON) and not _done(e, attempt):
+        if not _is_poison(e, attempt) and not _done(e, attempt):
             yield f"{attempt.job} was lost by {attempt.worker_pid}: {attempt.error}"
 
 
@@ -39,7 +38,8 @@ def lost_by_sigterm(e: Evidence) -> Iterator[str]:
     for attempt in _lost(e):
         done = _done(e, attempt)
         away = [one for one in e.harms_to("database") if _meets(e, one, attempt)]
-        if done and not away and {harm.fault for harm in done} <= GRACEFUL:
+        asked = bool(done) and {harm.fault for harm in done} <= GRACEFUL
+        if asked and not away and not _is_poison(e, attempt):
             yield f"{attempt.job} was lost by {attempt.worker_pid}, which got SIGTERM: {attempt.error}"
 
 
@@ -110,6 +110,12 @@ class Ability:
 
 def _lost(e: Evidence) -> Iterator[Tried]:
     return (one for one in e.tried if one.outcome == Outcome.LOST)
+
+
+def _is_poison(e: Evidence, attempt: Tried) -> bool:
+    """Tell whether an attempt was lost because its own body kills its process."""
+    row = e.rows.get(attempt.job)
+    return row is not None and row.task == POISON
 
 
 def _done(e: Evidence, attempt: Tried) -> list[Harm]:
