@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from tests.chaos import forger, producer, record
 from tests.chaos.evidence import Life
 from tests.chaos.faults import Scene
-from tests.chaos.ground import Ground
+from tests.chaos.ground import Ground, has_started
 from tests.chaos.ways import POISONED
 from tests.eventually import eventually
 from tests.processes import SiteProcess, WorkerProcess
@@ -105,6 +106,10 @@ class Crew:
         for one in [*self.scene.producers, *self.forgers]:
             one.wait(60)
         for one in self.scene.schedulers:
+            # Before that nobody in it knows what SIGTERM asks.
+            eventually(
+                partial(has_started, one), within=60, told=f"scheduler {one.pid} has started"
+            )
             one.stop(30)
 
     def end_workers(self) -> None:

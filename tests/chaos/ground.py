@@ -232,6 +232,11 @@ class Ground:
         return eventually(running, within=within, told=f"{jobs} bodies run") or {}
 
 
+def has_started(scheduler: SiteProcess) -> bool:
+    """Tell whether a scheduler is at work, by its log."""
+    return "beat: Starting" in scheduler.log_text()
+
+
 def lasting(seconds: float) -> None:
     """Let a fault last: the one wait of the scenarios that is not for a fact."""
     time.sleep(seconds)

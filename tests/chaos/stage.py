@@ -14,8 +14,6 @@ from tests.chaos.ground import Ground
 from tests.eventually import eventually
 
 PER_SECOND = 12.0
-# Nobody is to die of being hit by chance.
-SETTINGS = {"max_lost_attempts": 6.0}
 
 
 class Stage:

@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 
 from tests.chaos.faults.scene import Scene, fault
-from tests.chaos.ground import lasting
+from tests.chaos.ground import has_started, lasting
 from tests.processes import SiteProcess
 
 HOUR = 3600
@@ -82,7 +82,7 @@ def scheduler(scene: Scene) -> bool:
     ours = scene.ground.scheduler(clock.environment)
     scene.schedulers.append(ours)
     with _ended_after(scene, ours, "end scheduler"):
-        if not scene.await_work(lambda: "beat: Starting" in ours.log_text(), patience=60):
+        if not scene.await_work(lambda: has_started(ours), patience=60):
             return False
         for _ in range(5):
             leader = scene.leader()
