@@ -109,6 +109,10 @@ class Ground:
         more = {**options.get("environment", {}), **environment}
         return self.worker(*flags, **{**options, "environment": more, "wait": False})
 
+    def pool_of(self, worker: WorkerProcess) -> str:
+        """Return the kind of pool with which a worker was started here."""
+        return str(self.recipes[worker.pid].options.get("pool", "prefork"))
+
     def known(self, workers: list[WorkerProcess]) -> list[WorkerProcess]:
         """Return those of some workers that were started here, and can be started again."""
         return [worker for worker in workers if worker.pid in self.recipes]
