@@ -65,6 +65,13 @@ class AttemptHandler(logging.Handler):
         """Have none: each attempt has its own."""
         self.lock = None
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Take a record up without a lock, which logging insists on from Python 3.13."""
+        kept: object = self.filter(record)
+        if kept:
+            self.emit(kept if isinstance(kept, logging.LogRecord) else record)
+        return bool(kept)
+
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a record if a body logs it."""
         lines = _lines.get()
