@@ -59,6 +59,12 @@ format: $(DEV) ## Put the code into its one format
 bench: $(DEV) ## Measure against plain Celery; writes benchmarks/results/core.json
 	$(BIN)/python -m benchmarks.run $(ARGS)
 
+PEERS := .venv-peers
+
+.PHONY: bench-peers
+bench-peers: $(PEERS)/requirements.lock ## Measure beside other systems; writes benchmarks/results/peers.json
+	PYTHONPATH=src:. $(PEERS)/bin/python -m benchmarks.peers $(ARGS)
+
 .PHONY: budgets
 budgets: $(DEV) ## Count what a job costs and hold it against the budgets; ARGS=--write records it
 	$(BIN)/python -m benchmarks.budgets $(ARGS)
@@ -85,7 +91,7 @@ lock: ## Resolve the lock files anew (needs uv)
 
 .PHONY: clean
 clean: ## Remove the environment and all caches; var/ (JOST's data) stays
-	rm -rf $(VENV) .nox .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) $(PEERS) .nox .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: .venv
@@ -100,3 +106,9 @@ $(RUNTIME): requirements.lock requirements-redis.lock pyproject.toml $(VENV)/pyv
 
 $(DEV): requirements-dev.lock $(RUNTIME)
 	@./.ci/install $(VENV) requirements-dev.lock
+
+# The other systems have an environment of their own: nothing of them is in the lock of the tests.
+$(PEERS)/requirements.lock: benchmarks/peers/requirements.lock
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	cp $< $@

@@ -130,10 +130,11 @@ class Sender:
         with self._process:
             pass
 
-    def send(self, task: str, *, way: str, count: int) -> dict[str, Any]:
+    def send(self, task: str, *, way: str, count: int, counted: bool = True) -> dict[str, Any]:
         """Send jobs; return the process's answer."""
         assert self._process.stdin is not None
-        line = json.dumps({"task": task, "way": way, "count": count}) + "\n"
+        asked = {"task": task, "way": way, "count": count, "counted": counted}
+        line = json.dumps(asked) + "\n"
         self._process.stdin.write(line.encode())
         self._process.stdin.flush()
         return self._answer()

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = sorted(ROOT.glob("requirements*.lock"))
+LOCKS = sorted(
+    [*ROOT.glob("requirements*.lock"), ROOT / "benchmarks" / "peers" / "requirements.lock"]
+)
 
 
-@pytest.fixture(params=LOCKS, ids=lambda lock: lock.name)
+@pytest.fixture(params=LOCKS, ids=lambda lock: str(lock.relative_to(ROOT)))
 def lock(request: pytest.FixtureRequest) -> Path:
     path: Path = request.param
     return path
