@@ -11,11 +11,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
+import psutil
 import redis
 
 from benchmarks.machine import ROOT
@@ -93,11 +94,12 @@ class Ground:
         try:
             yield children
         finally:
+            family = _family(children)
             for child in children:
                 child.send(signal.SIGTERM)
             for child in children:
-                if not child.wait(timeout=STOP_SECONDS):
-                    child.end_family()
+                child.wait(timeout=STOP_SECONDS)
+            _kill(family)
 
     def start(self, system: System) -> list[Child]:
         """Start the system's workers."""
@@ -108,6 +110,10 @@ class Ground:
             Child(command, log=self.directory / "worker.log", environment=environment)
             for command in system.workers
         ]
+
+    def kill(self, children: Sequence[Child]) -> None:
+        """Kill -9 workers with all processes that they have started, as a lost host does."""
+        _kill(_family(children))
 
     def await_ran(self, count: int, *, seconds: float) -> int:
         """Wait until so many jobs have run; return how many really have."""
@@ -144,3 +150,23 @@ class Ground:
                 f"{' '.join(command)} failed:\n{(done.stdout + done.stderr)[-3000:]}"
             )
         return done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""
+
+
+def _family(children: Sequence[Child]) -> list[psutil.Process]:
+    found = []
+    for child in children:
+        try:
+            parent = psutil.Process(child.pid)
+            found += [parent, *parent.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def _kill(family: Sequence[psutil.Process]) -> None:
+    # Stopped first: none of them may start another one meanwhile, or see that one has gone.
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+    psutil.wait_procs(list(family), timeout=STOP_SECONDS)

@@ -63,8 +63,7 @@ def killed(ground: Ground, system: System) -> Figures:
             ground.send(system, "slow", way="loop", count=1)
             _await_begun(ground, 1, seconds=PATIENCE_SECONDS)
         finally:
-            for child in children:
-                child.end_family()
+            ground.kill(children)
         lost_at = time.monotonic()
         time.sleep(RESTART_SECONDS)
         stack.enter_context(ground.workers(system))
