@@ -31,7 +31,7 @@ KINDS = {
     "limited": ("alone", "many"),
     "member": ("batch", "batch"),
 }
-SENT, RUN, WARM = 500, 1000, 20
+SENT, RUN, WARM = 300, 600, 20
 PATIENCE_SECONDS = 90.0
 MICRO = 1_000_000
 AGED = "UPDATE holdfast_job SET finished_at = finished_at - interval '60 days'"
@@ -63,7 +63,7 @@ class Account:
 def main() -> None:
     """Measure every kind in turns, print the table and write it down."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cost", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     with CountingStand("postgres") as stand, machine.watched() as others:
@@ -127,11 +127,11 @@ def _disk(stand: CountingStand) -> dict[str, Any]:
     stand.postgres.execute("ALTER SYSTEM SET full_page_writes = on")
     stand.postgres.execute("SELECT pg_reload_conf()")
     stand.postgres.execute("CHECKPOINT")
-    jobs, found = 10 * RUN, {}
+    jobs, found = 5 * RUN, {}
     with Sender(stand) as sender:
         before = stand.wal()
         with _worker(stand):
-            for _ in range(10):
+            for _ in range(5):
                 sender.send("plain", way="many", count=RUN, counted=False)
             stand.await_all_final(stand.contender, jobs, seconds=PATIENCE_SECONDS)
         found["wal"] = (stand.wal() - before) / jobs
