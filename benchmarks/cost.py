@@ -31,7 +31,7 @@ KINDS = {
     "limited": ("alone", "many"),
     "member": ("batch", "batch"),
 }
-SENT, RUN, WARM = 300, 600, 20
+SENT, RUN, WARM = 600, 1200, 20
 PATIENCE_SECONDS = 90.0
 MICRO = 1_000_000
 AGED = "UPDATE holdfast_job SET finished_at = finished_at - interval '60 days'"
