@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 
 from tests.chaos.faults import Fault
@@ -12,17 +13,28 @@ from tests.chaos.faults import Fault
 # No kind may make up more than this share of the faults of a run, and one, once there are enough to speak of shares.
 SHARE = 0.15
 SOME = 20
+# Seconds for which a target is left alone after a fault: without them nobody would ever be able to rescue anything,
+# for after an outage of the database nobody judges before a lease of steady beats.
+CALM = {"database": 9.0}
 
 
 class Choice:
     """Deals out faults to lanes that strike side by side; never two at the same target at once."""
 
-    def __init__(self, catalogue: Sequence[Fault], rng: Random) -> None:
+    def __init__(
+        self,
+        catalogue: Sequence[Fault],
+        rng: Random,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.catalogue = catalogue
         self.rng = rng
+        self._clock = clock
         self.hits: Counter[str] = Counter({fault.name: 0 for fault in catalogue})
         self.misses: Counter[str] = Counter()
         self._under_way: set[str] = set()
+        self._calm_until: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def take(self) -> Fault | None:
@@ -44,6 +56,7 @@ class Choice:
         """Note that a fault is over, and whether it hit something that held work."""
         with self._lock:
             self._under_way.discard(fault.hits)
+            self._calm_until[fault.hits] = self._clock() + CALM.get(fault.hits, 0.0)
             (self.hits if hit else self.misses)[fault.name] += 1
 
     def _weight(self, fault: Fault) -> float:
@@ -52,4 +65,5 @@ class Choice:
     def _is_free(self, fault: Fault) -> bool:
         total = self.hits.total()
         over = total >= SOME and self.hits[fault.name] > SHARE * total + 1
-        return fault.hits not in self._under_way and not over
+        calm = self._clock() < self._calm_until.get(fault.hits, 0.0)
+        return not (over or calm or fault.hits in self._under_way)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import count
 from random import Random
 
 import pytest
 
-from tests.chaos.choosing import SHARE, Choice
+from tests.chaos.choosing import CALM, SHARE, Choice
 from tests.chaos.faults import CATALOGUE, Fault
 from tests.chaos.report import wanting
 
@@ -31,9 +32,23 @@ def test_two_lanes_never_strike_at_one_target() -> None:
     assert third.hits == first.hits
 
 
+def test_database_is_left_alone_for_a_while_after_each_fault() -> None:
+    clock = [0.0]
+    choice = Choice(some("database"), Random(1), clock=lambda: clock[0])
+    fault = choice.take()
+    assert fault is not None
+    clock[0] = 5.0
+    choice.give_back(fault, hit=True)
+    clock[0] += CALM["database"] - 0.1
+    assert choice.take() is None
+    clock[0] += 0.2
+    assert choice.take() is fault
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_each_kind_gets_its_turn_and_none_takes_more_than_its_share(seed: int) -> None:
-    choice = Choice(CATALOGUE, Random(seed))
+    clock = count(step=100)
+    choice = Choice(CATALOGUE, Random(seed), clock=lambda: next(clock))
     for _ in range(20 * len(CATALOGUE)):
         fault = choice.take()
         assert fault is not None
@@ -45,7 +60,7 @@ def test_each_kind_gets_its_turn_and_none_takes_more_than_its_share(seed: int) -
 
 
 def test_kind_that_finds_nothing_keeps_nobody_from_his_turn() -> None:
-    choice = Choice(some("worker", "broker", "database", *("producer",) * 6), Random(1))
+    choice = Choice(some("worker", "broker", "scheduler", *("producer",) * 6), Random(1))
     for _ in range(200):
         fault = choice.take()
         assert fault is not None
@@ -55,7 +70,8 @@ def test_kind_that_finds_nothing_keeps_nobody_from_his_turn() -> None:
 
 def test_same_seed_draws_the_same_faults() -> None:
     def drawn(seed: int) -> list[str]:
-        choice, names = Choice(CATALOGUE, Random(seed)), []
+        clock = count(step=100)
+        choice, names = Choice(CATALOGUE, Random(seed), clock=lambda: next(clock)), []
         for _ in range(50):
             fault = choice.take()
             assert fault is not None

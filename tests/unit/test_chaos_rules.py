@@ -170,6 +170,7 @@ def late(e: Evidence) -> None:
     for n in range(20):
         e.sent.due[f"late{n}"] = (50.0, 50.0)
         e.bodies[f"late{n}"] = [Body(f"late{n}", 2, OTHER, 51.5)]
+        e.rows[f"late{n}"] = Row("work", State.SUCCEEDED, 3, published=51.4)
 
 
 def lost_by_sigterm(e: Evidence) -> None:
