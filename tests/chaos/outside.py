@@ -39,8 +39,8 @@ def _recoveries(e: Evidence) -> Iterator[float]:
     for bodies in e.bodies.values():
         for body, again in pairwise(bodies):
             blows = _blows(e, body, again)
-            # One that asks for a retry has not ended either.
-            if body.ended is None and body.task != "flaky" and blows:
+            # One that asks for a retry has not ended either, and the poison never does.
+            if body.ended is None and body.task not in {"flaky", "poison"} and blows:
                 yield again.began - blows[0]
 
 

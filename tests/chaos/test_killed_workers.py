@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from holdfast.ledger.models import Job
 from holdfast.testing.services import Mode
 from tests.chaos import judge, tasks
 from tests.chaos.conftest import Enter, Tell
@@ -111,3 +112,28 @@ def test_worker_killed_between_taking_and_claiming_loses_nothing(
     tell(
         on_postgres.judge(sent), faults=1, more=f"{taken} taken, whole {time.time() - killed:.1f} s"
     )
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_lost_job_is_run_while_short_jobs_keep_its_worker_busy(
+    pool: str, on_postgres: Ground, tell: Tell
+) -> None:
+    quick = on_postgres.task(tasks.quick)
+    before = quick.apply_many([()] * 200)
+    lost = on_postgres.task(tasks.work).delay()
+    Job.objects.using(on_postgres.site.alias).filter(id=lost.id).update(suspect=True, losses=1)
+    after = quick.apply_many([()] * 1500)
+
+    on_postgres.worker(pool=pool, concurrency=2)
+    on_postgres.settle()
+
+    order = sorted(
+        on_postgres.site.jobs().values(), key=lambda job: job.started_at or job.recorded_at
+    )
+    place = [job.id for job in order].index(lost.id)
+    tell(
+        on_postgres.judge([job.id for job in (*before, lost, *after)]),
+        faults=1,
+        more=f"it was the {place}th of {len(order)}",
+    )
+    assert place < 1000

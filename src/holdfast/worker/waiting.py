@@ -24,10 +24,14 @@ class Waiting(deque[Delivery]):
     def take(self, *, free: int, another: bool) -> list[Delivery]:
         """Take what can be claimed now: a job on its last chance by itself, everything else together.
 
+        Beside one that wants a free slot nothing is taken ahead of a slot: while jobs are short it would never get one.
+
         Args:
             free: slots that no job has.
             another: whether a job on its last chance is here already.
         """
+        wanted = any(delivery.needs_slot or delivery.last_chance for delivery in list(self))
+        most = max(0, free) if wanted else len(self)
         batch: list[Delivery] = []
         kept: list[Delivery] = []
         now = time.monotonic() if self.locked else 0.0
@@ -38,7 +42,7 @@ class Waiting(deque[Delivery]):
             elif delivery.last_chance and free > 0 and not another:
                 self.extendleft(reversed(kept + batch))
                 return [delivery]
-            elif delivery.last_chance or (delivery.needs_slot and len(batch) >= free):
+            elif delivery.last_chance or len(batch) >= most:
                 kept.append(delivery)
             else:
                 batch.append(delivery)
