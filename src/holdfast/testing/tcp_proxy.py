@@ -153,9 +153,12 @@ class TcpProxy:
     async def _close(self) -> None:
         if self._listener is not None:
             self._listener.close()
+        await self._reset_all()
         for connection in list(self._connections):
             connection.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
+        # What was reset is closed in the loop's next turn.
+        await asyncio.sleep(0)
 
     async def _reset_all(self) -> None:
         for stream in list(self._streams):
