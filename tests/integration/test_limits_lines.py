@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from unittest.mock import Mock
 from uuid import UUID
 
 import pytest
@@ -16,6 +17,7 @@ from holdfast.ledger.models import Job
 from holdfast.ledger.models.limits import Place
 from holdfast.ledger.records import Ticket, Use
 from holdfast.ledger.states import State
+from holdfast.worker import admissions
 from tests.limited import admit, bound, places, run, state, wait
 from tests.rows import hire, new_job
 
@@ -320,3 +322,23 @@ def test_many_who_admit_at_once_let_in_no_more_than_fits(ledger: str) -> None:
     assert errors == []
     assert len(too_many) == 120
     assert max(too_many) == 3
+
+
+def test_ends_are_asked_for_more_seldom_where_nobody_waits(
+    worker: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admissions, "Loop", Mock())
+    let_in: list[Ticket] = []
+    asked = admissions.Admissions(let_in.extend, {})
+    bound(concurrency=1)
+    for n in range(2):
+        wait(f"job{n}", Use("l"))
+    (first,) = admit()
+    transitions.succeed(run(worker, first), stored=None)
+    asked.ended(first, ["l"])
+    assert asked.one_pass() == admissions.SPACING_SECONDS
+    assert [ticket.id for ticket in let_in] == ["job1"]
+    transitions.succeed(run(worker, "job1"), stored=None)
+    asked.ended("job1", ["l"])
+    assert asked.one_pass() == admissions.QUIET_SECONDS
+    assert asked.one_pass() == admissions.IDLE_SECONDS

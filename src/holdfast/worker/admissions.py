@@ -19,6 +19,8 @@ from holdfast.upkeep.loop import Loop
 IDLE_SECONDS = 60.0
 # Between two questions while other jobs of the same limits run here.
 SPACING_SECONDS = 0.02
+# The same where nobody waits. Who is the first to wait again may do so for that long, everybody else finds room.
+QUIET_SECONDS = 0.1
 
 
 class Held(Protocol):
@@ -65,11 +67,15 @@ class Admissions:
         with self._lock:
             ended, self._ended = self._ended, defaultdict(set)
             self._resting = not ended
+        waited = False
         if ended:
             left = lines.leave(set().union(*ended.values()))
             for name in sorted(ended):
                 keys = {key for limit, key in left if limit == name}
-                tickets = admission.admit(name, stated=bounds_of, keys=keys, exactly=False).tickets
-                if tickets:
-                    self._publish(tickets)
-        return SPACING_SECONDS if ended else IDLE_SECONDS
+                done = admission.admit(name, stated=bounds_of, keys=keys, exactly=False)
+                waited = waited or done.waited
+                if done.tickets:
+                    self._publish(done.tickets)
+        if not ended:
+            return IDLE_SECONDS
+        return SPACING_SECONDS if waited else QUIET_SECONDS

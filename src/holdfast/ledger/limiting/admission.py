@@ -39,6 +39,8 @@ class Admitted:
     """Jobs that are queued now: the caller publishes them."""
     again_in: float | None = None
     """Seconds until the rate lets the next one in; None if time alone lets nobody in."""
+    waited: bool = False
+    """Whether anybody waited."""
 
 
 @dataclass(slots=True)
@@ -77,6 +79,7 @@ def admit(
     for _ in range(ROUNDS):
         if most <= 0 or not lines.anybody_waits(name):
             break
+        done.waited = True
         try:
             with atomic():
                 locked = _locked(name, stated, exactly=exactly)
