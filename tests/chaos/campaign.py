@@ -151,6 +151,9 @@ class Soak:
                 began, hit = time.monotonic(), False
                 try:
                     hit = fault.strike(scene)
+                except ProcessLookupError:
+                    # Whom it was to hit has ended by itself, as a worker does that finds its lease lost.
+                    hit = False
                 except Exception:  # noqa: BLE001  # told with the judgement, whatever it was
                     self.unexpected.append(f"{fault.name}: {traceback.format_exc()}")
                 self.choice.give_back(fault, hit=hit)

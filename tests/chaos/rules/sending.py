@@ -17,6 +17,8 @@ FIRST_CALL, LATER_CALL, PUBLISHED = 1.0, 0.05, 10.0
 CALLS = 6
 TAKE_OVER = 15.0
 ON_TIME = 1.0
+# Recorded, published by the relay, claimed and ended: the token of a job that was published once, at most.
+ONE_PUBLICATION = 4
 ENOUGH = 20
 CLOCK = 0.05
 
@@ -53,6 +55,9 @@ def late_publications(e: Evidence) -> Iterator[str]:
         row = e.rows.get(id)
         away = [one for one in e.harms_to("broker") if one.since <= sent <= one.until]
         if row is None or not away or row.task != "work" or id in e.sent.due:
+            continue
+        if row.token > ONE_PUBLICATION:
+            # It was moved or published again, and the ledger knows the last time alone.
             continue
         back = max(one.until for one in away)
         began = min((body.began for body in e.bodies.get(id, ())), default=float("inf"))
