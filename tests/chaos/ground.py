@@ -62,6 +62,7 @@ class Ground:
     database: TcpProxy | None
     harms: list[Harm] = field(default_factory=list)
     recipes: dict[int, Recipe] = field(default_factory=dict)
+    started: set[int] = field(default_factory=set)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -101,6 +102,7 @@ class Ground:
             **{**options, "environment": {**self.environment, **environment}},
         )
         self.recipes[worker.pid] = recipe
+        self.started.add(worker.pid)
         return worker
 
     def another(self, worker: WorkerProcess, **environment: str) -> WorkerProcess:
@@ -115,7 +117,7 @@ class Ground:
 
     def known(self, workers: list[WorkerProcess]) -> list[WorkerProcess]:
         """Return those of some workers that were started here, and can be started again."""
-        return [worker for worker in workers if worker.pid in self.recipes]
+        return [worker for worker in workers if worker.pid in self.started]
 
     def scheduler(self, environment: Mapping[str, str] | None = None) -> SiteProcess:
         """Start a `celery beat` on Holdfast's schedules; its settings are those of `tests.chaos.scheduled`."""

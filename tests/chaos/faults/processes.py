@@ -132,7 +132,8 @@ def starve_child(scene: Scene) -> bool:
     """A body allocates more than its process's RLIMIT_AS allows, and takes the process with it"""
     if not scene.ground.known(scene.ready_workers()):
         return False
-    sent = [scene.ground.task(tasks.hungry).delay().id for _ in range(4)]
+    hungry = scene.ground.task(tasks.hungry)
+    sent = [scene.work.asked(hungry.delay).id for _ in range(4)]
     found = scene.choose(
         lambda: [
             (worker, child)
