@@ -105,7 +105,7 @@ class Crew:
         """Wait until those who send have seen the stop file; no schedule is due any more either."""
         for one in [*self.scene.producers, *self.forgers]:
             one.wait(60)
-        for one in self.scene.schedulers:
+        for one in [one for one in self.scene.schedulers if one.running]:
             # Before that nobody in it knows what SIGTERM asks.
             eventually(
                 partial(has_started, one), within=60, told=f"scheduler {one.pid} has started"

@@ -18,12 +18,21 @@ class SentinelGroup:
     """Two Redis servers, of which the Sentinels make one the master; plain children on loopback."""
 
     def __init__(
-        self, directory: Path, *, sentinels: int = 3, down_after_seconds: float = 1
+        self,
+        directory: Path,
+        *,
+        sentinels: int = 3,
+        down_after_seconds: float = 1,
+        servers: tuple[RedisServer, RedisServer] | None = None,
     ) -> None:
-        """Take a folder, and after how long a silent master counts as down."""
+        """Take a folder, and after how long a silent master counts as down.
+
+        Two `servers` of somebody else's run already, the first one as the master of the second.
+        """
         self.directory = directory
         self.down_after_seconds = down_after_seconds
-        self.servers = [RedisServer(directory / f"redis{number}") for number in range(2)]
+        self._own = servers is None
+        self.servers = list(servers or (RedisServer(directory / f"redis{n}") for n in range(2)))
         self.ports = [free_port() for _ in range(sentinels)]
         self._sentinels: list[Child] = []
 
@@ -38,11 +47,13 @@ class SentinelGroup:
 
     def start(self, *, timeout: float = 20) -> Self:
         """Start all of them; return once every Sentinel knows the others and the replica."""
-        for server in self.servers:
-            server.start()
-        # Not by an option: who was made the master later would come back as a replica.
-        master, replica = self.servers
-        ask(replica.port, f"REPLICAOF {LOOPBACK} {master.port}", timeout=2)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        if self._own:
+            for server in self.servers:
+                server.start()
+            # Not by an option: who was made the master later would come back as a replica.
+            master, replica = self.servers
+            replica.follow(master.port)
         for number, port in enumerate(self.ports):
             configuration = self.directory / f"sentinel{number}.conf"
             configuration.write_text(self._configuration(port))
@@ -84,11 +95,12 @@ class SentinelGroup:
         self._sentinels[number].end(signal.SIGKILL, timeout=10)
 
     def stop(self) -> None:
-        """End all of them."""
+        """End all of them, but for servers of somebody else's."""
         for child in self._sentinels:
             child.end(signal.SIGKILL, timeout=10)
-        for server in self.servers:
-            server.kill()
+        if self._own:
+            for server in self.servers:
+                server.kill()
 
     def __enter__(self) -> Self:
         return self.start()

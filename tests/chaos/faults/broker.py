@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 
-from holdfast.testing.services import RedisServer, ServiceError, free_port
+from holdfast.testing.services import RedisServer, SentinelGroup, ServiceError, free_port
 from tests.chaos.faults.scene import Scene, fault
 from tests.chaos.ground import every, lasting
 from tests.eventually import eventually
 from tests.nursery import steadily
+
+_numbers = count(1)
 
 
 @fault("wipe broker", hits="broker")
@@ -127,29 +129,61 @@ def read_only(scene: Scene) -> bool:
 @fault("fail over broker", hits="broker")
 def fail_over(scene: Scene) -> bool:
     """The master is killed and its replica takes over at the same address; later the old one does the same"""
-    ground = scene.ground
-    master, replica = ground.redis, RedisServer(ground.site.directory / f"replica{time.time_ns()}")
-    steadily(replica.start)
-    try:
-        replica.follow(master.port)
-        eventually(replica.is_synchronised, within=20, told="the replica has the master's data")
+    with _replica(scene) as replica:
         if not scene.await_tickets():
             return False
         with scene.harm("fail over broker", "broker"):
-            master.kill()
+            scene.ground.redis.kill()
             lasting(scene.rng.uniform(0, 2))
             replica.lead()
-            ground.broker.retarget(replica.port)
-            lasting(scene.rng.uniform(1, 3))
-            steadily(master.start)
-            master.follow(replica.port)
-            eventually(master.is_synchronised, within=20, told="the old master has all again")
-            replica.kill()
-            master.lead()
-            ground.broker.retarget(master.port)
+            _serve_and_return(scene, replica)
+    return True
+
+
+@fault("Sentinel fail-over", hits="broker")
+def sentinel_fail_over(scene: Scene) -> bool:
+    """The master is killed and three Sentinels make its replica the master, to which the address then leads"""
+    master = scene.ground.redis
+    with _replica(scene) as replica:
+        sentinels = SentinelGroup(replica.directory / "sentinels", servers=(master, replica))
+        try:
+            steadily(sentinels.start)
+            if not scene.await_tickets():
+                return False
+            with scene.harm("Sentinel fail-over", "broker"):
+                sentinels.fail_over()
+                sentinels.stop()
+                _serve_and_return(scene, replica)
+        finally:
+            sentinels.stop()
+    return True
+
+
+@contextmanager
+def _replica(scene: Scene) -> Iterator[RedisServer]:
+    """Start a replica that has all the master has."""
+    ground = scene.ground
+    replica = RedisServer(ground.site.directory / f"replica{next(_numbers)}")
+    steadily(replica.start)
+    try:
+        replica.follow(ground.redis.port)
+        eventually(replica.is_synchronised, within=20, told="the replica has the master's data")
+        yield replica
     finally:
         replica.kill()
-    return True
+
+
+def _serve_and_return(scene: Scene, replica: RedisServer) -> None:
+    """Let the replica, which leads now, serve for a while; then let the old master lead again, with what came since."""
+    ground, master = scene.ground, scene.ground.redis
+    ground.broker.retarget(replica.port)
+    lasting(scene.rng.uniform(1, 3))
+    steadily(master.start)
+    master.follow(replica.port)
+    eventually(master.is_synchronised, within=20, told="the old master has all again")
+    replica.kill()
+    master.lead()
+    ground.broker.retarget(master.port)
 
 
 @contextmanager
@@ -175,4 +209,5 @@ FAULTS = (
     evict,
     read_only,
     fail_over,
+    sentinel_fail_over,
 )
