@@ -11,6 +11,7 @@ from kombu import Queue
 from holdfast.broker.publisher import Unavailable
 from holdfast.testing.services import RabbitServer
 from holdfast.tickets import Ticket
+from holdfast.worker.leaving import EXIT_STALLED
 from tests.brokers.asked import needs
 from tests.brokers.conftest import Tell
 from tests.brokers.jobs import assert_ended, send_of_each_kind
@@ -118,6 +119,24 @@ def test_killed_worker_on_rabbitmq_loses_nothing(site: Site) -> None:
     site.worker(queues=_queue(site))
 
     _assert_all_ran(site, count)
+
+
+def test_worker_on_rabbitmq_whose_loop_is_blocked_ends_with_its_code(site: Site) -> None:
+    name = f"blocked-{_queue(site)}"
+    worker = site.worker(
+        *("-I", "tests.project.hanging", "-n", name),
+        queues=_queue(site),
+        environment={"HOLDFAST_CANARY_SECONDS": "1", "HOLDFAST_STALL_SECONDS": "4"},
+    )
+    _send(site, 3)
+    site.wait_all_final(60)
+
+    site.app.control.broadcast(
+        "hang", arguments={"how": "is_blocked"}, destination=[name], reply=False
+    )
+
+    assert worker.wait(60) == EXIT_STALLED
+    assert worker.log_text().count("its event loop does not turn") == 2
 
 
 @pytest.mark.chaos

@@ -128,6 +128,15 @@ def test_only_the_newest_vouches_for_what_was_sent_since(app: Celery, client: re
         assert canary.out_since is None
 
 
+def test_canaries_take_one_connection(app: Celery, client: redis.Redis) -> None:
+    newest = max(int(one["id"]) for one in client.client_list())
+    canary = Canary(app.outbox.publisher)
+    for _ in range(3):
+        canary.send(kept_seconds=60)
+    found = [one for one in client.client_list() if int(one["id"]) > newest and one["db"] == "12"]
+    assert len(found) == 1
+
+
 def test_broker_that_does_not_answer_takes_none() -> None:
     with current_app("redis://127.0.0.1:1/0") as app:
         canary = Canary(app.outbox.publisher)

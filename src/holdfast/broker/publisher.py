@@ -130,6 +130,8 @@ class Publisher:
             raise
         if isinstance(channel, Channel):
             self._client = channel.Client(connection_pool=channel.pool)
+            # To open the channel it was asked by a connection of another pool, which nobody uses from now on.
+            channel.async_pool.disconnect()
             self._pusher = Pusher(channel.pool, prefix=channel.global_keyprefix)
         elif connection.transport.driver_name == "py-amqp":
             self._confirmed = ConfirmedChannel(connection, queues=self.app.amqp.queues, wait=wait)

@@ -107,10 +107,10 @@ def _count_list(queue: Queue, priority: int, now: datetime) -> None:
 
 
 def _served() -> dict[str, set[str]]:
-    """Return the names of live workers by the queues they take jobs from."""
+    """Return the names of live workers by the queues they take jobs from; one that is stalled takes none."""
     served: dict[str, set[str]] = defaultdict(set)
     for worker in queries.live_workers():
-        for name in _names(worker.queues):
+        for name in _names(worker.queues) if worker.stalled_at is None else ():
             served[name].add(worker.name)
     return served
 
