@@ -36,6 +36,13 @@ def test_what_is_within_the_tolerance_or_cheaper_is_let_through(value: float, re
     assert len(found) == refused
 
 
+def test_what_a_call_of_many_does_once_is_no_cost_of_a_job() -> None:
+    reading = Reading({"sql statements": 5 / 500, "sql bytes": 100.0})
+    recorded = budgets(**{"sql statements": 3 / 500, "sql bytes": 80.0})
+    (excess,) = recorded.exceeded("postgres", {"delay()": reading})
+    assert excess.measure == "sql bytes"
+
+
 def test_tolerance_is_that_of_the_first_words_found() -> None:
     assert budgets().tolerance("threads: plain, queued", "calls") == 0.5
     assert budgets().tolerance("delay()", "calls") == 0.1
