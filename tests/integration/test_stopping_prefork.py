@@ -29,7 +29,7 @@ def test_job_on_its_way_into_a_process_runs_and_the_worker_leaves_at_once(
         child.resume()
 
         # A process whose last end nobody reads waits for half a minute, one with half a job for ever.
-        assert worker.wait(20) == 0, worker.log_tail(40)
+        assert worker.wait(28) == 0, worker.log_tail(40)
         (row,) = site.jobs().values()
         assert (State(row.state), row.attempts) == (State.SUCCEEDED, 1)
 
