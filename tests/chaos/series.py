@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -11,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.report import summary, summary_table, wanting
+import django
+
 from tests.chaos.soak import RESULTS, result_file
 
 # A run starts, becomes quiet, settles and is judged: so many seconds beside its minutes, at most.
@@ -29,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--within", type=float, default=float("inf"), help="minutes; then no more")
     parser.add_argument("--product", choices=["holdfast", "celery"], default="holdfast")
     options = parser.parse_args(arguments)
+    django.setup()
+    from tests.chaos.report import summary, summary_table, wanting
+
     first, _, last = options.seeds.partition("-")
     seeds = range(int(first), int(last or first) + 1)
     over = time.monotonic() + options.within * 60
@@ -70,4 +75,5 @@ def _run(seed: int, options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
     sys.exit(main())

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from itertools import count
+from pathlib import Path
 from random import Random
 
 import pytest
 
+from tests.chaos import series
 from tests.chaos.choosing import CALM, SHARE, Choice
 from tests.chaos.faults import CATALOGUE, Fault
-from tests.chaos.report import wanting
+from tests.chaos.report import COUNTS, FIGURES, wanting
+from tests.chaos.soak import result_file
 
 
 def some(*targets: str) -> list[Fault]:
@@ -88,3 +92,41 @@ def test_campaign_says_what_it_lacks() -> None:
         "seed 1: often makes up 50 of 53 faults",
         "seldom happened 3 times",
     ]
+
+
+def test_series_tells_what_recorded_runs_come_to_and_runs_none_of_them_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    figure = {"count": 2, "p50": 1.0, "max": 3.0}
+    for seed, found in ((1, {}), (2, {"lost": ["a job"]})):
+        one = {
+            "product": "holdfast",
+            "seed": seed,
+            "seconds": 60.0,
+            "database": "sqlite",
+            "jobs": 100,
+            "long_jobs_percent": 30.0 + seed,
+            "faults": {"kill worker": 3, "wipe broker": 3},
+            "run_again": {"kill worker": seed},
+            **dict.fromkeys(FIGURES, figure),
+            **dict.fromkeys(COUNTS, 1),
+            "by_the_record_alone": {
+                "jobs": 90,
+                "lost": 0,
+                "recovered": 2,
+                "recovery_p50": 1.0,
+                "recovery_max": float(seed),
+            },
+            "broken": found,
+        }
+        result_file(tmp_path, "sqlite", seed).write_text(json.dumps(one))
+    arguments = ["--seeds", "1-2", "--db", "sqlite", "--results", str(tmp_path)]
+    assert series.main(arguments) == 1
+    told = json.loads((tmp_path / "summary-holdfast-sqlite.json").read_text())
+    assert (told["jobs"], told["long_jobs_percent"]) == (200, 31.5)
+    assert told["faults"] == {"kill worker": 6, "wipe broker": 6}
+    assert told["broken"] == {"lost": 1}
+    assert told["by_the_record_alone"]["recovery_max"] == 2.0
+    printed = capsys.readouterr().out
+    assert "P1 lost" in printed
+    assert "kill worker happened 6 times" in printed
