@@ -26,7 +26,7 @@ from tests.chaos.outside import outside
 from tests.eventually import eventually
 
 PAUSE = (1.0, 4.0)
-LANES = 2
+LANES = 3
 LOOK = 0.2
 # A way is about three jobs, so this is some 75 jobs a second. SQLite has one writer for all of them.
 WAYS_PER_SECOND = {"postgres": 24.0, "sqlite": 8.0}

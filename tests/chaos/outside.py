@@ -10,7 +10,7 @@ from typing import Any
 from tests.chaos.evidence import Body, Evidence
 
 # Harms that end a body half-way.
-BLOWS = frozenset({"kill child", "kill worker"})
+BLOWS = frozenset({"kill child", "kill worker", "rush worker", "kill main process", "end child"})
 
 
 def outside(e: Evidence) -> dict[str, Any]:
