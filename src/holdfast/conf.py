@@ -79,7 +79,7 @@ class Settings:
     """What happens to messages without our signature: "accept", "warn" (run, and record it) or "refuse"."""
     claim_ahead_seconds: float = 0.05
     """How much work, by measured run time, a worker claims ahead of a free slot."""
-    claim_ahead_max: int = 16
+    claim_ahead_max: int = 32
     """Most jobs a worker claims ahead of each slot."""
     canary_seconds: float = 10.0
     """Pause between two canaries, which show whether a worker takes what comes; 0 sends none."""

@@ -48,6 +48,9 @@ class Gate(Protocol):
     def admits(self, arrival: Arrival, item: bytes, *, queue: str) -> bool:
         """Tell whether what has arrived may go on to the worker."""
 
+    def take(self, ticket: dict[str, Any], *, channel: Any) -> bool:
+        """Take the message of a ticket that was admitted; False: it is to go the way of all others."""
+
 
 class Ear(Protocol):
     """What waits for a message of this process's own, which a fetch brings before all others."""
@@ -233,7 +236,13 @@ class Channel(stock.Channel):
         if self.gate is not None and not self.gate.admits(arrival, item, queue=queue):
             return
         message = arrival.message
-        if arrival.origin is not Origin.TICKET:
+        if arrival.origin is Origin.TICKET:
+            # Most of what comes: kombu and Celery would take longer to hand it on than all else that happens here.
+            assert message is not None
+            consumed = queue in self.connection._callbacks
+            if consumed and self.gate is not None and self.gate.take(message, channel=self):
+                return
+        else:
             # Its types are made only now: the project's own code may take part in that.
             try:
                 message = decoded(item)

@@ -310,6 +310,8 @@ def _survived(wire: Any) -> bool:
 def _drop_dead_connection() -> None:
     """Close a connection the server has closed meanwhile, so that the body does not fail on its first query."""
     here = connection()
+    if here.connection is None:
+        return
     if not here.settings_dict["CONN_MAX_AGE"]:
         # Django's default, one connection a request, would be one a job here, and cost more than the job.
         here.close_at = None

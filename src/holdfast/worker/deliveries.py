@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
 from holdfast.ledger.records import Hold
+from holdfast.tickets import HEADER
+
+logger = logging.getLogger("holdfast.worker")
 
 
 @dataclass(slots=True)
@@ -25,6 +29,37 @@ class Delivery:
     last_chance: bool = False
     # Somebody's transaction held the row: when to ask again, by the monotonic clock.
     again_at: float = 0.0
+
+    def drop(self) -> None:
+        """Be done with it, by Celery's own way to acknowledge and in the event loop.
+
+        RabbitMQ counts what is not acknowledged, and its connection is no other thread's.
+        """
+        self.ack(logger, (Exception,))
+
+
+def straight(ticket: dict[str, Any], *, channel: Any, consumer: Any) -> Delivery | None:
+    """Return the delivery of a ticket as our transport has read it, which waits for no acknowledgement there.
+
+    None while Celery counts acknowledgements, after a reconnect: by them it raises how much is fetched.
+    """
+    if consumer is None or not consumer._maximum_prefetch_restored:
+        return None
+    headers = ticket["headers"]
+    message = channel.Message(ticket, channel=channel)
+    message.accept = consumer.task_consumer.accept
+    return Delivery(
+        headers["id"],
+        headers[HEADER]["token"],
+        message,
+        _acknowledge_nothing,
+        _acknowledge_nothing,
+        consumer.on_task_message,
+    )
+
+
+def _acknowledge_nothing(*_: Any, **__: Any) -> None:
+    """Stand for what kombu would do on the server."""
 
 
 @dataclass(slots=True)

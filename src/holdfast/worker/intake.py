@@ -26,16 +26,15 @@ from holdfast.ledger.states import Reason
 from holdfast.tickets import HEADER
 from holdfast.worker.admissions import Admissions
 from holdfast.worker.clerk import Clerk
-from holdfast.worker.deliveries import Delivery, Held
+from holdfast.worker.deliveries import Delivery, Held, straight
 from holdfast.worker.ends import Ends
 from holdfast.worker.filling import fill
 from holdfast.worker.guard import Guard
-from holdfast.worker.waiting import LOCKED_MOST, Pace, Waiting
+from holdfast.worker.waiting import LOCKED_MOST, WORTH_WAITING, Pace, Waiting
 
 logger = logging.getLogger("holdfast.worker")
 
-# Refusals after which asking at once would bring the same answer.
-_WORTH_WAITING = frozenset({Refusal.NO_LEASE, Refusal.SUSPECT, Refusal.LOCKED})
+LINED_UP = 7  # short jobs that wait with the pool for each of its threads
 
 
 class Intake:
@@ -99,6 +98,14 @@ class Intake:
         self.begins_late = self.in_threads or getattr(consumer.pool, "begins_late", False)
         self.open = True
         self._deliver()
+
+    def take(self, ticket: dict[str, Any], *, channel: Any) -> bool:
+        """Take a ticket from the transport; False: it is to come by way of Celery, which knows what to do with it."""
+        known = ticket["headers"]["task"] in self.handlers
+        delivery = straight(ticket, channel=channel, consumer=self._consumer) if known else None
+        if delivery is not None:
+            self.receive(delivery)
+        return delivery is not None
 
     def receive(self, delivery: Delivery) -> None:
         """Take a ticket from the transport."""
@@ -207,7 +214,7 @@ class Intake:
             delivery, job = self.ready.popleft()
             held = self.held.get(job.id)
             if held is None or held.hold.token != job.token:
-                _drop(delivery)
+                delivery.drop()
                 continue
             held.delivered = True
             held.since = time.monotonic()
@@ -215,8 +222,8 @@ class Intake:
             self._hand_to_celery(delivery, job, held.hold)
 
     def _places(self) -> int:
-        # A thread that has ended a short job takes the next one itself, and need not wait for the event loop.
-        return self.slots * 2 if self.in_threads and self._ahead() >= self.slots else self.slots
+        # A thread that has ended a short job takes the next one itself: the event loop gets its turn late then.
+        return self.slots + (min(self._ahead(), self.slots * LINED_UP) if self.in_threads else 0)
 
     def waits(self, held: Held) -> bool:
         """Tell whether a job waits here still: for a slot, or for a thread that leaves it if it is taken away."""
@@ -246,7 +253,7 @@ class Intake:
             bury = partial(transitions.bury_attempt, hold, reason=reason, error=repr(error))
             self.clerk.submit(bury)
             self.release(hold)
-            _drop(delivery)
+            delivery.drop()
 
     # -- the clerk's side -------------------------------------------------------------------------
 
@@ -294,7 +301,7 @@ class Intake:
                 self.waiting.count_locked()
         self._deliver_soon()
         return (
-            all(reason in _WORTH_WAITING for reason in answer.refused.values())
+            all(reason in WORTH_WAITING for reason in answer.refused.values())
             and not answer.claimed
         )
 
@@ -311,7 +318,7 @@ class Intake:
         logger.debug(
             "Job %s: message with token %d dropped (%s)", delivery.id, delivery.token, why.value
         )
-        _drop(delivery)
+        delivery.drop()
         if why == Refusal.EXPIRED:
             interventions.expire([delivery.id])
         elif why == Refusal.UNKNOWN:
@@ -372,7 +379,7 @@ class Intake:
         self.ends.drop()
         while True:
             try:
-                _drop(self.ready.popleft()[0])
+                self.ready.popleft()[0].drop()
             except IndexError:
                 break
         while True:
@@ -380,12 +387,6 @@ class Intake:
                 self.waiting.popleft().reject(logger, (Exception,), requeue=True)
             except IndexError:
                 break
-
-
-def _drop(delivery: Delivery) -> None:
-    # By Celery's own way to acknowledge, in the event loop: RabbitMQ counts what is not acknowledged, and its
-    # connection is no other thread's.
-    delivery.ack(logger, (Exception,))
 
 
 # One worker per process: the request class and the strategies find it here.

@@ -58,14 +58,18 @@ class LedgerRequest(Request):
             return self._stock_execute(pool, **kwargs)
         task = self._task
         limit, soft_limit = self.time_limits
+        body, content_type = self._body, self._content_type
+        if getattr(pool, "body_can_be_buffer", False):
+            # It runs in this process, where the body has been decoded.
+            body, content_type = self._payload, None
         result = pool.apply_async(
             trace_fast if self._app.use_fast_trace_task else trace_any,
             args=(
                 self._type,
                 self.id,
                 self._request_dict,
-                self._body,
-                self._content_type,
+                body,
+                content_type,
                 self._content_encoding,
             ),
             accept_callback=self.on_accepted,

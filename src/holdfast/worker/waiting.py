@@ -14,6 +14,8 @@ SMOOTHING = 0.2
 # there are very many of them.
 LOCKED_PAUSE = 0.2
 LOCKED_MOST = 1000
+# Refusals after which asking at once would bring the same answer.
+WORTH_WAITING = frozenset({Refusal.NO_LEASE, Refusal.SUSPECT, Refusal.LOCKED})
 
 
 class Waiting(deque[Delivery]):
