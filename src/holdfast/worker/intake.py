@@ -33,7 +33,6 @@ from holdfast.worker.guard import Guard
 from holdfast.worker.waiting import LOCKED_MOST, WORTH_WAITING, Pace, Waiting
 
 logger = logging.getLogger("holdfast.worker")
-
 LINED_UP = 7  # short jobs that wait with the pool for each of its threads
 
 
