@@ -51,6 +51,9 @@ class Gate(Protocol):
     def take(self, ticket: dict[str, Any], *, channel: Any) -> bool:
         """Take the message of a ticket that was admitted; False: it is to go the way of all others."""
 
+    def taken(self) -> None:
+        """Hear that a fetch is over, and all that it brought has been offered."""
+
 
 class Ear(Protocol):
     """What waits for a message of this process's own, which a fetch brings before all others."""
@@ -175,6 +178,8 @@ class Channel(stock.Channel):
                     self._order.took(queue, 1 + len(rest), asked=self._asked)
                 for item in (first, *rest):
                     self._deliver(queue, item)
+                if self.gate is not None:
+                    self.gate.taken()
             return True
         finally:
             self._in_poll = None

@@ -18,7 +18,7 @@ from celery.exceptions import InvalidTaskError
 from kombu.exceptions import ContentDisallowed, DecodeError
 
 from holdfast.broker.arrivals import Arrival
-from holdfast.ledger import interventions, pauses, transitions
+from holdfast.ledger import interventions, transitions
 from holdfast.ledger.database import is_passing
 from holdfast.ledger.records import ClaimedJob, End, Hold, Refusal, StoredResult, Ticket
 from holdfast.ledger.security import Kind, Sighting
@@ -30,7 +30,7 @@ from holdfast.worker.deliveries import Delivery, Held, straight
 from holdfast.worker.ends import Ends
 from holdfast.worker.filling import fill
 from holdfast.worker.guard import Guard
-from holdfast.worker.waiting import LOCKED_MOST, WORTH_WAITING, Pace, Waiting
+from holdfast.worker.waiting import LOCKED_MOST, WORTH_WAITING, Pace, Waiting, shelve
 
 logger = logging.getLogger("holdfast.worker")
 LINED_UP = 7  # short jobs that wait with the pool for each of its threads
@@ -99,17 +99,25 @@ class Intake:
         self._deliver()
 
     def take(self, ticket: dict[str, Any], *, channel: Any) -> bool:
-        """Take a ticket from the transport; False: it is to come by way of Celery, which knows what to do with it."""
+        """Take one of the tickets of a fetch; False: it is to come by way of Celery, which knows what to do with it."""
         known = ticket["headers"]["task"] in self.handlers
         delivery = straight(ticket, channel=channel, consumer=self._consumer) if known else None
         if delivery is not None:
-            self.receive(delivery)
+            self.waiting.append(delivery)
         return delivery is not None
 
+    def taken(self) -> None:
+        """Claim what a fetch has brought: all together."""
+        if self.waiting:
+            self._claim_soon(idle=not (self.held or self.claiming))
+
     def receive(self, delivery: Delivery) -> None:
-        """Take a ticket from the transport."""
+        """Take a ticket by way of Celery."""
         idle = self.idle()
         self.waiting.append(delivery)
+        self._claim_soon(idle=idle)
+
+    def _claim_soon(self, *, idle: bool) -> None:
         if idle and self._consumer is not None and self._consumer.hub is not None:
             self._claim_at_once()
         if self.waiting:
@@ -292,7 +300,7 @@ class Intake:
                     self.ready.append((delivery, job))
                 else:
                     self._refused(delivery, answer.refused.get(delivery.id, Refusal.STALE))
-            self._shelve([d for d in batch if answer.refused.get(d.id) == Refusal.PAUSED])
+            shelve([d for d in batch if answer.refused.get(d.id) == Refusal.PAUSED])
         finally:
             # Whatever happens to one of them: a count that stays up would stop the intake and its audit.
             self.claiming = 0
@@ -326,16 +334,6 @@ class Intake:
             self.guard.note(
                 Sighting(kind=Kind.UNKNOWN_JOB, queue=queue, task=task, job=delivery.id)
             )
-
-    def _shelve(self, paused: list[Delivery]) -> None:
-        """Hold jobs of what is paused; where that fails they are found missing from the broker, and come again."""
-        if paused:
-            try:
-                pauses.shelve((delivery.id, delivery.token) for delivery in paused)
-            except Exception as error:
-                if not is_passing(error):
-                    raise
-                logger.warning("%d paused jobs are not held yet: %s", len(paused), error)
 
     def give_back(self, holds: Iterable[Hold], *, cause: str) -> None:
         """Return jobs whose attempts will not be run here, and publish them."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
+from collections.abc import Sequence
 
 from holdfast.conf import get_settings
+from holdfast.ledger import pauses
+from holdfast.ledger.database import is_passing
 from holdfast.ledger.records import Refusal
 from holdfast.worker.deliveries import Delivery
 
+logger = logging.getLogger("holdfast.worker")
 SMOOTHING = 0.2
 # A job that somebody's transaction holds is asked for again after so long, and takes no room from the others unless
 # there are very many of them.
@@ -67,6 +72,17 @@ class Waiting(deque[Delivery]):
     def count_locked(self) -> None:
         """Count those that somebody's transaction holds."""
         self.locked = sum(1 for delivery in list(self) if delivery.again_at)
+
+
+def shelve(paused: Sequence[Delivery]) -> None:
+    """Hold jobs of what is paused; where that fails they are found missing from the broker, and come again."""
+    if paused:
+        try:
+            pauses.shelve((delivery.id, delivery.token) for delivery in paused)
+        except Exception as error:
+            if not is_passing(error):
+                raise
+            logger.warning("%d paused jobs are not held yet: %s", len(paused), error)
 
 
 class Pace:
