@@ -122,17 +122,18 @@ def test_killed_worker_on_rabbitmq_loses_nothing(site: Site) -> None:
 
 
 def test_worker_on_rabbitmq_whose_loop_is_blocked_ends_with_its_code(site: Site) -> None:
-    name = f"blocked-{_queue(site)}"
     worker = site.worker(
-        *("-I", "tests.project.hanging", "-n", name),
+        *("-I", "tests.project.hanging"),
         queues=_queue(site),
         environment={"HOLDFAST_CANARY_SECONDS": "1", "HOLDFAST_STALL_SECONDS": "4"},
     )
     _send(site, 3)
     site.wait_all_final(60)
 
+    row = worker.lease()
+    assert row is not None
     site.app.control.broadcast(
-        "hang", arguments={"how": "is_blocked"}, destination=[name], reply=False
+        "hang", arguments={"how": "is_blocked"}, destination=[row.name], reply=False
     )
 
     assert worker.wait(60) == EXIT_STALLED
