@@ -1,4 +1,7 @@
-"""Faults of clocks: a process whose clock steps by an hour under its work, by libfaketime; the others keep theirs."""
+"""Faults of clocks: that of one process steps by an hour under its work, by libfaketime; the others keep theirs.
+
+On SQLite there are none: all processes are on one machine, and its clock is the one of the database.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 
-from tests.chaos.faults.scene import Scene, fault
+from tests.chaos.faults.scene import POSTGRES, Scene, fault
 from tests.chaos.ground import has_started, lasting
 from tests.processes import SiteProcess
 
@@ -56,7 +59,7 @@ class Clock:
         fresh.replace(self._file)
 
 
-@fault("wrong clock of worker", hits="worker")
+@fault("wrong clock of worker", hits="worker", databases=POSTGRES)
 def worker(scene: Scene) -> bool:
     """The clock of a worker with claimed jobs steps by an hour, forwards or back, and later back again"""
     known = scene.ground.known(scene.ready_workers())
@@ -73,7 +76,7 @@ def worker(scene: Scene) -> bool:
         return ours.running
 
 
-@fault("wrong clock of scheduler", hits="scheduler")
+@fault("wrong clock of scheduler", hits="scheduler", databases=POSTGRES)
 def scheduler(scene: Scene) -> bool:
     """The clock of the scheduler that leads steps by an hour, forwards or back, and later back again"""
     if library() is None or scene.leader() is None:
@@ -96,7 +99,7 @@ def scheduler(scene: Scene) -> bool:
         return False
 
 
-@fault("wrong clock of producer", hits="producer")
+@fault("wrong clock of producer", hits="producer", databases=POSTGRES)
 def producer(scene: Scene) -> bool:
     """A producer sends whose clock is an hour off, ahead or behind"""
     like = next((one for one in list(scene.producers) if one.running), None)
