@@ -54,16 +54,16 @@ def idle(stand: Stand, database: str, *, share: float) -> dict[str, Any]:
 def drain(stand: Stand, database: str, *, share: float) -> dict[str, Any]:
     """Drain with ever more processes; what the machine and the database did meanwhile says what the limit was."""
     contender = Contender(name="drain", app=APP, database=database)
-    count = int(10_000 * share)
+    count, rounds = int(10_000 * share), ROUNDS if share >= 1 else 1
     runs: dict[int, list[dict[str, float]]] = {}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for workers, slots in CREWS:
             stand.clear(contender)
             found = _drain_with(stand, contender, workers, slots, count)
             runs.setdefault(workers * slots, []).append(found)
     return {
         "jobs": count,
-        "rounds": ROUNDS,
+        "rounds": rounds,
         "cores": os.cpu_count(),
         "by_processes": {
             str(processes): {

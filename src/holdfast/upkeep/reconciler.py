@@ -48,6 +48,8 @@ class Reconciler:
     def one_pass(self) -> int:
         """Publish again what the broker has lost, for two seconds or so; return how many jobs."""
         if not self._publisher.available:
+            # What it holds when it is back is not known.
+            self._losses.clear()
             return 0
         begun = time.monotonic()
         if begun > self._until + FORGET_SECONDS:
@@ -141,7 +143,6 @@ class Reconciler:
         else:
             del self._losses[queue, priority]
         if not self._publisher.available:
-            # What it holds when it is back is not known.
             self._losses.pop((queue, priority), None)
         self._tell(queue, total)
         return total
