@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connections, transaction
 from django.test.utils import CaptureQueriesContext
+from redis.exceptions import ResponseError
 
 from holdfast.broker.publisher import Publisher
+from holdfast.broker.pushing import Pusher
 from holdfast.tickets import Ticket
 from tests.eventually import eventually
 from tests.harness import Site, new_site
@@ -152,17 +154,18 @@ def test_threads_that_send_at_once_share_what_connections_there_are(site: Site) 
 
 def test_refused_list_leaves_no_reply_for_the_next_command(site: Site) -> None:
     site.redis().set("broken", "no list")
-    publisher = Publisher(site.app)
-    tickets = [Ticket(f"job-{n}", 1, "any", ("broken", "celery")[n % 2], 0) for n in range(4)]
-    with pytest.raises(Exception, match="WRONGTYPE"):
-        publisher.publish(tickets)
-    eventually(lambda: publisher.available, within=5)
-    site.redis().delete("broken", "celery")
+    pusher = Pusher(site.redis().connection_pool)
+    for _ in range(2):
+        with pytest.raises(ResponseError, match="WRONGTYPE"):
+            pusher.push({"broken": ["a"], "fine": ["b"]})
+    with pytest.raises(ResponseError, match="WRONGTYPE"):
+        pusher.push({"broken": ["c"]})
+    site.redis().delete("broken", "fine")
 
-    publisher.publish(tickets)
+    pusher.push({"broken": ["d"], "fine": ["e"]})
 
-    assert site.redis().llen("broken") == site.redis().llen("celery") == 2
-    publisher.close()
+    left: list[Any] = [site.redis().lrange(name, 0, -1) for name in ("broken", "fine")]
+    assert left == [[b"d"], [b"e"]]
 
 
 def test_lists_below_a_prefix_are_found(request: pytest.FixtureRequest) -> None:
