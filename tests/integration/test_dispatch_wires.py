@@ -154,7 +154,8 @@ def test_threads_that_send_at_once_share_what_connections_there_are(site: Site) 
 
 def test_refused_list_leaves_no_reply_for_the_next_command(site: Site) -> None:
     site.redis().set("broken", "no list")
-    pusher = Pusher(site.redis().connection_pool)
+    pool = site.redis().connection_pool
+    pusher = Pusher(pool)
     for _ in range(2):
         with pytest.raises(ResponseError, match="WRONGTYPE"):
             pusher.push({"broken": ["a"], "fine": ["b"]})
@@ -166,6 +167,7 @@ def test_refused_list_leaves_no_reply_for_the_next_command(site: Site) -> None:
 
     left: list[Any] = [site.redis().lrange(name, 0, -1) for name in ("broken", "fine")]
     assert left == [[b"d"], [b"e"]]
+    pool.disconnect()
 
 
 def test_lists_below_a_prefix_are_found(request: pytest.FixtureRequest) -> None:
