@@ -1,7 +1,8 @@
 """What each feature costs: jobs that use it against jobs that use none, sent and drained side by side.
 
 `python -m benchmarks.features` writes `benchmarks/results/features.json`. Both are durable: the ratio says what the
-feature adds to a job, not what Holdfast adds to Celery.
+feature adds to a job, not what Holdfast adds to Celery. On a machine that others use too `--cpu` counts the CPU time of
+the worker and of the server in place of jobs a second: load moves it less.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+import psutil
 
 from benchmarks import machine, trials
 from benchmarks.catalogue import DATABASES
@@ -32,7 +35,7 @@ FEATURES = {
     "an effect": ("with_effect", "loop"),
     "a checkpoint": ("with_checkpoint", "loop"),
 }
-SENT, DRAINED = 1500, 4000
+SENT, DRAINED, COUNTED = 1500, 4000, 2000
 
 Rates = dict[tuple[str, str, str], list[float]]
 
@@ -43,25 +46,29 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--database", choices=DATABASES)
     parser.add_argument("--feature", choices=FEATURES)
+    parser.add_argument(
+        "--cpu", action="store_true", help="microseconds of CPU a drained job takes"
+    )
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     databases = (options.database,) if options.database else DATABASES
     chosen = [options.feature] if options.feature else list(FEATURES)
     begun = datetime.now(UTC)
     with Stand(set(databases)) as stand, machine.watched() as others:
-        rates = _measure(stand, databases, chosen, rounds=options.rounds)
+        measure = _measure_cpu if options.cpu else _measure
+        rates = measure(stand, databases, chosen, rounds=options.rounds)
     rows = [
         _row(rates, database, feature, step)
         for database in databases
         for feature in chosen
-        for step in ("dispatch", "drain")
+        for step in (("cpu us",) if options.cpu else ("dispatch", "drain"))
     ]
     report: dict[str, Any] = {
         "date": begun.isoformat(timespec="seconds"),
         "cpu": machine.cpu(),
         "rounds": options.rounds,
         "busy_with_others": round(others.share, 3),
-        "command": "python -m benchmarks.features",
+        "command": "python -m benchmarks.features" + " --cpu" * options.cpu,
         "figures": rows,
     }
     options.output.write_text(json.dumps(report, indent=1) + "\n")
@@ -91,6 +98,34 @@ def _measure(stand: Stand, databases: Any, chosen: list[str], *, rounds: int) ->
                     trials.drain(task=task, count=DRAINED, way=bulk)(stand, contender)["rate"]
                 )
     return rates
+
+
+def _measure_cpu(stand: Stand, databases: Any, chosen: list[str], *, rounds: int) -> Rates:
+    rates: Rates = defaultdict(list)
+    for number in range(rounds):
+        for database in databases:
+            contender = Contender(
+                name="durable", app="benchmarks.project.featured_app", database=database
+            )
+            for name in [BASELINE, *chosen] if number % 2 else [*reversed(chosen), BASELINE]:
+                task, way = FEATURES.get(name, (BASELINE, "loop"))
+                stand.clear(contender)
+                bulk = "batch" if way == "batch" else "bulk"
+                stand.send(contender, task=task, way=bulk, count=COUNTED)
+                rates[database, name, "cpu us"].append(_cpu_of_a_job(stand, contender))
+    return rates
+
+
+def _cpu_of_a_job(stand: Stand, contender: Contender) -> float:
+    with stand.worker(contender, pool="prefork", slots=2) as child:
+        first = stand.await_ran(COUNTED // 10, seconds=trials.PATIENCE_SECONDS)
+        processes = [psutil.Process(child.pid)]
+        if contender.database == "postgres":
+            processes.append(psutil.Process(stand.postgres.pid))
+        before = sum(map(machine.cpu_seconds, processes))
+        stand.await_ran(COUNTED, seconds=trials.PATIENCE_SECONDS)
+        stand.await_all_final(contender, COUNTED, seconds=60)
+        return (sum(map(machine.cpu_seconds, processes)) - before) / (COUNTED - first) * 1e6
 
 
 def _row(rates: Rates, database: str, feature: str, step: str) -> dict[str, Any]:

@@ -92,9 +92,13 @@ def _busy_seconds() -> float:
 
 
 def _own_seconds() -> float:
-    me = psutil.Process()
+    return cpu_seconds(psutil.Process())
+
+
+def cpu_seconds(family: psutil.Process) -> float:
+    """Return the CPU time of a process and of all below it, those that have ended included."""
     total = 0.0
-    for process in [me, *me.children(recursive=True)]:
+    for process in [family, *family.children(recursive=True)]:
         try:
             times = process.cpu_times()
         except psutil.Error:  # it has just ended: its parent's account has it
