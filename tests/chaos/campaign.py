@@ -65,6 +65,7 @@ class Soak:
         self.slower = stop.with_suffix(".slower")
         self.over = threading.Event()
         self.unexpected: list[str] = []
+        self.in_vain: list[str] = []
 
     def catalogue(self) -> list[Fault]:
         """Return the faults that may strike."""
@@ -103,6 +104,7 @@ class Soak:
             "versions": self._versions(),
             "faults": dict(sorted((+self.choice.hits).items())),
             "found_nothing_to_hit": dict(sorted(self.choice.misses.items())),
+            "in_vain": self.in_vain,
             **self.measured(evidence),
             "by_the_record_alone": outside(evidence),
             "broken": broken,
@@ -151,11 +153,12 @@ class Soak:
                 began, hit = time.monotonic(), False
                 try:
                     hit = fault.strike(scene)
-                except ProcessLookupError:
-                    # Whom it was to hit has ended by itself, as a worker does that finds its lease lost.
-                    hit = False
-                except Exception:  # noqa: BLE001  # told with the judgement, whatever it was
-                    self.unexpected.append(f"{fault.name}: {traceback.format_exc()}")
+                except AssertionError as error:
+                    # Somebody did not do what was asked of him: told with the judgement.
+                    self.unexpected.append(f"{fault.name}: {error}")
+                except Exception:  # noqa: BLE001  # two lanes meet: what strikes here was struck by the other one
+                    self.in_vain.append(f"{fault.name}: {traceback.format_exc()}")
+                    connections[self.on.site.alias].close()
                 self.choice.give_back(fault, hit=hit)
                 missed = "" if hit else ", hit nothing that held work"
                 say(f"{fault.name} ({time.monotonic() - began:.1f} s{missed})")
