@@ -9,7 +9,7 @@ from tests.chaos.conftest import Enter
 from tests.chaos.report import table
 
 # With start, settling and judgement about three minutes.
-MINUTES = 2.2
+MINUTES = 1.8
 # How long a call or a publication may take is held to its bound by scenarios of their own, where nothing else runs.
 TIMED = frozenset({"slow_calls", "dear_calls", "late_publications", "late"})
 
