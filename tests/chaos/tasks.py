@@ -42,7 +42,7 @@ async def await_file(self: Any, path: str) -> str:
 
 
 @shared_task(bind=True)
-def hungry(self: Any, megabytes: int = 32, seconds: float = 1.0) -> int:
+def hungry(self: Any, megabytes: int = 64, seconds: float = 1.0) -> int:
     """Take memory bit by bit; where it is refused, the process is killed, as the system does that has none left."""
     with noted(self.request):
         taken = []

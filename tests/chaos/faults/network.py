@@ -47,7 +47,7 @@ def _delay(proxy: TcpProxy, scene: Scene) -> None:
     proxy.switch(
         Mode.DELAY,
         delay_seconds=scene.rng.uniform(0.02, 0.1),
-        jitter_seconds=scene.rng.uniform(0, 0.2),
+        jitter_seconds=scene.rng.uniform(0, 0.1),
     )
     lasting(scene.rng.uniform(2, 6))
     proxy.switch(Mode.PASS)
@@ -55,7 +55,7 @@ def _delay(proxy: TcpProxy, scene: Scene) -> None:
 
 @fault("delay broker", hits="broker")
 def delay_broker(scene: Scene) -> bool:
-    """Each piece to and from Redis is up to 0.3 s late, each by another time, for up to 6 s"""
+    """Each piece to and from Redis is up to 0.2 s late, each by another time, for up to 6 s"""
     if not scene.await_tickets():
         return False
     with scene.harm("delay broker", "broker"):
@@ -90,7 +90,7 @@ def half_open_broker(scene: Scene) -> bool:
 
 @fault("delay database", hits="database", databases=POSTGRES)
 def delay_database(scene: Scene) -> bool:
-    """Each piece to and from PostgreSQL is up to 0.3 s late, each by another time, for up to 6 s"""
+    """Each piece to and from PostgreSQL is up to 0.2 s late, each by another time, for up to 6 s"""
     assert scene.ground.database is not None
     if not scene.await_work(scene.work.transactions):
         return False

@@ -150,14 +150,14 @@ def starve_child(scene: Scene) -> bool:
             resource.prlimit(child, resource.RLIMIT_AS, (used + SPARE, resource.RLIM_INFINITY))
         except (psutil.NoSuchProcess, ProcessLookupError):
             return False
-        # It ends with its process; a body that had all it wanted already keeps its process, which is freed again.
-        deadline = scene.ground.lease
-        if scene.await_work(lambda: not psutil.pid_exists(child), patience=deadline):
-            return True
-        with contextlib.suppress(ProcessLookupError):
-            free = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-            resource.prlimit(child, resource.RLIMIT_AS, free)
-        return False
+        try:
+            # It ends with its process, or with the body: the next one in this process has done nothing to deserve it.
+            scene.await_work(lambda: child not in scene.work.bodies(worker, of=sent), patience=60)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                free = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+                resource.prlimit(child, resource.RLIMIT_AS, free)
+        return bool(scene.await_work(lambda: not psutil.pid_exists(child), patience=0.5))
 
 
 def _signalled(pid: int, number: signal.Signals) -> bool:
