@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import bootsteps
-from celery.worker import state
+from celery.worker import loops, state
 from celery.worker.consumer.consumer import Consumer
 
 from holdfast.broker.messages import ticket_of
@@ -21,6 +21,7 @@ logger = logging.getLogger("holdfast.worker")
 TURN_SECONDS = 0.02
 # Longest wait of a worker that stops for a pool process to begin what is on its way into it.
 BEGIN_SECONDS = 10.0
+RECONNECT_SECONDS = 2.0
 
 
 class Stalled(ConnectionError):
@@ -87,7 +88,7 @@ class LedgerConsumer(Consumer):
     def _let_begin(self, *, until: float) -> None:
         entering = _entering()
         if entering:
-            logger.debug("Stopping once %d jobs that are on their way have begun", entering)
+            logger.debug("Waiting for %d jobs that are on their way to begin", entering)
         loop = self.hub.create_loop()
         while entering and not state.should_terminate and time.monotonic() < until:
             try:
@@ -116,8 +117,28 @@ class LedgerConsumer(Consumer):
         else:
             self.leave = leave
 
+    def _let_begin_unconnected(self) -> None:
+        """The same after a lost connection, which has taken the pool off the event loop."""
+        if self.hub is None or "prefork" not in type(self.pool).__module__ or not _entering():
+            return
+        before = loops._timer_entries(self.hub.timer)
+        try:
+            self.pool.register_with_event_loop(self.hub)
+            self._let_begin(until=time.monotonic() + RECONNECT_SECONDS)
+        except Exception:
+            logger.warning(
+                "Connecting again before all jobs on their way have begun", exc_info=True
+            )
+        finally:
+            # The next connection registers the pool's own again.
+            loops._cancel_timer_entries(
+                self.hub.timer, loops._timer_entries(self.hub.timer) - before
+            )
+
     def on_close(self) -> None:
         """Let Celery drop what it had reserved on the broken connection, and doubt what may have been dropped."""
+        if self.controller.blueprint.state == bootsteps.RUN:
+            self._let_begin_unconnected()
         super().on_close()
         now = time.monotonic()
         for held in list(current_intake(self.app).held.values()):
