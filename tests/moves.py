@@ -16,9 +16,14 @@ from holdfast.ledger.limiting import admission, limits
 from holdfast.ledger.models import Job
 from holdfast.ledger.states import MOVES, State
 
+# From one state, or from no row at all, to another.
+Step = tuple[State | None, State]
+
 # A function makes the moves of its own name, unless it stands here.
 _MOVES_OF: dict[str, set[str]] = {
     "record": {"record", "take_over", "supersede", "postpone"},
+    "record_fresh": {"record"},
+    "record_alike": {"record"},
     "publish_due": {"publish"},
     "ignore": {"succeed"},
     "succeed_many": {"succeed"},
@@ -38,9 +43,11 @@ _MOVES_OF: dict[str, set[str]] = {
     "line_up_due": {"line_up"},
 }
 _NO_MOVES = {"forget"}
-
-# From one state, or from no row at all, to another.
-Step = tuple[State | None, State]
+# What makes fewer steps than its verb may: for what most calls are, due at once under a new id.
+_STEPS_OF: dict[str, set[Step]] = {
+    "record_fresh": {(None, State.QUEUED)},
+    "record_alike": {(None, State.QUEUED)},
+}
 
 
 def functions() -> dict[str, Callable[..., Any]]:
@@ -68,6 +75,8 @@ def moves_of(function: str) -> set[str]:
 
 def steps_of(function: str) -> set[Step]:
     """Return every step a function may make by the table."""
+    if function in _STEPS_OF:
+        return _STEPS_OF[function]
     steps: set[Step] = set()
     for move in (MOVES[verb] for verb in moves_of(function)):
         sources: set[State | None] = set(move.sources) or {None}

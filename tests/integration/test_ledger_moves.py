@@ -21,7 +21,7 @@ from holdfast.ledger.limiting import admission, limits
 from holdfast.ledger.limiting.bounds import Bounds
 from holdfast.ledger.models import Job, Worker
 from holdfast.ledger.models.unique import UniqueKey
-from holdfast.ledger.records import End, Hold, Ticket, UniqueRequest, Use
+from holdfast.ledger.records import Alike, End, Hold, Ticket, UniqueRequest, Use
 from holdfast.ledger.states import MOVES, Conflict, Outcome, Reason, Scope, State
 from tests.moves import functions, moves_of, steps_of, watched
 from tests.rows import FAILURE, hire, new_job
@@ -103,6 +103,20 @@ def _meet(at: Place, *, conflict: str, delay: float) -> None:
     Job.objects.using(at.alias).filter(id=met.id).delete()
 
 
+def _record_fresh(at: Place) -> None:
+    _forget(at, [transitions.record_fresh(new_job())])
+
+
+def _record_alike(at: Place) -> None:
+    rows = [Alike(str(uuid4()), "{}", b"[]") for _ in range(2)]
+    _forget(at, transitions.record_alike(new_job(), [rows]))
+
+
+def _forget(at: Place, tickets: list[Ticket]) -> None:
+    ids = [ticket.id for ticket in tickets]
+    assert Job.objects.using(at.alias).filter(id__in=ids).delete()[0]
+
+
 def _publish_due(at: Place) -> None:
     at.row.filter(due_at__isnull=False).update(due_at=Now() - timedelta(seconds=1))
     transitions.publish_due(limit=10)
@@ -177,6 +191,8 @@ WAYS: dict[str, list[Way]] = {
         partial(_meet, conflict=Conflict.REPLACE, delay=60.0),
         partial(_meet, conflict=Conflict.POSTPONE, delay=60.0),
     ],
+    "record_fresh": [_record_fresh],
+    "record_alike": [_record_alike],
     "publish_due": [_publish_due],
     "recall": [lambda at: transitions.recall([at.ticket])],
     "republish": [lambda at: transitions.republish([at.ticket])],
