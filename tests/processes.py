@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import signal as signals
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
+from django.db import connections
 
 from holdfast.ledger.models import Worker
 from holdfast.testing.services import die_with
@@ -123,6 +127,40 @@ class SiteProcess:
     def log_tail(self, lines: int = 25) -> str:
         """Return the end of what it wrote."""
         return f"--- {self.log}\n" + "\n".join(self.log_text().splitlines()[-lines:])
+
+
+def freeze(process: SiteProcess, ledger: str) -> None:
+    """Stop a process with its children; on SQLite not while they write, for the one writer would be theirs for good."""
+    while True:
+        process.signal_group(signals.SIGSTOP)
+        if _is_writable(ledger):
+            return
+        process.signal_group(signals.SIGCONT)
+        time.sleep(0.02)
+
+
+@contextmanager
+def frozen(process: SiteProcess, ledger: str) -> Iterator[None]:
+    """Keep a process with its children stopped."""
+    freeze(process, ledger)
+    try:
+        yield
+    finally:
+        process.signal_group(signals.SIGCONT)
+
+
+def _is_writable(ledger: str) -> bool:
+    connection = connections[ledger]
+    if connection.vendor != "sqlite":
+        return True
+    path = connection.settings_dict["NAME"]
+    with closing(sqlite3.connect(path, timeout=1, isolation_level=None)) as direct:
+        try:
+            direct.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        direct.execute("ROLLBACK")
+        return True
 
 
 class WorkerProcess(SiteProcess):

@@ -17,6 +17,7 @@ from tests.chaos import judge, tasks
 from tests.chaos.conftest import Enter, Tell
 from tests.chaos.ground import Ground
 from tests.eventually import eventually
+from tests.processes import freeze
 
 
 def test_frozen_child_is_ended_and_its_job_runs_again(on_postgres: Ground, tell: Tell) -> None:
@@ -85,7 +86,7 @@ def test_thawed_worker_writes_nothing_and_sends_no_successor(on_both: Ground, te
     sent = [chain.id, chain.parent.id, linked.id, members.id, *(r.id for r in members.parent)]
 
     with on_both.harming("stop worker", zombie.pid):
-        zombie.signal_group(signal.SIGSTOP)
+        freeze(zombie, on_both.site.alias)
         heir = on_both.worker(concurrency=4)
         eventually(
             lambda: len(set(on_both.running_pids().values()) & set(heir.pids())) == 4,

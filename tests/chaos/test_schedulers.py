@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 import signal
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from statistics import median
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -24,7 +21,7 @@ from tests.chaos.conftest import Tell
 from tests.chaos.ground import Ground, lasting
 from tests.chaos.judge import Judgement
 from tests.eventually import eventually
-from tests.processes import SiteProcess
+from tests.processes import SiteProcess, freeze
 
 TAKE_OVER = 15.0
 ROUNDS = pytest.mark.parametrize("rounds", [3, pytest.param(12, marks=pytest.mark.soak)])
@@ -169,33 +166,13 @@ def test_frozen_leader_is_replaced_and_doubles_nothing_when_it_wakes(
     took: list[float] = []
     for _ in range(rounds):
         leader = schedulers.leader()
-        since = freeze(on_both, leader)
+        freeze(leader, on_both.site.alias)
+        since = datetime.now(UTC)
         took.append(schedulers.await_take_over(since))
-        leader.signal(signal.SIGCONT)
+        leader.signal_group(signal.SIGCONT)
         schedulers.await_more(6)
         assert leader.running, leader.log_tail()
     tell_take_overs(tell, on_both, schedulers, took)
-
-
-def freeze(ground: Ground, leader: SiteProcess) -> datetime:
-    """Stop a scheduler. On SQLite not while it writes: who holds its one writer stops every process of the site."""
-    while True:
-        leader.signal(signal.SIGSTOP)
-        since = datetime.now(UTC)
-        if ground.postgres is not None or is_writable(urlsplit(ground.site.database_url).path):
-            return since
-        leader.signal(signal.SIGCONT)
-        lasting(0.05)
-
-
-def is_writable(path: str) -> bool:
-    with closing(sqlite3.connect(path, timeout=1, isolation_level=None)) as connection:
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError:
-            return False
-        connection.execute("ROLLBACK")
-        return True
 
 
 def test_stopped_leader_hands_over_at_once(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from celery import chain
 from holdfast.worker.lifeline import EXIT_LEASE_LOST
 from tests.eventually import eventually
 from tests.harness import Site, new_site
-from tests.processes import WorkerProcess
+from tests.processes import WorkerProcess, frozen
 from tests.project.coroutines import AIO
 
 
@@ -101,15 +100,6 @@ def test_cold_stop_cancels_coroutines_and_gives_their_jobs_back(
     )
 
 
-@contextmanager
-def _frozen(worker: WorkerProcess) -> Iterator[None]:
-    worker.signal_group(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        worker.signal_group(signal.SIGCONT)
-
-
 def test_worker_that_lost_its_lease_cancels_its_coroutines_and_goes_on(
     site: Site, worker: WorkerProcess, gate: Path
 ) -> None:
@@ -118,7 +108,7 @@ def test_worker_that_lost_its_lease_cancels_its_coroutines_and_goes_on(
     ).apply_async()
     eventually(lambda: _started(site, "zombie"))
 
-    with _frozen(worker):
+    with frozen(worker, site.alias):
         heir = site.worker(pool="custom", concurrency=4)
         eventually(lambda: site.effect_counts()["start zombie"] == 2)
     eventually(lambda: "cancelled zombie" in site.effects())
@@ -137,7 +127,7 @@ def test_worker_that_lost_its_lease_leaves_if_a_sync_body_runs(
     sent = site.task("wait_for_file").delay(str(gate), "thread")
     eventually(lambda: _started(site, "thread"))
 
-    with _frozen(worker):
+    with frozen(worker, site.alias):
         site.worker(pool="custom", concurrency=4)
         eventually(lambda: site.effect_counts()["start thread"] == 2)
     assert worker.wait() == EXIT_LEASE_LOST

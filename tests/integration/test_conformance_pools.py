@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from holdfast.ledger import interventions
 from holdfast.worker.lifeline import EXIT_LEASE_LOST
 from tests.eventually import eventually
 from tests.harness import Site, new_site
-from tests.processes import WorkerProcess
+from tests.processes import WorkerProcess, frozen
 
 SLOTS = 20
 
@@ -49,16 +48,6 @@ def _open_connections(site: Site) -> int:
             "AND pid <> pg_backend_pid()"
         )
         return int(cursor.fetchone()[0])
-
-
-@contextmanager
-def _frozen(site: Site, worker: WorkerProcess) -> Iterator[None]:
-    """Keep a worker stopped until another one runs what it ran."""
-    worker.signal_group(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        worker.signal_group(signal.SIGCONT)
 
 
 # -- gevent ---------------------------------------------------------------------------------------------
@@ -140,7 +129,7 @@ def test_gevent_worker_that_lost_its_lease_stops_its_jobs_and_goes_on(
     sent = site.task("wait_for_file").delay(str(gate), "zombie")
     eventually(lambda: _started(site, "zombie"))
 
-    with _frozen(site, late):
+    with frozen(late, site.alias):
         heir = site.worker(pool="gevent", concurrency=2)
         eventually(lambda: site.effect_counts()["start zombie"] == 2)
     late.await_line("starts anew")
@@ -164,7 +153,7 @@ def test_threads_worker_that_lost_its_lease_leaves_with_code_75(site: Site, gate
     ).apply_async()
     eventually(lambda: _started(site, "zombie"))
 
-    with _frozen(site, late):
+    with frozen(late, site.alias):
         site.worker(pool="threads", concurrency=2)
         eventually(lambda: site.effect_counts()["start zombie"] == 2)
     assert late.wait() == EXIT_LEASE_LOST == 75

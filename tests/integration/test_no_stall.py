@@ -17,7 +17,7 @@ from holdfast.testing.services import TcpProxy
 from holdfast.testing.tcp_proxy import Mode
 from tests.eventually import eventually
 from tests.harness import SHORT, Site, new_site
-from tests.processes import WorkerProcess
+from tests.processes import WorkerProcess, freeze
 
 QUICK: Mapping[str, Any] = SHORT | {"canary_seconds": 1.0, "stall_seconds": 4.0}
 # Twice a stall: one would be called, and followed by the end.
@@ -80,7 +80,7 @@ def test_workers_that_are_full_idle_solo_paused_or_frozen_are_not_stalled(site: 
         for _ in range(20):
             site.task("effect").apply_async(("full", LONG), queue="full")
         site.await_effect("start full")
-        frozen.signal_group(signal.SIGSTOP)
+        freeze(frozen, site.alias)
         site.app.control.add_consumer("more", reply=False, destination=[row(idle).name])
         site.app.control.cancel_consumer("idle", reply=False, destination=[row(idle).name])
         holdfast.pause(queue="more")
