@@ -20,6 +20,7 @@ from unittest import mock
 import pytest
 import redis
 from celery.result import AsyncResult
+from django.db.models import Q
 from django.test import override_settings
 from pytest_django import DjangoDbBlocker
 
@@ -203,6 +204,11 @@ class Site:
             id: f"{task} {State(state).name.lower()} {hold}".strip()
             for id, task, state, hold in rows.values_list("id", "task", "state", "hold")
         }
+
+    def moving_jobs(self) -> list[str]:
+        """Return, as of one instant, the jobs that are not final, and those whose waiting others are not yet told."""
+        moving = Q(state__in=OPEN) | Q(unsettled=True)
+        return list(Job.objects.using(self.alias).filter(moving).values_list("id", flat=True))
 
     def wait_all_final(self, timeout: float = PATIENCE) -> dict[str, str]:
         """Wait until no job is left open; return the states."""

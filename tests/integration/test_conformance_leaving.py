@@ -64,8 +64,7 @@ def sent(site: Site, worker: str, request: pytest.FixtureRequest) -> dict[Case, 
 
     def quiet() -> bool:
         # Whoever waits for a job that is dead is told by a loop, a moment later.
-        assert not site.open_jobs()
-        assert not site.jobs(unsettled=True)
+        assert not site.moving_jobs()
         return True
 
     with contextlib.suppress(AssertionError):  # the case that hangs says so itself
