@@ -9,7 +9,7 @@ from uuid import uuid4
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
-from holdfast.ledger import transitions
+from holdfast.ledger import publishing, transitions
 from holdfast.ledger.limiting import admission, limits
 from holdfast.ledger.limiting.bounds import Bounds
 from holdfast.ledger.models import Job
@@ -87,7 +87,7 @@ class LimitedMachine(LedgerMachine):
     @rule()
     def publish_what_is_due(self) -> None:
         """Publish before anybody has let limited jobs wait at their limits."""
-        self.broker += transitions.publish_due(limit=1000)
+        self.broker += publishing.publish_due(limit=1000)
 
     def _relay(self) -> None:
         limits.line_up_due(limit=1000)

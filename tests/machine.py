@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 
 from holdfast.conf import get_settings
 from holdfast.exceptions import Aborted, AttemptLost
-from holdfast.ledger import ends, interventions, snoozing, transitions, workers
+from holdfast.ledger import ends, interventions, publishing, snoozing, transitions, workers
 from holdfast.ledger.models import Job, Worker
 from holdfast.ledger.reads import letters, queries
 from holdfast.ledger.records import End, Hold, Ticket
@@ -253,7 +253,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if ticket := self._pick(self.broker, number):
             self.broker.remove(ticket)
             with crash_before_statement(self.alias, crash):
-                transitions.recall([ticket])
+                publishing.recall([ticket])
 
     @rule(crash=CRASHES)
     def reconcile(self, crash: int | None) -> None:
@@ -261,7 +261,7 @@ class LedgerMachine(RuleBasedStateMachine):
             self._reconcile()
 
     def _relay(self) -> None:
-        self.broker += transitions.publish_due(limit=1000)
+        self.broker += publishing.publish_due(limit=1000)
 
     def _rescue(self) -> None:
         workers.declare_lost()
@@ -274,7 +274,7 @@ class LedgerMachine(RuleBasedStateMachine):
             "q", 0, moment=None, older_than=timedelta(seconds=-5), limit=1000
         )
         missing = [ticket for ticket in queued if (ticket.id, ticket.token) not in present]
-        self.broker += transitions.republish(missing)
+        self.broker += publishing.republish(missing)
 
     @invariant()
     def tokens_only_rise_and_attempts_are_counted(self) -> None:

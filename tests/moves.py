@@ -11,7 +11,7 @@ from unittest import mock
 
 from django.db import connections
 
-from holdfast.ledger import ends, interventions, pauses, snoozing, transitions
+from holdfast.ledger import ends, interventions, pauses, publishing, snoozing, transitions
 from holdfast.ledger.limiting import admission, limits
 from holdfast.ledger.models import Job
 from holdfast.ledger.states import MOVES, State
@@ -60,7 +60,7 @@ def functions() -> dict[str, Callable[..., Any]]:
     }
     return others | {
         name: value
-        for module in (transitions, interventions, snoozing, ends)
+        for module in (transitions, publishing, interventions, snoozing, ends)
         for name, value in vars(module).items()
         if getattr(value, "__module__", "") == module.__name__
         and not name.startswith("_")

@@ -15,7 +15,8 @@ PAGE = ROOT / "docs" / "lifecycle.md"
 BEGIN = "<!-- made by `python -m tests.docs.lifecycle --write` -->"
 END = "<!-- end of what is made -->"
 _LEDGER = ROOT / "src" / "holdfast" / "ledger"
-_CODE = (_LEDGER / "transitions.py", _LEDGER / "interventions.py", _LEDGER / "snoozing.py")
+_MODULES = ("transitions", "publishing", "interventions", "snoozing")
+_CODE = tuple(_LEDGER / f"{module}.py" for module in _MODULES)
 # Moves that a function of another name makes, or several functions.
 _MEANINGS = {
     "publish": "Turn held jobs whose time has come into queued ones, and put them on the broker.",

@@ -21,7 +21,7 @@ import holdfast
 from holdfast import Rule, Snooze
 from holdfast.conf import get_settings
 from holdfast.exceptions import JobNotFound
-from holdfast.ledger import logs, snoozing, transitions
+from holdfast.ledger import logs, publishing, snoozing, transitions
 from holdfast.ledger.models.logs import AttemptLog
 from holdfast.ledger.reads import queries
 from holdfast.ledger.records import Hold
@@ -231,7 +231,7 @@ def test_lines_of_old_snoozes_leave_with_them(ledger: str, monkeypatch: pytest.M
         hold = Hold("often", job.token, worker)
         with logs.kept_with_the_end(hold, partial(str, f"turn {turn}")):
             snoozing.snooze(hold, delay=timedelta(seconds=-5))
-        transitions.publish_due(limit=10)
+        publishing.publish_due(limit=10)
     assert logs.of_job("often") == {3: ["turn 2"], 4: ["turn 3"]}
 
 

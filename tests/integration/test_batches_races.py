@@ -10,7 +10,7 @@ import pytest
 from django.db import connections, transaction
 
 from holdfast import Batch, Celery
-from holdfast.ledger import transitions
+from holdfast.ledger import publishing, transitions
 from holdfast.ledger.connections import aside
 from holdfast.ledger.models import Job
 from holdfast.ledger.records import Hold
@@ -41,7 +41,7 @@ def running_members(app: Celery, ledger: str, count: int) -> tuple[Batch, list[H
     with new_batch(app.tasks.__getitem__) as batch:
         for _ in range(count):
             app.tasks["add"].delay(1)
-    transitions.publish_due(limit=100)
+    publishing.publish_due(limit=100)
     worker = hire()
     rows = Job.objects.using(ledger).filter(batch_id=batch.id).values_list("id", "token")
     claimed = transitions.claim([(*row, False) for row in rows], worker=worker).claimed

@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from holdfast.exceptions import AttemptLost
-from holdfast.ledger import ends, interventions, pauses, snoozing, transitions, workers
+from holdfast.ledger import ends, interventions, pauses, publishing, snoozing, transitions, workers
 from holdfast.ledger.limiting import admission, limits
 from holdfast.ledger.limiting.bounds import Bounds
 from holdfast.ledger.models import Job, Worker
@@ -119,7 +119,7 @@ def _forget(at: Place, tickets: list[Ticket]) -> None:
 
 def _publish_due(at: Place) -> None:
     at.row.filter(due_at__isnull=False).update(due_at=Now() - timedelta(seconds=1))
-    transitions.publish_due(limit=10)
+    publishing.publish_due(limit=10)
 
 
 def _claim(at: Place) -> None:
@@ -194,8 +194,8 @@ WAYS: dict[str, list[Way]] = {
     "record_fresh": [_record_fresh],
     "record_alike": [_record_alike],
     "publish_due": [_publish_due],
-    "recall": [lambda at: transitions.recall([at.ticket])],
-    "republish": [lambda at: transitions.republish([at.ticket])],
+    "recall": [lambda at: publishing.recall([at.ticket])],
+    "republish": [lambda at: publishing.republish([at.ticket])],
     "claim": [_claim],
     "succeed": [lambda at: transitions.succeed(at.hold, stored=None)],
     "succeed_many": [lambda at: ends.succeed_many([End(at.hold)])],

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from holdfast.ledger import interventions, transitions
+from holdfast.ledger import interventions, publishing, transitions
 from holdfast.ledger.limiting import admission, limits, lines
 from holdfast.ledger.models.limits import Place
 from holdfast.ledger.records import Use
@@ -24,7 +24,7 @@ def worker(ledger: str) -> UUID:
 def test_limited_job_is_recorded_as_waiting_and_is_not_due(worker: UUID) -> None:
     wait("a")
     assert state("a") == (State.HELD, "limit")
-    assert transitions.publish_due(limit=10) == []
+    assert publishing.publish_due(limit=10) == []
     assert limits.line_up_due(limit=10) == 0
 
 
@@ -95,7 +95,7 @@ def test_job_that_came_back_waits_again(worker: UUID) -> None:
         run(worker, "a"), job=new_job("a", delay_seconds=-1.0), stored=None, error="e"
     )
     assert admit() == ["b"]
-    assert transitions.publish_due(limit=10) == []
+    assert publishing.publish_due(limit=10) == []
     assert limits.line_up_due(limit=10) == 1
     assert state("a") == (State.HELD, "limit")
     assert admit() == []
@@ -143,8 +143,8 @@ def test_recalled_job_frees_its_place_and_takes_it_again(worker: UUID) -> None:
     bound(concurrency=1)
     wait("a")
     (ticket,) = admission.admit("l", stated=lambda _: None).tickets
-    assert transitions.recall([ticket]) == 1
-    assert transitions.publish_due(limit=10) == []
+    assert publishing.recall([ticket]) == 1
+    assert publishing.publish_due(limit=10) == []
     eventually(lambda: limits.line_up_due(limit=10) == 1, told="it is due")
     assert admit() == ["a"]
 
@@ -156,7 +156,7 @@ def test_eta_comes_first_and_the_limit_after_it(worker: UUID) -> None:
     assert state("b") == (State.HELD, "eta")
     transitions.record([new_job("free", hold="relay")])
     assert admit() == []
-    due = eventually(lambda: transitions.publish_due(limit=10), told="what is not limited is due")
+    due = eventually(lambda: publishing.publish_due(limit=10), told="what is not limited is due")
     assert [ticket.id for ticket in due] == ["free"]
     assert limits.line_up_due(limit=10) == 1
     assert admit() == ["a"]

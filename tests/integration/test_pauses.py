@@ -16,7 +16,7 @@ from django.db import connections, transaction
 from pytest_django import DjangoDbBlocker
 
 import holdfast
-from holdfast.ledger import interventions, pauses, transitions
+from holdfast.ledger import interventions, pauses, publishing, transitions
 from holdfast.ledger.database import dialect
 from holdfast.ledger.dialects import postgres
 from holdfast.ledger.dialects.postgres import CLAIM_MARK
@@ -62,10 +62,10 @@ def test_nothing_of_what_is_paused_is_claimed_and_all_else_is(worker: UUID, what
     assert holdfast.pause(**{what: {"queue": "mail", "task": "send"}[what]}, actor="ada")
     assert claim(worker, paused, other) == {paused.id: "paused", other.id: "claimed"}
     assert holds(paused) == ["HELD pause"]
-    assert transitions.publish_due(limit=10) == []
+    assert publishing.publish_due(limit=10) == []
 
     assert holdfast.resume(**{what: {"queue": "mail", "task": "send"}[what]}, actor="ada")
-    (again,) = eventually(lambda: transitions.publish_due(limit=10), told="it is due")
+    (again,) = eventually(lambda: publishing.publish_due(limit=10), told="it is due")
     assert again.token > paused.token
     assert claim(worker, again) == {paused.id: "claimed"}
     assert not Shelved.objects.using("ledger").exists()

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from holdfast import Celery, Snooze
 from holdfast.exceptions import AttemptLost, HoldfastError
-from holdfast.ledger import snoozing, transitions
+from holdfast.ledger import publishing, snoozing, transitions
 from holdfast.ledger.models import Attempt, Job, Payload
 from holdfast.ledger.records import Hold
 from holdfast.ledger.states import State
@@ -152,7 +152,7 @@ def test_of_a_jobs_snoozes_the_latest_attempts_are_kept(ledger: str) -> None:
         batch = transitions.claim([(id, token, False) for id, token in rows], worker=worker)
         for job in batch.claimed:
             snoozing.snooze(Hold(job.id, job.token, worker), delay=-HOUR, reason=str(turn))
-        transitions.publish_due(limit=10)
+        publishing.publish_due(limit=10)
     kept = Attempt.objects.using(ledger).filter(job="often").order_by("id")
     assert [row.error for row in kept] == [str(turn) for turn in range(3, keep + 3)]
     assert Attempt.objects.using(ledger).filter(job="other").count() == 1

@@ -16,7 +16,7 @@ from django.db import connections, transaction
 
 from holdfast.broker.publisher import Publisher, Unavailable
 from holdfast.dispatch import limiting
-from holdfast.ledger import transitions
+from holdfast.ledger import publishing, transitions
 from holdfast.ledger.connections.aside import in_event_loop, in_thread
 from holdfast.ledger.database import (
     alias,
@@ -188,7 +188,7 @@ class Outbox:
             self.publisher.publish(tickets)
         except Unavailable as unavailable:
             try:
-                transitions.recall(unavailable.rest)
+                publishing.recall(unavailable.rest)
             except Exception as error:
                 if not is_passing(error):
                     raise

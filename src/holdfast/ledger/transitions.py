@@ -1,4 +1,4 @@
-"""The moves of dispatch and of an attempt, one function per verb; each is one transaction that may die at any line.
+"""The moves of a call and of an attempt, one function per verb; each is one transaction that may die at any line.
 
 What died half-way may be asked again. The moves made from outside an attempt are in `interventions`.
 """
@@ -21,7 +21,7 @@ from holdfast.ledger import checkpoints, logs, unique
 from holdfast.ledger.database import alias, atomic, dialect
 from holdfast.ledger.fence import RISE, Left, cancelled, held_by, job_rows, leave, lock, mark
 from holdfast.ledger.limiting import limits
-from holdfast.ledger.models import Job, Payload, Result
+from holdfast.ledger.models import Payload, Result
 from holdfast.ledger.reads.refusals import refusals
 from holdfast.ledger.records import Alike, ClaimBatch, Hold, NewJob, StoredResult, Ticket
 from holdfast.ledger.states import Hold as HoldReason
@@ -75,45 +75,6 @@ def record_alike(template: NewJob, rows: Iterable[list[Alike]]) -> list[Ticket]:
         ids = dialect().record_alike(template, rows)
     task, queue, priority = template.task, template.queue, template.priority
     return [Ticket(id, 1, task, queue, priority) for id in ids]
-
-
-def publish_due(*, limit: int) -> list[Ticket]:
-    """Turn held jobs whose time has come into queued ones; the caller puts them on the broker, or recalls them."""
-    return dialect().publish_due(limit)
-
-
-def recall(tickets: Iterable[Ticket], *, delay: timedelta = timedelta()) -> int:
-    """Take back jobs that could not be put on the broker: the relay publishes them after `delay`.
-
-    One that somebody's transaction holds is left as it is: the reconciler finds that the broker does not show it.
-    """
-    tokens = {ticket.id: ticket.token for ticket in tickets}
-    with atomic():
-        rows = lock(Job.objects.filter(id__in=tokens, state=State.QUEUED), wait=False)
-        mine = [id for id, token in rows.values_list("id", "token") if tokens[id] == token]
-        return (
-            job_rows()
-            .filter(id__in=mine)
-            .update(
-                state=State.HELD,
-                token=RISE,
-                hold=HoldReason.RELAY,
-                due_at=Now() + delay,
-                published_at=None,
-            )
-        )
-
-
-def republish(tickets: Iterable[Ticket]) -> list[Ticket]:
-    """Give queued jobs that the broker has lost a new token; return what must be published in their place.
-
-    One that somebody's transaction holds is left for the next look: no loop waits for a transaction of the project.
-    """
-    wanted = {ticket.id: ticket for ticket in tickets}
-    again = dialect().republish(list(wanted.values())) if wanted else set()
-    return [
-        ticket._replace(token=ticket.token + 1) for ticket in wanted.values() if ticket.id in again
-    ]
 
 
 def claim(

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from holdfast.exceptions import HoldfastError
-from holdfast.ledger import interventions, pauses, rehearsal, transitions, workers
+from holdfast.ledger import interventions, pauses, publishing, rehearsal, transitions, workers
 from holdfast.ledger.records import ClaimedJob, Refusal, Ticket
 from holdfast.testing import attempt
 from holdfast.testing.clock import travel_to_next_due
@@ -58,7 +58,7 @@ def _due(healers: tuple[Settler, Completer]) -> list[Ticket]:
     """Do what the loops of a worker do, and return what a worker would be given then."""
     while sum(healer.one_pass() for healer in healers):
         pass
-    while len(transitions.publish_due(limit=BATCH)) == BATCH:
+    while len(publishing.publish_due(limit=BATCH)) == BATCH:
         pass
     rehearsal.let_all_in()
     return rehearsal.queued()

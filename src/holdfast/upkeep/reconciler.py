@@ -15,7 +15,7 @@ from holdfast import events
 from holdfast.broker.contents import Contents
 from holdfast.broker.publisher import Publisher, Unavailable
 from holdfast.conf import get_settings
-from holdfast.ledger import transitions
+from holdfast.ledger import publishing
 from holdfast.ledger.database import dialect
 from holdfast.ledger.reads import queries
 from holdfast.ledger.records import Ticket
@@ -134,7 +134,7 @@ class Reconciler:
         """Publish again what a list has lost, until nothing is left or the time of this pass is over."""
         loss, total = self._losses[queue, priority], 0
         while (tickets := loss.next_page(queue, priority, limit=BATCH)) is not None:
-            again = transitions.republish(tickets)
+            again = publishing.republish(tickets)
             loss.note(again)
             self._publish(again)
             total += len(again)
@@ -150,7 +150,7 @@ class Reconciler:
     def _republish(self, queue: str, tickets: list[Ticket]) -> int:
         total = 0
         for start in range(0, len(tickets), BATCH):
-            again = transitions.republish(tickets[start : start + BATCH])
+            again = publishing.republish(tickets[start : start + BATCH])
             self._publish(again)
             total += len(again)
         self._tell(queue, total)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from holdfast import events
 from holdfast.broker.publisher import Publisher, Unavailable
 from holdfast.conf import get_settings
-from holdfast.ledger import transitions
+from holdfast.ledger import publishing
 from holdfast.ledger.duty import Work
 from holdfast.ledger.records import Ticket
 from holdfast.upkeep.admitter import Admitter
@@ -37,7 +37,7 @@ class Relay:
             return longest if work.due_seconds is None else min(longest, work.due_seconds)
         # Marked and committed before it is published: a crash in between costs one grace, a publish
         # before the commit would hold the rows' locks while the broker hangs.
-        tickets = transitions.publish_due(limit=BATCH)
+        tickets = publishing.publish_due(limit=BATCH)
         if not tickets or not self._publish(tickets):
             return longest
         return 0.0
@@ -56,7 +56,7 @@ class Relay:
         try:
             self._publisher.publish(tickets)
         except Unavailable as unavailable:
-            transitions.recall(unavailable.rest, delay=timedelta(seconds=longest))
+            publishing.recall(unavailable.rest, delay=timedelta(seconds=longest))
             return False
         events.jobs_published.send(sender=type(self), count=len(tickets))
         return True

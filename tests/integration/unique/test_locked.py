@@ -12,7 +12,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 import holdfast
-from holdfast.ledger import interventions, transitions
+from holdfast.ledger import interventions, publishing, transitions
 from holdfast.ledger.database import dialect
 from holdfast.ledger.models import Job
 from holdfast.ledger.records import ClaimBatch, Hold, Refusal, Ticket
@@ -109,9 +109,9 @@ def test_no_loop_waits_for_a_transaction_of_the_project(site: Site) -> None:
     rows = Job.objects.using(site.alias).filter(id=met.id)
     with transaction.atomic(using=site.alias):
         assert sync.delay(1).id == met.id
-        assert beside(lambda: transitions.republish([ticket])) == []
-        assert beside(lambda: transitions.recall([ticket])) == 0
-        assert beside(lambda: transitions.publish_due(limit=10)) == []
+        assert beside(lambda: publishing.republish([ticket])) == []
+        assert beside(lambda: publishing.recall([ticket])) == 0
+        assert beside(lambda: publishing.publish_due(limit=10)) == []
     rows.update(expires_at=Now())
     with transaction.atomic(using=site.alias):
         rows.update(losses=F("losses"))

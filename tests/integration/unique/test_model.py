@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from holdfast.ledger import interventions, rehearsal, snoozing, transitions
+from holdfast.ledger import interventions, publishing, rehearsal, snoozing, transitions
 from holdfast.ledger.models import Job
 from holdfast.ledger.records import Hold, Ticket, UniqueRequest
 from holdfast.ledger.states import FINAL, Conflict, Scope, State
@@ -106,7 +106,7 @@ class Life:
 
     def recall(self) -> None:
         row = self.row
-        transitions.recall([Ticket(self.job, row.token, row.task, row.queue, 0)])
+        publishing.recall([Ticket(self.job, row.token, row.task, row.queue, 0)])
 
     def wait_two_hours(self) -> None:
         rehearsal.bring_forward(timedelta(hours=2))
