@@ -11,14 +11,16 @@ from django.conf import settings
 from django.test import override_settings
 
 import holdfast
+from holdfast import Batch
 from holdfast.ledger import reencryption
 from holdfast.ledger.models.logs import AttemptLog
 from tests.chaos.conftest import Enter, Tell
 from tests.chaos.ground import Ground
 from tests.eventually import eventually
-from tests.project import dying, retrying, steered
+from tests.project import batching, dying, retrying, steered
 
-INCLUDE = f"--include=tests.chaos.tasks,{dying.__name__},{retrying.__name__},{steered.__name__}"
+TASKS = (dying, batching, retrying, steered)
+INCLUDE = f"--include=tests.chaos.tasks,{','.join(module.__name__ for module in TASKS)}"
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
 
 
@@ -47,6 +49,46 @@ def test_process_that_dies_between_the_lines_and_the_end_of_an_attempt_leaves_ne
     assert [len(attempt.log) for attempt in ended] == [0, 2]
     rows = AttemptLog.objects.using(on_both.site.alias).filter(job=sent.id)
     assert list(rows.values_list("number", flat=True)) == [2]
+
+
+def test_worker_that_dies_with_ends_and_lines_unwritten_repeats_the_bodies_and_keeps_no_line_twice(
+    on_both: Ground,
+) -> None:
+    on_both.worker(
+        INCLUDE, concurrency=1, environment=dies_after(on_both, "holdfast.worker.ends:Ends.add")
+    )
+    sent = on_both.task(retrying.talk).delay("a line", 2)
+    eventually(died(on_both).exists, told="the worker died with the end of the job in its hands")
+    on_both.worker(INCLUDE, concurrency=1)
+    on_both.settle()
+
+    ended = holdfast.attempts(sent)
+    assert [attempt.outcome for attempt in ended] == ["lost", "succeeded"]
+    assert [len(attempt.log) for attempt in ended] == [0, 2]
+
+
+@pytest.mark.parametrize("before", ["their ends are written", "the batch is looked at"])
+def test_worker_that_dies_after_the_bodies_of_members_ends_their_batch_once(
+    on_both: Ground, before: str
+) -> None:
+    function = {
+        "their ends are written": "holdfast.worker.ends:Ends.add",
+        "the batch is looked at": "holdfast.worker.looks:Looks._take",
+    }[before]
+    on_both.worker(INCLUDE, concurrency=1, environment=dies_after(on_both, function))
+    told = on_both.task(batching.told)
+    with Batch(before, on_complete=told.s("complete"), on_success=told.s("success")) as batch:
+        members = [on_both.site.task("effect").delay(f"member {n}") for n in range(5)]
+    eventually(died(on_both).exists, told="the worker died amid the ends of members")
+    on_both.worker(INCLUDE, concurrency=1)
+    eventually(batch.is_complete, within=30, told="the batch is complete")
+    on_both.settle()
+
+    assert batch.has_succeeded()
+    assert batch.progress().succeeded == 5
+    for event in ("complete", "success"):
+        assert on_both.site.effects().count(f"told {before} {event}") == 1
+    assert sorted(member.get() for member in members) == [f"member {n}" for n in range(5)]
 
 
 def test_process_that_dies_after_its_progress_was_written_is_followed_by_one_that_says_anew(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
 
 from holdfast import Batch, Celery
 from holdfast.ledger import publishing, transitions
@@ -15,6 +15,7 @@ from holdfast.ledger.connections import aside
 from holdfast.ledger.models import Job
 from holdfast.ledger.records import Hold
 from holdfast.results import batch_ends
+from holdfast.worker.looks import Looks
 from tests.batched import NOWHERE, app_with_tasks, new_batch
 from tests.eventually import eventually
 from tests.harness import new_site
@@ -138,6 +139,57 @@ def test_look_is_spared_while_many_wait_and_never_for_the_last(
     for hold in holds[1:]:
         assert transitions.succeed(hold, stored=None)
         batch_ends.look(app, batch.id)
+    assert batch.has_succeeded()
+
+
+def test_looks_of_a_main_process_end_the_batch_before_they_stop(app: Celery, ledger: str) -> None:
+    batch, holds = running_members(app, ledger, 3)
+    looks = Looks(app)
+    for hold in holds:
+        assert transitions.succeed(hold, stored=None)
+        looks.ended(batch.id)
+    looks.stop(seconds=60)
+    assert batch.has_succeeded()
+    assert len(told(ledger)) == 2
+
+
+def test_look_that_fails_keeps_none_after_it_from_coming(
+    app: Celery, ledger: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch, (hold,) = running_members(app, ledger, 1)
+    assert transitions.succeed(hold, stored=None)
+    looked = []
+    stock = batch_ends.look
+
+    def look(app: Celery, batch_id: str) -> None:
+        looked.append(batch_id)
+        if batch_id != batch.id:
+            raise OperationalError("gone") if batch_id == "away" else ValueError("unreadable")
+        stock(app, batch_id)
+
+    monkeypatch.setattr(batch_ends, "look", look)
+    looks = Looks(app)
+    for batch_id in ("broken", "away", batch.id):
+        looks.ended(batch_id)
+        eventually(lambda: not looks._asked and not looks._looking, told="it has been looked at")
+    looks.stop(seconds=60)
+    assert looked == ["broken", "away", batch.id]
+    assert batch.has_succeeded()
+
+
+def test_looks_ask_nobody_about_ends_that_are_spared(
+    app: Celery, ledger: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch, (hold,) = running_members(app, ledger, 1)
+    monkeypatch.setattr(batch_ends, "_spared", {batch.id: [None] * 2})
+    assert transitions.succeed(hold, stored=None)
+    looks = Looks(app)
+    for _ in range(2):
+        looks.ended(batch.id)
+    looks.stop(seconds=60)
+    assert not batch.is_complete()
+    looks.ended(batch.id)
+    looks.stop(seconds=60)
     assert batch.has_succeeded()
 
 

@@ -12,9 +12,10 @@ import pytest
 from django.db import OperationalError, connections
 from django.test.utils import CaptureQueriesContext
 
-from holdfast.ledger import interventions, transitions
+from holdfast.ledger import interventions, logs, transitions
 from holdfast.ledger.database import dialect
 from holdfast.ledger.models import Job, Result
+from holdfast.ledger.models.logs import AttemptLog
 from holdfast.ledger.records import End, Hold, StoredResult
 from holdfast.ledger.states import State
 from holdfast.worker.ends import Ends
@@ -40,9 +41,9 @@ class Told:
     def _wake(self) -> None:
         self.wakes += 1
 
-    def add(self, hold: Hold, stored: StoredResult | None = None) -> None:
+    def add(self, hold: Hold, stored: StoredResult | None = None, log: str = "") -> None:
         """Add an end that is told of."""
-        self.ends.add(End(hold, stored), then=lambda: self.heard.append(hold.id))
+        self.ends.add(End(hold, stored, log), then=lambda: self.heard.append(hold.id))
 
 
 @pytest.fixture
@@ -91,6 +92,34 @@ def test_all_that_has_come_is_written_with_one_commit(ledger: str, told: Told) -
     assert told.ends.await_written(seconds=0)
 
 
+def test_lines_are_written_with_the_ends_they_came_with(ledger: str, told: Told) -> None:
+    few, many = _run(told.worker, "a"), _run(told.worker, *(f"job-{n}" for n in range(30)))
+    with CaptureQueriesContext(connections[ledger]) as one:
+        told.add(few[0], RESULT, "a line")
+        told.ends.write()
+    with CaptureQueriesContext(connections[ledger]) as thirty:
+        for n, hold in enumerate(many):
+            told.add(hold, RESULT if n % 3 else None, f'"line"\n{{{n}}} ü' if n % 2 else "")
+        told.ends.write()
+
+    assert len(thirty) <= len(one)
+    assert set(_states(ledger).values()) == {"succeeded"}
+    assert logs.of_job("a") == {1: ["a line"]}
+    for n in range(30):
+        assert logs.of_job(f"job-{n}") == ({1: ['"line"', f"{{{n}}} ü"]} if n % 2 else {})
+
+
+def test_ends_that_bring_much_along_are_written_in_parts(ledger: str, told: Told) -> None:
+    holds = _run(told.worker, *"abcdef")
+    for hold in holds:
+        told.add(hold, log="x" * 60_000)
+    with mock.patch("holdfast.worker.ends.MOST_BYTES", 100_000):
+        for written in (2, 4, 6):
+            told.ends.write()
+            assert told.heard == [hold.id for hold in holds[:written]]
+        assert told.ends.write()
+
+
 def test_token_rises_as_at_any_other_end(ledger: str, told: Told) -> None:
     (hold,) = _run(told.worker, "a")
     told.add(hold)
@@ -105,12 +134,13 @@ def test_end_of_a_job_that_has_moved_on_changes_nothing(ledger: str, told: Told)
     interventions.cancel(["cancelled"], running=True)
     transitions.lose(lost, cause="its process died")
     for hold in (cancelled, lost, standing):
-        told.add(hold, RESULT)
+        told.add(hold, RESULT, hold.id)
 
     told.ends.write()
 
     assert _states(ledger) == {"cancelled": "cancelled", "lost": "queued", "standing": "succeeded"}
     assert list(Result.objects.using(ledger).values_list("id", flat=True)) == ["standing"]
+    assert list(AttemptLog.objects.using(ledger).values_list("text", flat=True)) == ["standing"]
     assert told.heard == ["standing"]
     assert len(told.ends) == 0
 
@@ -180,6 +210,18 @@ def test_end_that_cannot_be_written_fails_its_job_alone(ledger: str, told: Told)
     assert len(told.ends) == 0
 
 
+def test_lines_that_cannot_be_written_fail_no_job(ledger: str, told: Told) -> None:
+    holds = _run(told.worker, "first", "bad", "last")
+    for hold in holds:
+        told.add(hold, RESULT, "\ud800" if hold.id == "bad" else "a line")
+
+    told.ends.write()
+
+    assert set(_states(ledger).values()) == {"succeeded"}
+    assert Result.objects.using(ledger).count() == 3
+    assert [logs.of_job(hold.id) for hold in holds] == [{1: ["a line"]}, {}, {1: ["a line"]}]
+
+
 def test_who_hears_of_an_end_cannot_keep_the_others_from_it(ledger: str, told: Told) -> None:
     holds = _run(told.worker, "a", "b")
     told.ends.add(End(holds[0]), then=mock.Mock(side_effect=RuntimeError("deaf")))
@@ -200,7 +242,7 @@ def test_row_in_somebodys_transaction_keeps_no_other_end_waiting(ledger: str, to
             cursor.execute("BEGIN")
             cursor.execute("SELECT 1 FROM holdfast_job WHERE id = 'locked' FOR UPDATE")
         for hold in holds:
-            told.add(hold, RESULT)
+            told.add(hold, RESULT, hold.id)
         told.ends.write()
         assert _states(ledger) == {"locked": "running", "free": "succeeded"}
         assert holds[0] in told.ends
@@ -211,5 +253,6 @@ def test_row_in_somebodys_transaction_keeps_no_other_end_waiting(ledger: str, to
     with mock.patch("holdfast.worker.ends.time.monotonic", return_value=float("inf")):
         told.ends.write()
     assert set(_states(ledger).values()) == {"succeeded"}
+    assert [logs.of_job(hold.id) for hold in holds] == [{1: ["locked"]}, {1: ["free"]}]
     # The session was the ledger's own for a moment.
     connections[ledger].close()

@@ -9,11 +9,14 @@ from contextlib import contextmanager
 import pytest
 from django.db import connections, transaction
 
+import holdfast
+from holdfast import Batch
 from holdfast.ledger import interventions
 from holdfast.ledger.models import Job
 from tests.eventually import eventually
 from tests.harness import Site, new_site
 from tests.processes import WorkerProcess
+from tests.project import retrying
 
 WORKERS = ["sqlite-prefork", "postgres-prefork", "postgres-threads"]
 
@@ -106,10 +109,18 @@ def test_process_of_the_pool_needs_no_connection_for_what_asks_no_database(site:
     if not site.database_url.startswith("postgres"):
         pytest.skip("nobody counts the connections to a file")
     site.empty()
-    worker = site.worker(pool=site.environment["POOL"], concurrency=8)
+    worker = site.worker("-I", retrying.__name__, pool=site.environment["POOL"], concurrency=8)
     before = _connections(site)
     assert {r.get(timeout=20) for r in site.task("effect").apply_many([("x", 0.05)] * 32)} == {"x"}
     assert _connections(site) <= before + 1
+    # What is logged and which batch a job is in is told to the main process with its end.
+    talked = site.app.tasks[retrying.talk.name].apply_many([("line", 3)] * 32)
+    with Batch() as batch:
+        batch.add(site.task("effect").s("x", 0.05) for _ in range(32))
+    assert batch.wait(timeout=20).succeeded == 32
+    site.wait_all_final(20)
+    assert {len(line.log) for job in talked for line in holdfast.attempts(job)} == {3}
+    assert _connections(site) <= before + 2
     worker.kill()
 
 

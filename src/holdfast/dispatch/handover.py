@@ -12,11 +12,11 @@ from weakref import ReferenceType
 from celery import Task, signals, states
 from celery.app import trace
 
-from holdfast.ledger import transitions
+from holdfast.ledger import logs, transitions
 from holdfast.ledger.connections.watchdog import answer_within
 from holdfast.ledger.database import connection, is_passing, with_patience
 from holdfast.ledger.holds import hold_from_mark
-from holdfast.ledger.records import Hold, StoredResult
+from holdfast.ledger.records import End, Hold, StoredResult
 from holdfast.lineage import patience_seconds
 from holdfast.tickets import HEADER
 
@@ -26,18 +26,20 @@ if TYPE_CHECKING:
 # What a main process writes into the mark of an attempt whose end it takes, and what the attempt leaves there.
 TAKES_END = "takes_end"
 _LEFT = "left"
-# A larger result would cost the main process more on its way than the end costs where it is.
+# A larger result or more lines would cost the main process more on their way than the end costs where it is.
 MOST_BYTES = 8192
+MOST_LOG_BYTES = 65536
 # Their receivers do not ask how a job ended.
 _INDIFFERENT = ("celery.", "holdfast.")
 
-# A result as it travels: encoded, its content type and encoding, the job's children. Empty where nobody keeps it.
+# An end as it travels: what was logged, and where a result is kept: encoded, its content type and encoding, the
+# job's children.
 Left = tuple[Any, ...]
 # By class: whether Celery calls a hook of it between the body's end and the attempt's.
 _hooked: dict[type, bool] = {}
 
 
-def hand_over(task: LedgerTask, encoded: StoredResult | None) -> bool:
+def hand_over(task: LedgerTask, encoded: StoredResult | None, *, log: str) -> bool:
     """Leave the end of an attempt to the worker's main process; False: it must be written here and now.
 
     It must where more belongs to it than its own rows, and where code of the project runs next that may ask for it.
@@ -46,24 +48,15 @@ def hand_over(task: LedgerTask, encoded: StoredResult | None) -> bool:
     if TAKES_END not in mark or _is_watched(task) or _is_in_transaction():
         return False
     left = task.backend.end_alone(task.request, encoded)
-    if left is None or (left and len(left[0]) > MOST_BYTES):
+    if left is None or (left and len(left[0]) > MOST_BYTES) or len(log.encode()) > MOST_LOG_BYTES:
         return False
-    mark[_LEFT] = left
+    mark[_LEFT] = (log, *left)
     return True
 
 
-def stored_of(left: Left) -> StoredResult | None:
-    """Return the result that an end came with."""
-    if not left:
-        return None
-    result, content_type, content_encoding, children = left
-    return StoredResult(
-        status=states.SUCCESS,
-        result=result,
-        content_type=content_type,
-        content_encoding=content_encoding,
-        children=children,
-    )
+def end_of(hold: Hold, left: Left) -> End:
+    """Return the end that an attempt has left."""
+    return End(hold, _stored_of(left), left[0])
 
 
 def trace_fast(name: str, id: str, request: dict[str, Any], *rest: Any) -> Any:
@@ -83,17 +76,31 @@ def _with_end(done: Any, id: str, request: dict[str, Any]) -> Any:
         return done
     if done[0]:
         # Celery calls it an error after all, such as a time limit that struck a moment later: the body has ended well.
-        _write_here(hold_from_mark(id, mark), left)
+        _write_here(end_of(hold_from_mark(id, mark), left))
         return done
     return (*done, left)
 
 
-def _write_here(hold: Hold, left: Left) -> None:
+def _stored_of(left: Left) -> StoredResult | None:
+    if len(left) == 1:
+        return None
+    _, result, content_type, content_encoding, children = left
+    return StoredResult(
+        status=states.SUCCESS,
+        result=result,
+        content_type=content_type,
+        content_encoding=content_encoding,
+        children=children,
+    )
+
+
+def _write_here(end: End) -> None:
     """Write an end that cannot travel; nothing happens if the job has moved on."""
+    hold = end.hold
 
     def write() -> None:
-        with answer_within(patience_seconds()):
-            transitions.succeed(hold, stored=stored_of(left))
+        with answer_within(patience_seconds()), logs.kept_with_the_end(hold, lambda: end.log):
+            transitions.succeed(hold, stored=end.stored)
 
     try:
         with_patience(write, seconds=patience_seconds(), what=f"ending job {hold.id}")

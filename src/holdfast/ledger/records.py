@@ -181,10 +181,17 @@ class StoredResult:
 
 
 class End(NamedTuple):
-    """An attempt that has succeeded, and the result it leaves where one is kept."""
+    """An attempt that has succeeded, the result it leaves where one is kept, and what it has logged."""
 
     hold: Hold
     stored: StoredResult | None = None
+    log: str = ""
+
+    @property
+    def size(self) -> int:
+        """Bytes it brings along, or a little less: characters of its lines are counted."""
+        result = self.stored.result if self.stored is not None else None
+        return len(self.log) + len(result or b"")
 
 
 @dataclass(slots=True, kw_only=True)

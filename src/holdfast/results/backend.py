@@ -29,7 +29,6 @@ from holdfast.lineage import is_telling_secrets, leave, patience_seconds
 from holdfast.results import batch_ends, encoding, successors
 from holdfast.results.failing import Failure, kind_of
 from holdfast.results.reading import LedgerReader
-from holdfast.tickets import BATCH
 
 logger = logging.getLogger("holdfast.results")
 
@@ -90,11 +89,11 @@ class LedgerBackend(LedgerReader):
         batch_ends.after_end(self.app, request)
 
     def end_alone(self, request: Any, encoded: StoredResult | None) -> tuple[Any, ...] | None:
-        """Return what a success keeps, to be written elsewhere; None if somebody follows it or counts it.
+        """Return what a success keeps, to be written elsewhere; None if somebody follows it.
 
         Of a result what a `StoredResult` is made of, and nothing where nobody keeps one.
         """
-        if request.callbacks or request.chain or request.chord or request.get(BATCH) is not None:
+        if request.callbacks or request.chain or request.chord:
             return None
         if encoded is None:
             return ()

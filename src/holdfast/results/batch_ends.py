@@ -1,6 +1,7 @@
 """What the ends of members make of their batch: first failure, completion, success, each called for exactly once.
 
-Runs after the commit of a member's end, where that was its own attempt's, and in a loop of a worker for all others.
+Runs after the commit of a member's end: where its attempt ran, in the main process if that has written the end, and
+in a loop of a worker for all others.
 What if it dies here? The loop looks at every batch that may have an open member, so the next look does the rest.
 """
 
@@ -52,14 +53,21 @@ def look(app: Any, batch_id: str, *, failed: bool = False) -> None:
             _remember(_failed).add(batch_id)
         else:
             finish(app, batch_id)
-    with suppress(KeyError, IndexError):
-        _spared[batch_id].pop()
+    if is_spared(batch_id):
         return
     waiting = batches.waiting(batch_id, most=MOST_WAITING)
     if waiting >= PROCESSES:
         _remember(_spared)[batch_id] = [None] * (waiting // PROCESSES - 1)
     elif not waiting and not batches.has_open(batch_id, running=True):
         finish(app, batch_id)
+
+
+def is_spared(batch_id: str) -> bool:
+    """Tell whether an end needs no look, because an earlier one found many members waiting; good for one end."""
+    with suppress(KeyError, IndexError):
+        _spared[batch_id].pop()
+        return True
+    return False
 
 
 def finish(app: Any, batch_id: str) -> None:

@@ -22,6 +22,8 @@ from holdfast.ledger.records import End, Hold
 
 logger = logging.getLogger("holdfast.worker")
 MOST = 1000
+# What ends bring along, results and lines: no statement is much larger.
+MOST_BYTES = 4 * 1024 * 1024
 # An end whose row somebody's transaction holds is asked for again after so long, and keeps nothing else waiting.
 LOCKED_PAUSE = 0.2
 
@@ -90,7 +92,8 @@ class Ends:
         batch: list[Left] = []
         later: list[Left] = []
         worker, now = self._worker(), time.monotonic()
-        while self._waiting and len(batch) < MOST:
+        size = 0
+        while self._waiting and len(batch) < MOST and size < MOST_BYTES:
             left = self._waiting.popleft()
             if left.end.hold.worker != worker:
                 # Of a lease that was lost meanwhile.
@@ -99,6 +102,7 @@ class Ends:
                 later.append(left)
             else:
                 batch.append(left)
+                size += left.end.size
         self._waiting.extend(later)
         return batch
 
@@ -129,6 +133,11 @@ class Ends:
                 raise
             if dialect().met_a_lock(error):
                 self._put_off(left)
+            elif left.end.log:
+                # Lines that cannot be written are no reason to fail a job.
+                logger.exception("Job %s ends without the lines of its attempt", left.end.hold.id)
+                left.end = left.end._replace(log="")
+                self._write_one(left)
             else:
                 self._fail(left, error)
 

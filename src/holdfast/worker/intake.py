@@ -20,7 +20,7 @@ from kombu.exceptions import ContentDisallowed, DecodeError
 from holdfast.broker.arrivals import Arrival
 from holdfast.ledger import interventions, transitions
 from holdfast.ledger.database import is_passing
-from holdfast.ledger.records import ClaimedJob, End, Hold, Refusal, StoredResult, Ticket
+from holdfast.ledger.records import ClaimedJob, End, Hold, Refusal, Ticket
 from holdfast.ledger.security import Kind, Sighting
 from holdfast.ledger.states import Reason
 from holdfast.tickets import HEADER
@@ -30,9 +30,11 @@ from holdfast.worker.deliveries import Delivery, Held, straight
 from holdfast.worker.ends import Ends
 from holdfast.worker.filling import fill
 from holdfast.worker.guard import Guard
+from holdfast.worker.looks import Looks
 from holdfast.worker.waiting import LOCKED_MOST, WORTH_WAITING, Pace, Waiting, shelve
 
 logger = logging.getLogger("holdfast.worker")
+Then = Callable[[], Any] | None
 LINED_UP = 7  # short jobs that wait with the pool for each of its threads
 
 
@@ -57,6 +59,7 @@ class Intake:
         self.ends = Ends(lambda: self.worker, self.clerk.wake)
         self.guard = Guard(worker=lambda: self.worker, submit=self.clerk.submit)
         self.admissions = Admissions(self.publish, self.held)
+        self.looks = Looks(app)
 
     # -- capacity ---------------------------------------------------------------------------------
 
@@ -142,17 +145,13 @@ class Intake:
             held.request = request
 
     def end(
-        self,
-        hold: Hold,
-        stored: StoredResult | None,
-        *,
-        run_time: float,
-        then: Callable[[], Any] | None = None,
+        self, end: End, *, run_time: float, batch: str | None = None, then: Then = None
     ) -> None:
         """Take the end of an attempt that has succeeded, to be written soon; its slot takes the next job at once.
 
-        `then` is called in the clerk's thread once it is in the ledger.
+        Once it is in the ledger its batch is looked at, and `then` is called in the clerk's thread.
         """
+        hold = end.hold
         held = self.held.get(hold.id)
         if held is None or held.hold != hold:
             return
@@ -161,11 +160,13 @@ class Intake:
         def tell() -> None:
             if limits:
                 self.admissions.ended(hold.id, limits)
+            if batch is not None:
+                self.looks.ended(batch)
             if then is not None:
                 then()
 
         # First this: whoever looks meanwhile finds the job in one of the two places.
-        self.ends.add(End(hold, stored), then=tell if limits or then else None)
+        self.ends.add(end, then=tell if limits or batch or then else None)
         held.limits = ()
         self.release(hold, run_time=run_time)
 

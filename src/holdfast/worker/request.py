@@ -15,13 +15,13 @@ from celery.worker.state import task_ready
 
 from holdfast import vault
 from holdfast.dispatch.bodies import AttemptStopped
-from holdfast.dispatch.handover import Left, stored_of, trace_any, trace_fast
+from holdfast.dispatch.handover import Left, end_of, trace_any, trace_fast
 from holdfast.dispatch.redaction import redaction_of
 from holdfast.exceptions import AttemptLost
 from holdfast.ledger.holds import hold_from_mark, is_secret
 from holdfast.ledger.records import Hold
 from holdfast.lineage import leaving_it_to
-from holdfast.tickets import HEADER
+from holdfast.tickets import BATCH, HEADER
 from holdfast.worker.intake import Intake, current_intake
 
 logger = logging.getLogger("holdfast.worker")
@@ -128,7 +128,8 @@ class LedgerRequest(Request):
             then = partial(self.intake.in_loop, tell)
         else:
             self._stock_on_success(done)
-        self.intake.end(self.hold, stored_of(left), run_time=done[2], then=then)
+        batch = self._request_dict.get(BATCH)
+        self.intake.end(end_of(self.hold, left), run_time=done[2], batch=batch, then=then)
 
     def _end_stopped(self) -> None:
         """Give the job of a body back that was stopped, which does nothing if it has moved on."""

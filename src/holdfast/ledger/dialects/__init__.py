@@ -51,6 +51,8 @@ class Dialect(Protocol):
     ) -> set[str]:
         """End attempts of one worker in success, in one transaction; return the jobs that were theirs to end.
 
+        Results and lines that come with the ends are written with them.
+
         With `skip_locked` those that somebody's transaction holds are left.
         """
 

@@ -110,6 +110,11 @@ _STORE_MANY = """, stored AS (
     content_type = EXCLUDED.content_type, content_encoding = EXCLUDED.content_encoding,
     traceback = EXCLUDED.traceback, children = EXCLUDED.children, stored_at = EXCLUDED.stored_at
 )"""
+_KEEP_LOGS = """, logged AS (
+  INSERT INTO holdfast_attempt_log (job, number, text)
+  SELECT done.id, done.attempts, l.text FROM unnest(%s::text[], %b::text[]) AS l(id, text) JOIN done USING (id)
+  ON CONFLICT (job, number) DO UPDATE SET text = EXCLUDED.text
+)"""
 _SUCCEED = f"WITH done AS ({_END} RETURNING id) {_STORE}"
 _SUCCEED_LOGGED = f"WITH done AS ({_END} RETURNING id, attempts), log AS ({_KEEP_LOG}) {_STORE}"
 
@@ -208,6 +213,7 @@ class PostgresDialect:
     ) -> set[str]:
         values: list[Any] = [[e.hold.id for e in ends], [e.hold.token for e in ends], worker]
         kept = [(e.hold.id, e.stored) for e in ends if e.stored is not None]
+        logged = [(e.hold.id, e.log) for e in ends if e.log]
         head, end = (_UNLOCKED_ENDS, _UNLOCKED_ENDED) if skip_locked else (_ENDS, _ENDED)
         if kept:
             store = _STORE_MANY
@@ -222,9 +228,12 @@ class PostgresDialect:
         else:
             # Nobody reads them, so nobody waits for the disk.
             store, end = "", end + _LAZY_COMMIT
+        if logged:
+            store += _KEEP_LOGS
+            values += [[id for id, _ in logged], [text for _, text in logged]]
         with _prepared().cursor_to_look_up(_connection(), "holdfast_job") as cursor:
             cursor.execute(
-                f"{head}, done AS ({end} RETURNING j.id){store} SELECT id FROM done",
+                f"{head}, done AS ({end} RETURNING j.id, j.attempts){store} SELECT id FROM done",
                 values,
             )
             return {row[0] for row in cursor.fetchall()}

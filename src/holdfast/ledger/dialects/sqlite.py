@@ -258,6 +258,9 @@ class SQLiteDialect:
             ]
             if kept:
                 cursor.executemany(_RESULT, kept)
+            logged = [(end.log, end.hold.id) for end in ends if end.log and end.hold.id in ended]
+            if logged:
+                cursor.executemany(_KEEP_LOG, logged)
             return ended
 
     def own_session(self) -> None:
