@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from celery import chord
 from cryptography.fernet import Fernet
 from django.conf import settings
 from django.test import override_settings
@@ -73,7 +74,7 @@ def test_worker_that_dies_after_the_bodies_of_members_ends_their_batch_once(
 ) -> None:
     function = {
         "their ends are written": "holdfast.worker.ends:Ends.add",
-        "the batch is looked at": "holdfast.worker.looks:Looks._take",
+        "the batch is looked at": "holdfast.worker.following:Following._take",
     }[before]
     on_both.worker(INCLUDE, concurrency=1, environment=dies_after(on_both, function))
     told = on_both.task(batching.told)
@@ -89,6 +90,22 @@ def test_worker_that_dies_after_the_bodies_of_members_ends_their_batch_once(
     for event in ("complete", "success"):
         assert on_both.site.effects().count(f"told {before} {event}") == 1
     assert sorted(member.get() for member in members) == [f"member {n}" for n in range(5)]
+
+
+def test_worker_that_dies_before_the_end_that_completes_a_chord_sends_its_body_once(
+    on_both: Ground,
+) -> None:
+    submit = "holdfast.worker.following:Following.submit"
+    on_both.worker(INCLUDE, concurrency=1, environment=dies_after(on_both, submit))
+    effect = on_both.site.task("effect")
+    sent = chord([effect.s(f"member {n}") for n in range(5)], effect.si("body")).apply_async()
+    eventually(died(on_both).exists, told="all members but one have ended, or will again")
+    on_both.worker(INCLUDE, concurrency=1)
+    on_both.settle()
+
+    assert sent.get() == "body"
+    assert on_both.site.effect_counts()["start body"] == 1
+    assert on_both.site.counts() == {"succeeded": 6}
 
 
 def test_process_that_dies_after_its_progress_was_written_is_followed_by_one_that_says_anew(

@@ -15,7 +15,7 @@ from holdfast.ledger.connections import aside
 from holdfast.ledger.models import Job
 from holdfast.ledger.records import Hold
 from holdfast.results import batch_ends
-from holdfast.worker.looks import Looks
+from holdfast.worker.following import Following
 from tests.batched import NOWHERE, app_with_tasks, new_batch
 from tests.eventually import eventually
 from tests.harness import new_site
@@ -144,11 +144,11 @@ def test_look_is_spared_while_many_wait_and_never_for_the_last(
 
 def test_looks_of_a_main_process_end_the_batch_before_they_stop(app: Celery, ledger: str) -> None:
     batch, holds = running_members(app, ledger, 3)
-    looks = Looks(app)
+    following = Following(app)
     for hold in holds:
         assert transitions.succeed(hold, stored=None)
-        looks.ended(batch.id)
-    looks.stop(seconds=60)
+        following.ended(batch.id)
+    following.stop(seconds=60)
     assert batch.has_succeeded()
     assert len(told(ledger)) == 2
 
@@ -168,11 +168,11 @@ def test_look_that_fails_keeps_none_after_it_from_coming(
         stock(app, batch_id)
 
     monkeypatch.setattr(batch_ends, "look", look)
-    looks = Looks(app)
+    following = Following(app)
     for batch_id in ("broken", "away", batch.id):
-        looks.ended(batch_id)
-        eventually(lambda: not looks._asked and not looks._looking, told="it has been looked at")
-    looks.stop(seconds=60)
+        following.ended(batch_id)
+        eventually(following._is_idle, told="it has been looked at")
+    following.stop(seconds=60)
     assert looked == ["broken", "away", batch.id]
     assert batch.has_succeeded()
 
@@ -183,13 +183,13 @@ def test_looks_ask_nobody_about_ends_that_are_spared(
     batch, (hold,) = running_members(app, ledger, 1)
     monkeypatch.setattr(batch_ends, "_spared", {batch.id: [None] * 2})
     assert transitions.succeed(hold, stored=None)
-    looks = Looks(app)
+    following = Following(app)
     for _ in range(2):
-        looks.ended(batch.id)
-    looks.stop(seconds=60)
+        following.ended(batch.id)
+    following.stop(seconds=60)
     assert not batch.is_complete()
-    looks.ended(batch.id)
-    looks.stop(seconds=60)
+    following.ended(batch.id)
+    following.stop(seconds=60)
     assert batch.has_succeeded()
 
 

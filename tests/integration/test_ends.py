@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from django.db import OperationalError, connections
@@ -16,10 +16,9 @@ from holdfast.ledger import interventions, logs, transitions
 from holdfast.ledger.database import dialect
 from holdfast.ledger.models import Job, Result
 from holdfast.ledger.models.logs import AttemptLog
-from holdfast.ledger.records import End, Hold, StoredResult
-from holdfast.ledger.states import State
-from holdfast.worker.ends import Ends
-from tests.rows import RESULT, hire, new_job
+from holdfast.ledger.records import End, StoredResult
+from tests.ended import Told, run, states
+from tests.rows import RESULT, hire
 
 UNWRITABLE = StoredResult(
     status=None,  # type: ignore[arg-type]  # a column that may not be null refuses it
@@ -29,39 +28,9 @@ UNWRITABLE = StoredResult(
 )
 
 
-class Told:
-    """Ends of one worker, and which of them somebody was told of."""
-
-    def __init__(self, worker: UUID) -> None:
-        self.worker = worker
-        self.wakes = 0
-        self.heard: list[str] = []
-        self.ends = Ends(lambda: self.worker, self._wake)
-
-    def _wake(self) -> None:
-        self.wakes += 1
-
-    def add(self, hold: Hold, stored: StoredResult | None = None, log: str = "") -> None:
-        """Add an end that is told of."""
-        self.ends.add(End(hold, stored, log), then=lambda: self.heard.append(hold.id))
-
-
 @pytest.fixture
 def told(ledger: str) -> Told:
     return Told(hire())
-
-
-def _run(worker: UUID, *ids: str) -> list[Hold]:
-    """Bring jobs to where their bodies have ended."""
-    tickets = transitions.record([new_job(id) for id in ids])
-    batch = transitions.claim([(t.id, t.token, False) for t in tickets], worker=worker)
-    by_id = {job.id: Hold(job.id, job.token, worker) for job in batch.claimed}
-    return [by_id[id] for id in ids]
-
-
-def _states(alias: str) -> dict[str, str]:
-    rows = Job.objects.using(alias).values_list("id", "state")
-    return {id: State(state).name.lower() for id, state in rows}
 
 
 @contextmanager
@@ -72,7 +41,7 @@ def _database_away() -> Iterator[None]:
 
 
 def test_all_that_has_come_is_written_with_one_commit(ledger: str, told: Told) -> None:
-    few, many = _run(told.worker, "a"), _run(told.worker, *(f"job-{n}" for n in range(30)))
+    few, many = run(told.worker, "a"), run(told.worker, *(f"job-{n}" for n in range(30)))
 
     with CaptureQueriesContext(connections[ledger]) as one:
         told.add(few[0], RESULT)
@@ -83,7 +52,7 @@ def test_all_that_has_come_is_written_with_one_commit(ledger: str, told: Told) -
         assert not told.ends.write()
 
     assert len(thirty) <= len(one) + 1
-    assert set(_states(ledger).values()) == {"succeeded"}
+    assert set(states(ledger).values()) == {"succeeded"}
     kept = set(Result.objects.using(ledger).values_list("id", flat=True))
     assert kept == {"a"} | {f"job-{n}" for n in range(1, 30, 2)}
     assert told.heard == ["a", *(hold.id for hold in many)]
@@ -93,7 +62,7 @@ def test_all_that_has_come_is_written_with_one_commit(ledger: str, told: Told) -
 
 
 def test_lines_are_written_with_the_ends_they_came_with(ledger: str, told: Told) -> None:
-    few, many = _run(told.worker, "a"), _run(told.worker, *(f"job-{n}" for n in range(30)))
+    few, many = run(told.worker, "a"), run(told.worker, *(f"job-{n}" for n in range(30)))
     with CaptureQueriesContext(connections[ledger]) as one:
         told.add(few[0], RESULT, "a line")
         told.ends.write()
@@ -103,14 +72,14 @@ def test_lines_are_written_with_the_ends_they_came_with(ledger: str, told: Told)
         told.ends.write()
 
     assert len(thirty) <= len(one)
-    assert set(_states(ledger).values()) == {"succeeded"}
+    assert set(states(ledger).values()) == {"succeeded"}
     assert logs.of_job("a") == {1: ["a line"]}
     for n in range(30):
         assert logs.of_job(f"job-{n}") == ({1: ['"line"', f"{{{n}}} ü"]} if n % 2 else {})
 
 
 def test_ends_that_bring_much_along_are_written_in_parts(ledger: str, told: Told) -> None:
-    holds = _run(told.worker, *"abcdef")
+    holds = run(told.worker, *"abcdef")
     for hold in holds:
         told.add(hold, log="x" * 60_000)
     with mock.patch("holdfast.worker.ends.MOST_BYTES", 100_000):
@@ -121,7 +90,7 @@ def test_ends_that_bring_much_along_are_written_in_parts(ledger: str, told: Told
 
 
 def test_token_rises_as_at_any_other_end(ledger: str, told: Told) -> None:
-    (hold,) = _run(told.worker, "a")
+    (hold,) = run(told.worker, "a")
     told.add(hold)
     told.ends.write()
     row = Job.objects.using(ledger).get(id="a")
@@ -130,7 +99,7 @@ def test_token_rises_as_at_any_other_end(ledger: str, told: Told) -> None:
 
 
 def test_end_of_a_job_that_has_moved_on_changes_nothing(ledger: str, told: Told) -> None:
-    cancelled, lost, standing = _run(told.worker, "cancelled", "lost", "standing")
+    cancelled, lost, standing = run(told.worker, "cancelled", "lost", "standing")
     interventions.cancel(["cancelled"], running=True)
     transitions.lose(lost, cause="its process died")
     for hold in (cancelled, lost, standing):
@@ -138,7 +107,7 @@ def test_end_of_a_job_that_has_moved_on_changes_nothing(ledger: str, told: Told)
 
     told.ends.write()
 
-    assert _states(ledger) == {"cancelled": "cancelled", "lost": "queued", "standing": "succeeded"}
+    assert states(ledger) == {"cancelled": "cancelled", "lost": "queued", "standing": "succeeded"}
     assert list(Result.objects.using(ledger).values_list("id", flat=True)) == ["standing"]
     assert list(AttemptLog.objects.using(ledger).values_list("text", flat=True)) == ["standing"]
     assert told.heard == ["standing"]
@@ -146,7 +115,7 @@ def test_end_of_a_job_that_has_moved_on_changes_nothing(ledger: str, told: Told)
 
 
 def test_ends_of_a_lost_lease_are_dropped(ledger: str, told: Told) -> None:
-    before, after = _run(told.worker, "before", "after")
+    before, after = run(told.worker, "before", "after")
     told.add(before)
     told.ends.drop()
     told.add(after)
@@ -154,13 +123,13 @@ def test_ends_of_a_lost_lease_are_dropped(ledger: str, told: Told) -> None:
 
     told.ends.write()
 
-    assert set(_states(ledger).values()) == {"running"}
+    assert set(states(ledger).values()) == {"running"}
     assert not told.heard
     assert len(told.ends) == 0
 
 
 def test_ends_wait_for_a_database_that_is_away(ledger: str, told: Told) -> None:
-    holds = _run(told.worker, "a", "b")
+    holds = run(told.worker, "a", "b")
     for hold in holds:
         told.add(hold)
     with _database_away():
@@ -172,12 +141,12 @@ def test_ends_wait_for_a_database_that_is_away(ledger: str, told: Told) -> None:
 
     told.ends.write()
 
-    assert set(_states(ledger).values()) == {"succeeded"}
+    assert set(states(ledger).values()) == {"succeeded"}
     assert told.heard == ["a", "b"]
 
 
 def test_end_whose_commit_was_answered_by_nobody_is_written_once(ledger: str, told: Told) -> None:
-    (hold,) = _run(told.worker, "a")
+    (hold,) = run(told.worker, "a")
     told.add(hold, RESULT)
     stock = type(dialect()).succeed_many
 
@@ -199,35 +168,35 @@ def test_end_whose_commit_was_answered_by_nobody_is_written_once(ledger: str, to
 
 
 def test_end_that_cannot_be_written_fails_its_job_alone(ledger: str, told: Told) -> None:
-    first, bad, last = _run(told.worker, "first", "bad", "last")
+    first, bad, last = run(told.worker, "first", "bad", "last")
     told.add(first, RESULT)
     told.add(bad, UNWRITABLE)
     told.add(last)
 
     told.ends.write()
 
-    assert _states(ledger) == {"first": "succeeded", "bad": "failed", "last": "succeeded"}
+    assert states(ledger) == {"first": "succeeded", "bad": "failed", "last": "succeeded"}
     assert len(told.ends) == 0
 
 
 def test_lines_that_cannot_be_written_fail_no_job(ledger: str, told: Told) -> None:
-    holds = _run(told.worker, "first", "bad", "last")
+    holds = run(told.worker, "first", "bad", "last")
     for hold in holds:
         told.add(hold, RESULT, "\ud800" if hold.id == "bad" else "a line")
 
     told.ends.write()
 
-    assert set(_states(ledger).values()) == {"succeeded"}
+    assert set(states(ledger).values()) == {"succeeded"}
     assert Result.objects.using(ledger).count() == 3
     assert [logs.of_job(hold.id) for hold in holds] == [{1: ["a line"]}, {}, {1: ["a line"]}]
 
 
 def test_who_hears_of_an_end_cannot_keep_the_others_from_it(ledger: str, told: Told) -> None:
-    holds = _run(told.worker, "a", "b")
+    holds = run(told.worker, "a", "b")
     told.ends.add(End(holds[0]), then=mock.Mock(side_effect=RuntimeError("deaf")))
     told.add(holds[1])
     told.ends.write()
-    assert set(_states(ledger).values()) == {"succeeded"}
+    assert set(states(ledger).values()) == {"succeeded"}
     assert told.heard == ["b"]
 
 
@@ -235,7 +204,7 @@ def test_row_in_somebodys_transaction_keeps_no_other_end_waiting(ledger: str, to
     if connections[ledger].vendor == "sqlite":
         pytest.skip("SQLite locks no rows")
     dialect().own_session()
-    holds = _run(told.worker, "locked", "free")
+    holds = run(told.worker, "locked", "free")
     other = connections[ledger].copy(alias=ledger)
     try:
         with other.cursor() as cursor:
@@ -244,7 +213,7 @@ def test_row_in_somebodys_transaction_keeps_no_other_end_waiting(ledger: str, to
         for hold in holds:
             told.add(hold, RESULT, hold.id)
         told.ends.write()
-        assert _states(ledger) == {"locked": "running", "free": "succeeded"}
+        assert states(ledger) == {"locked": "running", "free": "succeeded"}
         assert holds[0] in told.ends
         assert told.ends.write(), "it is not asked for again at once"
     finally:
@@ -252,7 +221,7 @@ def test_row_in_somebodys_transaction_keeps_no_other_end_waiting(ledger: str, to
 
     with mock.patch("holdfast.worker.ends.time.monotonic", return_value=float("inf")):
         told.ends.write()
-    assert set(_states(ledger).values()) == {"succeeded"}
+    assert set(states(ledger).values()) == {"succeeded"}
     assert [logs.of_job(hold.id) for hold in holds] == [{1: ["locked"]}, {1: ["free"]}]
     # The session was the ledger's own for a moment.
     connections[ledger].close()

@@ -128,7 +128,7 @@ def _run_plain(task: LedgerTask, hold: Hold, args: Sequence[Any], kwargs: Mappin
         raise Ignore("put back by retry(throw=False)")
     encoded = task.backend.encode_success(task.request, value)
     # What makes its end more than a row or two is written where the body was, in one transaction.
-    if complete is not alone or not hand_over(task, encoded, log=logs.pending(hold)):
+    if complete is not alone or not hand_over(task, value, encoded, log=logs.pending(hold)):
         _patiently(partial(complete, task, hold, value, encoded), hold)
     _mark_ended(task)
     return value

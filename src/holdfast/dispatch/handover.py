@@ -9,14 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from weakref import ReferenceType
 
-from celery import Task, signals, states
+from celery import Task, current_app, signals, states
+from celery._state import _task_stack
 from celery.app import trace
+from celery.app.task import Context
 
-from holdfast.ledger import logs, transitions
+from holdfast.exceptions import AttemptLost
+from holdfast.ledger import logs
 from holdfast.ledger.connections.watchdog import answer_within
 from holdfast.ledger.database import connection, is_passing, with_patience
 from holdfast.ledger.holds import hold_from_mark
-from holdfast.ledger.records import End, Hold, StoredResult
+from holdfast.ledger.records import End, Hold, Part, StoredResult
 from holdfast.lineage import patience_seconds
 from holdfast.tickets import HEADER
 
@@ -32,14 +35,14 @@ MOST_LOG_BYTES = 65536
 # Their receivers do not ask how a job ended.
 _INDIFFERENT = ("celery.", "holdfast.")
 
-# An end as it travels: what was logged, and where a result is kept: encoded, its content type and encoding, the
-# job's children.
-Left = tuple[Any, ...]
+# An end as it travels: what was logged; of a result that is kept: encoded, its content type and encoding, the job's
+# children; of a chord's member: group, position, its value in the same form, whether it is encrypted.
+Left = tuple[str, tuple[Any, ...], tuple[Any, ...]]
 # By class: whether Celery calls a hook of it between the body's end and the attempt's.
 _hooked: dict[type, bool] = {}
 
 
-def hand_over(task: LedgerTask, encoded: StoredResult | None, *, log: str) -> bool:
+def hand_over(task: LedgerTask, value: Any, encoded: StoredResult | None, *, log: str) -> bool:
     """Leave the end of an attempt to the worker's main process; False: it must be written here and now.
 
     It must where more belongs to it than its own rows, and where code of the project runs next that may ask for it.
@@ -47,44 +50,68 @@ def hand_over(task: LedgerTask, encoded: StoredResult | None, *, log: str) -> bo
     mark = getattr(task.request, HEADER)
     if TAKES_END not in mark or _is_watched(task) or _is_in_transaction():
         return False
-    left = task.backend.end_alone(task.request, encoded)
-    if left is None or (left and len(left[0]) > MOST_BYTES) or len(log.encode()) > MOST_LOG_BYTES:
+    left = task.backend.end_alone(task.request, value, encoded)
+    if left is None:
         return False
-    mark[_LEFT] = (log, *left)
+    kept, part = left
+    if (kept and len(kept[0]) > MOST_BYTES) or (part and len(part[2]) > MOST_BYTES):
+        return False
+    if len(log.encode()) > MOST_LOG_BYTES:
+        return False
+    mark[_LEFT] = (log, kept, part)
     return True
 
 
 def end_of(hold: Hold, left: Left) -> End:
     """Return the end that an attempt has left."""
-    return End(hold, _stored_of(left), left[0])
+    log, kept, part = left
+    stored = _stored(*kept) if kept else None
+    if not part:
+        return End(hold, stored, log)
+    group, position, *value, secret = part
+    return End(hold, stored, log, Part(group, position, _stored(*value), secret))
+
+
+def write_as(task: Task, request: Context, end: End) -> bool:
+    """Write an end as its attempt would have, with all that it sends on; False: the job has moved on."""
+    task.request_stack.push(request)
+    _task_stack.push(task)
+    try:
+        with logs.kept_with_the_end(end.hold, lambda: end.log):
+            task.backend.complete_left(task, end)
+    except AttemptLost:
+        return False
+    finally:
+        _task_stack.pop()
+        task.request_stack.pop()
+    return True
 
 
 def trace_fast(name: str, id: str, request: dict[str, Any], *rest: Any) -> Any:
     """Run a job as Celery's processes do, and bring what its attempt has left as a fourth part of what comes back."""
-    return _with_end(trace.fast_trace_task(name, id, request, *rest), id, request)
+    return _with_end(trace.fast_trace_task(name, id, request, *rest), name, id, request)
 
 
 def trace_any(name: str, id: str, request: dict[str, Any], *rest: Any) -> Any:
     """Do the same where Celery has not set the process up for its tasks."""
-    return _with_end(trace.trace_task_ret(name, id, request, *rest), id, request)
+    return _with_end(trace.trace_task_ret(name, id, request, *rest), name, id, request)
 
 
-def _with_end(done: Any, id: str, request: dict[str, Any]) -> Any:
+def _with_end(done: Any, name: str, id: str, request: dict[str, Any]) -> Any:
     mark = request[HEADER]
     left = mark.pop(_LEFT, None)
     if left is None:
         return done
     if done[0]:
         # Celery calls it an error after all, such as a time limit that struck a moment later: the body has ended well.
-        _write_here(end_of(hold_from_mark(id, mark), left))
+        _write_here(name, request, end_of(hold_from_mark(id, mark), left))
         return done
     return (*done, left)
 
 
-def _stored_of(left: Left) -> StoredResult | None:
-    if len(left) == 1:
-        return None
-    _, result, content_type, content_encoding, children = left
+def _stored(
+    result: bytes | None, content_type: str, content_encoding: str, children: str | None = None
+) -> StoredResult:
     return StoredResult(
         status=states.SUCCESS,
         result=result,
@@ -94,16 +121,15 @@ def _stored_of(left: Left) -> StoredResult | None:
     )
 
 
-def _write_here(end: End) -> None:
+def _write_here(name: str, request: dict[str, Any], end: End) -> None:
     """Write an end that cannot travel; nothing happens if the job has moved on."""
-    hold = end.hold
 
     def write() -> None:
-        with answer_within(patience_seconds()), logs.kept_with_the_end(hold, lambda: end.log):
-            transitions.succeed(hold, stored=end.stored)
+        with answer_within(patience_seconds()):
+            write_as(current_app.tasks[name], Context(request), end)
 
     try:
-        with_patience(write, seconds=patience_seconds(), what=f"ending job {hold.id}")
+        with_patience(write, seconds=patience_seconds(), what=f"ending job {end.hold.id}")
     except Exception as error:
         # The worker's audit gives the job back.
         if not is_passing(error):

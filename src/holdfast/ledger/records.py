@@ -21,6 +21,7 @@ __all__ = [
     "LapsedJob",
     "Message",
     "NewJob",
+    "Part",
     "Refusal",
     "ResultMeta",
     "StoredResult",
@@ -180,18 +181,33 @@ class StoredResult:
     children: str | None = None
 
 
+class Part(NamedTuple):
+    """What a member of a chord that has succeeded gives to the chord's body."""
+
+    group: str
+    position: int
+    value: StoredResult
+    secret: bool
+
+    @property
+    def content_encoding(self) -> str:
+        """How it is encoded where that is said: of an encrypted value."""
+        return self.value.content_encoding if self.secret else ""
+
+
 class End(NamedTuple):
-    """An attempt that has succeeded, the result it leaves where one is kept, and what it has logged."""
+    """An attempt that has succeeded: its result where one is kept, what it has logged, its part of a chord."""
 
     hold: Hold
     stored: StoredResult | None = None
     log: str = ""
+    part: Part | None = None
 
     @property
     def size(self) -> int:
         """Bytes it brings along, or a little less: characters of its lines are counted."""
-        result = self.stored.result if self.stored is not None else None
-        return len(self.log) + len(result or b"")
+        values = (self.stored, self.part and self.part.value)
+        return len(self.log) + sum(len(each.result or b"") for each in values if each is not None)
 
 
 @dataclass(slots=True, kw_only=True)

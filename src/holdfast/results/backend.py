@@ -23,7 +23,7 @@ from holdfast.ledger import interventions, transitions
 from holdfast.ledger.database import atomic, is_passing, with_patience
 from holdfast.ledger.holds import hold_from, is_secret
 from holdfast.ledger.reads import queries
-from holdfast.ledger.records import Hold, StoredResult
+from holdfast.ledger.records import End, Hold, StoredResult
 from holdfast.ledger.states import Reason, State
 from holdfast.lineage import is_telling_secrets, leave, patience_seconds
 from holdfast.results import batch_ends, encoding, successors
@@ -88,21 +88,29 @@ class LedgerBackend(LedgerReader):
             raise
         batch_ends.after_end(self.app, request)
 
-    def end_alone(self, request: Any, encoded: StoredResult | None) -> tuple[Any, ...] | None:
-        """Return what a success keeps, to be written elsewhere; None if somebody follows it.
+    def end_alone(
+        self, request: Any, value: Any, encoded: StoredResult | None
+    ) -> tuple[tuple[Any, ...], tuple[Any, ...]] | None:
+        """Return what a success keeps and its part of a chord, to be written elsewhere; None if something is sent on.
 
-        Of a result what a `StoredResult` is made of, and nothing where nobody keeps one.
+        What a `StoredResult` and a `Part` are made of, and nothing where there is none.
         """
-        if request.callbacks or request.chain or request.chord:
+        if request.callbacks or request.chain:
             return None
+        part = successors.part_of(self, request, value, encoded) if request.chord else ()
         if encoded is None:
-            return ()
-        return (
-            encoded.result,
-            encoded.content_type,
-            encoded.content_encoding,
-            _children_of(self, request),
-        )
+            return (), part
+        kept = (encoded.result, encoded.content_type, encoded.content_encoding)
+        return (*kept, _children_of(self, request)), part
+
+    def complete_left(self, task: Any, end: End) -> None:
+        """End an attempt in success that has left its end; in the place of its task, whose request is the attempt's.
+
+        Raises:
+            AttemptLost: the job has moved on; nothing is written and nothing sent.
+        """
+        value = encoding.load(end.part.value, accept=self.accept) if end.part is not None else None
+        self.complete(task, end.hold, value, end.stored)
 
     def complete_ignored(self, task: Any, hold: Hold) -> None:
         """End an attempt whose body raised Ignore: as the state it stored says, else in success without result.

@@ -225,23 +225,41 @@ def grow(group_id: str) -> None:
     chords.grow(group_id)
 
 
+def part_of(
+    backend: Any, request: Any, value: Any, encoded: StoredResult | None
+) -> tuple[Any, ...]:
+    """Return what a member that has succeeded gives to its chord, to be counted elsewhere: what a `Part` is made of."""
+    secret = is_secret(request)
+    stored = encoded or encoding.store(
+        backend.encode_result(value, states.SUCCESS),
+        status=states.SUCCESS,
+        serializer=backend.serializer,
+        encrypt=secret,
+    )
+    value_as_stored = (stored.result, stored.content_type, stored.content_encoding)
+    return (request.group, _position(request), *value_as_stored, secret)
+
+
 def return_part(backend: Any, request: Any, state: str, result: Any) -> None:
     """Count a member's end; after the last, send the body or tell it that a member failed."""
     failed = state in states.PROPAGATE_STATES
     value = backend.encode_result(result, state)
     secret = is_secret(request)
     stored = encoding.store(value, status=state, serializer=backend.serializer, encrypt=secret)
-    position = request.group_index if request.group_index is not None else 1_000_000
     complete = chords.return_part(
         request.group,
         request.id,
-        position=position,
+        position=_position(request),
         failed=failed,
         result=stored.result,
         content_encoding=stored.content_encoding if secret else "",
     )
     if complete:
         _send_body(backend, request, stored)
+
+
+def _position(request: Any) -> int:
+    return request.group_index if request.group_index is not None else 1_000_000
 
 
 def _send_body(backend: Any, request: Any, like: StoredResult) -> None:

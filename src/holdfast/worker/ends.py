@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -34,15 +35,30 @@ class Left:
 
     end: End
     then: Callable[[], Any] | None = None
+    # Writes it with what it sends on; False: the job has moved on. For ends that may complete a chord.
+    alone: Callable[[], bool] | None = None
     again_at: float = 0.0
 
 
 class Ends:
     """What has ended here and is not yet in the ledger; filled from any thread, written by the clerk's."""
 
-    def __init__(self, worker: Callable[[], UUID], wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        worker: Callable[[], UUID],
+        wake: Callable[[], None],
+        aside: Callable[[Callable[[], object]], None],
+    ) -> None:
+        """Serve one incarnation.
+
+        Args:
+            worker: which one.
+            wake: tells the clerk that there is something to write.
+            aside: has work done by another thread, which may take long.
+        """
         self._worker = worker
         self._wake = wake
+        self._aside = aside
         self._waiting: deque[Left] = deque()
         self._unwritten: dict[Hold, Left] = {}
         self._written = threading.Condition()
@@ -53,9 +69,15 @@ class Ends:
     def __len__(self) -> int:
         return len(self._unwritten)
 
-    def add(self, end: End, *, then: Callable[[], Any] | None = None) -> None:
-        """Have an end written soon; `then` is called in the clerk's thread once it is in the ledger."""
-        left = Left(end, then)
+    def add(
+        self,
+        end: End,
+        *,
+        then: Callable[[], Any] | None = None,
+        alone: Callable[[], bool] | None = None,
+    ) -> None:
+        """Have an end written soon; `then` is called in the thread that has, once it is in the ledger."""
+        left = Left(end, then, alone)
         self._unwritten[end.hold] = left
         self._waiting.append(left)
         self._wake()
@@ -107,11 +129,13 @@ class Ends:
         return batch
 
     def _write(self, batch: Sequence[Left]) -> None:
-        written, locked = succeed_many([left.end for left in batch])
-        again = {end.hold for end in locked}
+        written, locked, last = succeed_many([left.end for left in batch])
+        again, apart = {end.hold for end in locked}, {end.hold for end in last}
         for left in batch:
             if left.end.hold in again:
                 self._put_off(left)
+            elif left.end.hold in apart:
+                self._aside(partial(self._write_alone, left))
             else:
                 self._over(left, written=left.end.hold.id in written)
         self._tell_if_none_is_left()
@@ -140,6 +164,23 @@ class Ends:
                 self._write_one(left)
             else:
                 self._fail(left, error)
+
+    def _write_alone(self, left: Left) -> None:
+        """Write an end with all that it sends on; in another thread than the clerk's."""
+        assert left.alone is not None
+        try:
+            try:
+                written = left.alone()
+            except Exception as error:
+                if is_passing(error):
+                    raise
+                self._fail(left, error)
+            else:
+                self._over(left, written=written)
+                self._tell_if_none_is_left()
+        except Exception:
+            self._put_off(left)
+            raise
 
     def _over(self, left: Left, *, written: bool) -> None:
         self._unwritten.pop(left.end.hold, None)

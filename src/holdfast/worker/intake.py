@@ -29,12 +29,13 @@ from holdfast.worker.clerk import Clerk
 from holdfast.worker.deliveries import Delivery, Held, straight
 from holdfast.worker.ends import Ends
 from holdfast.worker.filling import fill
+from holdfast.worker.following import Following
 from holdfast.worker.guard import Guard
-from holdfast.worker.looks import Looks
 from holdfast.worker.waiting import LOCKED_MOST, WORTH_WAITING, Pace, Waiting, shelve
 
 logger = logging.getLogger("holdfast.worker")
 Then = Callable[[], Any] | None
+Alone = Callable[[], bool] | None
 LINED_UP = 7  # short jobs that wait with the pool for each of its threads
 
 
@@ -56,10 +57,10 @@ class Intake:
         self._pool: Any = None
         self._delivers = False
         self.clerk = Clerk(self._write_and_claim)
-        self.ends = Ends(lambda: self.worker, self.clerk.wake)
+        self.following = Following(app)
+        self.ends = Ends(lambda: self.worker, self.clerk.wake, self.following.submit)
         self.guard = Guard(worker=lambda: self.worker, submit=self.clerk.submit)
         self.admissions = Admissions(self.publish, self.held)
-        self.looks = Looks(app)
 
     # -- capacity ---------------------------------------------------------------------------------
 
@@ -145,11 +146,11 @@ class Intake:
             held.request = request
 
     def end(
-        self, end: End, *, run_time: float, batch: str | None = None, then: Then = None
+        self, end: End, *, run_time: float, batch: str | None, then: Then, alone: Alone
     ) -> None:
         """Take the end of an attempt that has succeeded, to be written soon; its slot takes the next job at once.
 
-        Once it is in the ledger its batch is looked at, and `then` is called in the clerk's thread.
+        Once it is in the ledger its batch is looked at, and `then` is called in the thread that has written it.
         """
         hold = end.hold
         held = self.held.get(hold.id)
@@ -161,12 +162,12 @@ class Intake:
             if limits:
                 self.admissions.ended(hold.id, limits)
             if batch is not None:
-                self.looks.ended(batch)
+                self.following.ended(batch)
             if then is not None:
                 then()
 
         # First this: whoever looks meanwhile finds the job in one of the two places.
-        self.ends.add(end, then=tell if limits or batch or then else None)
+        self.ends.add(end, then=tell if limits or batch or then else None, alone=alone)
         held.limits = ()
         self.release(hold, run_time=run_time)
 

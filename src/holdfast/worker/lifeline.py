@@ -130,7 +130,7 @@ class Lifeline(bootsteps.StartStopStep):
                 "%d ends could not be recorded: these jobs run again", len(self._intake.ends)
             )
         # What they had to tell of batches; the loop of another worker would find it too.
-        self._intake.looks.stop(seconds=STOP_SECONDS)
+        self._intake.following.stop(seconds=STOP_SECONDS)
         self._intake.clerk.submit(self._intake.leave)
         self._intake.clerk.submit(self._intake.guard.write)
         self._intake.clerk.submit(lambda: workers.retire(self._intake.worker))

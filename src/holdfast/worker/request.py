@@ -9,17 +9,18 @@ from typing import Any
 from weakref import ref
 
 from billiard.einfo import ExceptionInfo, ExceptionWithTraceback
+from celery.app.task import Context
 from celery.exceptions import WorkerLostError
 from celery.worker.request import Request
 from celery.worker.state import task_ready
 
 from holdfast import vault
 from holdfast.dispatch.bodies import AttemptStopped
-from holdfast.dispatch.handover import Left, end_of, trace_any, trace_fast
+from holdfast.dispatch.handover import Left, end_of, trace_any, trace_fast, write_as
 from holdfast.dispatch.redaction import redaction_of
 from holdfast.exceptions import AttemptLost
 from holdfast.ledger.holds import hold_from_mark, is_secret
-from holdfast.ledger.records import Hold
+from holdfast.ledger.records import End, Hold
 from holdfast.lineage import leaving_it_to
 from holdfast.tickets import BATCH, HEADER
 from holdfast.worker.intake import Intake, current_intake
@@ -129,7 +130,15 @@ class LedgerRequest(Request):
         else:
             self._stock_on_success(done)
         batch = self._request_dict.get(BATCH)
-        self.intake.end(end_of(self.hold, left), run_time=done[2], batch=batch, then=then)
+        end = end_of(self.hold, left)
+        alone = partial(self._write, end) if end.part is not None else None
+        self.intake.end(end, run_time=done[2], batch=batch, then=then, alone=alone)
+
+    def _write(self, end: End) -> bool:
+        """Write the end of a chord's last member as its attempt would have, with the body it sends."""
+        args, kwargs, embed = self._payload
+        context = Context(self._request_dict, args=args, kwargs=kwargs, **embed or {})
+        return write_as(self._task, context, end)
 
     def _end_stopped(self) -> None:
         """Give the job of a body back that was stopped, which does nothing if it has moved on."""

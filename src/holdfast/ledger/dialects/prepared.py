@@ -25,6 +25,8 @@ LOOK_SECONDS = 60.0
 # Of a session of the ledger's own. Its statements are short, and so are the waits among them: who waits longer
 # waits for a transaction of the project.
 LOCK_TIMEOUT = "100ms"
+# A process that is frozen amid a transaction there keeps its locks for so long.
+IDLE_IN_TRANSACTION_TIMEOUT = "10s"
 
 
 @dataclass(slots=True)
@@ -72,8 +74,9 @@ def own_session(connection: BaseDatabaseWrapper) -> None:
             cursor.execute(
                 "SELECT set_config('enable_seqscan', 'off', false), "
                 "set_config('plan_cache_mode', 'force_generic_plan', false), "
-                "set_config('lock_timeout', %s, false)",
-                [LOCK_TIMEOUT],
+                "set_config('lock_timeout', %s, false), "
+                "set_config('idle_in_transaction_session_timeout', %s, false)",
+                [LOCK_TIMEOUT, IDLE_IN_TRANSACTION_TIMEOUT],
             )
         session.own = True
 
