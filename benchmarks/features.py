@@ -31,6 +31,7 @@ FEATURES = {
     "encrypted": ("encrypted", "loop"),
     "typed arguments": ("typed", "loop"),
     "member of a batch": ("noop", "batch"),
+    "member of a chord": ("noop", "chord"),
     "a line of log": ("with_log", "loop"),
     "an effect": ("with_effect", "loop"),
     "a checkpoint": ("with_checkpoint", "loop"),
@@ -95,7 +96,7 @@ def _measure(stand: Stand, databases: Any, chosen: list[str], *, rounds: int) ->
                     stand.send(contender, task=task, way=way, count=SENT, warm=True)
                 )
                 stand.clear(contender)
-                bulk = "batch" if way == "batch" else "bulk"
+                bulk = "bulk" if way == "loop" else way
                 rates[database, name, "drain"].append(
                     trials.drain(task=task, count=DRAINED, way=bulk)(stand, contender)["rate"]
                 )
@@ -112,7 +113,7 @@ def _measure_cpu(stand: Stand, databases: Any, chosen: list[str], *, rounds: int
             for name in [BASELINE, *chosen] if number % 2 else [*reversed(chosen), BASELINE]:
                 task, way = FEATURES.get(name, (BASELINE, "loop"))
                 stand.clear(contender)
-                bulk = "batch" if way == "batch" else "bulk"
+                bulk = "bulk" if way == "loop" else way
                 stand.send(contender, task=task, way=bulk, count=COUNTED)
                 rates[database, name, "cpu us"].append(_cpu_of_a_job(stand, contender))
     return rates

@@ -46,6 +46,13 @@ def batch(task: Any, count: int) -> None:
         task.apply_many([(number,) for number in range(count)])
 
 
+def chord(task: Any, count: int) -> None:
+    """The same calls as members of a chord, whose body is one of them."""
+    import celery
+
+    celery.chord([task.si(number) for number in range(count - 1)], task.si(count)).delay()
+
+
 def paced(task: Any, count: int) -> None:
     """One call every 20 ms, each carrying the time it was made."""
     due = time.monotonic()
@@ -74,6 +81,7 @@ WAYS: dict[str, Callable[[Any, int], None]] = {
     "transactions": transactions,
     "bulk": bulk,
     "batch": batch,
+    "chord": chord,
     "paced": paced,
     "later": later,
     "far": far,

@@ -40,7 +40,8 @@ def typed(_number: int) -> None:
 
 @shared_task(ignore_result=True)
 def with_log(number: int) -> None:
-    logger.info("at work on %d", number)
+    # What the level of the measured workers lets through.
+    logger.warning("at work on %d", number)
     count()
 
 

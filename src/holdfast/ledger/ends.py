@@ -19,7 +19,7 @@ from holdfast.ledger.records import End
 from holdfast.ledger.states import State
 
 
-class ChordsComplete(Exception):
+class _ChordsComplete(Exception):
     """Ends would complete chords, whose bodies are sent with the end of their last member: undo the transaction."""
 
     def __init__(self, groups: set[str]) -> None:
@@ -43,7 +43,7 @@ def succeed_many(ends: Sequence[End]) -> tuple[set[str], list[End], list[End]]:
     for most in (1, len(ends)):
         try:
             return (*_succeed(rest), last)
-        except ChordsComplete as complete:
+        except _ChordsComplete as complete:
             rest, out = _without(complete.groups, rest, most=most)
             last += out
     return (*_succeed(rest), last)
@@ -104,7 +104,7 @@ def _write(ends: Sequence[End], *, skip_locked: bool = False) -> set[str]:
     """Write ends with their parts of chords.
 
     Raises:
-        ChordsComplete: some of them complete one; nothing is written.
+        _ChordsComplete: some of them complete one; nothing is written.
     """
     members = [end for end in ends if end.part is not None]
     with atomic() if members else nullcontext():
@@ -112,5 +112,5 @@ def _write(ends: Sequence[End], *, skip_locked: bool = False) -> set[str]:
         parts = {end.hold.id: end.part for end in members if end.part and end.hold.id in written}
         complete = chords.return_parts(parts) if parts else None
         if complete:
-            raise ChordsComplete(complete)
+            raise _ChordsComplete(complete)
         return written
