@@ -27,6 +27,8 @@ class Settings:
     """Alias of the database that holds the ledger: the one your own data is in."""
     durable: bool = True
     """Whether a task that says nothing is recorded in the ledger."""
+    prepare_statements: bool = True
+    """Whether statements are prepared on PostgreSQL where no pooler is noticed between it and us."""
     lease_seconds: float = 30.0
     """How long a worker's claims stand without a heartbeat."""
     sweep_seconds: float = 5.0

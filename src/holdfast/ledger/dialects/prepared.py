@@ -6,6 +6,10 @@ a connection that is the ledger's own, where such plans are forbidden, and elsew
 
 Django leaves prepared statements off because of connection poolers: a pooler that hands the session on loses
 them. Behind one the ordinary cursor is used.
+
+Anybody with a cursor may let go of all that is prepared (DEALLOCATE ALL, DISCARD ALL). Outside a transaction the
+statement that misses it has done nothing, and is prepared again. Inside one the miss would break the caller's
+transaction: there nothing is prepared but in sessions of the ledger's own, where nobody else has a cursor.
 """
 
 from __future__ import annotations
@@ -18,6 +22,10 @@ from weakref import WeakKeyDictionary
 import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
+from psycopg.errors import InvalidSqlStatementName
+from psycopg.pq import TransactionStatus
+
+from holdfast.conf import get_settings
 
 # From 8 pages on an index is cheaper than reading all; this leaves room for other settings of the costs.
 GROWN_PAGES = 64
@@ -47,18 +55,37 @@ class Session:
 _sessions: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()
 
 
+class ParameterCursor(psycopg.Cursor[Any]):
+    """A cursor that sends values beside the statement, and prepares nothing."""
+
+    def execute(self, query: Any, params: Any = None, **_: Any) -> Any:
+        return super().execute(query, params, prepare=False)
+
+
 class PreparedCursor(psycopg.Cursor[Any]):
     """A cursor that prepares whatever it executes, and leaves the connection's own setting as it was."""
 
-    generation = 0
+    session: Session
 
     def execute(self, query: Any, params: Any = None, **_: Any) -> Any:
-        if self.generation:
-            query = f"{query} /* {self.generation} */"
+        if self.session.generation:
+            query = f"{query} /* {self.session.generation} */"
+        try:
+            return self._execute(query, params)
+        except InvalidSqlStatementName:
+            # Somebody let go of what was prepared here: this was not executed.
+            if not is_by_itself(self.connection):
+                raise
+            # psycopg hears it in its own words, and forgets its names as well.
+            self._execute("DEALLOCATE ALL", None, prepare=False)
+            self.session.names.clear()
+            return self._execute(query, params)
+
+    def _execute(self, query: Any, params: Any, *, prepare: bool = True) -> Any:
         raw = self.connection
         before, raw.prepare_threshold = raw.prepare_threshold, 0
         try:
-            return super().execute(query, params, prepare=True)
+            return super().execute(query, params, prepare=prepare)
         finally:
             raw.prepare_threshold = before
 
@@ -82,11 +109,11 @@ def own_session(connection: BaseDatabaseWrapper) -> None:
 
 
 def cursor_to_insert(connection: BaseDatabaseWrapper) -> CursorWrapper:
-    """Return a cursor of Django's that prepares, or its ordinary one where there is no telling who answers."""
+    """Return a cursor of Django's that prepares, or one that does not where what is prepared may be gone."""
     session = session_of(connection)
     if session is None or not session.direct:
         return connection.cursor()
-    return _prepared(connection, session)
+    return _cursor(connection, session)
 
 
 def cursor_to_look_up(connection: BaseDatabaseWrapper, table: str) -> CursorWrapper:
@@ -98,14 +125,31 @@ def cursor_to_look_up(connection: BaseDatabaseWrapper, table: str) -> CursorWrap
         _look(connection, session, table)
         if not session.grown:
             return connection.cursor()
-    return _prepared(connection, session)
+    return _cursor(connection, session)
 
 
-def _prepared(connection: BaseDatabaseWrapper, session: Session) -> CursorWrapper:
-    cursor: Any = PreparedCursor(connection.connection)
-    cursor.generation = session.generation
-    if connection.queries_logged:
-        return connection.make_debug_cursor(cursor)
+def is_by_itself(raw: Any) -> bool:
+    """Tell whether a statement sent now over a connection of psycopg's is a transaction of its own."""
+    return bool(raw.autocommit and raw.pgconn.transaction_status == TransactionStatus.IDLE)
+
+
+def is_logged(connection: BaseDatabaseWrapper) -> bool:
+    """Tell whether somebody shows each statement as Django's own cursors tell it: Django itself, or a toolbar.
+
+    Those put a `cursor` of their own into the connection.
+    """
+    return connection.queries_logged or "cursor" in vars(connection)
+
+
+def _cursor(connection: BaseDatabaseWrapper, session: Session) -> CursorWrapper:
+    if is_logged(connection):
+        return connection.cursor()
+    raw: Any = connection.connection
+    if session.own or is_by_itself(raw):
+        cursor: Any = PreparedCursor(raw)
+        cursor.session = session
+    else:
+        cursor = ParameterCursor(raw)
     return connection.make_cursor(cursor)
 
 
@@ -123,7 +167,8 @@ def session_of(connection: BaseDatabaseWrapper) -> Session | None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_backend_pid()")
             known = _sessions[raw] = Session(
-                direct=cursor.fetchone()[0] == raw.info.backend_pid,
+                direct=get_settings().prepare_statements
+                and cursor.fetchone()[0] == raw.info.backend_pid,
                 speaks_utf8=raw.info.encoding == "utf-8",
             )
     return known

@@ -1,11 +1,11 @@
-"""A prepared insert sent to PostgreSQL without a cursor, by itself: the cursor's price is that of half a call.
+"""An insert sent to PostgreSQL without a cursor: the cursor's price is that of half a call.
 
 It goes the way the cursor would go: through the connection's lock, its wait, Django's errors and Django's note of a
-transaction that is broken. Where anybody wants to see each statement, or where it would be part of a transaction, it
-is not sent, and the caller takes a cursor.
+transaction that is broken. Where anybody wants to see each statement it is not sent, and the caller takes a cursor.
 
-What was prepared may be gone: after a rollback psycopg lets go of all there is. Outside a transaction that undoes
-nothing, and the statement is prepared again.
+By itself it is prepared. What was prepared may be gone: after a rollback psycopg lets go of all there is, and so may
+any cursor of the project. Outside a transaction that undoes nothing, and the statement is prepared again. Inside one
+it would break the caller's transaction, so there the statement goes with its values, and is parsed each time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from psycopg.errors import InvalidSqlStatementName, error_from_result
 
 from holdfast.ledger.dialects import prepared
 
-_BY_ITSELF = (pq.TransactionStatus.IDLE, pq.PipelineStatus.OFF)
 _DONE = pq.ExecStatus.COMMAND_OK
 # Who puts his own in its place (a profiler, a tracer) wants to see statements.
 _EXECUTE = CursorWrapper.execute
@@ -34,7 +33,7 @@ def insert(
     values: Sequence[bytes | None],
     formats: Sequence[int],
 ) -> bool:
-    """Execute a statement that returns nothing, prepared once a session under this name.
+    """Execute a statement that returns nothing, prepared once a session under this name if it is by itself.
 
     Returns False if it was not sent: the caller sends it by a cursor.
 
@@ -46,11 +45,19 @@ def insert(
         return False
     raw: Any = connection.connection
     wire = raw.pgconn
-    if not raw.autocommit or (wire.transaction_status, wire.pipeline_status) != _BY_ITSELF:
+    if wire.pipeline_status != pq.PipelineStatus.OFF:
+        return False
+    by_itself = prepared.is_by_itself(raw)
+    # The first statement of a transaction begins it: that is left to a cursor.
+    if not by_itself and wire.transaction_status != pq.TransactionStatus.INTRANS:
         return False
     connection.validate_thread_sharing()
     connection.validate_no_broken_transaction()
     with connection.wrap_database_errors, raw.lock:
+        if not by_itself:
+            wire.send_query_params(sql.encode(), values, None, formats)
+            _finish(raw)
+            return True
         if name in session.names:
             try:
                 _send(raw, name, values, formats)
@@ -68,7 +75,7 @@ def is_watched(connection: BaseDatabaseWrapper) -> bool:
     """Tell whether somebody wants to see each statement that goes over a connection."""
     return bool(
         connection.execute_wrappers
-        or connection.queries_logged
+        or prepared.is_logged(connection)
         or not _IS_STOCK
         or CursorWrapper.execute is not _EXECUTE
     )
