@@ -37,6 +37,7 @@ _MOVES_OF: dict[str, set[str]] = {
     "store_bare": {"abandon"},
     "store_result": set(),
     "settle": set(),
+    "end_long_waits": set(),
     "replay_many": {"replay"},
     "edit": set(),
     "admit": {"admit", "skip"},

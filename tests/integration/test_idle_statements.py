@@ -80,7 +80,7 @@ def crowd(ledger: str) -> list[UUID]:
     """Hire workers whose leases stand whatever the test's clock says."""
     crowd = [hire() for _ in range(FEW + 1)]
     far = datetime.now(UTC) + timedelta(days=1)
-    Worker.objects.using(ledger).update(lease_until=far)
+    Worker.objects.using(ledger).update(lease_until=far, lease_seconds=2 * 86400.0)
     return crowd
 
 

@@ -157,6 +157,15 @@ ASKED: dict[str, Callable[[], Any]] = {
     "reconciler: suspects": lambda: queries.queued_before(
         "q1", 0, moment=None, older_than=timedelta(hours=1), limit=1000
     ),
+    "reconciler: of a clock set back": lambda: queries.queued_ahead("q1", 0),
+    "reconciler: suspects of a clock set back": lambda: queries.queued_between(
+        "q1", 0, since=datetime.now(UTC) + timedelta(seconds=5), before=None, limit=1000
+    ),
+    "reconciler: overtaken": lambda: queries.overtaken(
+        "q1", 0, since=None, before=datetime.now(UTC), by=timedelta(seconds=10), limit=1000
+    ),
+    "held: of a clock set back": lambda: publishing.end_long_waits(limit=500),
+    "duty: take": lambda: workers.take_duty(workers.UPKEEP, WORKER, seconds=60),
     "audit": lambda: queries.held_by(WORKER),
     "audit: asked to stop": lambda: wishes.asked_among(["job-1"]),
     "is aborted": lambda: wishes.standing(Hold("job-1", 1, WORKER)),

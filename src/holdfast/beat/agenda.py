@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from holdfast.beat.rules import Rule
-from holdfast.beat.timing import newest
+from holdfast.beat.timing import Interval, newest
 from holdfast.ledger import schedules
+from holdfast.ledger.clocks import AHEAD
 from holdfast.ledger.schedules import Standing
 
 logger = logging.getLogger("holdfast.beat")
@@ -50,6 +51,30 @@ class Agenda:
         self.rules = live
         self._next = {name: self._next_due(rule) for name, rule in live.items()}
         self._source = rules
+
+    def hear_clock(self, now: datetime) -> None:
+        """Let intervals go on that are decided further ahead than now: the clock was set back, and they must not rest.
+
+        Times of a wall clock were due when it showed them first, and are not due a second time.
+        """
+        for name, standing in self._standings.items():
+            timing = self.rules[name].timing
+            if standing.decided_until <= now + AHEAD or not isinstance(timing, Interval):
+                continue
+            # Not the due times that have their rows already.
+            at = now if now.microsecond else now - timedelta(microseconds=1)
+            again = schedules.begin_again(name, standing, at=at)
+            if again is None:
+                self.forget()
+                return
+            logger.warning(
+                "Schedule %r was decided until %s, and the database's clock shows %s: it goes on from now",
+                name,
+                standing.decided_until,
+                now,
+            )
+            self._standings[name] = again
+            self._next[name] = self._next_due(self.rules[name])
 
     def due(self, now: datetime) -> list[str]:
         """Return the names of the schedules that are due, in the order of their due times."""

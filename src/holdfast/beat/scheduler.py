@@ -93,6 +93,7 @@ class Scheduler(StockScheduler):
             now = dialect().now()
             if not self._agenda.is_of(rules):
                 self._agenda.take_up(rules, now)
+            self._agenda.hear_clock(now)
         for name in self._agenda.due(now):
             # A long row of them, or one slow condition, may have outlasted the duty.
             if not self._leads() or not self._decide(self._agenda.rules[name], now):

@@ -78,9 +78,9 @@ def keep(worker: UUID, *, seconds: float) -> Work | None:
     later = seconds if here.vendor == "postgresql" else str(seconds)
     with here.cursor() as cursor:
         cursor.execute(
-            f"UPDATE holdfast_duty SET until = {_LATER[here.vendor]} WHERE name = '{UPKEEP}' AND holder = %s "
-            f"RETURNING {_answers()}",
-            [later, holder],
+            f"UPDATE holdfast_duty SET until = {_LATER[here.vendor]}, seconds = %s "
+            f"WHERE name = '{UPKEEP}' AND holder = %s RETURNING {_answers()}",
+            [later, seconds, holder],
         )
         row = cursor.fetchone()
         return _read(row) if row else None

@@ -288,7 +288,11 @@ def _put_back(rows: QuerySet[Job], *, tokens: Mapping[str, int] | None = None) -
     if waiting:
         # The relay lets them wait at their limits, and in when there is room.
         job_rows().filter(id__in=waiting).update(
-            state=State.HELD, hold=HoldReason.RELAY, due_at=Now(), published_at=None
+            state=State.HELD,
+            hold=HoldReason.RELAY,
+            due_at=Now(),
+            wait_seconds=0.0,
+            published_at=None,
         )
     Result.objects.using(alias()).filter(id__in=ids).delete()
     _begin_retries_anew(ids)

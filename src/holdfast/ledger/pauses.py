@@ -106,7 +106,9 @@ def _wake(queue: str, task: str, *, limit: int) -> int:
         jobs = list(rows.values_list("job", flat=True)[:limit])
         held = job_rows().filter(id__in=jobs, state=State.HELD, hold=Hold.PAUSE)
         free = list(lock(held, wait=False).values_list("id", flat=True))
-        job_rows().filter(id__in=free).update(hold=Hold.RELAY, due_at=Now(), token=RISE)
+        job_rows().filter(id__in=free).update(
+            hold=Hold.RELAY, due_at=Now(), wait_seconds=0.0, token=RISE
+        )
         # One that was cancelled meanwhile is gone; one that somebody's transaction holds is for the next time.
         left = set(held.exclude(id__in=free).values_list("id", flat=True))
         _shelved().filter(job__in=[job for job in jobs if job not in left]).delete()

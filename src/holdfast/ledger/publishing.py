@@ -10,7 +10,8 @@ from datetime import timedelta
 
 from django.db.models.functions import Now
 
-from holdfast.ledger.database import atomic, dialect
+from holdfast.ledger import clocks
+from holdfast.ledger.database import atomic, connection, dialect
 from holdfast.ledger.fence import RISE, job_rows, lock
 from holdfast.ledger.models import Job
 from holdfast.ledger.records import Ticket
@@ -21,6 +22,25 @@ from holdfast.ledger.states import State
 def publish_due(*, limit: int) -> list[Ticket]:
     """Turn held jobs whose time has come into queued ones; the caller puts them on the broker, or recalls them."""
     return dialect().publish_due(limit)
+
+
+def end_long_waits(*, limit: int) -> int:
+    """Let held jobs wait no longer than they were to wait: the clock was set back. Return how many, of so many at most.
+
+    Those that wait for a moment somebody named go on waiting for it. Reads what is held for later, all of it: it is
+    asked once each time the clock was set.
+    """
+    vendor = connection().vendor
+    ahead = clocks.being_ahead(vendor, "due_at", "wait_seconds")
+    long = job_rows().filter(ahead, state=State.HELD, due_at__isnull=False)
+    # A look takes no lock.
+    ids = list(long.order_by("due_at").values_list("id", flat=True)[:limit])
+    if not ids:
+        return 0
+    with atomic():
+        free = list(lock(long.filter(id__in=ids), wait=False).values_list("id", flat=True))
+        due = clocks.in_so_long(vendor, "wait_seconds")
+        return job_rows().filter(id__in=free).update(due_at=due)
 
 
 def recall(tickets: Iterable[Ticket], *, delay: timedelta = timedelta()) -> int:
@@ -40,6 +60,7 @@ def recall(tickets: Iterable[Ticket], *, delay: timedelta = timedelta()) -> int:
                 token=RISE,
                 hold=HoldReason.RELAY,
                 due_at=Now() + delay,
+                wait_seconds=delay.total_seconds(),
                 published_at=None,
             )
         )

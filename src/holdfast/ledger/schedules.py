@@ -14,6 +14,7 @@ from uuid import UUID
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.db.models.functions import Now
 
+from holdfast.ledger.clocks import has_lapsed
 from holdfast.ledger.database import alias
 from holdfast.ledger.models import Duty
 from holdfast.ledger.models.schedules import Decision, Occurrence, Schedule
@@ -83,6 +84,16 @@ def begin(begun: Mapping[str, Standing]) -> dict[str, Standing]:
     return standing
 
 
+def begin_again(name: str, before: Standing, *, at: datetime) -> Standing | None:
+    """Let a schedule go on from a moment that lies before what is decided; None: somebody else has moved it.
+
+    Its due times are other ones from there on, or they would have been decided already.
+    """
+    after = replace(before, anchor_at=at, decided_until=at)
+    read = _schedules().filter(name=name, decided_until=before.decided_until, timing=before.timing)
+    return after if read.update(anchor_at=at, decided_until=at) else None
+
+
 def put_away(names: Iterable[str]) -> int:
     """Note that no source names these schedules any more: if one comes back, it begins anew."""
     return _schedules().filter(name__in=list(names), active=True).update(active=False)
@@ -145,13 +156,13 @@ def duty_holder() -> tuple[UUID | None, bool]:
         Duty.objects.using(alias())
         .filter(name=DUTY)
         .annotate(now=Now())
-        .values_list("holder", "until", "now")
+        .values_list("holder", "until", "seconds", "now")
         .first()
     )
     if row is None:
         return None, True
-    holder, until, now = row
-    return holder, holder is None or until < now
+    holder, until, seconds, now = row
+    return holder, holder is None or has_lapsed(until, seconds, moments=[now])
 
 
 def prune(*, older_than: timedelta, limit: int) -> int:

@@ -46,6 +46,7 @@ def snooze(
             state=State.HELD,
             hold=HoldReason.SNOOZE,
             due_at=until if until is not None else Now() + (delay or timedelta()),
+            wait_seconds=None if until is not None else (delay or timedelta()).total_seconds(),
             published_at=None,
             worker=None,
         )

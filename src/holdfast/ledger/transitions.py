@@ -200,6 +200,7 @@ def retry(
             limited=waits if replaced else F("limited"),
             hold=HoldReason.RETRY if delayed else "",
             due_at=due if delayed else None,
+            wait_seconds=None if job.due_at is not None else job.delay_seconds or 0.0,
             published_at=None if delayed else Now(),
             task=job.task,
             queue=job.queue,

@@ -18,7 +18,7 @@ from django.db.models import Case, DateTimeField, F, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 
 from holdfast.exceptions import UniqueConflict
-from holdfast.ledger import checkpoints
+from holdfast.ledger import checkpoints, clocks
 from holdfast.ledger.database import alias, atomic, connection
 from holdfast.ledger.fence import RISE, job_rows
 from holdfast.ledger.limiting import limits
@@ -149,7 +149,7 @@ def _admitted(jobs: Sequence[NewJob], answers: list[tuple[UniqueRequest, str]]) 
     """Take the keys of one turn; return what is to be written, under the id it is to have."""
     asked = {job.unique.key: (job, job.unique) for job in jobs if job.unique is not None}
     written = [job for job in jobs if job.unique is None]
-    taken = [key for key in _put(asked, _KEEP) if key.job != asked[key.key][0].id]
+    taken = [key for key in _put(asked, _keep()) if key.job != asked[key.key][0].id]
     holders = _holders({key.job: asked[key.key][1].scope for key in taken})
     standing = {
         key.key: key
@@ -240,6 +240,7 @@ def _postpone(calls: Iterable[tuple[NewJob, str]]) -> None:
                 When(hold__in=["", Hold.RELAY, Hold.LIMIT], then=Value(Hold.ETA)), default=F("hold")
             ),
             due_at=due,
+            wait_seconds=None if moment else delay or 0.0,
             published_at=None,
         )
 
@@ -285,7 +286,16 @@ _SQLITE = {
     "ids": "SELECT value FROM json_each(%s)",
     "lock": "",
 }
-_KEEP = "key = excluded.key"
+# A key that was given in what is the future again, for the clock was set back, is as if it were given now: it is taken
+# for its period at most, and for no less than was left of it.
+_KEEP = """key = excluded.key,
+  until = CASE WHEN {ahead} THEN {anew} ELSE holdfast_unique_key.until END,
+  given_at = CASE WHEN {ahead} THEN {now} ELSE holdfast_unique_key.given_at END"""
+_ANEW = {
+    "postgresql": "{now} + (holdfast_unique_key.until - holdfast_unique_key.given_at)",
+    "sqlite": """strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now',
+    (julianday(holdfast_unique_key.until) - julianday(holdfast_unique_key.given_at)) * 86400.0 || ' seconds')""",
+}
 _GIVE = (
     "job = excluded.job, until = excluded.until, awaited = excluded.awaited, given_at = excluded.given_at, "
     "look_at = excluded.look_at"
@@ -326,6 +336,13 @@ def _put(asked: Mapping[str, tuple[NewJob, UniqueRequest]], change: str) -> list
         else:
             cursor.execute(_PUT_SQLITE.format(change=change), [json.dumps(rows)])
         return [Key(row[0], row[1], bool(row[2]), bool(row[3])) for row in cursor.fetchall()]
+
+
+def _keep() -> str:
+    vendor = connection().vendor
+    now = clocks.NOW[vendor]
+    ahead = clocks.is_ahead(vendor, "holdfast_unique_key.given_at", "0")
+    return _KEEP.format(ahead=ahead, now=now, anew=_ANEW[vendor].format(now=now))
 
 
 def _keys() -> QuerySet[UniqueKey]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import IntegrityError
@@ -13,7 +14,8 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from holdfast.conf import get_settings
-from holdfast.ledger.database import alias, atomic, dialect
+from holdfast.ledger.clocks import being_ahead, has_lapsed
+from holdfast.ledger.database import alias, atomic, connection, dialect
 from holdfast.ledger.duty import UPKEEP
 from holdfast.ledger.models import Duty, Job, Worker
 from holdfast.ledger.records import Beat, LapsedJob
@@ -68,6 +70,7 @@ def register(incarnation: Incarnation) -> None:
         queues=json.dumps(list(incarnation.queues)),
         started_at=Now(),
         lease_until=Now() + _lease(),
+        lease_seconds=get_settings().lease_seconds,
     )
 
 
@@ -91,11 +94,24 @@ def retire(worker: UUID) -> None:
     _workers().filter(id=worker, stopped_at=None).update(stopped_at=Now())
 
 
-def declare_lost() -> int:
-    """Take the lease of every worker that let it run out; from now on none of them can claim or renew."""
-    lapsed = _workers().filter(lease_until__lt=Now(), lost_at=None, stopped_at=None)
+def declare_lost(*, now: datetime | None = None, watched: float = math.inf) -> int:
+    """Take the lease of every worker that let it run out; from now on none of them can claim or renew.
+
+    Args:
+        now: the database's clock, as the caller found it in step; set since then, it condemns nobody.
+        watched: for how many seconds the caller has found it in step, see `has_lapsed`.
+    """
+    standing = _workers().filter(lost_at=None, stopped_at=None)
     # A look takes no lock: on SQLite even an update that changes nothing must become the one writer.
-    return lapsed.update(lost_at=Now()) if lapsed.exists() else 0
+    rows = standing.annotate(asked_at=Now()).values_list(
+        "id", "lease_until", "lease_seconds", "asked_at"
+    )
+    return sum(
+        # As it was read: who has renewed it meanwhile lives.
+        standing.filter(id=id, lease_until=until).update(lost_at=Now())
+        for id, until, seconds, asked_at in list(rows)
+        if has_lapsed(until, seconds, moments=(now or asked_at, asked_at), watched=watched)
+    )
 
 
 def lapsed_jobs(*, limit: int) -> tuple[list[LapsedJob], dict[str, UUID | None]]:
@@ -120,14 +136,18 @@ def take_duty(name: str, worker: UUID, *, seconds: float) -> bool:
     """Become or stay the one that acts; the others try again when this one stops renewing."""
     until = Now() + timedelta(seconds=seconds)
     duty = Duty.objects.using(alias()).filter(name=name)
-    mine = duty.filter(Q(holder=worker) | Q(holder=None) | Q(until__lt=Now()))
+    # One that ends too late was taken before the clock was set back; its holder, if it lives, renews it at once.
+    ahead = being_ahead(connection().vendor, "until", "seconds")
+    mine = duty.filter(Q(holder=worker) | Q(holder=None) | Q(until__lt=Now()) | Q(ahead))
     if mine.exists():
-        return bool(mine.update(holder=worker, until=until))
+        return bool(mine.update(holder=worker, until=until, seconds=seconds))
     if duty.exists():
         return False
     try:
         with atomic():
-            Duty.objects.using(alias()).create(name=name, holder=worker, until=until)
+            Duty.objects.using(alias()).create(
+                name=name, holder=worker, until=until, seconds=seconds
+            )
     except IntegrityError:  # somebody else was first
         return False
     return True
@@ -139,8 +159,10 @@ def leave_duty(name: str, worker: UUID) -> None:
 
 
 def prune_workers(*, older_than: timedelta) -> int:
-    """Forget workers long gone."""
-    gone = _workers().filter(lease_until__lt=Now() - older_than)
+    """Forget workers long gone: none that only has not renewed its lease since the clock was set forward."""
+    gone = (
+        _workers().filter(lease_until__lt=Now() - older_than).exclude(lost_at=None, stopped_at=None)
+    )
     held = Job.objects.using(alias()).filter(worker=OuterRef("id"), state=State.RUNNING)
     deleted, _ = gone.filter(~Exists(held)).delete()
     return deleted

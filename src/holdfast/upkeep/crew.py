@@ -15,7 +15,7 @@ from uuid import UUID
 from django.db import Error
 
 from holdfast.conf import get_settings
-from holdfast.ledger import duty, workers
+from holdfast.ledger import duty, publishing, workers
 from holdfast.ledger.duty import Work
 from holdfast.ledger.records import Beat
 from holdfast.policies.limits import stated_by
@@ -33,6 +33,8 @@ from holdfast.upkeep.settler import Settler
 
 logger = logging.getLogger("holdfast.upkeep")
 PRUNE_SECONDS = 10.0
+# Held jobs brought forward in one transaction.
+WAITS = 1000
 PRUNE_IDLE_SECONDS = 300.0
 # Of a sweep: what is left is for the look itself, and for a loop that is late.
 LOOK = 0.8
@@ -61,6 +63,7 @@ class Crew:
         # Read here, so that a worker with limits nobody can keep does not start.
         self._admitter = Admitter(stated_by(app), monotonic)
         self._relay = Relay(outbox.publisher, self._admitter)
+        self._pulse = pulse
         self._rescuer = Rescuer(pulse, outbox.publish)
         self._reconciler = Reconciler(outbox.publisher, outbox.publish)
         self._settler = Settler(app.backend.settle, monotonic)
@@ -114,6 +117,8 @@ class Crew:
             self._rescue_at = min(self._rescue_at, now + wait + MARGIN_SECONDS)
             self._sweep_loop.wake()
         if self._on_duty:
+            if self._pulse.was_set_back:
+                self._sweep_loop.wake()
             return
         free_in = beat.duty_seconds
         if free_in <= 0 or (beat.others < FEW and free_in < next_beat):
@@ -182,6 +187,8 @@ class Crew:
             # With the duty or without: who has it may have started too late to judge others.
             self._rescue(now)
         if self._on_duty:
+            if self._pulse.was_set_back:
+                self._end_long_waits()
             self._round(work, now)
             if look:
                 if work.queued:
@@ -201,6 +208,16 @@ class Crew:
             # The right to judge comes with one of the next beats: the jobs have waited for a whole lease already.
             pause /= 4
         self._rescue_at = now if more else now + pause
+
+    def _end_long_waits(self) -> None:
+        """The clock was set back: once by whoever has the duty, or has it next; done again it changes nothing."""
+        self._pulse.was_set_back = False
+        try:
+            while publishing.end_long_waits(limit=WAITS) >= WAITS:
+                pass
+        except Exception:
+            self._pulse.was_set_back = True
+            raise
 
     def _round(self, work: Work, now: float) -> None:
         if now < self._round_at:

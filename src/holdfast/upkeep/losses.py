@@ -15,29 +15,29 @@ _ROUNDING = timedelta(milliseconds=1)
 
 @dataclass(slots=True, kw_only=True)
 class Loss:
-    """All jobs of a list that were published before an instant, but those whose tickets were seen there.
+    """All jobs of a list that were published in a window, but those whose tickets were seen there.
 
-    A job that is published again is younger than that instant: nothing is done twice, and a job that was published
-    after it is left to the next look.
+    The window ends before now, or begins after it: a job that is published again is out of it, nothing is done twice,
+    and a job that is published meanwhile is left to the next look.
     """
 
-    before: datetime
+    since: datetime | None = None
+    before: datetime | None = None
     present: Collection[tuple[str, int]] = ()
-    _since: datetime | None = None
     # Those that were met and stay as they are, at the instant where the pages have come to.
     _met: dict[str, datetime] = field(default_factory=dict)
 
     def next_page(self, queue: str, priority: int, *, limit: int) -> list[Ticket] | None:
         """Return the next jobs whose tickets are gone, none of a page that is there; None behind the last page."""
         rows = queries.queued_between(
-            queue, priority, since=self._since, before=self.before, limit=limit + len(self._met)
+            queue, priority, since=self.since, before=self.before, limit=limit + len(self._met)
         )
         new = [(ticket, at) for ticket, at in rows if ticket.id not in self._met]
         if not new:
             return None
-        self._since = new[-1][1] - _ROUNDING
+        self.since = new[-1][1] - _ROUNDING
         self._met |= {ticket.id: at for ticket, at in new}
-        self._met = {id: at for id, at in self._met.items() if at >= self._since}
+        self._met = {id: at for id, at in self._met.items() if at >= self.since}
         return [ticket for ticket, _ in new if (ticket.id, ticket.token) not in self.present]
 
     def note(self, published: Iterable[Ticket]) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from datetime import datetime
 
 from holdfast.conf import get_settings
+from holdfast.ledger.clocks import AHEAD_SECONDS
 
-CLOCK_STEP_SECONDS = 2.0
+CLOCK_STEP_SECONDS = AHEAD_SECONDS
 # In beats. A lease is two and a half, and the others may have beaten one beat before this worker: while nobody
 # could write, theirs has not run out before one and a half.
 GAP = 1.8
@@ -27,6 +28,7 @@ class Pulse:
         self._steady_since: float | None = None
         self._last: tuple[float, datetime] | None = None
         self._hindered = False
+        self.was_set_back = False
 
     def beat(self, database_now: datetime) -> None:
         """Note a renewal that succeeded, with the database's clock at it."""
@@ -59,6 +61,11 @@ class Pulse:
             return "it has not beaten for a whole lease yet"
         return ""
 
+    @property
+    def steady_seconds(self) -> float:
+        """For how long this worker has beaten without a gap, and found the clocks in step."""
+        return 0.0 if self._steady_since is None else self._monotonic() - self._steady_since
+
     def _gap(self, now: float) -> bool:
         assert self._last is not None
         longest = HINDERED_GAP if self._hindered else GAP
@@ -66,5 +73,6 @@ class Pulse:
 
     def _stepped(self, now: float, database_now: datetime) -> bool:
         assert self._last is not None
-        passed = (database_now - self._last[1]).total_seconds()
-        return abs(passed - (now - self._last[0])) > CLOCK_STEP_SECONDS
+        step = (database_now - self._last[1]).total_seconds() - (now - self._last[0])
+        self.was_set_back |= step < -CLOCK_STEP_SECONDS
+        return abs(step) > CLOCK_STEP_SECONDS

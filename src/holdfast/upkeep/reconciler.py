@@ -10,12 +10,14 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from holdfast import events
 from holdfast.broker.contents import Contents
 from holdfast.broker.publisher import Publisher, Unavailable
 from holdfast.conf import get_settings
 from holdfast.ledger import publishing
+from holdfast.ledger.clocks import AHEAD
 from holdfast.ledger.database import dialect
 from holdfast.ledger.reads import queries
 from holdfast.ledger.records import Ticket
@@ -29,6 +31,27 @@ REMEMBERED = 50_000
 # Jobs are published again for so long in one pass; then the other work of the loop has its turn.
 BUDGET_SECONDS = 2.0
 FORGET_SECONDS = 30.0
+
+
+class Window(NamedTuple):
+    """Times of publication of jobs that must have been seen on the broker by now: before an instant, or after one.
+
+    What was published after now was published before the clock was set back.
+    """
+
+    since: datetime | None = None
+    before: datetime | None = None
+
+    def than_head(self, oldest: datetime | None) -> Window:
+        """Return what of it is older than the head of its list; all of it, if the head is of the other side of now."""
+        if oldest is None or (self.since is not None and oldest < self.since):
+            return self
+        earlier = oldest - _grace()
+        return self._replace(before=earlier if self.before is None else min(self.before, earlier))
+
+
+def _grace() -> timedelta:
+    return timedelta(seconds=get_settings().grace_seconds)
 
 
 class Reconciler:
@@ -55,38 +78,42 @@ class Reconciler:
         if begun > self._until + FORGET_SECONDS:
             self._losses.clear()  # somebody else has had the duty meanwhile
         self._until = begun + BUDGET_SECONDS
-        grace = timedelta(seconds=get_settings().grace_seconds)
         lists = list(queries.queued_lists())
         self._losses = {place: loss for place, loss in self._losses.items() if place in lists}
         try:
-            return sum(self._one_list(queue, priority, grace) for queue, priority in lists)
+            return sum(self._one_list(queue, priority) for queue, priority in lists)
         except Unavailable as unavailable:
             logger.warning("The broker went away while it was looked into: %s", unavailable)
             self._losses.clear()
             return 0
 
-    def _one_list(self, queue: str, priority: int, grace: timedelta) -> int:
+    def _one_list(self, queue: str, priority: int) -> int:
         if (queue, priority) in self._losses:
             return self._go_on(queue, priority)
-        if not queries.queued_before(queue, priority, moment=None, older_than=grace, limit=1):
-            return 0
+        grace = _grace()
+        total = 0
+        if queries.queued_before(queue, priority, moment=None, older_than=grace, limit=1):
+            total = self._one_window(queue, priority, Window(before=dialect().now() - grace))
+        if (queue, priority) not in self._losses and queries.queued_ahead(queue, priority):
+            # Published in what is the future again: the clock was set back, and they need not wait for it.
+            total += self._one_window(queue, priority, Window(since=dialect().now() + AHEAD))
+        return total
+
+    def _one_window(self, queue: str, priority: int, window: Window) -> int:
         contents = Contents(self._publisher, queue=queue, priority=priority)
         if not contents.readable:
-            return self._by_count(queue, priority, grace)
+            return self._by_count(queue, priority, window)
         length = contents.length()
         if length == 0:
-            return self._all_is_gone(queue, priority, grace)
-        return self._look_into(contents, length, queue, priority, grace)
+            return self._all_is_gone(queue, priority, window)
+        return self._look_into(contents, length, queue, priority, window)
 
     def _look_into(
-        self, contents: Contents, length: int, queue: str, priority: int, grace: timedelta
+        self, contents: Contents, length: int, queue: str, priority: int, window: Window
     ) -> int:
-        oldest = self._oldest_published(contents)
-        before = dialect().now() - grace
-        if oldest is not None:
-            before = min(before, oldest - grace)
+        since, before = window.than_head(self._oldest_published(contents))
         suspects = queries.queued_between(
-            queue, priority, since=None, before=before, limit=SUSPECTS
+            queue, priority, since=since, before=before, limit=SUSPECTS
         )
         # Older than the head: taken from the list, or recorded by a transaction that committed late. Look.
         missing = {(ticket.id, ticket.token): ticket for ticket, _ in suspects}
@@ -99,11 +126,11 @@ class Reconciler:
                 break
         if missing and len(suspects) == SUSPECTS and length <= REMEMBERED:
             # There are more of them, and what the list holds is known: they need no look of their own.
-            self._losses[queue, priority] = Loss(before=before, present=present)
+            self._losses[queue, priority] = Loss(since=since, before=before, present=present)
             return self._go_on(queue, priority)
         return self._republish(queue, list(missing.values()))
 
-    def _by_count(self, queue: str, priority: int, grace: timedelta) -> int:
+    def _by_count(self, queue: str, priority: int, window: Window) -> int:
         """On a broker that counts and does not list: what is behind in a queue that is empty, or was overtaken.
 
         A job that was overtaken and is there all the same comes twice: its old ticket is dropped.
@@ -112,8 +139,10 @@ class Reconciler:
         if waiting is None:
             return 0
         if waiting == 0:
-            return self._all_is_gone(queue, priority, grace)
-        overtaken = queries.overtaken(queue, priority, by=grace, limit=SUSPECTS)
+            return self._all_is_gone(queue, priority, window)
+        overtaken = queries.overtaken(
+            queue, priority, **window._asdict(), by=_grace(), limit=SUSPECTS
+        )
         return self._republish(queue, overtaken) if overtaken else 0
 
     def _oldest_published(self, contents: Contents) -> datetime | None:
@@ -125,9 +154,9 @@ class Reconciler:
                 return min(times)
         return None
 
-    def _all_is_gone(self, queue: str, priority: int, grace: timedelta) -> int:
+    def _all_is_gone(self, queue: str, priority: int, window: Window) -> int:
         """The list is gone: all that was queued before this look is missing, however much is published meanwhile."""
-        self._losses[queue, priority] = Loss(before=dialect().now() - grace)
+        self._losses[queue, priority] = Loss(**window._asdict())
         return self._go_on(queue, priority)
 
     def _go_on(self, queue: str, priority: int) -> int:

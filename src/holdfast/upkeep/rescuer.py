@@ -25,12 +25,13 @@ class Rescuer:
 
     def one_pass(self) -> int:
         """Declare lapsed workers lost and give their jobs back; return how many."""
-        reason = self._pulse.why_not(dialect().now())
+        now = dialect().now()
+        reason = self._pulse.why_not(now)
         self.waits = bool(reason)
         if reason:
             events.rescuer_waits.send(sender=type(self), reason=reason)
             return 0
-        lost = workers.declare_lost()
+        lost = workers.declare_lost(now=now, watched=self._pulse.steady_seconds)
         lapsed, worker_of = workers.lapsed_jobs(limit=BATCH)
         if not lapsed:
             return 0

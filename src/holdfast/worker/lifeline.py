@@ -67,6 +67,7 @@ class Lifeline(bootsteps.StartStopStep):
             after_error=min(1.0, get_settings().lease_seconds / 20),
             longest=get_settings().lease_seconds / 3,
         )
+        self._intake.waiting.renew = self._beat.wake
         self._crew: Crew | None = None
         self._orphans: set[tuple[str, int]] = set()
         self._stopped_children: dict[int, float] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from holdfast.conf import get_settings
 from holdfast.ledger import pauses
@@ -27,6 +27,8 @@ class Waiting(deque[Delivery]):
     """Tickets in the order in which they came."""
 
     locked = 0
+    # Called when a claim finds that our lease does not stand: the clock was set forward, or it was taken away.
+    renew: Callable[[], None] = staticmethod(lambda: None)
 
     def take(self, *, free: int, another: bool) -> list[Delivery]:
         """Take what can be claimed now: a job on its last chance by itself, everything else together.
@@ -64,7 +66,9 @@ class Waiting(deque[Delivery]):
             delivery.last_chance = True
         elif why == Refusal.LOCKED:
             delivery.again_at = time.monotonic() + LOCKED_PAUSE
-        elif why != Refusal.NO_LEASE:
+        elif why == Refusal.NO_LEASE:
+            self.renew()
+        else:
             return False
         self.append(delivery)
         return True

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from holdfast.ledger import clocks
 from holdfast.ledger.duty import UPKEEP
 from holdfast.ledger.records import Beat
 from holdfast.ledger.states import State
@@ -19,9 +20,19 @@ BOOKED = f"{_RUNS_AT % 'holdfast_worker.id'} IS NOT NULL"
 LEFT_BEHIND = f"""(SELECT 1 FROM holdfast_worker o
     WHERE (o.lost_at IS NOT NULL OR o.stopped_at IS NOT NULL) AND {_RUNS_AT % "o.id"} IS NOT NULL LIMIT 1
     ) IS NOT NULL"""
-DUTY_UNTIL = (
-    f"(SELECT d.until FROM holdfast_duty d WHERE d.name = '{UPKEEP}' AND d.holder IS NOT NULL)"
-)
+
+
+def lapse(vendor: str) -> str:
+    """Return when the first of the others' leases ends."""
+    return STANDING % f"min({clocks.end(vendor, 'o.lease_until', 'o.lease_seconds')})"
+
+
+def duty_until(vendor: str) -> str:
+    """Return when the duty of upkeep ends; where nobody has it there is no answer."""
+    until = clocks.end(vendor, "d.until", "d.seconds")
+    return (
+        f"(SELECT {until} FROM holdfast_duty d WHERE d.name = '{UPKEEP}' AND d.holder IS NOT NULL)"
+    )
 
 
 def beat_of(row: tuple[Any, ...]) -> Beat:

@@ -13,7 +13,14 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from holdfast.conf import get_settings
 from holdfast.ledger.dialects import postgres_records as recording
-from holdfast.ledger.dialects.beats import BOOKED, DUTY_UNTIL, LEFT_BEHIND, STANDING, beat_of
+from holdfast.ledger.dialects.beats import (
+    BOOKED,
+    LEFT_BEHIND,
+    STANDING,
+    beat_of,
+    duty_until,
+    lapse,
+)
 from holdfast.ledger.marks import transaction_mark
 from holdfast.ledger.records import Alike, Beat, ClaimedJob, End, Hold, NewJob, StoredResult, Ticket
 from holdfast.ledger.states import State
@@ -64,7 +71,8 @@ _CLAIM_UNLOCKED = f"""{_ASKED}, unlocked AS (
 ), claimed AS ({_TAKEN.replace("FROM asked", "FROM asked JOIN unlocked USING (id)")}){_WITH_PAYLOAD}"""
 _CLAIMS_UNDER_WAY = f"""
 SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
-   AND state = 'active' AND ltrim(query, E'\\n') LIKE '{CLAIM_MARK}%%' AND query_start <= %s
+   AND state = 'active' AND ltrim(query, E'\\n') LIKE '{CLAIM_MARK}%%'
+   AND (query_start <= %s OR query_start > clock_timestamp())
 """
 _LOCK_NOT_AVAILABLE = "55P03"
 
@@ -144,8 +152,8 @@ UPDATE holdfast_worker SET lease_until = clock_timestamp() + %s * interval '1 se
        stalled_at = clock_timestamp() - %s::float8 * interval '1 second'
  WHERE id = %s AND lost_at IS NULL AND stopped_at IS NULL
 RETURNING clock_timestamp(),
-  {STANDING % "count(*)"}, extract(epoch FROM {STANDING % "min(o.lease_until)"} - clock_timestamp())::float8,
-  {LEFT_BEHIND}, {BOOKED}, extract(epoch FROM {DUTY_UNTIL} - clock_timestamp())::float8
+  {STANDING % "count(*)"}, extract(epoch FROM {lapse("postgresql")} - clock_timestamp())::float8,
+  {LEFT_BEHIND}, {BOOKED}, extract(epoch FROM {duty_until("postgresql")} - clock_timestamp())::float8
 """
 
 

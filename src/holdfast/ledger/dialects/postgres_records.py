@@ -16,7 +16,8 @@ from holdfast.ledger.states import State
 # The id of a job that waits for its replacement is the replacement's; any other id that is there stays as it is.
 _REPLACES = f"""ON CONFLICT (id) DO UPDATE SET
      task = EXCLUDED.task, queue = EXCLUDED.queue, priority = EXCLUDED.priority, state = EXCLUDED.state,
-     token = j.token + 1, hold = EXCLUDED.hold, due_at = EXCLUDED.due_at, expires_at = EXCLUDED.expires_at,
+     token = j.token + 1, hold = EXCLUDED.hold, due_at = EXCLUDED.due_at, wait_seconds = EXCLUDED.wait_seconds,
+     expires_at = EXCLUDED.expires_at,
      published_at = EXCLUDED.published_at, ignore_result = EXCLUDED.ignore_result, linked = EXCLUDED.linked,
      limited = EXCLUDED.limited
    WHERE j.state = {State.HELD} AND j.hold = '{HoldReason.REPLACED}'"""
@@ -38,11 +39,13 @@ WITH incoming AS (
 ), job AS (
   INSERT INTO holdfast_job AS j
     (id, task, queue, priority, state, token, attempts, failures, losses, suspect, ahead, hold, reason,
-     due_at, expires_at, recorded_at, published_at, root_id, parent_id, group_id, ignore_result, linked, unsettled,
+     due_at, wait_seconds, expires_at, recorded_at, published_at, root_id, parent_id, group_id, ignore_result, linked,
+     unsettled,
      kept_apart, batch_id, limited)
   SELECT id, task, queue, priority, CASE WHEN held THEN {State.HELD} ELSE {State.QUEUED} END, 1, 0, 0, 0, false, false,
      CASE WHEN held AND hold = '' THEN '{HoldReason.ETA}' ELSE hold END, '',
-     CASE WHEN held AND hold <> '{HoldReason.LIMIT}' THEN coalesce(due, statement_timestamp()) END, expires,
+     CASE WHEN held AND hold <> '{HoldReason.LIMIT}' THEN coalesce(due, statement_timestamp()) END,
+     CASE WHEN held AND due_at IS NULL THEN coalesce(delay, 0) END, expires,
      statement_timestamp(), CASE WHEN NOT held THEN statement_timestamp() END, root_id, parent_id, group_id,
      ignore_result, linked, false, kept_apart, batch_id, limited
   FROM placed

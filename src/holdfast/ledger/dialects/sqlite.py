@@ -13,7 +13,14 @@ from django.db import connections, transaction
 from django.db.backends.utils import CursorWrapper
 
 from holdfast.conf import get_settings
-from holdfast.ledger.dialects.beats import BOOKED, DUTY_UNTIL, LEFT_BEHIND, STANDING, beat_of
+from holdfast.ledger.dialects.beats import (
+    BOOKED,
+    LEFT_BEHIND,
+    STANDING,
+    beat_of,
+    duty_until,
+    lapse,
+)
 from holdfast.ledger.records import Alike, Beat, ClaimedJob, End, Hold, NewJob, StoredResult, Ticket
 from holdfast.ledger.states import Hold as HoldReason
 from holdfast.ledger.states import State
@@ -29,17 +36,19 @@ def _shifted(column: str) -> str:
 _RECORD = f"""
 INSERT INTO holdfast_job
   (id, task, queue, priority, state, token, attempts, failures, losses, suspect, ahead, hold, reason, due_at,
-   expires_at, recorded_at, published_at, root_id, parent_id, group_id, ignore_result, linked, unsettled, kept_apart,
-   batch_id, limited)
+   wait_seconds, expires_at, recorded_at, published_at, root_id, parent_id, group_id, ignore_result, linked, unsettled,
+   kept_apart, batch_id, limited)
 SELECT id, task, queue, priority, CASE WHEN held THEN {State.HELD} ELSE {State.QUEUED} END, 1, 0, 0, 0, 0, 0,
    CASE WHEN held AND hold = '' THEN '{HoldReason.ETA}' ELSE hold END, '',
-   CASE WHEN held AND hold <> '{HoldReason.LIMIT}' THEN coalesce(due, {_NOW}) END, expires, {_NOW},
+   CASE WHEN held AND hold <> '{HoldReason.LIMIT}' THEN coalesce(due, {_NOW}) END,
+   CASE WHEN held AND due_at IS NULL THEN coalesce(delay, 0) END, expires, {_NOW},
    CASE WHEN NOT held THEN {_NOW} END, root_id, parent_id, group_id, ignore_result, linked, 0,
    kept_apart, batch_id, limited
 FROM (
   SELECT *, coalesce(hold <> '' OR limited OR due > {_NOW}, 0) AS held FROM (
     SELECT t.value ->> 'id' AS id, t.value ->> 'task' AS task, t.value ->> 'queue' AS queue,
            t.value ->> 'priority' AS priority, t.value ->> 'hold' AS hold,
+           t.value ->> 'due_at' AS due_at, t.value ->> 'delay_seconds' AS delay,
            coalesce(t.value ->> 'due_at', {_shifted("delay_seconds")}) AS due,
            coalesce(t.value ->> 'expires_at', {_shifted("expires_in_seconds")}) AS expires,
            t.value ->> 'root_id' AS root_id, t.value ->> 'parent_id' AS parent_id,
@@ -50,7 +59,8 @@ FROM (
 WHERE true
 ON CONFLICT (id) DO UPDATE SET
   task = excluded.task, queue = excluded.queue, priority = excluded.priority, state = excluded.state,
-  token = holdfast_job.token + 1, hold = excluded.hold, due_at = excluded.due_at, expires_at = excluded.expires_at,
+  token = holdfast_job.token + 1, hold = excluded.hold, due_at = excluded.due_at, wait_seconds = excluded.wait_seconds,
+  expires_at = excluded.expires_at,
   published_at = excluded.published_at, ignore_result = excluded.ignore_result, linked = excluded.linked,
   limited = excluded.limited
 WHERE holdfast_job.state = {State.HELD} AND holdfast_job.hold = '{HoldReason.REPLACED}'
@@ -143,8 +153,8 @@ UPDATE holdfast_worker SET lease_until = strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'no
        heard_at = COALESCE(strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s), heard_at),
        stalled_at = strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s)
  WHERE id = %s AND lost_at IS NULL AND stopped_at IS NULL
-RETURNING {STANDING % "count(*)"}, (julianday({STANDING % "min(o.lease_until)"}) - julianday('now')) * 86400.0,
-  {LEFT_BEHIND}, {BOOKED}, (julianday({DUTY_UNTIL}) - julianday('now')) * 86400.0
+RETURNING {STANDING % "count(*)"}, (julianday({lapse("sqlite")}) - julianday('now')) * 86400.0,
+  {LEFT_BEHIND}, {BOOKED}, (julianday({duty_until("sqlite")}) - julianday('now')) * 86400.0
 """
 
 

@@ -48,6 +48,8 @@ class Job(models.Model):
     hold = models.CharField(max_length=16, default="", blank=True)
     reason = models.CharField(max_length=64, default="", blank=True)
     due_at = models.DateTimeField(null=True)
+    # While it is held for so long, and not until a moment that somebody named: see `holdfast.ledger.clocks`.
+    wait_seconds = models.FloatField(null=True)
     expires_at = models.DateTimeField(null=True)
     recorded_at = models.DateTimeField()
     published_at = models.DateTimeField(null=True)
@@ -243,6 +245,8 @@ class Worker(models.Model):
     queues = models.TextField(default="[]")
     started_at = models.DateTimeField()
     lease_until = models.DateTimeField()
+    # How long a renewal lasts: an end further ahead than that was set by a clock that has been set back since.
+    lease_seconds = models.FloatField(null=True)
     lost_at = models.DateTimeField(null=True)
     stopped_at = models.DateTimeField(null=True)
     # When a canary of it came last, and since when it takes nothing though it should; told with its heartbeat.
@@ -259,6 +263,8 @@ class Duty(models.Model):
     name = models.CharField(max_length=50, primary_key=True)
     holder = models.UUIDField(null=True)
     until = models.DateTimeField()
+    # As of a lease.
+    seconds = models.FloatField(null=True)
 
     class Meta:
         db_table = "holdfast_duty"

@@ -10,6 +10,7 @@ from django.db.models import Count, Max, Min, QuerySet
 from django.db.models.functions import Now
 
 from holdfast.ledger import batches
+from holdfast.ledger.clocks import AHEAD
 from holdfast.ledger.database import alias, atomic
 from holdfast.ledger.ids import minted_at
 from holdfast.ledger.models import Attempt, Group, Job, Payload, Result, Worker
@@ -108,12 +109,12 @@ def queued_lists() -> Iterator[tuple[str, int]]:
 
 
 def queued_between(
-    queue: str, priority: int, *, since: datetime | None, before: datetime, limit: int
+    queue: str, priority: int, *, since: datetime | None, before: datetime | None, limit: int
 ) -> list[tuple[Ticket, datetime]]:
     """Return queued jobs of one list with the times when they were published, oldest first."""
-    rows = _jobs().filter(
-        state=State.QUEUED, queue=queue, priority=priority, published_at__lt=before
-    )
+    rows = _jobs().filter(state=State.QUEUED, queue=queue, priority=priority)
+    if before is not None:
+        rows = rows.filter(published_at__lt=before)
     if since is not None:
         # An index keeps entries of rows that have moved on: those before it are not looked at again.
         rows = rows.filter(published_at__gte=since)
@@ -139,13 +140,39 @@ def queued_before(
     ]
 
 
-def overtaken(queue: str, priority: int, *, by: timedelta, limit: int) -> list[Ticket]:
-    """Return queued jobs of one list that were published so much earlier than one that runs now, oldest first."""
+def queued_ahead(queue: str, priority: int) -> bool:
+    """Tell whether a queued job of one list was published in a future that its clock was set back from."""
+    rows = _jobs().filter(
+        state=State.QUEUED, queue=queue, priority=priority, published_at__gt=Now() + AHEAD
+    )
+    # By that end of the index which is empty as long as clocks go right.
+    return rows.order_by("-published_at").values_list("id", flat=True).first() is not None
+
+
+def overtaken(
+    queue: str,
+    priority: int,
+    *,
+    since: datetime | None,
+    before: datetime | None,
+    by: timedelta,
+    limit: int,
+) -> list[Ticket]:
+    """Return queued jobs of one list that were published so much earlier than one that runs now, oldest first.
+
+    Of a window on the times of publication: two whose times are of different clocks say nothing of each other.
+    """
     running = _jobs().filter(state=State.RUNNING, queue=queue, priority=priority)
+    if since is None:
+        running = running.filter(published_at__lte=Now() + AHEAD)
+    else:
+        running = running.filter(published_at__gte=since)
     newest = running.aggregate(at=Max("published_at"))["at"]
     if newest is None:
         return []
-    return queued_before(queue, priority, moment=newest - by, older_than=by, limit=limit)
+    earlier = newest - by if before is None else min(before, newest - by)
+    rows = queued_between(queue, priority, since=since, before=earlier, limit=limit)
+    return [ticket for ticket, _ in rows]
 
 
 def published_at(ids: Sequence[str]) -> dict[str, tuple[int, datetime]]:
