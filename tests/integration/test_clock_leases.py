@@ -38,7 +38,8 @@ class Judge:
         self.rescuer = Rescuer(self.pulse, publisher.publish)
 
     def beat(self, times: int, *, off: timedelta = timedelta()) -> None:
-        """Beat so often up to now, by a database's clock that was off by so much then."""
+        """Beat so often in a row up to now, by a database's clock that was off by so much then."""
+        self.pulse.skip()
         until = dialect().now()
         for left in reversed(range(times)):
             self.now += BEAT
@@ -71,11 +72,12 @@ def test_dead_worker_is_rescued_after_a_lease_though_its_own_ends_in_an_hour(
     ledger: str, judge: Judge
 ) -> None:
     dead, alive = hire(), hire()
+    assert workers.renew(dead) is not None
     lost, runs = running_at(dead), running_at(alive)
     set_back(ledger)
     judge.beat(2)
     assert judge.rescuer.one_pass() == 0  # it has not watched for a lease
-    judge.beat(2)
+    judge.beat(4)
     assert workers.renew(alive) is not None
     assert judge.rescuer.one_pass() == 1
     assert state(ledger, lost) == (State.QUEUED, 1)
@@ -161,7 +163,7 @@ def test_duty_of_a_dead_worker_is_free_at_once(ledger: str) -> None:
     after = workers.renew(alive)
     assert before is not None
     assert after is not None
-    assert 0 < before.duty_seconds <= 10
+    assert 0 < before.duty_seconds < 11
     assert after.duty_seconds <= 0
     assert after.lapse_seconds is not None
     assert after.lapse_seconds <= 0

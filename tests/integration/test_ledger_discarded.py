@@ -12,7 +12,7 @@ from pytest_django import DjangoDbBlocker
 
 from holdfast.conf import get_settings
 from holdfast.ledger import transitions
-from holdfast.ledger.database import connection, dialect
+from holdfast.ledger.database import connection, dialect, with_patience
 from holdfast.ledger.dialects import prepared
 from holdfast.ledger.models import Job
 from holdfast.ledger.records import Alike, Hold, Ticket
@@ -75,11 +75,11 @@ def jobs() -> int:
 @pytest.mark.parametrize("statement", ["DISCARD ALL", "DEALLOCATE ALL"])
 def test_call_outside_a_transaction_prepares_again(statement: str) -> None:
     made = lives()
-    there = prepared_here()
     for _ in range(3):
         execute(statement)
+        assert prepared_here() == 0
         made += lives()
-        assert prepared_here() == there > 0
+        assert prepared_here() > 0
     assert jobs() == made
 
 
@@ -107,6 +107,24 @@ def test_nothing_is_prepared_inside_a_transaction_but_in_a_session_of_the_ledger
     with transaction.atomic(using=get_settings().database):
         lives()
         assert prepared_here() > 0
+
+
+@pytest.mark.usefixtures("on_postgres")
+def test_transaction_of_the_ledgers_own_is_begun_again() -> None:
+    def record() -> int:
+        with transaction.atomic(using=get_settings().database):
+            transitions.record([new_job(str(uuid4()))])
+            transitions.record([new_job(str(uuid4()))])
+            return prepared_here()
+
+    assert with_patience(record, seconds=30, what="recording") > 0
+    execute("DEALLOCATE ALL")
+    assert with_patience(record, seconds=30, what="recording") > 0
+    # It is the project's where a call joins one that is open.
+    with transaction.atomic(using=get_settings().database):
+        execute("DEALLOCATE ALL")
+        assert with_patience(record, seconds=30, what="recording") == 0
+    assert jobs() == 6
 
 
 @pytest.mark.usefixtures("on_postgres")

@@ -183,6 +183,11 @@ def _lose(at: Place) -> None:
     transitions.lose(at.hold, cause="killed")
 
 
+def _end_long_waits(at: Place) -> None:
+    at.row.filter(due_at__isnull=False).update(due_at=Now() + timedelta(hours=1))
+    publishing.end_long_waits(limit=10)
+
+
 WAYS: dict[str, list[Way]] = {
     "record": [
         _record,
@@ -195,6 +200,7 @@ WAYS: dict[str, list[Way]] = {
     "record_alike": [_record_alike],
     "publish_due": [_publish_due],
     "recall": [lambda at: publishing.recall([at.ticket])],
+    "end_long_waits": [_end_long_waits],
     "republish": [lambda at: publishing.republish([at.ticket])],
     "claim": [_claim],
     "succeed": [lambda at: transitions.succeed(at.hold, stored=None)],

@@ -232,7 +232,8 @@ def test_relay_leaves_rows_alone_while_the_broker_is_away(
 
 
 def test_rescuer_waits_for_a_lease_of_its_own_beats(ledger: str, publisher: Publisher) -> None:
-    gone = hire()
+    with override_settings(HOLDFAST={"database": ledger, "lease_seconds": 0.5}):
+        gone = hire()
     (ticket,) = record(1)
     transitions.claim([(ticket.id, ticket.token, False)], worker=gone)
     Worker.objects.using(ledger).filter(id=gone).update(lease_until=Now() - timedelta(seconds=60))

@@ -117,3 +117,23 @@ def test_writer_busy_for_so_long_that_leases_ran_out_takes_the_right_away(clocks
     clocks.pass_by(BEAT * 1.5)
     clocks.pulse.beat(clocks.database)
     assert clocks.reason == ""
+
+
+@pytest.mark.parametrize(
+    ("step", "told"), [(-3600.0, True), (-3.0, True), (-1.0, False), (3600.0, False)]
+)
+@pytest.mark.parametrize("gap", [False, True], ids=["in a row", "after a gap"])
+def test_clock_that_was_set_back_is_told_until_it_is_seen_to(
+    clocks: Clocks, step: float, told: bool, gap: bool
+) -> None:
+    clocks.beat(2)
+    if gap:
+        # As when the database fails over to another host.
+        clocks.pulse.skip()
+        clocks.pass_by(10 * BEAT)
+    clocks.database += timedelta(seconds=step)
+    clocks.beat(2)
+    assert clocks.pulse.was_set_back is told
+    clocks.pulse.was_set_back = False
+    clocks.beat(2)
+    assert not clocks.pulse.was_set_back

@@ -17,6 +17,8 @@ from django.db.models.expressions import RawSQL
 # A clock may be set by less than this without anybody noticing: see `upkeep.pulse`.
 AHEAD_SECONDS = 2.0
 AHEAD = timedelta(seconds=AHEAD_SECONDS)
+# SQLite compares times as they were written, with more digits or fewer.
+ROUNDING = timedelta(milliseconds=1)
 
 NOW = {
     "postgresql": "clock_timestamp()",

@@ -7,6 +7,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import (
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from holdfast.ledger.dialects import Dialect
 
 T = TypeVar("T")
+_is_asked_again = ContextVar("_is_asked_again", default=False)
 logger = logging.getLogger("holdfast.ledger")
 
 # What a lost, refused or busy database raises. The statement may or may not have happened: every
@@ -82,7 +84,8 @@ def with_patience(ask: Callable[[], T], *, seconds: float, what: str) -> T:
     pause = 0.05
     while True:
         try:
-            return ask()
+            with _asked_again():
+                return ask()
         except PASSING_ERRORS as error:
             if in_transaction() or time.monotonic() + pause > deadline:
                 raise
@@ -92,6 +95,20 @@ def with_patience(ask: Callable[[], T], *, seconds: float, what: str) -> T:
             close_connection()
             time.sleep(pause * (0.5 + random.random()))  # noqa: S311  # spreads, hides nothing
             pause = min(pause * 2, 2.0)
+
+
+@contextlib.contextmanager
+def _asked_again() -> Iterator[None]:
+    before = _is_asked_again.set(not in_transaction())
+    try:
+        yield
+    finally:
+        _is_asked_again.reset(before)
+
+
+def is_asked_again() -> bool:
+    """Tell whether what runs here is asked again, its transaction with it, if the database cannot do it this time."""
+    return _is_asked_again.get()
 
 
 @contextlib.contextmanager

@@ -294,7 +294,7 @@ _KEEP = """key = excluded.key,
 _ANEW = {
     "postgresql": "{now} + (holdfast_unique_key.until - holdfast_unique_key.given_at)",
     "sqlite": """strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now',
-    (julianday(holdfast_unique_key.until) - julianday(holdfast_unique_key.given_at)) * 86400.0 || ' seconds')""",
+    ((julianday(holdfast_unique_key.until) - julianday(holdfast_unique_key.given_at)) * 86400.0) || ' seconds')""",
 }
 _GIVE = (
     "job = excluded.job, until = excluded.until, awaited = excluded.awaited, given_at = excluded.given_at, "

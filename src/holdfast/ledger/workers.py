@@ -14,7 +14,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from holdfast.conf import get_settings
-from holdfast.ledger.clocks import being_ahead, has_lapsed
+from holdfast.ledger.clocks import ROUNDING, being_ahead, has_lapsed
 from holdfast.ledger.database import alias, atomic, connection, dialect
 from holdfast.ledger.duty import UPKEEP
 from holdfast.ledger.models import Duty, Job, Worker
@@ -108,7 +108,9 @@ def declare_lost(*, now: datetime | None = None, watched: float = math.inf) -> i
     )
     return sum(
         # As it was read: who has renewed it meanwhile lives.
-        standing.filter(id=id, lease_until=until).update(lost_at=Now())
+        standing.filter(id=id, lease_until__range=(until - ROUNDING, until + ROUNDING)).update(
+            lost_at=Now()
+        )
         for id, until, seconds, asked_at in list(rows)
         if has_lapsed(until, seconds, moments=(now or asked_at, asked_at), watched=watched)
     )

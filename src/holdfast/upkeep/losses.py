@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from holdfast.ledger.clocks import ROUNDING
 from holdfast.ledger.reads import queries
 from holdfast.ledger.records import Ticket
-
-# SQLite compares times as they were written, with more digits or fewer.
-_ROUNDING = timedelta(milliseconds=1)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,7 +33,7 @@ class Loss:
         new = [(ticket, at) for ticket, at in rows if ticket.id not in self._met]
         if not new:
             return None
-        self.since = new[-1][1] - _ROUNDING
+        self.since = new[-1][1] - ROUNDING
         self._met |= {ticket.id: at for ticket, at in new}
         self._met = {id: at for id, at in self._met.items() if at >= self.since}
         return [ticket for ticket, _ in new if (ticket.id, ticket.token) not in self.present]

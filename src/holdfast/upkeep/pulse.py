@@ -28,7 +28,9 @@ class Pulse:
         self._steady_since: float | None = None
         self._last: tuple[float, datetime] | None = None
         self._hindered = False
+        self._heard: tuple[float, datetime] | None = None
         self.was_set_back = False
+        """Whether a beat has found the database's clock set back; until somebody has seen to it."""
 
     def beat(self, database_now: datetime) -> None:
         """Note a renewal that succeeded, with the database's clock at it."""
@@ -37,6 +39,10 @@ class Pulse:
             self._steady_since = now
         self._last = (now, database_now)
         self._hindered = False
+        # Also over a gap: the database may be another host's since.
+        if self._heard is not None and _step(self._heard, self._last) < -CLOCK_STEP_SECONDS:
+            self.was_set_back = True
+        self._heard = self._last
 
     def hinder(self) -> None:
         """Note a renewal that found SQLite's writer busy: nobody could renew, so a smaller gap counts."""
@@ -73,6 +79,9 @@ class Pulse:
 
     def _stepped(self, now: float, database_now: datetime) -> bool:
         assert self._last is not None
-        step = (database_now - self._last[1]).total_seconds() - (now - self._last[0])
-        self.was_set_back |= step < -CLOCK_STEP_SECONDS
-        return abs(step) > CLOCK_STEP_SECONDS
+        return abs(_step(self._last, (now, database_now))) > CLOCK_STEP_SECONDS
+
+
+def _step(before: tuple[float, datetime], after: tuple[float, datetime]) -> float:
+    """Return by how many seconds the database's clock went more than ours."""
+    return (after[1] - before[1]).total_seconds() - (after[0] - before[0])

@@ -9,7 +9,8 @@ them. Behind one the ordinary cursor is used.
 
 Anybody with a cursor may let go of all that is prepared (DEALLOCATE ALL, DISCARD ALL). Outside a transaction the
 statement that misses it has done nothing, and is prepared again. Inside one the miss would break the caller's
-transaction: there nothing is prepared but in sessions of the ledger's own, where nobody else has a cursor.
+transaction: there nothing is prepared but in sessions of the ledger's own, where nobody else has a cursor, and in
+transactions of the ledger's own that are begun again after an error.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from psycopg.errors import InvalidSqlStatementName
 from psycopg.pq import TransactionStatus
 
 from holdfast.conf import get_settings
+from holdfast.ledger.database import is_asked_again
 
 # From 8 pages on an index is cheaper than reading all; this leaves room for other settings of the costs.
 GROWN_PAGES = 64
@@ -72,10 +74,13 @@ class PreparedCursor(psycopg.Cursor[Any]):
             query = f"{query} /* {self.session.generation} */"
         try:
             return self._execute(query, params)
-        except InvalidSqlStatementName:
+        except InvalidSqlStatementName as error:
             # Somebody let go of what was prepared here: this was not executed.
             if not is_by_itself(self.connection):
-                raise
+                gone = (
+                    "What was prepared in this session is gone; its transaction must be begun again"
+                )
+                raise psycopg.OperationalError(gone) from error
             # psycopg hears it in its own words, and forgets its names as well.
             self._execute("DEALLOCATE ALL", None, prepare=False)
             self.session.names.clear()
@@ -145,7 +150,7 @@ def _cursor(connection: BaseDatabaseWrapper, session: Session) -> CursorWrapper:
     if is_logged(connection):
         return connection.cursor()
     raw: Any = connection.connection
-    if session.own or is_by_itself(raw):
+    if session.own or is_by_itself(raw) or is_asked_again():
         cursor: Any = PreparedCursor(raw)
         cursor.session = session
     else:
