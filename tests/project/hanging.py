@@ -5,13 +5,17 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import time
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from celery.worker.control import control_command
 
 from holdfast.broker.transport import Channel
+from tests.project.tasks import note
 
 
 @control_command(args=[("how", str), ("for_good", bool)])
@@ -52,3 +56,12 @@ def _is_blocked(consumer: Any, for_good: bool) -> None:
     """The event loop waits for what nobody can end."""
     here, _there = socket.socketpair()
     here.recv(1)
+
+
+def _waits_for_a_file(consumer: Any, for_good: bool) -> None:
+    """The event loop does nothing until `go on` lies beside the record of effects, at most a minute."""
+    gate = Path(os.environ["EFFECTS"]).with_name("go on")
+    note("the loop waits")
+    deadline = time.monotonic() + 60
+    while not gate.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import bootsteps
-from celery.worker import loops, state
+from celery.worker import state
 from celery.worker.consumer.consumer import Consumer
 
 from holdfast.broker.messages import ticket_of
@@ -16,12 +16,12 @@ from holdfast.broker.transport import Channel
 from holdfast.policies.limits import limit_of_rate
 from holdfast.tickets import HEADER
 from holdfast.worker.intake import Intake, current_intake
+from holdfast.worker.processes import entering, is_dropped, kept
 
 logger = logging.getLogger("holdfast.worker")
 TURN_SECONDS = 0.02
 # Longest wait of a worker that stops for a pool process to begin what is on its way into it.
 BEGIN_SECONDS = 10.0
-RECONNECT_SECONDS = 2.0
 
 
 class Stalled(ConnectionError):
@@ -73,8 +73,7 @@ class LedgerConsumer(Consumer):
     def close(self) -> None:
         """Let begin what is on its way into a pool process; Celery calls this first of all when it stops.
 
-        It then forgets what no process has begun. One that has been given a job all the same runs it, and waits for
-        half a minute with an end that nobody reads; one that has been given half a job waits for the rest for ever.
+        Its event loop does not turn after that: a process that has been given half a job waits for the rest for ever.
         """
         current_intake(self.app).close()
         if self.hub is None or "prefork" not in type(self.pool).__module__:
@@ -86,16 +85,16 @@ class LedgerConsumer(Consumer):
             logger.warning("Stopping before all jobs on their way have begun", exc_info=True)
 
     def _let_begin(self, *, until: float) -> None:
-        entering = _entering()
-        if entering:
-            logger.debug("Waiting for %d jobs that are on their way to begin", entering)
+        on_their_way = entering()
+        if on_their_way:
+            logger.debug("Waiting for %d jobs that are on their way to begin", len(on_their_way))
         loop = self.hub.create_loop()
-        while entering and not state.should_terminate and time.monotonic() < until:
+        while on_their_way and not state.should_terminate and time.monotonic() < until:
             try:
                 next(loop)
             except StopIteration:
                 loop = self.hub.create_loop()
-            entering = _entering()
+            on_their_way = entering()
 
     def connect_anew(self, cause: str) -> None:
         """Have the event loop end as if the connection had broken, and everything on it be made again.
@@ -117,39 +116,14 @@ class LedgerConsumer(Consumer):
         else:
             self.leave = leave
 
-    def _let_begin_unconnected(self) -> None:
-        """The same after a lost connection, which has taken the pool off the event loop."""
-        if self.hub is None or "prefork" not in type(self.pool).__module__ or not _entering():
-            return
-        before = loops._timer_entries(self.hub.timer)
-        try:
-            self.pool.register_with_event_loop(self.hub)
-            self._let_begin(until=time.monotonic() + RECONNECT_SECONDS)
-        except Exception:
-            logger.warning(
-                "Connecting again before all jobs on their way have begun", exc_info=True
-            )
-        finally:
-            # The next connection registers the pool's own again.
-            loops._cancel_timer_entries(
-                self.hub.timer, loops._timer_entries(self.hub.timer) - before
-            )
-
     def on_close(self) -> None:
-        """Let Celery drop what it had reserved on the broken connection, and doubt what may have been dropped."""
-        if self.controller.blueprint.state == bootsteps.RUN:
-            self._let_begin_unconnected()
-        super().on_close()
+        """Let Celery drop what it had reserved on the broken connection, but nothing that may run here all the same."""
+        with kept(self.pool):
+            super().on_close()
         now = time.monotonic()
         for held in list(current_intake(self.app).held.values()):
-            if held.delivered and getattr(held.request, "time_start", None) is None:
+            if held.delivered and is_dropped(held.request):
                 held.doubtful_since = now
-
-
-def _entering() -> int:
-    """Count the requests which the pool has been given and no process of it has begun."""
-    given = (request for request in tuple(state.reserved_requests) if request._apply_result)
-    return sum(1 for request in given if request.time_start is None)
 
 
 def _in_turns(loop: Callable[..., Any]) -> Callable[..., Any]:

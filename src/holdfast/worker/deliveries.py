@@ -71,5 +71,7 @@ class Held:
     delivered: bool = False
     since: float = field(default_factory=time.monotonic)
     doubtful_since: float | None = None
+    # When the ledger first said that the job is not this attempt's any more, by the monotonic clock.
+    moved_on_at: float | None = None
     limits: tuple[str, ...] = ()
     last_chance: bool = False

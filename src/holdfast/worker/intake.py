@@ -185,12 +185,14 @@ class Intake:
             self.pace.ran(run_time)
         self._fill_slots()
 
-    def let_go(self, hold: Hold) -> None:
-        """Forget an attempt that is stopped from outside: nobody will tell of its end, and its slot is free."""
+    def let_go(self, hold: Hold) -> bool:
+        """Forget an attempt that is stopped from outside, and whose slot is free; False: it has ended before."""
         held = self.held.get(hold.id)
-        if held is not None and held.hold == hold:
+        stands = held is not None and held.hold == hold
+        if stands:
             del self.held[hold.id]
             self._fill_slots()
+        return stands
 
     def _fill_slots(self) -> None:
         self._deliver_soon()

@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import time
-from pathlib import Path
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -30,14 +30,18 @@ from holdfast.lineage import patience_seconds
 from holdfast.upkeep.crew import Crew
 from holdfast.upkeep.loop import Loop
 from holdfast.upkeep.pulse import Pulse
+from holdfast.worker import processes
 from holdfast.worker.condition import Condition
 from holdfast.worker.deliveries import Held
 from holdfast.worker.intake import Intake, current_intake
+from holdfast.worker.processes import is_dropped
 
 logger = logging.getLogger("holdfast.worker")
 STOP_SECONDS = 5.0
 DOUBT_SECONDS = 3.0
 SETTLE_SECONDS = 2.0
+# Longest time from the commit of an attempt's end to the moment in which its process has said so.
+END_SECONDS = 0.25
 EXIT_LEASE_LOST = 75
 CONNECT_SECONDS = 5
 # Between two looks whether a process of the pool is gone.
@@ -162,9 +166,8 @@ class Lifeline(bootsteps.StartStopStep):
         self._intake.guard.write_soon()
         self._note_queues()
         # Who holds nothing, and of whom the ledger says so too, has nothing to put right.
-        if self._intake.held or beat.booked or self._orphans:
-            self._audit()
-        return settings.beat_seconds
+        soon = (self._intake.held or beat.booked or self._orphans) and self._audit()
+        return min(settings.beat_seconds, END_SECONDS) if soon else settings.beat_seconds
 
     def _wait_for_writer(self, lease: float) -> float:
         """Somebody holds SQLite's one writer: look whether it is a process of ours that stands still, and ask again."""
@@ -226,21 +229,22 @@ class Lifeline(bootsteps.StartStopStep):
             logger.critical("Attempts that lost their lease run in threads: this process ends")
             os._exit(EXIT_LEASE_LOST)
         for held in attempts:
-            self._stop_attempt(held)
+            self._stop_attempt(held, heard=False)
+            self._intake.let_go(held.hold)
 
-    def _audit(self) -> None:
-        """Compare the ledger's view of this worker with what it really runs."""
+    def _audit(self) -> bool:
+        """Compare the ledger's view of this worker with what it really runs; True: do so again soon."""
         intake = self._intake
+        soon = False
         self._cancel_what_waits()
         rows = queries.held_by(intake.worker)
         now = time.monotonic()
         for held in list(intake.held.values()):
             if rows.get(held.hold.id) != held.hold.token and now - held.since > SETTLE_SECONDS:
                 if intake.held.get(held.hold.id) is held:
-                    logger.warning("Job %s has moved on: its attempt here is stopped", held.hold.id)
-                    self._stop_attempt(held)
+                    soon |= self._has_moved_on(held, now)
             elif held.doubtful_since is not None and now - held.doubtful_since > DOUBT_SECONDS:
-                if getattr(held.request, "time_start", None) is None:
+                if is_dropped(held.request):
                     self._give_back([held.hold], cause="dropped at a reconnect")
                 held.doubtful_since = None
         unheld = {
@@ -258,6 +262,18 @@ class Lifeline(bootsteps.StartStopStep):
                 cause="nobody here runs it",
             )
         self._orphans = unheld - orphans
+        return soon
+
+    def _has_moved_on(self, held: Held, now: float) -> bool:
+        """Stop an attempt whose job is not its own any more; True: look again soon, it may just have ended."""
+        if held.moved_on_at is None:
+            held.moved_on_at = now
+        if now - held.moved_on_at < END_SECONDS:
+            return True
+        # While the broker is away nobody hears what processes say: one that has begun meanwhile is ended all the same.
+        if self._stop_attempt(held, heard=now - held.moved_on_at < SETTLE_SECONDS):
+            logger.warning("Job %s has moved on: its attempt here is stopped", held.hold.id)
+        return False
 
     def _cancel_what_waits(self) -> None:
         """Cancel jobs that were asked to stop while they wait here for a slot: no body is there to look."""
@@ -270,22 +286,31 @@ class Lifeline(bootsteps.StartStopStep):
     def _give_back(self, holds: list[Hold], *, cause: str) -> None:
         self._intake.clerk.submit(lambda: self._intake.give_back(holds, cause=cause))
 
-    def _stop_attempt(self, held: Held) -> None:
-        """End an attempt whose job is somebody else's now: a thread is left to run, and to write in vain."""
-        intake = self._intake
-        request = held.request
-        intake.let_go(held.hold)
-        if request is None or request.time_start is None:
-            return
-        if self._can_stop(held):
+    def _stop_attempt(self, held: Held, *, heard: bool = True) -> bool:
+        """End an attempt whose job is somebody else's now; False: its end is here or on its way.
+
+        A thread is left to run, and to write in vain. With `heard` off also one that has begun without our knowing.
+        """
+        pool, request = self._parent.pool, held.request
+        stopped = True
+        if is_dropped(request):
+            pass
+        elif "prefork" in type(pool).__module__:
+            stopped = processes.end(pool, request, heard=heard)
+        elif request.time_start is None:
+            pass
+        elif self._can_stop(held):
             request._already_revoked = True
-            pid = request.worker_pid
-            intake.in_loop(lambda: self._parent.pool.terminate_job(pid, signal.SIGKILL))
+            leave = partial(pool.terminate_job, request.worker_pid, signal.SIGKILL)
+            # A greenlet's loop is the one it runs in. The others are told at once: while the broker is away Celery's
+            # event loop does not turn.
+            self._intake.in_loop(leave) if self._is_green() else leave()
         else:
             logger.error(
                 "Job %s runs in a thread that cannot be stopped: nothing it writes to the ledger counts",
                 held.hold.id,
             )
+        return stopped and self._intake.let_go(held.hold)
 
     def _can_stop(self, held: Held) -> bool:
         """A process is killed, a greenlet or coroutine told to leave; nothing stops a thread from outside."""
@@ -302,8 +327,8 @@ class Lifeline(bootsteps.StartStopStep):
         now = time.monotonic()
         seen = {}
         for held in list(self._intake.held.values()):
-            pid = getattr(held.request, "worker_pid", None)
-            if pid and pid != os.getpid() and _is_stopped(pid):
+            pid = processes.process_of(held.request)
+            if pid and processes.is_stopped(pid):
                 seen[pid] = self._stopped_children.get(pid, now)
                 if now - seen[pid] >= longest:
                     logger.error(
@@ -325,11 +350,3 @@ def _close_connections(task: Any = None, **_: Any) -> None:
             here.close()
         except DatabaseError:  # one that is gone already may refuse even that
             logger.debug("closing a job's connection failed", exc_info=True)
-
-
-def _is_stopped(pid: int) -> bool:
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (OSError, IndexError):
-        return False
-    return fields[0] == "T"

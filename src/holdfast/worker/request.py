@@ -24,6 +24,7 @@ from holdfast.ledger.records import End, Hold
 from holdfast.lineage import leaving_it_to
 from holdfast.tickets import BATCH, HEADER
 from holdfast.worker.intake import Intake, current_intake
+from holdfast.worker.processes import listened_to
 
 logger = logging.getLogger("holdfast.worker")
 
@@ -81,6 +82,7 @@ class LedgerRequest(Request):
             timeout=limit or task.time_limit,
             correlation_id=self.id,
         )
+        listened_to(result)
         self._apply_result = None if result is None else ref(result)
         return result
 

@@ -1,0 +1,138 @@
+"""A prefork worker that loses its broker while a job is in the pipe of a process that has not begun it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import struct
+import termios
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from holdfast.ledger.models import Job
+from holdfast.ledger.states import State
+from holdfast.testing.services import Mode, RedisServer, TcpProxy
+from tests.eventually import eventually
+from tests.harness import SHORT, Site, new_site
+from tests.processes import WorkerProcess
+
+# Long enough for no frozen process to be ended meanwhile.
+PATIENT = SHORT | {"lease_seconds": 20.0}
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+# One that fits into a pipe, and one of which half is written when the connection breaks.
+@pytest.mark.parametrize("size", [10, 200_000])
+def test_job_that_a_frozen_process_has_runs_once_though_the_broker_is_lost(
+    database: str, size: int, private_directory: Path, request: pytest.FixtureRequest
+) -> None:
+    name = "x" * size
+    with (
+        RedisServer(private_directory) as redis,
+        TcpProxy(redis.port) as proxy,
+        new_site(database, request, broker_url=proxy.url(redis.url), holdfast=PATIENT) as site,
+    ):
+        worker = site.worker(concurrency=1)
+        with frozen_process(site, worker) as process:
+            sent = site.task("effect").delay(name)
+            eventually(
+                lambda: unread_by(process.pid) >= min(size, 10_000),
+                told="it has the job in its pipe",
+            )
+            proxy.switch(Mode.REFUSE)
+            worker.await_line("Connection to broker lost")
+            proxy.switch(Mode.PASS)
+            if size < 1000:
+                await_reconnected(worker)
+
+        assert sent.get(timeout=60) == name
+        assert site.effect_counts()[f"start {name}"] == 1
+        assert ran_once(site.jobs()[sent.id])
+        # The process is free again.
+        assert site.task("effect").delay("later").get(timeout=60) == "later"
+        assert worker.pids() == [process.pid]
+
+
+def test_process_that_stays_frozen_is_ended_and_its_job_runs_in_another_one(
+    database: str, request: pytest.FixtureRequest
+) -> None:
+    with new_site(database, request) as site:
+        worker = site.worker(concurrency=1)
+        with frozen_process(site, worker) as process:
+            sent = site.task("effect").delay("moved")
+            eventually(lambda: unread_by(process.pid), told="it has the job in its pipe")
+            lose_connection(site, worker)
+
+            assert sent.get(timeout=60) == "moved"
+
+        worker.await_line(f"Process {process.pid} of job {sent.id} has been stopped")
+        assert site.effect_counts()["start moved"] == 1
+        # It never began there: no attempt was lost.
+        assert ran_once(site.jobs()[sent.id])
+
+
+def test_worker_that_stops_after_it_has_lost_its_broker_runs_the_job_once(
+    database: str, request: pytest.FixtureRequest
+) -> None:
+    with new_site(database, request, holdfast=PATIENT) as site:
+        worker = site.worker(concurrency=1, loglevel="DEBUG")
+        with frozen_process(site, worker) as process:
+            sent = site.task("effect").delay("stopped")
+            eventually(lambda: unread_by(process.pid), told="it has the job in its pipe")
+            lose_connection(site, worker)
+
+            worker.signal(signal.SIGTERM)
+            worker.await_line("1 jobs that are on their way")
+
+        assert worker.wait(60) == 0, worker.log_tail(40)
+        assert site.effect_counts()["start stopped"] == 1
+        assert ran_once(site.jobs()[sent.id])
+
+
+@contextmanager
+def frozen_process(site: Site, worker: WorkerProcess) -> Iterator[psutil.Process]:
+    """Stop the one process of a worker's pool, and let it go on at the end, if it is there still."""
+    # One that has not said yet that it is there is given no job.
+    assert site.task("add").delay(1, 1).get(timeout=60) == 2
+    process = psutil.Process(worker.pids()[0])
+    process.suspend()
+    try:
+        yield process
+    finally:
+        if process.is_running():
+            process.resume()
+
+
+def lose_connection(site: Site, worker: WorkerProcess) -> None:
+    site.redis().execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    await_reconnected(worker)
+
+
+def await_reconnected(worker: WorkerProcess) -> None:
+    eventually(lambda: worker.log_text().count("Connected to ") > 1, told="it is connected again")
+
+
+def unread_by(pid: int) -> int:
+    """Return how many bytes lie in the fullest pipe of a process."""
+    found = [0]
+    for fd in Path(f"/proc/{pid}/fd").iterdir():
+        if str(fd.readlink()).startswith("pipe:"):
+            pipe = os.open(fd, os.O_RDONLY | os.O_NONBLOCK)
+            try:
+                found += struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))
+            finally:
+                os.close(pipe)
+    return max(found)
+
+
+def ran_once(job: Job) -> bool:
+    return (State(job.state), job.attempts, job.losses) == (State.SUCCEEDED, 1, 0)
