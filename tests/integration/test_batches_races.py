@@ -159,7 +159,7 @@ def test_look_that_fails_keeps_none_after_it_from_coming(
     batch, (hold,) = running_members(app, ledger, 1)
     assert transitions.succeed(hold, stored=None)
     looked = []
-    stock = batch_ends.look
+    stock = batch_ends.look_after_many
 
     def look(app: Celery, batch_id: str) -> None:
         looked.append(batch_id)
@@ -167,7 +167,7 @@ def test_look_that_fails_keeps_none_after_it_from_coming(
             raise OperationalError("gone") if batch_id == "away" else ValueError("unreadable")
         stock(app, batch_id)
 
-    monkeypatch.setattr(batch_ends, "look", look)
+    monkeypatch.setattr(batch_ends, "look_after_many", look)
     following = Following(app)
     for batch_id in ("broken", "away", batch.id):
         following.ended(batch_id)
@@ -177,19 +177,29 @@ def test_look_that_fails_keeps_none_after_it_from_coming(
     assert batch.has_succeeded()
 
 
-def test_looks_ask_nobody_about_ends_that_are_spared(
+def test_members_that_end_while_a_look_rests_are_one_look_together(
     app: Celery, ledger: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch, (hold,) = running_members(app, ledger, 1)
-    monkeypatch.setattr(batch_ends, "_spared", {batch.id: [None] * 2})
-    assert transitions.succeed(hold, stored=None)
+    batch, holds = running_members(app, ledger, 8)
     following = Following(app)
-    for _ in range(2):
-        following.ended(batch.id)
-    following.stop(seconds=60)
-    assert not batch.is_complete()
-    following.ended(batch.id)
-    following.stop(seconds=60)
+    monkeypatch.setattr(following, "_wake", lambda: None)
+    looked = []
+    stock = batch_ends.look_after_many
+
+    def look(app: Celery, batch_id: str) -> None:
+        looked.append(batch_id)
+        stock(app, batch_id)
+
+    monkeypatch.setattr(batch_ends, "look_after_many", look)
+    pauses = []
+    for some in (holds[:1], holds[1:], [], []):
+        for hold in some:
+            assert transitions.succeed(hold, stored=None)
+            following.ended(batch.id)
+        pauses.append(following.one_pass())
+    assert looked == [batch.id] * 2
+    assert pauses == sorted(pauses)
+    assert pauses[1] < 1 <= pauses[2] < pauses[3]
     assert batch.has_succeeded()
 
 

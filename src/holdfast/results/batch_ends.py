@@ -53,7 +53,8 @@ def look(app: Any, batch_id: str, *, failed: bool = False) -> None:
             _remember(_failed).add(batch_id)
         else:
             finish(app, batch_id)
-    if is_spared(batch_id):
+    with suppress(KeyError, IndexError):
+        _spared[batch_id].pop()
         return
     waiting = batches.waiting(batch_id, most=MOST_WAITING)
     if waiting >= PROCESSES:
@@ -62,12 +63,10 @@ def look(app: Any, batch_id: str, *, failed: bool = False) -> None:
         finish(app, batch_id)
 
 
-def is_spared(batch_id: str) -> bool:
-    """Tell whether an end needs no look, because an earlier one found many members waiting; good for one end."""
-    with suppress(KeyError, IndexError):
-        _spared[batch_id].pop()
-        return True
-    return False
+def look_after_many(app: Any, batch_id: str) -> None:
+    """Move a batch to the ends that have come, given that members have succeeded of late: one question for all."""
+    if not batches.has_open(batch_id):
+        finish(app, batch_id)
 
 
 def finish(app: Any, batch_id: str) -> None:

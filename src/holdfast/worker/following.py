@@ -22,6 +22,8 @@ logger = logging.getLogger("holdfast.worker")
 IDLE_SECONDS = 60.0
 # So long a connection is kept for the next member to end.
 QUIET_SECONDS = 1.0
+# Between two looks: what ends meanwhile is asked for together.
+SPACING_SECONDS = 0.02
 # Whoever adds members to a batch may keep it locked for longer, and the loop looks at it then.
 LOOK_SECONDS = 10.0
 
@@ -35,13 +37,15 @@ class Following:
         self._batches: dict[str, None] = {}
         self._work: deque[Callable[[], object]] = deque()
         self._at_work = False
+        self._resting = True
         self._loop: Loop | None = None
 
     def ended(self, batch_id: str) -> None:
         """Look at a batch: a member's end is in the ledger; from any thread."""
-        if not batch_ends.is_spared(batch_id):
-            with self._changed:
-                self._batches[batch_id] = None
+        with self._changed:
+            self._batches[batch_id] = None
+            resting = self._resting
+        if resting:
             self._wake()
 
     def submit(self, work: Callable[[], object]) -> None:
@@ -58,8 +62,7 @@ class Following:
 
     def one_pass(self) -> float:
         """Do what there is; return how long there is nothing to do."""
-        batches = self._take()
-        done = bool(batches or self._work)
+        rested, batches = self._resting and not self._work, self._take()
         try:
             while self._work:
                 self._work.popleft()()
@@ -69,7 +72,9 @@ class Following:
             with self._changed:
                 self._at_work = False
                 self._changed.notify_all()
-        return QUIET_SECONDS if done else IDLE_SECONDS
+        if batches:
+            return SPACING_SECONDS
+        return IDLE_SECONDS if rested else QUIET_SECONDS
 
     def _wake(self) -> None:
         with self._changed:
@@ -85,12 +90,14 @@ class Following:
         with self._changed:
             batches, self._batches = list(self._batches), {}
             self._at_work = True
+            # First this: whoever finds it resting wakes it.
+            self._resting = not batches
         return batches
 
     def _look(self, batch_id: str) -> None:
         try:
             with answer_within(LOOK_SECONDS):
-                batch_ends.look(self._app, batch_id)
+                batch_ends.look_after_many(self._app, batch_id)
         except Exception as error:
             if is_passing(error):
                 # It ends the pass, and the connection with it: all that is left of it is the loop's.
