@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import platform
+import pickle
 import threading
 import time
 import traceback
+from functools import partial
 from random import Random
 from typing import Any
 
-import celery
-import django
-import kombu
 from django.db import Error, connections
 
 from holdfast.ledger.models import Job
@@ -22,7 +20,9 @@ from tests.chaos.crew import Crew
 from tests.chaos.evidence import Evidence, gather
 from tests.chaos.faults import CATALOGUE, Fault, Scene
 from tests.chaos.ground import Ground, lasting
+from tests.chaos.neighbour import Neighbour
 from tests.chaos.outside import outside
+from tests.chaos.provenance import provenance
 from tests.eventually import eventually
 
 PAUSE = (1.0, 4.0)
@@ -52,7 +52,9 @@ class Soak:
         database: str,
         lanes: int = LANES,
         ways_per_second: float | None = None,
+        next_door: Ground | None = None,
     ) -> None:
+        """Take the ground of a second project that shares the Redis of this one, if there is to be one."""
         self.on = on
         self.seed, self.minutes, self.database, self.lanes = seed, minutes, database, lanes
         self.choice = Choice(self.catalogue(), Random(seed))
@@ -62,6 +64,7 @@ class Soak:
         stop = on.site.directory / "stop"
         pace = ways_per_second or WAYS_PER_SECOND[database]
         self.crew = self.crew_of(on, self._scene(0), seed=seed, stop=stop, per_second=pace)
+        self.neighbour = Neighbour(next_door, seed=seed, stop=stop) if next_door else None
         self.slower = stop.with_suffix(".slower")
         self.over = threading.Event()
         self.unexpected: list[str] = []
@@ -73,10 +76,15 @@ class Soak:
 
     def run(self) -> dict[str, Any]:
         """Break things for so many minutes, then let everything come to its end."""
-        self.crew.man()
-        self.crew.await_workers()
+        for crew in self.crews:
+            crew.man()
+        for crew in self.crews:
+            crew.await_workers()
         began = time.monotonic()
-        lanes = [threading.Thread(target=self._lane, args=(n,)) for n in range(1, self.lanes + 1)]
+        struck_at = [(self._scene(number), self.choice) for number in range(1, self.lanes + 1)]
+        if self.neighbour is not None:
+            struck_at.append((self.neighbour.scene, self.neighbour.choice))
+        lanes = [threading.Thread(target=self._lane, args=each) for each in struck_at]
         for lane in lanes:
             lane.start()
         try:
@@ -89,10 +97,25 @@ class Soak:
         self._come_to_an_end()
         return self.result(seconds=round(struck, 1))
 
+    @property
+    def crews(self) -> list[Crew]:
+        """Return the supervisors of all projects."""
+        return [self.crew, *([self.neighbour.crew] if self.neighbour else [])]
+
+    def kill(self) -> None:
+        """Leave no process behind, whatever went wrong."""
+        for crew in self.crews:
+            crew.kill()
+
     def result(self, *, seconds: float) -> dict[str, Any]:
         """Judge the run by the ledger and the record."""
         evidence = self.gather()
+        (self.on.site.directory / "evidence.pickle").write_bytes(pickle.dumps(evidence))
         broken = {name: found for name, found in self.judged(evidence).items() if found}
+        beside: dict[str, Any] = {}
+        if self.neighbour is not None:
+            beside, found_there = self.neighbour.judged()
+            broken |= found_there
         if self.unexpected:
             broken["unexpected"] = self.unexpected
         return {
@@ -101,11 +124,12 @@ class Soak:
             "minutes": self.minutes,
             "seconds": seconds,
             "database": self.database,
-            "versions": self._versions(),
+            **provenance(self.on),
             "faults": dict(sorted((+self.choice.hits).items())),
             "found_nothing_to_hit": dict(sorted(self.choice.misses.items())),
             "in_vain": self.in_vain,
             **self.measured(evidence),
+            "next_door": beside,
             "by_the_record_alone": outside(evidence),
             "broken": broken,
         }
@@ -128,7 +152,8 @@ class Soak:
 
     def _supervise(self, until: float) -> None:
         while (now := time.monotonic()) < until:
-            self.crew.man()
+            for crew in self.crews:
+                crew.man()
             self._pace()
             lasting(min(LOOK, until - now))
 
@@ -144,11 +169,11 @@ class Soak:
         else:
             self.slower.unlink(missing_ok=True)
 
-    def _lane(self, number: int) -> None:
+    def _lane(self, scene: Scene, choice: Choice) -> None:
         """Strike one fault after the other until it is over."""
-        scene = self._scene(number)
+        alias = scene.ground.site.alias
         while not self.over.is_set():
-            fault = self.choice.take()
+            fault = choice.take()
             if fault is not None:
                 began, hit = time.monotonic(), False
                 try:
@@ -158,17 +183,22 @@ class Soak:
                     self.unexpected.append(f"{fault.name}: {error}")
                 except Exception:  # noqa: BLE001  # two lanes meet: what strikes here was struck by the other one
                     self.in_vain.append(f"{fault.name}: {traceback.format_exc()}")
-                    connections[self.on.site.alias].close()
-                self.choice.give_back(fault, hit=hit)
+                    connections[alias].close()
+                choice.give_back(fault, hit=hit)
                 missed = "" if hit else ", hit nothing that held work"
                 say(f"{fault.name} ({time.monotonic() - began:.1f} s{missed})")
             self.over.wait(scene.rng.uniform(*PAUSE))
-        connections[self.on.site.alias].close()
+        connections[alias].close()
 
     def _come_to_an_end(self) -> None:
         say("quiet: waiting until every job is final")
         self.crew.stop.touch()
-        for end in (self.crew.end_producers, self._settle, self.crew.end_workers):
+        ends = [crew.end_producers for crew in self.crews]
+        ends.append(self._settle)
+        if self.neighbour is not None:
+            ends.append(partial(self.neighbour.settle, SETTLED))
+        ends += [crew.end_workers for crew in self.crews]
+        for end in ends:
             try:
                 end()
             except AssertionError as error:
@@ -186,18 +216,6 @@ class Soak:
             return True
 
         eventually(settled, within=SETTLED, every=LOOK, told="every job is final")
-
-    def _versions(self) -> dict[str, str]:
-        known = {
-            "python": platform.python_version(),
-            "django": django.get_version(),
-            "celery": celery.__version__,
-            "kombu": kombu.__version__,
-            "redis": self.on.redis.version(),
-        }
-        if self.on.postgres is not None:
-            known["postgres"] = self.on.postgres.execute("SHOW server_version")
-        return known
 
 
 def say(text: str) -> None:

@@ -25,7 +25,10 @@ class Crew:
     """A supervisor: `man` starts what is missing, and notes from when to when each process lived."""
 
     ways = "tests.chaos.ways.WAYS"
+    workers_wanted = WORKERS
+    queues = QUEUES
     schedulers = 2
+    producers_wanted = PRODUCERS
     forgers_wanted = 1
 
     def __init__(
@@ -59,17 +62,16 @@ class Crew:
         scene = self.scene
         self.look()
         manned = Counter(self.on.pool_of(worker) for worker in scene.workers)
-        for pool, wanted in WORKERS.items():
+        for pool, wanted in self.workers_wanted.items():
             for _ in range(wanted - manned[pool]):
                 scene.workers.append(self.worker(pool))
         if self.stop.exists():
             return
         while len(scene.schedulers) < self.schedulers:
             scene.schedulers.append(self.on.scheduler())
-        while len(scene.producers) < PRODUCERS:
-            scene.producers.append(
-                self._sender(producer.__name__, str(self.per_second / PRODUCERS), self.ways)
-            )
+        while len(scene.producers) < self.producers_wanted:
+            pace = str(self.per_second / self.producers_wanted)
+            scene.producers.append(self._sender(producer.__name__, pace, self.ways))
         while len(self.forgers) < self.forgers_wanted:
             self.forgers.append(self._sender(forger.__name__))
 
@@ -78,7 +80,7 @@ class Crew:
         return self.on.worker(
             pool=pool,
             concurrency=SLOTS[pool],
-            queues=QUEUES[pool],
+            queues=self.queues[pool],
             wait=False,
             environment=self.zero | {"HOLDFAST_UNSIGNED": "refuse"},
         )

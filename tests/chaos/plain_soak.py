@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import time
 from collections import Counter
 from typing import Any
@@ -26,6 +28,8 @@ FOREIGN = frozenset(
     }
 )
 LOOK = 2.0
+# A worker that was asked to leave and is still there after so many seconds is killed: twice its soft shutdown.
+GRACE = 20.0
 # What has not run so many seconds after the last one that did, two and a half visibility timeouts, never will.
 PATIENCE = 37.5
 
@@ -42,12 +46,43 @@ class PlainWork(Work):
         return len(self.bodies())
 
 
+class PlainWorker(WorkerProcess):
+    """A worker whose supervisor ends what has not left after a grace, and what its main process leaves behind."""
+
+    def __init__(self, *arguments: Any, overdue: list[int], **options: Any) -> None:
+        """Take the list that gets the pids of those that were killed because they did not leave."""
+        super().__init__(*arguments, **options)
+        self._overdue = overdue
+
+    def wait(self, timeout: float = GRACE) -> int:
+        """Wait for the end of one that was asked to leave, as long as the grace is."""
+        try:
+            return super().wait(min(timeout, GRACE))
+        except AssertionError:
+            self._overdue.append(self.pid)
+            return -signal.SIGKILL
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                self.signal_group(signal.SIGKILL)
+            self.popen.wait(10)
+
+    def stop(self, timeout: float = GRACE) -> None:
+        """SIGTERM, and the grace."""
+        with contextlib.suppress(ProcessLookupError):
+            self.signal(signal.SIGTERM)
+        self.wait(timeout)
+
+
 class PlainCrew(Crew):
     """The supervisor of a project without Holdfast: one scheduler is all it may have, so schedules are left out."""
 
     ways = "tests.chaos.plain.ways.WAYS"
     schedulers = 0
     forgers_wanted = 0
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.overdue: list[int] = []
 
     @property
     def environment(self) -> dict[str, str]:
@@ -60,11 +95,12 @@ class PlainCrew(Crew):
         name = f"plain{self.started}"
         command = ["-m", "celery", "-A", "tests.chaos.plain", "worker", "-n", f"{name}@%h"]
         options = ["-P", pool, "-c", str(SLOTS[pool]), "-Q", "celery", "-l", "INFO", *FLAGS]
-        worker = WorkerProcess(
+        worker = PlainWorker(
             self.on.site.alias,
             [*command, *options],
             log=self.on.site.directory / f"{name}.log",
             environment=self.environment,
+            overdue=self.overdue,
         )
         self.on.site.workers.append(worker)
         self.on.recipes[worker.pid] = Recipe((), {"pool": pool})
@@ -76,6 +112,7 @@ class PlainSoak(Soak):
 
     product = "celery"
     crew_of = PlainCrew
+    crew: PlainCrew
     _next_look = 0.0
 
     def catalogue(self) -> list[Fault]:
@@ -109,7 +146,8 @@ class PlainSoak(Soak):
 
     def measured(self, evidence: Evidence) -> dict[str, Any]:
         """Return the figures that need no ledger; the others stay empty."""
-        return super().measured(evidence) | {"run_again": {}}
+        killed = {"killed_after_the_grace": len(self.crew.overdue)}
+        return super().measured(evidence) | {"run_again": {}} | killed
 
     def judged(self, evidence: Evidence) -> dict[str, list[str]]:
         """Hold it to nothing: plain Celery promises nothing of this. What the record says is told."""

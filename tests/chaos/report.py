@@ -26,6 +26,7 @@ def table(result: dict[str, Any]) -> str:
         ("bodies run again", sum(result["run_again"].values())),
         *((f"  after {name}", n) for name, n in result["run_again"].items()),
         *((f"{name.replace('_', ' ')}, s", spread(result[name])) for name in FIGURES),
+        *_next_door(result),
         ("by the record alone:", ""),
         *((f"  {name.replace('_', ' ')}", n) for name, n in result["by_the_record_alone"].items()),
         *(
@@ -51,6 +52,7 @@ def summary_table(summaries: Sequence[dict[str, Any]]) -> str:
     rows.append(("kinds of faults", [len(one["faults"]) for one in summaries]))
     kinds = sorted({name for one in summaries for name in one["faults"]})
     rows += [(f"  {name}", [one["faults"].get(name, 0) for one in summaries]) for name in kinds]
+    rows.append(("jobs next door", [one.get("next_door", {}).get("jobs", 0) for one in summaries]))
     rows.append(("bodies run again", [sum(one["run_again"].values()) for one in summaries]))
     rows += [
         (f"{name.replace('_', ' ')}, s", [spread(s[name]) for s in summaries]) for name in FIGURES
@@ -70,6 +72,20 @@ def summary_table(summaries: Sequence[dict[str, Any]]) -> str:
         told = promises.get(name, "") + name.replace("_", " ")
         rows.append((told, [_broken(one, name) for one in summaries]))
     return "\n".join(f"{name:<50}" + "".join(f"{v!s:>34}" for v in of) for name, of in rows)
+
+
+def _next_door(result: dict[str, Any]) -> list[tuple[str, object]]:
+    """Return the rows of the project next door, if there was one."""
+    told = result.get("next_door")
+    if not told:
+        return []
+    return [
+        ("next door:", ""),
+        ("  jobs", told["jobs"]),
+        ("  faults of its processes", sum(told["faults"].values())),
+        ("  bodies run again", sum(told["run_again"].values())),
+        ("  recovery, s", spread(told["recovery"])),
+    ]
 
 
 def _broken(told: dict[str, Any], rule: str) -> object:
@@ -98,6 +114,8 @@ def summary(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {
         "product": results[0]["product"],
         "database": results[0]["database"],
+        "commits": sorted({one.get("commit", "not noted") for one in results}),
+        "load": [round(edge(one.get("load", 0) for one in results), 1) for edge in (min, max)],
         "seeds": [one["seed"] for one in results],
         "seconds": round(sum(one["seconds"] for one in results)),
         "jobs": jobs,
@@ -106,6 +124,7 @@ def summary(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "faults": dict(sorted(faults.items())),
         "run_again": dict(sorted(again.items())),
         **{name: _together([one[name] for one in results]) for name in FIGURES},
+        "next_door": _all_next_door([one["next_door"] for one in results if one.get("next_door")]),
         "by_the_record_alone": _record(results),
         "broken": dict(sorted(broken.items())),
     }
@@ -124,6 +143,18 @@ def wanting(results: Sequence[dict[str, Any]], *, each: int, share: float = 0.15
             if n > share * many + 1
         ]
     return found + [f"{name} happened {n} times" for name, n in total.items() if n < each]
+
+
+def _all_next_door(told: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return what the projects next door come to."""
+    faults: Counter[str] = Counter()
+    for one in told:
+        faults.update(one["faults"])
+    return {
+        "jobs": sum(one["jobs"] for one in told),
+        "faults": dict(sorted(faults.items())),
+        "recovery": _together([one["recovery"] for one in told]),
+    }
 
 
 def _record(results: Sequence[dict[str, Any]]) -> dict[str, Any]:

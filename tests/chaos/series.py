@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--within", type=float, default=float("inf"), help="minutes; then no more")
     parser.add_argument("--product", choices=["holdfast", "celery"], default="holdfast")
+    parser.add_argument("--keep", choices=["never", "broken", "always"], default="never")
     options = parser.parse_args(arguments)
     django.setup()
     from tests.chaos.report import summary, summary_table, wanting
@@ -68,6 +69,7 @@ def _run(seed: int, options: argparse.Namespace) -> None:
     command = [sys.executable, "-m", "tests.chaos.soak", "--seed", str(seed)]
     command += ["--minutes", str(options.minutes), "--db", options.db]
     command += ["--results", str(options.results), "--product", options.product]
+    command += ["--keep", options.keep]
     try:
         subprocess.run(command, check=False, timeout=options.minutes * 60 + AROUND)
     except subprocess.TimeoutExpired:

@@ -22,7 +22,7 @@ def test_every_promise_holds_under_random_load_and_random_faults(enter_ground: E
     try:
         result = soak.run()
     finally:
-        soak.crew.kill()
+        soak.kill()
     print(table(result))  # noqa: T201  # shown with the failure
     assert {name: found for name, found in result["broken"].items() if name not in TIMED} == {}
     assert result["jobs"] > 1000
