@@ -64,7 +64,9 @@ class Soak:
         stop = on.site.directory / "stop"
         pace = ways_per_second or WAYS_PER_SECOND[database]
         self.crew = self.crew_of(on, self._scene(0), seed=seed, stop=stop, per_second=pace)
-        self.neighbour = Neighbour(next_door, seed=seed, stop=stop) if next_door else None
+        self.neighbour = (
+            Neighbour(next_door, beside=on, seed=seed, stop=stop) if next_door else None
+        )
         self.slower = stop.with_suffix(".slower")
         self.over = threading.Event()
         self.unexpected: list[str] = []

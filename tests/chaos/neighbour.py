@@ -57,10 +57,16 @@ class Neighbour:
     """Who runs next door, and what strikes them; faults of Redis and of the database's server strike both projects."""
 
     def __init__(
-        self, on: Ground, *, seed: int, stop: Path, per_second: float = WAYS_PER_SECOND
+        self,
+        on: Ground,
+        *,
+        beside: Ground,
+        seed: int,
+        stop: Path,
+        per_second: float = WAYS_PER_SECOND,
     ) -> None:
-        """Take the stop file of the other project's crew: the two come to their ends together."""
-        self.on = on
+        """Take the ground of the other project, and the stop file of its crew: the two come to their ends together."""
+        self.on, self.beside = on, beside
         rng = Random(f"{seed} next door")
         self.scene = Scene(on, rng, [], [], [])
         self.choice = Choice([one for one in CATALOGUE if one.name in FAULTS], rng)
@@ -81,6 +87,8 @@ class Neighbour:
     def judged(self) -> tuple[dict[str, Any], dict[str, list[str]]]:
         """Return the figures of the project next door, and the rules that were broken there, by what."""
         evidence = gather(self.on, list(self.crew.lives.values()))
+        # What is done to a process is done to one project, what is done to a service to both.
+        evidence.harms += [harm for harm in self.beside.harms if isinstance(harm.target, str)]
         figures = rules.measured(evidence)
         told = {name: figures[name] for name in ("jobs", "batches", "run_again", "recovery")}
         found = rules.judged(evidence)
@@ -92,7 +100,7 @@ class Neighbour:
 
 @contextmanager
 def next_door_to(on: Ground) -> Iterator[Ground]:
-    """Enter the ground of a second project: the same Redis and database server, another database, the same harms."""
+    """Enter the ground of a second project: the same Redis and database server, another database."""
     directory = on.site.directory / "next-door"
     directory.mkdir()
     url = sqlite_url(directory)
@@ -107,4 +115,4 @@ def next_door_to(on: Ground) -> Iterator[Ground]:
         fresh=True,
     )
     with site:
-        yield Ground(site, on.redis, on.broker, on.postgres, on.database, harms=on.harms)
+        yield Ground(site, on.redis, on.broker, on.postgres, on.database)

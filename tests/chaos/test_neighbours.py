@@ -21,7 +21,7 @@ def test_two_projects_share_a_redis_that_is_wiped(database: str, enter_ground: E
     with ExitStack() as stack:
         staged = stack.enter_context(stage(on))
         there = stack.enter_context(next_door_to(on))
-        neighbour = Neighbour(there, seed=7, stop=staged.crew.stop)
+        neighbour = Neighbour(there, beside=on, seed=7, stop=staged.crew.stop)
         stack.callback(neighbour.crew.kill)
         neighbour.crew.man()
         neighbour.crew.await_workers()
