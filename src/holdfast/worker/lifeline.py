@@ -34,6 +34,7 @@ from holdfast.worker import processes
 from holdfast.worker.condition import Condition
 from holdfast.worker.deliveries import Held
 from holdfast.worker.intake import Intake, current_intake
+from holdfast.worker.last_words import hear_last_words
 from holdfast.worker.processes import is_dropped
 
 logger = logging.getLogger("holdfast.worker")
@@ -92,6 +93,7 @@ class Lifeline(bootsteps.StartStopStep):
                     "A pool of greenlets on SQLite: a body that waits inside a transaction stops the whole process "
                     "until SQLite's timeout is over. Use another pool, or PostgreSQL."
                 )
+        hear_last_words(parent.pool)
         self._crew = Crew(parent.app, lambda: self._intake.worker, self._pulse)
         self._intake.clerk.start()
         self._beat.start()
