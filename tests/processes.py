@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal as signals
 import sqlite3
@@ -55,6 +56,7 @@ class SiteProcess:
 
         self.popen = steadily(start)
         self.pid = self.popen.pid
+        self._said: set[str] = set()
 
     @property
     def running(self) -> bool:
@@ -80,7 +82,8 @@ class SiteProcess:
         try:
             return self.popen.wait(timeout)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"still running after {timeout:g} s:\n{self.log_tail()}") from None
+            found = f"still running after {timeout:g} s:\n{self.whereabouts()}\n{self.log_tail()}"
+            raise AssertionError(found) from None
 
     def stop(self, timeout: float = 30) -> None:
         """SIGTERM as an operator does; the process must end in order, and leave no child."""
@@ -119,6 +122,22 @@ class SiteProcess:
             return eventually(line, within=within, told=f"it says {text!r}") or ""
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.log_tail()}") from None
+
+    def whereabouts(self) -> str:
+        """Return what the process and its children wait for, by the system's word."""
+        lines = []
+        for pid in (self.pid, *self.pids()):
+            with contextlib.suppress(OSError):
+                near = Path(f"/proc/{pid}")
+                state = (near / "stat").read_text().rpartition(")")[2].split()[0]
+                lines.append(f"{pid} is {state} in {(near / 'wchan').read_text() or '?'}")
+        return "\n".join(lines)
+
+    def has_said(self, text: str) -> bool:
+        """Tell whether its log has this text by now; once it has, nobody reads it again for that."""
+        if text not in self._said and text in self.log_text():
+            self._said.add(text)
+        return text in self._said
 
     def log_text(self) -> str:
         """Return all the process wrote."""

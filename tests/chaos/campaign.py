@@ -14,7 +14,7 @@ from django.db import Error, connections
 
 from holdfast.ledger.models import Job
 from holdfast.ledger.states import OPEN
-from tests.chaos import rules
+from tests.chaos import neighbour, rules
 from tests.chaos.choosing import Choice
 from tests.chaos.crew import Crew
 from tests.chaos.evidence import Evidence, gather
@@ -28,8 +28,8 @@ from tests.eventually import eventually
 PAUSE = (1.0, 4.0)
 LANES = 3
 LOOK = 0.2
-# A way is about three jobs, so this is some 75 jobs a second. SQLite has one writer for all of them.
-WAYS_PER_SECOND = {"postgres": 24.0, "sqlite": 8.0}
+# A way is about three jobs, so this is some 100 jobs a second. SQLite has one writer for all of them.
+WAYS_PER_SECOND = {"postgres": 32.0, "sqlite": 8.0}
 # So many open jobs, and producers wait: what is to be shown is the faults, not an ever longer queue.
 TOO_MANY = 2500
 SETTLED = 120.0
@@ -83,9 +83,11 @@ class Soak:
         for crew in self.crews:
             crew.await_workers()
         began = time.monotonic()
-        struck_at = [(self._scene(number), self.choice) for number in range(1, self.lanes + 1)]
+        struck_at = [
+            (self._scene(number), self.choice, PAUSE) for number in range(1, self.lanes + 1)
+        ]
         if self.neighbour is not None:
-            struck_at.append((self.neighbour.scene, self.neighbour.choice))
+            struck_at.append((self.neighbour.scene, self.neighbour.choice, neighbour.PAUSE))
         lanes = [threading.Thread(target=self._lane, args=each) for each in struck_at]
         for lane in lanes:
             lane.start()
@@ -171,7 +173,7 @@ class Soak:
         else:
             self.slower.unlink(missing_ok=True)
 
-    def _lane(self, scene: Scene, choice: Choice) -> None:
+    def _lane(self, scene: Scene, choice: Choice, pause: tuple[float, float]) -> None:
         """Strike one fault after the other until it is over."""
         alias = scene.ground.site.alias
         while not self.over.is_set():
@@ -189,7 +191,7 @@ class Soak:
                 choice.give_back(fault, hit=hit)
                 missed = "" if hit else ", hit nothing that held work"
                 say(f"{fault.name} ({time.monotonic() - began:.1f} s{missed})")
-            self.over.wait(scene.rng.uniform(*PAUSE))
+            self.over.wait(scene.rng.uniform(*pause))
         connections[alias].close()
 
     def _come_to_an_end(self) -> None:

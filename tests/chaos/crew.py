@@ -100,7 +100,7 @@ class Crew:
                 if not one.running:
                     life.ended = now
                     processes.remove(one)
-                elif life.ready > now and (kind != "worker" or " ready." in one.log_text()):
+                elif life.ready > now and (kind != "worker" or one.has_said(" ready.")):
                     life.ready = now
 
     def end_producers(self) -> None:

@@ -240,7 +240,7 @@ class Ground:
 
 def has_started(scheduler: SiteProcess) -> bool:
     """Tell whether a scheduler is at work, by its log."""
-    return "beat: Starting" in scheduler.log_text()
+    return scheduler.has_said("beat: Starting")
 
 
 def lasting(seconds: float) -> None:

@@ -26,6 +26,8 @@ FAULTS = frozenset(
     {"kill child", "end child", "kill worker", "end worker", "rush worker", "kill producer"}
 )
 WAYS_PER_SECOND = 3.0
+# Between two of them: it is there for what both projects have in common.
+PAUSE = (8.0, 20.0)
 _numbers = count(1)
 
 

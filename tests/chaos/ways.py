@@ -119,7 +119,7 @@ def batch(by: Sender) -> None:
 
 def poison(by: Sender) -> None:
     """Send what kills the process that runs it, now and then."""
-    if by.rng.random() < 0.3:
+    if by.rng.random() < 0.1:
         sent = tasks.poison.apply_async(queue=POISONED)
         by.note([f"poison {sent.id} {os.getpid()} {record.now():.3f}"])
 

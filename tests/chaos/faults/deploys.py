@@ -36,7 +36,7 @@ def _start(scene: Scene, old: WorkerProcess, version: str) -> WorkerProcess:
 
     def takes_jobs() -> bool:
         # Whoever looks after the site may have ended meanwhile, and everything with it.
-        return " ready." in new.log_text() or not new.running
+        return new.has_said(" ready.") or not new.running
 
     eventually(takes_jobs, within=60, told=f"worker {new.pid} of version {version} is ready")
     return new

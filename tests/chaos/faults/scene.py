@@ -58,7 +58,7 @@ class Scene:
 
     def ready_workers(self) -> list[WorkerProcess]:
         """Return the workers that take jobs."""
-        return [w for w in list(self.workers) if w.running and " ready." in w.log_text()]
+        return [w for w in list(self.workers) if w.running and w.has_said(" ready.")]
 
     def busy_workers(self) -> list[WorkerProcess]:
         """Return the workers that have jobs claimed, by the ledger."""
