@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal as signals
 import sqlite3
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -146,6 +149,19 @@ class SiteProcess:
     def log_tail(self, lines: int = 25) -> str:
         """Return the end of what it wrote."""
         return f"--- {self.log}\n" + "\n".join(self.log_text().splitlines()[-lines:])
+
+
+def unread_by(pid: int) -> int:
+    """Return how many bytes lie in the fullest pipe of a process."""
+    found = [0]
+    for fd in Path(f"/proc/{pid}/fd").iterdir():
+        if str(fd.readlink()).startswith("pipe:"):
+            pipe = os.open(fd, os.O_RDONLY | os.O_NONBLOCK)
+            try:
+                found += struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))
+            finally:
+                os.close(pipe)
+    return max(found)
 
 
 def freeze(process: SiteProcess, ledger: str) -> None:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import struct
-import termios
 from pathlib import Path
 
 import psutil
@@ -16,6 +12,7 @@ from holdfast.ledger.states import State
 from tests.chaos import judge, tasks
 from tests.chaos.conftest import Enter
 from tests.eventually import eventually
+from tests.processes import unread_by
 from tests.project.falling import FALLEN
 
 MOST = 2
@@ -50,16 +47,3 @@ def test_job_that_kills_its_process_while_another_one_dies_is_begun_once_and_its
     tokens = [run.token for run in judge.runs(on.site)[bad.id]]
     assert (row.state, row.losses) == (State.DEAD, MOST)
     assert len(tokens) == len(set(tokens)) == MOST
-
-
-def unread_by(pid: int) -> int:
-    """Return how many bytes lie in the fullest pipe of a process."""
-    found = [0]
-    for fd in Path(f"/proc/{pid}/fd").iterdir():
-        if str(fd.readlink()).startswith("pipe:"):
-            pipe = os.open(fd, os.O_RDONLY | os.O_NONBLOCK)
-            try:
-                found += struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))
-            finally:
-                os.close(pipe)
-    return max(found)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import signal
-import struct
-import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +15,7 @@ from holdfast.ledger.states import State
 from holdfast.testing.services import Mode, RedisServer, TcpProxy
 from tests.eventually import eventually
 from tests.harness import SHORT, Site, new_site
-from tests.processes import WorkerProcess
+from tests.processes import WorkerProcess, unread_by
 
 # Long enough for no frozen process to be ended meanwhile.
 PATIENT = SHORT | {"lease_seconds": 20.0}
@@ -119,19 +115,6 @@ def lose_connection(site: Site, worker: WorkerProcess) -> None:
 
 def await_reconnected(worker: WorkerProcess) -> None:
     eventually(lambda: worker.log_text().count("Connected to ") > 1, told="it is connected again")
-
-
-def unread_by(pid: int) -> int:
-    """Return how many bytes lie in the fullest pipe of a process."""
-    found = [0]
-    for fd in Path(f"/proc/{pid}/fd").iterdir():
-        if str(fd.readlink()).startswith("pipe:"):
-            pipe = os.open(fd, os.O_RDONLY | os.O_NONBLOCK)
-            try:
-                found += struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))
-            finally:
-                os.close(pipe)
-    return max(found)
 
 
 def ran_once(job: Job) -> bool:
