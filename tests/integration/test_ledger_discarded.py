@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -15,7 +16,7 @@ from holdfast.ledger import transitions
 from holdfast.ledger.database import connection, dialect, with_patience
 from holdfast.ledger.dialects import prepared
 from holdfast.ledger.models import Job
-from holdfast.ledger.records import Alike, Hold, Ticket
+from holdfast.ledger.records import Alike, Hold, Ticket, UniqueRequest, Use
 from holdfast.testing.services import PostgresServer
 from tests.ledgers import ledger_in
 from tests.rows import RESULT, hire, new_job
@@ -125,6 +126,25 @@ def test_transaction_of_the_ledgers_own_is_begun_again() -> None:
         execute("DEALLOCATE ALL")
         assert with_patience(record, seconds=30, what="recording") == 0
     assert jobs() == 6
+
+
+@pytest.mark.usefixtures("on_postgres")
+@pytest.mark.parametrize(
+    "asks",
+    [
+        lambda: {"hold": "limit", "limits": (Use("keys", "a"),)},
+        lambda: {"unique": UniqueRequest(key=str(uuid4()), scope="unfinished", conflict="raise")},
+    ],
+    ids=["limited", "unique"],
+)
+def test_call_that_takes_a_transaction_of_its_own_is_made_once(asks: Callable[[], Any]) -> None:
+    transitions.record([new_job(**asks())])
+    there = prepared_here()
+    for made in (2, 3):
+        execute("DEALLOCATE ALL")
+        transitions.record([new_job(**asks())])
+        assert jobs() == made
+    assert there > 0
 
 
 @pytest.mark.usefixtures("on_postgres")

@@ -65,6 +65,24 @@ def atomic() -> Atomic:
     return transaction.atomic(using=alias())
 
 
+def in_one_transaction(work: Callable[[], T]) -> T:
+    """Do work, all of it or nothing: in the caller's transaction, or in one of its own.
+
+    One of its own is begun again if what was prepared for it is gone.
+    """
+    if in_transaction():
+        with atomic():
+            return work()
+    try:
+        with _asked_again(), atomic():
+            return work()
+    except OperationalError as error:
+        if not dialect().missed_a_statement(error):
+            raise
+    with atomic():
+        return work()
+
+
 def in_transaction() -> bool:
     """Tell whether this thread is inside a transaction on the ledger's database."""
     return connection().in_atomic_block

@@ -6,7 +6,6 @@ What died half-way may be asked again. The moves made from outside an attempt ar
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
 from uuid import UUID
@@ -18,7 +17,7 @@ from django.db.models.functions import Now
 from holdfast.conf import get_settings
 from holdfast.exceptions import Aborted, AttemptLost
 from holdfast.ledger import checkpoints, logs, unique
-from holdfast.ledger.database import alias, atomic, dialect
+from holdfast.ledger.database import alias, atomic, dialect, in_one_transaction
 from holdfast.ledger.fence import RISE, Left, cancelled, held_by, job_rows, leave, lock, mark
 from holdfast.ledger.limiting import limits
 from holdfast.ledger.models import Payload, Result
@@ -44,11 +43,17 @@ def record(jobs: Sequence[NewJob]) -> list[Ticket]:
 
 def _record(jobs: Sequence[NewJob]) -> list[Ticket]:
     by_id = {job.id: job for job in jobs}
+
+    def write() -> list[tuple[str, int, int]]:
+        return dialect().record(list(by_id.values()))
+
+    def write_with_limits() -> list[tuple[str, int, int]]:
+        rows = write()
+        limits.take_part([by_id[row[0]] for row in rows])
+        return rows
+
     limited = any(job.limits for job in by_id.values())
-    with atomic() if limited else nullcontext():
-        rows = dialect().record(list(by_id.values()))
-        if limited:
-            limits.take_part([by_id[row[0]] for row in rows])
+    rows = in_one_transaction(write_with_limits) if limited else write()
     return [
         Ticket(id, token, by_id[id].task, by_id[id].queue, by_id[id].priority)
         for id, state, token in rows

@@ -19,7 +19,7 @@ from django.db.models.functions import Now
 
 from holdfast.exceptions import UniqueConflict
 from holdfast.ledger import checkpoints, clocks
-from holdfast.ledger.database import alias, atomic, connection
+from holdfast.ledger.database import alias, atomic, connection, in_one_transaction
 from holdfast.ledger.fence import RISE, job_rows
 from holdfast.ledger.limiting import limits
 from holdfast.ledger.models import Result
@@ -78,12 +78,16 @@ def record(
         UniqueConflict: a key is taken, and the call asks to be told, or others would wait for it in vain.
     """
     turns, followers = _in_turns(jobs)
-    answers: list[tuple[UniqueRequest, str]] = []
-    tickets: list[Ticket] = []
-    with atomic():
+
+    def take_turns() -> tuple[list[Ticket], list[tuple[UniqueRequest, str]]]:
+        tickets: list[Ticket] = []
+        answers: list[tuple[UniqueRequest, str]] = []
         for turn in turns:
             admitted = _admitted(turn, answers)
             tickets += write(admitted) if admitted else []
+        return tickets, answers
+
+    tickets, answers = in_one_transaction(take_turns)
     for request, job in answers:
         request.answer(job)
     for request, leader in followers:

@@ -43,6 +43,9 @@ class Dialect(Protocol):
     def met_a_lock(self, error: Exception) -> bool:
         """Tell whether a statement gave up because it would have had to wait for somebody's transaction."""
 
+    def missed_a_statement(self, error: Exception) -> bool:
+        """Tell whether a statement found that what was prepared for it is gone, and did nothing."""
+
     def succeed(self, hold: Hold, *, stored: StoredResult | None, log: str = "") -> bool:
         """End an attempt in success, with its result and its log where there is one; False: it was not its to end."""
 

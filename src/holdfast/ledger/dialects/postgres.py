@@ -12,15 +12,8 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from holdfast.conf import get_settings
+from holdfast.ledger.dialects import beats
 from holdfast.ledger.dialects import postgres_records as recording
-from holdfast.ledger.dialects.beats import (
-    BOOKED,
-    LEFT_BEHIND,
-    STANDING,
-    beat_of,
-    duty_until,
-    lapse,
-)
 from holdfast.ledger.marks import transaction_mark
 from holdfast.ledger.records import Alike, Beat, ClaimedJob, End, Hold, NewJob, StoredResult, Ticket
 from holdfast.ledger.states import State
@@ -75,6 +68,7 @@ SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid
    AND (query_start <= %s OR query_start > clock_timestamp())
 """
 _LOCK_NOT_AVAILABLE = "55P03"
+_NO_SUCH_STATEMENT = "26000"
 
 _END = f"""
 UPDATE holdfast_job SET state = {State.SUCCEEDED}, token = token + 1, finished_at = clock_timestamp()
@@ -152,8 +146,8 @@ UPDATE holdfast_worker SET lease_until = clock_timestamp() + %s * interval '1 se
        stalled_at = clock_timestamp() - %s::float8 * interval '1 second'
  WHERE id = %s AND lost_at IS NULL AND stopped_at IS NULL
 RETURNING clock_timestamp(),
-  {STANDING % "count(*)"}, extract(epoch FROM {lapse("postgresql")} - clock_timestamp())::float8,
-  {LEFT_BEHIND}, {BOOKED}, extract(epoch FROM {duty_until("postgresql")} - clock_timestamp())::float8
+  {beats.STANDING % "count(*)"}, extract(epoch FROM {beats.lapse("postgresql")} - clock_timestamp())::float8,
+  {beats.LEFT_BEHIND}, {beats.BOOKED}, extract(epoch FROM {beats.duty_until("postgresql")} - clock_timestamp())::float8
 """
 
 
@@ -187,6 +181,9 @@ class PostgresDialect:
 
     def met_a_lock(self, error: Exception) -> bool:
         return getattr(error.__cause__, "sqlstate", None) == _LOCK_NOT_AVAILABLE
+
+    def missed_a_statement(self, error: Exception) -> bool:
+        return getattr(error.__cause__, "sqlstate", None) == _NO_SUCH_STATEMENT
 
     def succeed(self, hold: Hold, *, stored: StoredResult | None, log: str = "") -> bool:
         where: list[Any] = [hold.id, hold.token, hold.worker]
@@ -270,7 +267,7 @@ class PostgresDialect:
         with _connection().cursor() as cursor:
             cursor.execute(_RENEW, [seconds, heard, stalled, worker])
             row = cursor.fetchone()
-            return beat_of(row) if row else None
+            return beats.beat_of(row) if row else None
 
     def claims_under_way_since(self, moment: datetime) -> int:
         with _connection().cursor() as cursor:

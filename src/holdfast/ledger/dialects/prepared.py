@@ -64,6 +64,12 @@ class ParameterCursor(psycopg.Cursor[Any]):
         return super().execute(query, params, prepare=False)
 
 
+class StatementGone(psycopg.OperationalError):
+    """Passing: whoever asks again finds a session in which nothing is prepared."""
+
+    sqlstate = "26000"
+
+
 class PreparedCursor(psycopg.Cursor[Any]):
     """A cursor that prepares whatever it executes, and leaves the connection's own setting as it was."""
 
@@ -77,10 +83,9 @@ class PreparedCursor(psycopg.Cursor[Any]):
         except InvalidSqlStatementName as error:
             # Somebody let go of what was prepared here: this was not executed.
             if not is_by_itself(self.connection):
-                gone = (
+                raise StatementGone(
                     "What was prepared in this session is gone; its transaction must be begun again"
-                )
-                raise psycopg.OperationalError(gone) from error
+                ) from error
             # psycopg hears it in its own words, and forgets its names as well.
             self._execute("DEALLOCATE ALL", None, prepare=False)
             self.session.names.clear()

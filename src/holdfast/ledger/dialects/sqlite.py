@@ -13,14 +13,7 @@ from django.db import connections, transaction
 from django.db.backends.utils import CursorWrapper
 
 from holdfast.conf import get_settings
-from holdfast.ledger.dialects.beats import (
-    BOOKED,
-    LEFT_BEHIND,
-    STANDING,
-    beat_of,
-    duty_until,
-    lapse,
-)
+from holdfast.ledger.dialects import beats
 from holdfast.ledger.records import Alike, Beat, ClaimedJob, End, Hold, NewJob, StoredResult, Ticket
 from holdfast.ledger.states import Hold as HoldReason
 from holdfast.ledger.states import State
@@ -153,8 +146,8 @@ UPDATE holdfast_worker SET lease_until = strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'no
        heard_at = COALESCE(strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s), heard_at),
        stalled_at = strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s)
  WHERE id = %s AND lost_at IS NULL AND stopped_at IS NULL
-RETURNING {STANDING % "count(*)"}, (julianday({lapse("sqlite")}) - julianday('now')) * 86400.0,
-  {LEFT_BEHIND}, {BOOKED}, (julianday({duty_until("sqlite")}) - julianday('now')) * 86400.0
+RETURNING {beats.STANDING % "count(*)"}, (julianday({beats.lapse("sqlite")}) - julianday('now')) * 86400.0,
+  {beats.LEFT_BEHIND}, {beats.BOOKED}, (julianday({beats.duty_until("sqlite")}) - julianday('now')) * 86400.0
 """
 
 
@@ -234,6 +227,11 @@ class SQLiteDialect:
         del error
         return False
 
+    def missed_a_statement(self, error: Exception) -> bool:
+        """Return False: nothing is prepared by name."""
+        del error
+        return False
+
     def succeed(self, hold: Hold, *, stored: StoredResult | None, log: str = "") -> bool:
         end = (hold.id, hold.token, hold.worker.hex)
         if stored is None and not log:
@@ -305,7 +303,7 @@ class SQLiteDialect:
         with _cursor() as cursor:
             cursor.execute(_RENEW, [str(seconds), _ago(heard), _ago(stalled), worker.hex])
             row = cursor.fetchone()
-            return beat_of((self.now(), *row)) if row else None
+            return beats.beat_of((self.now(), *row)) if row else None
 
     def claims_under_way_since(self, moment: datetime) -> int:
         """Return 0: there is one writer, so a claim is either over or has yet to look."""
