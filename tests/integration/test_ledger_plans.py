@@ -27,7 +27,8 @@ from holdfast.ledger import (
     wishes,
     workers,
 )
-from holdfast.ledger.limiting import admission, limits, line_reads, lines
+from holdfast.ledger.database import dialect
+from holdfast.ledger.limiting import admission, limits, line_reads, lines, looks
 from holdfast.ledger.limiting.bounds import Bounds
 from holdfast.ledger.models.effects import Effect
 from holdfast.ledger.reads import backlog, details, letters, queries, queue_reads
@@ -129,6 +130,17 @@ def limited_job() -> NewJob:
     return new_job(hold="limit", limits=(Use("keys", "a"),))
 
 
+def let_in_at_once(*, lined_up: bool) -> None:
+    """Look at a limit and record a job on the strength of it, or let in one that is recorded."""
+    job, stated = limited_job(), [Bounds(per_key=1)]
+    looks.look([job], stated=[Bounds(concurrency=1000)], lined_up=lined_up)
+    entry = looks.look([job], stated=stated, lined_up=lined_up).entry
+    if lined_up:
+        dialect().let_in([job.id], entry=entry)
+    else:
+        transitions.record([job], entry=entry)
+
+
 ASKED: dict[str, Callable[[], Any]] = {
     "record, claim and succeed": one_life,
     "claim of what nobody holds": lambda: transitions.claim(
@@ -195,6 +207,18 @@ ASKED: dict[str, Callable[[], Any]] = {
     "backlog: next scheduled": backlog.next_scheduled,
     "backlog: calls": lambda: list(islice(backlog.open_jobs(), 250)),
     "limits: record": lambda: transitions.record([limited_job()]),
+    "limits: record and let in": lambda: let_in_at_once(lined_up=False),
+    "limits: let in": lambda: let_in_at_once(lined_up=True),
+    "limits: look at a long line": lambda: looks.look(
+        [new_job(hold="limit", limits=(Use("plans", "1"), Use("keys", "1")))],
+        stated=[],
+        lined_up=True,
+    ),
+    "limits: leave and look": lambda: lines.leave_and_look(["job-1"], ["plans", "keys"]),
+    "unique: limited": lambda: transitions.record(
+        [unique_job("new-limited", hold="limit", limits=(Use("keys", "b"),))]
+    ),
+    "unique: taken key": lambda: transitions.record([unique_job(f"key-job-{HISTORY + 1}")]),
     "limits: admit": lambda: admission.admit("plans", stated=lambda _: None, most=10),
     "limits: admit by key": lambda: admission.admit("keys", stated=lambda _: None, keys=["a"]),
     "limits: due": lambda: limits.line_up_due(limit=500),

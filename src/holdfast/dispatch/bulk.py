@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from holdfast.ledger.connections.aside import in_event_loop, in_thread
 from holdfast.ledger.database import atomic
 from holdfast.ledger.ids import new_ids
 from holdfast.ledger.records import Alike, NewJob
-from holdfast.policies.limits import uses_of
+from holdfast.policies.limits import limits_of, uses_of
 
 if TYPE_CHECKING:
     from holdfast.dispatch.task import LedgerTask
@@ -84,7 +85,8 @@ def _each(
     mould: Mould, first: NewJob, pairs: Sequence[Pair], options: Mapping[str, Any]
 ) -> Iterator[NewJob]:
     """Yield jobs of which each has something of its own in the ledger: a key, what it takes of a limit."""
-    task = mould.task
+    task, body = mould.task, getattr(mould.task, "run", None)
+    limits = limits_of(task, first.queue, options.get("limit")) if first.limits else ()
     unique = UniqueCall.of(task.name, task, dict(options)) if is_unique(task, options) else None
     root_id = None if mould.is_root else first.root_id
     for args, kwargs in pairs:
@@ -92,8 +94,8 @@ def _each(
             args, kwargs = task.argument_annotations.to_send(args, kwargs)  # noqa: PLW2901
         args, kwargs = mould.checked(args, kwargs)  # noqa: PLW2901
         job = mould.cast(args, kwargs, root_id=root_id, parent_id=first.parent_id)
-        if first.limits:
-            job.limits = uses_of(task, job.queue, args, kwargs, options.get("limit"))
+        if limits:
+            job.limits = uses_of(limits, body, args, kwargs)
         if unique is not None and first.unique is not None:
             job.unique = unique.request(job, args, kwargs, awaited=first.unique.awaited)
         yield job
@@ -103,7 +105,8 @@ def _send_together(app: Any, jobs: Sequence[NewJob]) -> None:
     if jobs[0].unique is not None:
         # In the order of their keys, so that two that send many cannot wait for each other.
         jobs = sorted(jobs, key=lambda job: job.unique.key if job.unique else "")
-    with atomic():
+    # So many are one statement, or make a transaction of their own.
+    with nullcontext() if len(jobs) <= CHUNK else atomic():
         for start in range(0, len(jobs), CHUNK):
             app.outbox.send(jobs[start : start + CHUNK])
 

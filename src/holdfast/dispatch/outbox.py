@@ -30,6 +30,7 @@ from holdfast.ledger.states import Hold as HoldReason
 
 logger = logging.getLogger("holdfast.dispatch")
 T = TypeVar("T")
+Last = TypeVar("Last", "_Publication", "_Admission")
 # Jobs in one statement: more of them would not be faster, and would be in memory twice.
 CHUNK = 1000
 _collecting: ContextVar[list[NewJob] | None] = ContextVar("holdfast_collecting", default=None)
@@ -147,40 +148,43 @@ class Outbox:
         limited = [job for job in jobs if job.limits]
         if limited:
             limiting.prepare(limited)
-        tickets = transitions.record(jobs)
+        # While the broker is away an admission would only use up what the limits give: the relay does it later.
+        at_once = limited and self.publisher.available
+        tickets = limiting.record(jobs) if at_once else transitions.record(jobs)
         if tickets:
             self.publish_on_commit(tickets)
         if limited:
-            self._admit_on_commit(limited)
+            gone = {ticket.id for ticket in tickets}
+            self._admit_on_commit([job for job in limited if job.id not in gone])
 
     def publish_on_commit(self, tickets: Sequence[Ticket]) -> None:
         """Publish after the open transaction commits, at once if there is none; never if it rolls back."""
         if not in_transaction():
             self.publish(tickets)
             return
-        connection = connections[alias()]
-        waiting = connection.run_on_commit[-1] if connection.run_on_commit else None
-        if (
-            waiting is not None
-            and isinstance(waiting[1], _Publication)
-            and waiting[1].outbox is self
-            and waiting[0] == set(connection.savepoint_ids)
-        ):
-            # Same transaction, same savepoints, nothing registered in between: one publication for all.
-            waiting[1].tickets.extend(tickets)
+        waiting = _last_of(_Publication, self)
+        if waiting is not None:
+            waiting.tickets.extend(tickets)
         else:
             transaction.on_commit(_Publication(self, list(tickets)), using=alias(), robust=True)
 
     def _admit_on_commit(self, jobs: Sequence[NewJob]) -> None:
-        def admit() -> None:
-            # While the broker is away an admission would only use up what the limits give: the relay does it later.
-            if self.publisher.available and (tickets := limiting.admit(jobs)):
-                self.publish(tickets)
-
-        if in_transaction():
-            transaction.on_commit(admit, using=alias(), robust=True)
+        """Let jobs in after the open transaction commits, at once if there is none."""
+        if not jobs:
+            return
+        if not in_transaction():
+            self.admit(jobs)
+            return
+        waiting = _last_of(_Admission, self)
+        if waiting is not None:
+            waiting.jobs.extend(jobs)
         else:
-            admit()
+            transaction.on_commit(_Admission(self, list(jobs)), using=alias(), robust=True)
+
+    def admit(self, jobs: Sequence[NewJob]) -> None:
+        """Let in now what waits at limits, as far as it fits, and publish it."""
+        if self.publisher.available and (tickets := limiting.admit(jobs)):
+            self.publish(tickets)
 
     def publish(self, tickets: Sequence[Ticket]) -> None:
         """Publish now; what the broker does not take goes back to the relay. Never raises for the broker."""
@@ -207,6 +211,31 @@ class _Publication:
 
     def __call__(self) -> None:
         self.outbox.publish(self.tickets)
+
+
+class _Admission:
+    """What one transaction will let in when it commits."""
+
+    def __init__(self, outbox: Outbox, jobs: list[NewJob]) -> None:
+        self.outbox = outbox
+        self.jobs = jobs
+
+    def __call__(self) -> None:
+        self.outbox.admit(self.jobs)
+
+
+def _last_of(kind: type[Last], outbox: Outbox) -> Last | None:
+    """Return what was registered last for the commit, if it can be done for more of the same.
+
+    That is: same transaction, same savepoints, nothing registered in between.
+    """
+    connection = connections[alias()]
+    if not connection.run_on_commit:
+        return None
+    savepoints, work, *_ = connection.run_on_commit[-1]
+    if isinstance(work, kind) and work.outbox is outbox:
+        return work if savepoints == set(connection.savepoint_ids) else None
+    return None
 
 
 def _foreign_transaction() -> str | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,8 +28,10 @@ from django.core.signals import setting_changed
 
 from holdfast import vault
 from holdfast.dispatch.moulds import Mould
+from holdfast.dispatch.unique_calls import UniqueCall
 from holdfast.ledger.records import NewJob
-from holdfast.lineage import batch_to_join, inherited_headers
+from holdfast.lineage import batch_to_join, inherited_headers, is_awaited
+from holdfast.policies.limits import Limit, limits_of, uses_of
 
 if TYPE_CHECKING:
     from holdfast.dispatch.task import LedgerTask
@@ -63,6 +66,8 @@ class Plan(NamedTuple):
     """None: all of Celery's way."""
     ignored: bool
     inherits_priority: bool
+    limits: tuple[Limit, ...] = ()
+    is_unique: bool = False
 
 
 def send(task: LedgerTask, args: Any, kwargs: Any, options: Mapping[str, Any]) -> Any:
@@ -99,12 +104,27 @@ def send(task: LedgerTask, args: Any, kwargs: Any, options: Mapping[str, Any]) -
         job = plan.mould.cast(
             args, kwargs, root_id=request.root_id or request.id, parent_id=request.id
         )
-    app.outbox.add_fresh(job)
-    result = task.AsyncResult(job.id)
+    if plan.limits or plan.is_unique:
+        result = _send_own(task, plan, job, args, kwargs)
+    else:
+        app.outbox.add_fresh(job)
+        result = task.AsyncResult(job.id)
     result.ignored = plan.ignored
     if current is not None:
         current.add_trail(result)
     return result
+
+
+def _send_own(task: LedgerTask, plan: Plan, job: NewJob, args: Any, kwargs: Any) -> Any:
+    """Send a job with what it has of its own in the ledger: a key, what it takes of its limits."""
+    job.limits = uses_of(plan.limits, task.run, args, kwargs)
+    job.unique = None
+    call = UniqueCall.of(task.name, task, {}) if plan.is_unique else None
+    if call is not None:
+        job.unique = call.request(job, args, kwargs, awaited=is_awaited())
+    task.app.outbox.add(job)
+    result = task.AsyncResult(job.id)
+    return result if call is None else call.show(result)
 
 
 def _first(task: LedgerTask, args: Any, kwargs: Any, options: Mapping[str, Any], key: Any) -> Any:
@@ -117,14 +137,19 @@ def _first(task: LedgerTask, args: Any, kwargs: Any, options: Mapping[str, Any],
         return None
     with app.outbox.capture() as captured:
         result = StockTask.apply_async(task, args, kwargs, **options)
-    mould = None
+    mould, is_unique = None, False
+    limits: tuple[Limit, ...] = ()
     if len(captured) == 1 and _is_plain(captured[0]):
-        mould = Mould(captured[0], task)
+        (job,) = captured
+        mould, is_unique = Mould(job, task), job.unique is not None
+        limits = limits_of(task, job.queue) if job.limits else ()
     app.plans[key] = Plan(
         _rests_on(task),
         mould,
         ignored=result.ignored,
         inherits_priority=bool(app.conf.task_inherit_parent_priority),
+        limits=limits,
+        is_unique=is_unique,
     )
     for job in captured:
         app.outbox.add(job)
@@ -168,7 +193,7 @@ def _can_be_plain(task: LedgerTask, options: Mapping[str, Any]) -> bool:
         and hasattr(task, "__header__")
         and task.durable is not False
         and options.get("durable") is not False
-        and not (task.unique or task.encrypt)
+        and not task.encrypt
         and not app.conf.task_always_eager
         and not app.conf.task_send_sent_event
         and app.conf.task_protocol == 2
@@ -177,9 +202,9 @@ def _can_be_plain(task: LedgerTask, options: Mapping[str, Any]) -> bool:
 
 
 def _is_plain(job: NewJob) -> bool:
-    """Tell whether a job has nothing that few jobs have, and is queued whatever the clock says."""
+    """Tell whether a job has nothing that few jobs have but a key and limits, and waits for no time."""
     return (
-        job.is_like_others
+        replace(job, unique=None, limits=()).is_like_others
         and job.batch_id is None
         and not job.kept_apart
         and not vault.is_encrypted(job.content_encoding)

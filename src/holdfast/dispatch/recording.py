@@ -25,7 +25,7 @@ from holdfast.exceptions import BatchError, ConfigurationError
 from holdfast.ledger.holds import hold_from, is_secret
 from holdfast.ledger.records import NewJob, Use
 from holdfast.lineage import batch_to_join, inherited_headers, is_awaited
-from holdfast.policies.limits import uses_of
+from holdfast.policies.limits import limits_of, uses_of
 from holdfast.policies.retention import Retention
 from holdfast.tickets import BATCH, HEADER, LIMITS, RULES
 
@@ -162,7 +162,7 @@ class LedgerAMQP(AMQP):
             said=said,
             serializer=serializer,
             compression=compression,
-            limits=uses_of(self.app._tasks.get(name), target, body[0], body[1], limit),
+            limits=self._uses(name, target, body, limit),
         )
         if encrypts:
             job.body, job.content_encoding = vault.encrypt(job.body, job.content_encoding)
@@ -183,6 +183,11 @@ class LedgerAMQP(AMQP):
         if sent_event:
             self._announce(producer, sent_event, target)
         return None
+
+    def _uses(self, name: str, queue: str, body: Any, own: Any) -> tuple[Use, ...]:
+        task = self.app._tasks.get(name)
+        limits = limits_of(task, queue, own)
+        return uses_of(limits, getattr(task, "run", None), body[0], body[1]) if limits else ()
 
     def _is_to_be_encrypted(self, name: str, message: task_message, said: bool | None) -> bool:
         if "task" in message.headers:

@@ -88,6 +88,14 @@ def in_transaction() -> bool:
     return connection().in_atomic_block
 
 
+def commits_by_itself() -> bool:
+    """Tell whether a statement of this thread commits by itself."""
+    here = connection()
+    if here.in_atomic_block:
+        return False
+    return bool(here.autocommit if here.connection else here.settings_dict["AUTOCOMMIT"])
+
+
 def is_passing(error: BaseException) -> bool:
     """Tell whether the error is about the connection or a lock, and not about what was asked."""
     return isinstance(error, PASSING_ERRORS)

@@ -12,11 +12,13 @@ from uuid import UUID
 from holdfast.tickets import Ticket
 
 __all__ = [
+    "NO_ENTRY",
     "Alike",
     "Beat",
     "ClaimBatch",
     "ClaimedJob",
     "End",
+    "Entry",
     "Hold",
     "LapsedJob",
     "Message",
@@ -24,6 +26,7 @@ __all__ = [
     "Part",
     "Refusal",
     "ResultMeta",
+    "Seen",
     "StoredResult",
     "Ticket",
     "UniqueRequest",
@@ -37,6 +40,20 @@ class Use(NamedTuple):
     limit: str
     key: str = ""
     weight: int = 1
+
+
+class Seen(NamedTuple):
+    """A limit as it was read, and the bucket that is left of it once jobs have been let in."""
+
+    limit: str
+    version: str
+    tokens: float
+    refilled_at: datetime | None
+
+
+Entry = Sequence[Seen]
+"""All limits of some jobs that may go on, unless somebody has let others in since these were read."""
+NO_ENTRY: Entry = ()
 
 
 @dataclass(slots=True, kw_only=True)

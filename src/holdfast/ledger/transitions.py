@@ -17,19 +17,29 @@ from django.db.models.functions import Now
 from holdfast.conf import get_settings
 from holdfast.exceptions import Aborted, AttemptLost
 from holdfast.ledger import checkpoints, logs, unique
-from holdfast.ledger.database import alias, atomic, dialect, in_one_transaction
+from holdfast.ledger.database import alias, atomic, dialect
 from holdfast.ledger.fence import RISE, Left, cancelled, held_by, job_rows, leave, lock, mark
 from holdfast.ledger.limiting import limits
 from holdfast.ledger.models import Payload, Result
 from holdfast.ledger.reads.refusals import refusals
-from holdfast.ledger.records import Alike, ClaimBatch, Hold, NewJob, StoredResult, Ticket
+from holdfast.ledger.records import (
+    NO_ENTRY,
+    Alike,
+    ClaimBatch,
+    Entry,
+    Hold,
+    NewJob,
+    StoredResult,
+    Ticket,
+)
 from holdfast.ledger.states import Hold as HoldReason
 from holdfast.ledger.states import Outcome, Reason, State
 
 
-def record(jobs: Sequence[NewJob]) -> list[Ticket]:
+def record(jobs: Sequence[NewJob], *, entry: Entry = NO_ENTRY) -> list[Ticket]:
     """Write new jobs in the caller's transaction; return those that are queued and must be published.
 
+    Those that are to wait at a limit are queued if the entry holds, and wait if it does not.
     An id that is already in the ledger is left as it is: a successor sent again after a crash changes nothing.
     A job that waits for its replacement becomes the one that is recorded under its id.
 
@@ -37,23 +47,13 @@ def record(jobs: Sequence[NewJob]) -> list[Ticket]:
         UniqueConflict: another job has the key of a unique one; nothing is written.
     """
     if any(job.unique is not None for job in jobs):
-        return unique.record(jobs, write=_record)
-    return _record(jobs)
+        return unique.record(jobs, write=_record, entry=entry)
+    return _record(jobs, entry=entry)
 
 
-def _record(jobs: Sequence[NewJob]) -> list[Ticket]:
+def _record(jobs: Sequence[NewJob], *, entry: Entry = NO_ENTRY) -> list[Ticket]:
     by_id = {job.id: job for job in jobs}
-
-    def write() -> list[tuple[str, int, int]]:
-        return dialect().record(list(by_id.values()))
-
-    def write_with_limits() -> list[tuple[str, int, int]]:
-        rows = write()
-        limits.take_part([by_id[row[0]] for row in rows])
-        return rows
-
-    limited = any(job.limits for job in by_id.values())
-    rows = in_one_transaction(write_with_limits) if limited else write()
+    rows = dialect().record(list(by_id.values()), entry=entry)
     return [
         Ticket(id, token, by_id[id].task, by_id[id].queue, by_id[id].priority)
         for id, state, token in rows

@@ -9,47 +9,33 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import NamedTuple
 
 from django.db.models import Case, DateTimeField, F, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 
 from holdfast.exceptions import UniqueConflict
-from holdfast.ledger import checkpoints, clocks
-from holdfast.ledger.database import alias, atomic, connection, in_one_transaction
+from holdfast.ledger import checkpoints
+from holdfast.ledger.database import (
+    alias,
+    atomic,
+    commits_by_itself,
+    connection,
+    in_one_transaction,
+)
+from holdfast.ledger.dialects.keys import GIVE_KEYS, keep_keys
 from holdfast.ledger.fence import RISE, job_rows
 from holdfast.ledger.limiting import limits
 from holdfast.ledger.models import Result
 from holdfast.ledger.models.unique import UniqueKey
-from holdfast.ledger.records import NewJob, Ticket, UniqueRequest
+from holdfast.ledger.records import NO_ENTRY, Entry, NewJob, Ticket, UniqueRequest
 from holdfast.ledger.states import FINAL, Conflict, Hold, Scope, State
+from holdfast.ledger.unique_rows import Holder, Key, put, record_one
+from holdfast.ledger.unique_rows import holders as read_holders
 
 WAITING = frozenset({State.HELD, State.QUEUED})
-# Sooner no key can be without its job: results are kept for longer.
-LOOK_AFTER_SECONDS = 3600
-
-
-class Key(NamedTuple):
-    """A key as it was found, with the job it was given to; `fresh` until its period is over."""
-
-    key: str
-    job: str
-    awaited: bool
-    fresh: bool
-
-
-class Holder(NamedTuple):
-    """What the job of a key is doing; `late` when it will never run because its time to be of use is over."""
-
-    id: str
-    state: int
-    attempts: int
-    hold: str
-    late: bool
-    batch_id: str | None = None
 
 
 def stands(scope: str, holder: Holder | None, *, fresh: bool) -> bool:
@@ -67,16 +53,57 @@ def stands(scope: str, holder: Holder | None, *, fresh: bool) -> bool:
 
 
 def record(
-    jobs: Sequence[NewJob], *, write: Callable[[Sequence[NewJob]], list[Ticket]]
+    jobs: Sequence[NewJob],
+    *,
+    write: Callable[[Sequence[NewJob]], list[Ticket]],
+    entry: Entry = NO_ENTRY,
 ) -> list[Ticket]:
     """Write the jobs whose keys are free, and do with the others as each asks; return what must be published.
 
     All of it or nothing. The keys, and the waiting jobs that were met, are locked until the caller's transaction ends:
-    such a job is not claimed before, so its run sees what the caller has written.
+    such a job is not claimed before, so its run sees what the caller has written. Only a job alone has an entry.
 
     Raises:
         UniqueConflict: a key is taken, and the call asks to be told, or others would wait for it in vain.
     """
+    if len(jobs) == 1 and jobs[0].unique is not None:
+        tickets = _record_alone(jobs[0], jobs[0].unique, entry)
+        if tickets is not None:
+            return tickets
+    return _record_all(jobs, write)
+
+
+def _record_alone(job: NewJob, request: UniqueRequest, entry: Entry) -> list[Ticket] | None:
+    """Do by one statement what it can do; None if there is more to do, and nothing is done."""
+    found = record_one(job, request, entry=entry)
+    if found is None:
+        return None
+    if found.state is not None:
+        request.answer(job.id)
+        ticket = Ticket(job.id, int(found.token or 0), job.task, job.queue, job.priority)
+        return [ticket] if found.state == State.QUEUED else []
+    if found.key.job == job.id:
+        # A call that is sent again, such as after a crash.
+        request.answer(job.id)
+        return []
+    if not commits_by_itself() or found.holder is None:
+        # It is locked now, or was written a moment ago: it is looked at by a statement of its own.
+        return None
+    # What a caller without a transaction has written is committed: a job that had not begun when the statement did will
+    # see it, without a lock.
+    moves = request.conflict == Conflict.REPLACE or (
+        request.conflict == Conflict.POSTPONE and (job.due_at or job.delay_seconds)
+    )
+    if moves or not stands(request.scope, found.holder, fresh=found.key.fresh):
+        return None
+    _refuse(job, request, found.key, found.holder)
+    request.answer(found.key.job)
+    return []
+
+
+def _record_all(
+    jobs: Sequence[NewJob], write: Callable[[Sequence[NewJob]], list[Ticket]]
+) -> list[Ticket]:
     turns, followers = _in_turns(jobs)
 
     def take_turns() -> tuple[list[Ticket], list[tuple[UniqueRequest, str]]]:
@@ -153,8 +180,10 @@ def _admitted(jobs: Sequence[NewJob], answers: list[tuple[UniqueRequest, str]]) 
     """Take the keys of one turn; return what is to be written, under the id it is to have."""
     asked = {job.unique.key: (job, job.unique) for job in jobs if job.unique is not None}
     written = [job for job in jobs if job.unique is None]
-    taken = [key for key in _put(asked, _keep()) if key.job != asked[key.key][0].id]
-    holders = _holders({key.job: asked[key.key][1].scope for key in taken})
+    taken = [
+        key for key in put(asked, keep_keys(connection().vendor)) if key.job != asked[key.key][0].id
+    ]
+    holders = read_holders({key.job: asked[key.key][1].scope for key in taken})
     standing = {
         key.key: key
         for key in taken
@@ -177,7 +206,7 @@ def _admitted(jobs: Sequence[NewJob], answers: list[tuple[UniqueRequest, str]]) 
             elif request.conflict == Conflict.POSTPONE:
                 postponed.append((job, key.job))
         answers.append((request, key.job))
-    _put({key.key: asked[key.key] for key in taken if key.key not in standing}, _GIVE)
+    put({key.key: asked[key.key] for key in taken if key.key not in standing}, GIVE_KEYS)
     _empty(emptied)
     _postpone(postponed)
     return written
@@ -247,106 +276,6 @@ def _postpone(calls: Iterable[tuple[NewJob, str]]) -> None:
             wait_seconds=None if moment else delay or 0.0,
             published_at=None,
         )
-
-
-def _holders(scopes: Mapping[str, str]) -> dict[str, Holder]:
-    """Read the jobs of keys; those that wait are locked, those that run or are over are not held up."""
-    if not scopes:
-        return {}
-    begun = [job for job, scope in scopes.items() if scope != Scope.QUEUED]
-    found = _read(_WAITING_HOLDERS, list(scopes), begun)
-    rest = [job for job in begun if job not in found]
-    return found | _read(_HOLDERS, rest) if rest else found
-
-
-def _read(sql: str, *ids: list[str]) -> dict[str, Holder]:
-    with connection().cursor() as cursor:
-        if connection().vendor == "postgresql":
-            cursor.execute(sql.format(**_POSTGRES), ids)
-        else:
-            cursor.execute(sql.format(**_SQLITE), [json.dumps(some) for some in ids])
-        rows = cursor.fetchall()
-    return {
-        id: Holder(id, state, attempts, hold, bool(late), batch_id)
-        for id, state, attempts, hold, late, batch_id in rows
-    }
-
-
-_HOLDERS = """
-SELECT id, state, attempts, hold, coalesce(expires_at <= {now}, {no}), batch_id FROM holdfast_job
- WHERE id IN ({ids})"""
-# Adding nothing to the state keeps the planner off the small indexes on it: by key it costs the same at any size.
-_WAITING_HOLDERS = f"""{_HOLDERS} AND state + 0 IN ({State.HELD}, {State.QUEUED})
-   AND (attempts = 0 OR id IN ({{ids}})) ORDER BY id {{lock}}"""
-_POSTGRES = {
-    "now": "statement_timestamp()",
-    "no": "false",
-    "ids": "SELECT unnest(%s::text[])",
-    "lock": "FOR NO KEY UPDATE OF holdfast_job",
-}
-_SQLITE = {
-    "now": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
-    "no": "0",
-    "ids": "SELECT value FROM json_each(%s)",
-    "lock": "",
-}
-# A key that was given in what is the future again, for the clock was set back, is as if it were given now: it is taken
-# for its period at most, and for no less than was left of it.
-_KEEP = """key = excluded.key,
-  until = CASE WHEN {ahead} THEN {anew} ELSE holdfast_unique_key.until END,
-  given_at = CASE WHEN {ahead} THEN {now} ELSE holdfast_unique_key.given_at END"""
-_ANEW = {
-    "postgresql": "{now} + (holdfast_unique_key.until - holdfast_unique_key.given_at)",
-    "sqlite": """strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now',
-    ((julianday(holdfast_unique_key.until) - julianday(holdfast_unique_key.given_at)) * 86400.0) || ' seconds')""",
-}
-_GIVE = (
-    "job = excluded.job, until = excluded.until, awaited = excluded.awaited, given_at = excluded.given_at, "
-    "look_at = excluded.look_at"
-)
-# In the order of the key, so that two that take many cannot wait for each other.
-_PUT_POSTGRES = f"""
-INSERT INTO holdfast_unique_key (key, job, until, awaited, given_at, look_at)
-SELECT t.key, t.job, clock_timestamp() + t.period * interval '1 second', t.awaited, clock_timestamp(),
-       clock_timestamp() + coalesce(t.period, {LOOK_AFTER_SECONDS}) * interval '1 second'
-  FROM unnest(%s::text[], %s::text[], %s::float8[], %s::bool[]) AS t(key, job, period, awaited)
- ORDER BY t.key COLLATE "C"
-ON CONFLICT (key) DO UPDATE SET {{change}}
-RETURNING key, job, awaited, coalesce(until > clock_timestamp(), false)
-"""
-_CLOCK = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now'{0})"
-_PUT_SQLITE = f"""
-INSERT INTO holdfast_unique_key (key, job, until, awaited, given_at, look_at)
-SELECT t.value ->> 0, t.value ->> 1, {_CLOCK.format(", (t.value ->> 2) || ' seconds'")}, t.value ->> 3,
-       {_CLOCK.format("")}, {_CLOCK.format(f", coalesce(t.value ->> 2, {LOOK_AFTER_SECONDS}) || ' seconds'")}
-  FROM json_each(%s) AS t WHERE true
-ON CONFLICT (key) DO UPDATE SET {{change}}
-RETURNING key, job, awaited, coalesce(until > {_CLOCK.format("")}, 0)
-"""
-
-
-def _put(asked: Mapping[str, tuple[NewJob, UniqueRequest]], change: str) -> list[Key]:
-    """Write keys, or lock those that are there; return them as they are then."""
-    if not asked:
-        return []
-    rows = [
-        (key, job.id, request.period_seconds, request.awaited)
-        for key, (job, request) in asked.items()
-    ]
-    with connection().cursor() as cursor:
-        if connection().vendor == "postgresql":
-            columns = [list(column) for column in zip(*rows, strict=True)]
-            cursor.execute(_PUT_POSTGRES.format(change=change), columns)
-        else:
-            cursor.execute(_PUT_SQLITE.format(change=change), [json.dumps(rows)])
-        return [Key(row[0], row[1], bool(row[2]), bool(row[3])) for row in cursor.fetchall()]
-
-
-def _keep() -> str:
-    vendor = connection().vendor
-    now = clocks.NOW[vendor]
-    ahead = clocks.is_ahead(vendor, "holdfast_unique_key.given_at", "0")
-    return _KEEP.format(ahead=ahead, now=now, anew=_ANEW[vendor].format(now=now))
 
 
 def _keys() -> QuerySet[UniqueKey]:

@@ -20,6 +20,8 @@ from holdfast.ledger.records import Use
 LONGEST = 255
 # What the code of this process says of each limit that it has used or registered.
 _stated: dict[str, Limit] = {}
+# Limits that were made of settings and of Celery's `rate_limit`, with what they were made of.
+_made: dict[str, tuple[Any, Limit]] = {}
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,13 @@ def bounds_of(name: str) -> Bounds | None:
 def of_queue(queue: str) -> tuple[Limit, ...]:
     """Return the limit that HOLDFAST["queue_limits"] puts on a queue."""
     stated = (get_settings().queue_limits or {}).get(queue)
-    return () if stated is None else (_of_setting(queue, stated),)
+    if stated is None:
+        return ()
+    made_of, limit = _made.get(f"queue {queue}") or (None, None)
+    if limit is None or made_of is not stated:
+        limit = _of_setting(queue, stated)
+        _made[f"queue {queue}"] = stated, limit
+    return (limit,)
 
 
 def of_queues() -> tuple[Limit, ...]:
@@ -172,10 +180,12 @@ def of_rate(task: str, rate: Any) -> tuple[Limit, ...]:
     """
     if not rate:
         return ()
-    count, seconds = parse_rate(rate)
-    limit = Limit(
-        limit_of_rate(task), rate=str(rate), burst=max(1, math.ceil(count / seconds / 10))
-    )
+    made_of, limit = _made.get(f"rate {task}") or (None, None)
+    if limit is None or made_of != rate:
+        count, seconds = parse_rate(rate)
+        burst = max(1, math.ceil(count / seconds / 10))
+        limit = Limit(limit_of_rate(task), rate=str(rate), burst=burst)
+        _made[f"rate {task}"] = rate, limit
     _stated[limit.name] = limit
     return (limit,)
 
@@ -189,11 +199,15 @@ def limits_of(task: Any, queue: str, own: Any = None) -> tuple[Limit, ...]:
 
 
 def uses_of(
-    task: Any, queue: str, args: Sequence[Any], kwargs: Mapping[str, Any], own: Any = None
+    limits: Sequence[Limit],
+    body: Callable[..., Any] | None,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
 ) -> tuple[Use, ...]:
     """Return what one call takes of its limits, each once, in the order of their names."""
-    body = getattr(task, "run", None)
-    taken = {limit.name: limit.use(body, args, kwargs) for limit in limits_of(task, queue, own)}
+    if len(limits) == 1:
+        return (limits[0].use(body, args, kwargs),)
+    taken = {limit.name: limit.use(body, args, kwargs) for limit in limits}
     return tuple(taken[name] for name in sorted(taken))
 
 

@@ -69,11 +69,11 @@ class Admissions:
             self._resting = not ended
         waited = False
         if ended:
-            left = lines.leave(set().union(*ended.values()))
-            for name in sorted(ended):
+            left, waited_for = lines.leave_and_look(set().union(*ended.values()), list(ended))
+            waited = bool(waited_for)
+            for name in sorted(waited_for):
                 keys = {key for limit, key in left if limit == name}
-                done = admission.admit(name, stated=bounds_of, keys=keys, exactly=False)
-                waited = waited or done.waited
+                done = admission.admit(name, stated=bounds_of, keys=keys, exactly=False, waits=True)
                 if done.tickets:
                     self._publish(done.tickets)
         if not ended:

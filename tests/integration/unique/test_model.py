@@ -13,7 +13,8 @@ from holdfast.ledger import interventions, publishing, rehearsal, snoozing, tran
 from holdfast.ledger.models import Job
 from holdfast.ledger.records import Hold, Ticket, UniqueRequest
 from holdfast.ledger.states import FINAL, Conflict, Scope, State
-from holdfast.ledger.unique import Holder, stands
+from holdfast.ledger.unique import stands
+from holdfast.ledger.unique_rows import Holder
 from tests.ledgers import empty
 from tests.rows import hire, new_job
 

@@ -9,14 +9,33 @@ from uuid import UUID
 
 from holdfast.ledger.dialects.postgres import PostgresDialect
 from holdfast.ledger.dialects.sqlite import SQLiteDialect
-from holdfast.ledger.records import Alike, Beat, ClaimedJob, End, Hold, NewJob, StoredResult, Ticket
+from holdfast.ledger.records import (
+    NO_ENTRY,
+    Alike,
+    Beat,
+    ClaimedJob,
+    End,
+    Entry,
+    Hold,
+    NewJob,
+    StoredResult,
+    Ticket,
+)
 
 
 class Dialect(Protocol):
     """What a database must answer in as few round trips as it can."""
 
-    def record(self, jobs: Sequence[NewJob]) -> list[tuple[str, int, int]]:
-        """Insert jobs with their payloads; return (id, state, token) of those that are new."""
+    def record(
+        self, jobs: Sequence[NewJob], *, entry: Entry = NO_ENTRY
+    ) -> list[tuple[str, int, int]]:
+        """Insert jobs with their payloads and places at limits; return (id, state, token) of those that are new.
+
+        Those that are to wait at a limit are queued if the entry holds.
+        """
+
+    def let_in(self, jobs: Sequence[str], *, entry: Entry) -> list[Ticket]:
+        """Queue jobs that wait at limits, if the entry holds; return the tickets of those that still waited."""
 
     def record_fresh(self, job: NewJob) -> None:
         """Insert a job that is queued at once and in nothing few jobs are in, under an id minted for this call."""

@@ -13,9 +13,21 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from holdfast.conf import get_settings
 from holdfast.ledger.dialects import beats
+from holdfast.ledger.dialects import postgres_entries as entries
 from holdfast.ledger.dialects import postgres_records as recording
 from holdfast.ledger.marks import transaction_mark
-from holdfast.ledger.records import Alike, Beat, ClaimedJob, End, Hold, NewJob, StoredResult, Ticket
+from holdfast.ledger.records import (
+    NO_ENTRY,
+    Alike,
+    Beat,
+    ClaimedJob,
+    End,
+    Entry,
+    Hold,
+    NewJob,
+    StoredResult,
+    Ticket,
+)
 from holdfast.ledger.states import State
 
 # By this the server shows which of its sessions is claiming.
@@ -154,8 +166,13 @@ RETURNING clock_timestamp(),
 class PostgresDialect:
     """PostgreSQL 14 and later."""
 
-    def record(self, jobs: Sequence[NewJob]) -> list[tuple[str, int, int]]:
-        return recording.record(_connection(), jobs)
+    def record(
+        self, jobs: Sequence[NewJob], *, entry: Entry = NO_ENTRY
+    ) -> list[tuple[str, int, int]]:
+        return recording.record(_connection(), jobs, entry=entry)
+
+    def let_in(self, jobs: Sequence[str], *, entry: Entry) -> list[Ticket]:
+        return entries.let_in(_connection(), jobs, entry=entry)
 
     def record_fresh(self, job: NewJob) -> None:
         recording.record_fresh(_connection(), job)

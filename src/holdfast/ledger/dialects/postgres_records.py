@@ -9,7 +9,11 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from holdfast.ledger.records import Alike, NewJob
+from holdfast.ledger.dialects import postgres_entries as entries
+from holdfast.ledger.dialects.keys import PUT_KEYS, keep_keys
+from holdfast.ledger.dialects.places import places_of
+from holdfast.ledger.models.limits import Place
+from holdfast.ledger.records import NO_ENTRY, Alike, Entry, NewJob, UniqueRequest
 from holdfast.ledger.states import Hold as HoldReason
 from holdfast.ledger.states import State
 
@@ -23,9 +27,19 @@ _REPLACES = f"""ON CONFLICT (id) DO UPDATE SET
    WHERE j.state = {State.HELD} AND j.hold = '{HoldReason.REPLACED}'"""
 _REWRITES = """ON CONFLICT (job) DO UPDATE SET headers = EXCLUDED.headers, body = EXCLUDED.body,
      content_type = EXCLUDED.content_type, content_encoding = EXCLUDED.content_encoding"""
-# Headers and bodies go in binary: in a text array each of their quotes would have to be escaped.
-_RECORD = f"""
-WITH incoming AS (
+
+
+def _of_many(
+    opened: str = "",
+    *,
+    wanted: str = "",
+    room: str = "false",
+    places: str = "",
+    told: str = "SELECT id, state, token FROM job",
+) -> str:
+    # Headers and bodies go in binary: in a text array each of their quotes would have to be escaped.
+    return f"""
+WITH {opened}incoming AS (
   SELECT t.*,
          coalesce(t.due_at, statement_timestamp() + t.delay * interval '1 second') AS due,
          coalesce(t.expires_at, statement_timestamp() + t.expires_in * interval '1 second') AS expires
@@ -33,9 +47,10 @@ WITH incoming AS (
               %s::timestamptz[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bool[], %s::bool[],
               %s::bool[], %s::text[], %s::bool[], %b::text[], %b::bytea[], %s::text[], %s::text[])
     AS t(id, task, queue, priority, delay, due_at, expires_in, expires_at, hold, root_id, parent_id, group_id,
-         ignore_result, linked, kept_apart, batch_id, limited, headers, body, content_type, content_encoding)
+         ignore_result, linked, kept_apart, batch_id, limited, headers, body, content_type, content_encoding){wanted}
 ), placed AS (
-  SELECT incoming.*, (hold <> '' OR limited OR due > statement_timestamp()) IS TRUE AS held FROM incoming
+  SELECT incoming.*, CASE WHEN hold = '{HoldReason.LIMIT}' THEN NOT {room}
+                          ELSE (hold <> '' OR limited OR due > statement_timestamp()) IS TRUE END AS held FROM incoming
 ), job AS (
   INSERT INTO holdfast_job AS j
     (id, task, queue, priority, state, token, attempts, failures, losses, suspect, ahead, hold, reason,
@@ -43,7 +58,7 @@ WITH incoming AS (
      unsettled,
      kept_apart, batch_id, limited)
   SELECT id, task, queue, priority, CASE WHEN held THEN {State.HELD} ELSE {State.QUEUED} END, 1, 0, 0, 0, false, false,
-     CASE WHEN held AND hold = '' THEN '{HoldReason.ETA}' ELSE hold END, '',
+     CASE WHEN NOT held THEN '' WHEN hold = '' THEN '{HoldReason.ETA}' ELSE hold END, '',
      CASE WHEN held AND hold <> '{HoldReason.LIMIT}' THEN coalesce(due, statement_timestamp()) END,
      CASE WHEN held AND due_at IS NULL THEN coalesce(delay, 0) END, expires,
      statement_timestamp(), CASE WHEN NOT held THEN statement_timestamp() END, root_id, parent_id, group_id,
@@ -55,9 +70,45 @@ WITH incoming AS (
   INSERT INTO holdfast_payload (job, headers, body, content_type, content_encoding)
   SELECT p.id, p.headers, p.body, p.content_type, p.content_encoding FROM placed p JOIN job USING (id)
   {_REWRITES}
-)
-SELECT id, state, token FROM job
+){places}
+{told}
 """
+
+
+_RECORD = _of_many()
+# Where each job stands at its limits, in the order of the jobs: it is the order of the line. A job that took another's
+# place had rows of its own, which are written over.
+_PLACES = f""", place AS (
+  INSERT INTO holdfast_limited (job, name, key, weight, rank, place)
+  SELECT u.job, u.name, u.key, u.weight, u.rank,
+         CASE WHEN job.state = {State.QUEUED} THEN {Place.ADMITTED} ELSE u.place END
+    FROM unnest(%s::text[], %s::text[], %s::text[], %s::int[], %s::smallint[], %s::smallint[]) WITH ORDINALITY
+      AS u(job, name, key, weight, rank, place, number) JOIN job ON job.id = u.job
+   ORDER BY u.number
+  ON CONFLICT (job, name) DO UPDATE SET
+    key = EXCLUDED.key, weight = EXCLUDED.weight, rank = EXCLUDED.rank, place = EXCLUDED.place
+)"""
+_RECORD_LIMITED = _of_many(f"{entries.opened()}, ", room=entries.IS_OPEN, places=_PLACES)
+# Of keys that are there already nothing is changed, and each is locked.
+_PUT = PUT_KEYS.format(change=keep_keys("postgresql"))
+# What is written here the last part does not see: a job that it finds was there before.
+_KEYS_TOLD = """SELECT put.key, put.job, put.awaited, put.fresh, job.state, job.token,
+       h.state, h.attempts, h.hold, h.late, h.batch_id
+  FROM put LEFT JOIN job ON job.id = put.job LEFT JOIN LATERAL (
+    SELECT state, attempts, hold, coalesce(expires_at <= statement_timestamp(), false) AS late, batch_id
+      FROM holdfast_job WHERE id = put.job OFFSET 0) AS h ON true"""
+_KEY_IS_OURS = "(SELECT job FROM put) = %s"
+_RECORD_UNIQUE = _of_many(
+    f"put AS ({_PUT}), ", wanted=" WHERE t.id IN (SELECT job FROM put)", told=_KEYS_TOLD
+)
+# The key comes first: nobody waits for it with a limit's lock in his hands.
+_RECORD_UNIQUE_LIMITED = _of_many(
+    f"put AS ({_PUT}), {entries.opened(f' AND {_KEY_IS_OURS}')}, ",
+    wanted=" WHERE t.id IN (SELECT job FROM put)",
+    room=entries.IS_OPEN,
+    places=_PLACES,
+    told=_KEYS_TOLD,
+)
 
 
 def _of_one(column: str = "", value: str = "") -> str:
@@ -100,38 +151,44 @@ _FRESH_BY_CURSOR = re.sub(r"\$\d+", "%s", _FRESH)
 _FORMATS = (1, 1, 1, 0, 1, 1, 0, 1, 1, 1, 1, 1)
 
 
-def record(connection: BaseDatabaseWrapper, jobs: Sequence[NewJob]) -> list[tuple[str, int, int]]:
-    """Insert jobs with their payloads; return (id, state, token) of those that are new."""
-    if len(jobs) == 1 and _is_plain(jobs[0]):
+def record(
+    connection: BaseDatabaseWrapper, jobs: Sequence[NewJob], *, entry: Entry = NO_ENTRY
+) -> list[tuple[str, int, int]]:
+    """Insert jobs with their payloads and their places at limits; return (id, state, token) of those that are new.
+
+    Those that are to wait at a limit are queued if the entry holds.
+    """
+    limited = [job for job in jobs if job.limits]
+    if len(jobs) == 1 and not limited and _is_plain(jobs[0]):
         return _record_one(connection, jobs[0])
-    columns: list[Any] = [
-        [j.id for j in jobs],
-        [j.task for j in jobs],
-        [j.queue for j in jobs],
-        [j.priority for j in jobs],
-        [j.delay_seconds for j in jobs],
-        [j.due_at for j in jobs],
-        [j.expires_in_seconds for j in jobs],
-        [j.expires_at for j in jobs],
-        [j.hold for j in jobs],
-        [j.root_id for j in jobs],
-        [j.parent_id for j in jobs],
-        [j.group_id for j in jobs],
-        [j.ignore_result for j in jobs],
-        [j.linked for j in jobs],
-        [j.kept_apart for j in jobs],
-        [j.batch_id for j in jobs],
-        [bool(j.limits) for j in jobs],
-        [j.headers for j in jobs],
-        [j.body for j in jobs],
-        [j.content_type for j in jobs],
-        [j.content_encoding for j in jobs],
-    ]
+    columns = _columns(jobs)
+    if limited:
+        columns = [*entries.values(entry), *columns, *_places(limited)]
     # For one job, such as a limited one, its plan would cost more than the insert: it is kept.
     one = len(jobs) == 1
     with _prepared().cursor_to_insert(connection) if one else connection.cursor() as cursor:
-        cursor.execute(_RECORD, columns)
+        cursor.execute(_RECORD_LIMITED if limited else _RECORD, columns)
         return [(row[0], row[1], row[2]) for row in cursor.fetchall()]
+
+
+def record_unique(
+    connection: BaseDatabaseWrapper, job: NewJob, asked: UniqueRequest, *, entry: Entry = NO_ENTRY
+) -> tuple[Any, ...]:
+    """Ask for the key of one job, and insert the job if it is given to it.
+
+    Return the key, its job, whether that is awaited, whether the key's period lasts; the state and token of the job if
+    it is new; and of the key's job, if it was there when the statement began: state, attempts, hold, late, batch.
+    """
+    columns: list[Any] = _columns([job])
+    sql = _RECORD_UNIQUE
+    if job.limits:
+        sql = _RECORD_UNIQUE_LIMITED
+        columns = [*entries.values(entry, gate=[job.id]), *columns, *_places([job])]
+    key = [[asked.key], [job.id], [asked.period_seconds], [asked.awaited]]
+    with _prepared().cursor_to_look_up(connection, "holdfast_job") as cursor:
+        cursor.execute(sql, [*key, *columns])
+        row: tuple[Any, ...] = cursor.fetchone()
+        return row
 
 
 def record_fresh(connection: BaseDatabaseWrapper, job: NewJob) -> None:
@@ -192,6 +249,36 @@ def _record_one(connection: BaseDatabaseWrapper, job: NewJob) -> list[tuple[str,
     with _prepared().cursor_to_insert(connection) as cursor:
         cursor.execute(_RECORD_MEMBER if job.batch_id else _RECORD_ONE, values)
         return [(row[0], row[1], row[2]) for row in cursor.fetchall()]
+
+
+def _columns(jobs: Sequence[NewJob]) -> list[Any]:
+    return [
+        [j.id for j in jobs],
+        [j.task for j in jobs],
+        [j.queue for j in jobs],
+        [j.priority for j in jobs],
+        [j.delay_seconds for j in jobs],
+        [j.due_at for j in jobs],
+        [j.expires_in_seconds for j in jobs],
+        [j.expires_at for j in jobs],
+        [j.hold for j in jobs],
+        [j.root_id for j in jobs],
+        [j.parent_id for j in jobs],
+        [j.group_id for j in jobs],
+        [j.ignore_result for j in jobs],
+        [j.linked for j in jobs],
+        [j.kept_apart for j in jobs],
+        [j.batch_id for j in jobs],
+        [bool(j.limits) for j in jobs],
+        [j.headers for j in jobs],
+        [j.body for j in jobs],
+        [j.content_type for j in jobs],
+        [j.content_encoding for j in jobs],
+    ]
+
+
+def _places(jobs: Sequence[NewJob]) -> list[list[Any]]:
+    return [list(column) for column in zip(*places_of(jobs), strict=True)]
 
 
 def _is_plain(job: NewJob) -> bool:

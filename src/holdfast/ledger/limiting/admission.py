@@ -39,8 +39,6 @@ class Admitted:
     """Jobs that are queued now: the caller publishes them."""
     again_in: float | None = None
     """Seconds until the rate lets the next one in; None if time alone lets nobody in."""
-    waited: bool = False
-    """Whether anybody waited."""
 
 
 @dataclass(slots=True)
@@ -65,6 +63,7 @@ def admit(
     keys: Collection[str] = (),
     most: int = BATCH * ROUNDS,
     exactly: bool = True,
+    waits: bool = False,
 ) -> Admitted:
     """Let jobs go on that wait at a limit, as many as fit: round by round of the keys, by priority, oldest first.
 
@@ -73,13 +72,14 @@ def admit(
         stated: what the code says of a limit that the ledger does not know.
         keys: for which something has changed. A limit that bounds each key alone looks at no others then.
         most: how many jobs, at most.
+        waits: that somebody waits is known.
         exactly: False: jobs that ended a moment ago may still count where that leaves room enough; it is faster.
     """
     done = Admitted()
     for _ in range(ROUNDS):
-        if most <= 0 or not lines.anybody_waits(name):
+        if most <= 0 or not (waits or lines.anybody_waits(name)):
             break
-        done.waited = True
+        waits = False
         try:
             with atomic():
                 locked = _locked(name, stated, exactly=exactly)

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from typing import Any, Self
 
 from holdfast.exceptions import ConfigurationError
@@ -55,10 +56,11 @@ class Bounds:
         known = {field.name for field in fields(cls)}
         return cls(**{key: value for key, value in values.items() if key in known})
 
-    @classmethod
-    def from_text(cls, text: str) -> Self:
+    @staticmethod
+    @lru_cache(maxsize=1000)
+    def from_text(text: str) -> Bounds:
         """Read stored bounds."""
-        return cls.of(json.loads(text or "{}"))
+        return Bounds.of(json.loads(text or "{}"))
 
     def as_text(self) -> str:
         """Return the bounds as they are stored."""

@@ -6,7 +6,7 @@ transaction that records jobs: producers never wait for each other.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 
 from holdfast.ledger import audit
 from holdfast.ledger.database import alias, atomic
+from holdfast.ledger.dialects.places import places_of
 from holdfast.ledger.fence import RISE, job_rows, lock
 from holdfast.ledger.limiting.bounds import Bounds
 from holdfast.ledger.models.limits import Limit, Limited, Place
@@ -81,28 +82,20 @@ def find(names: Iterable[str] | None = None) -> list[LimitRow]:
     ]
 
 
-def take_part(jobs: Sequence[NewJob]) -> None:
-    """Note the limits of jobs just recorded, in the same transaction; those without a time wait at their first."""
+def take_part(jobs: Iterable[NewJob]) -> None:
+    """Note the limits of jobs that have taken the place of others, in the same transaction."""
     rows = [
         Limited(
-            job=job.id,
-            name=use.limit,
-            key=use.key,
-            weight=use.weight,
-            rank=-job.priority,
-            place=Place.WAITING if first and job.hold == Hold.LIMIT else Place.AWAY,
+            job=row.job,
+            name=row.limit,
+            key=row.key,
+            weight=row.weight,
+            rank=row.rank,
+            place=row.place,
         )
-        for job in jobs
-        for first, use in zip([True] + [False] * len(job.limits), job.limits, strict=False)
+        for row in places_of(jobs)
     ]
-    # A job that took another's place had rows of its own: they are written over.
-    Limited.objects.using(alias()).bulk_create(
-        rows,
-        batch_size=1000,
-        update_conflicts=True,
-        unique_fields=["job", "name"],
-        update_fields=["key", "weight", "rank", "place"],
-    )
+    Limited.objects.using(alias()).bulk_create(rows)
 
 
 def forget(job_ids: Collection[str]) -> None:

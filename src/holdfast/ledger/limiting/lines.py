@@ -70,10 +70,11 @@ SELECT (SELECT id FROM holdfast_limited WHERE {_WAITING} AND name = %s {{line}} 
 """
 # An admission locks the job before it lets it in: of one that is found
 # here to be over, no new attempt is under way before this has committed.
+# Who counts asks the job too: nothing is lost with such a commit, so it need not wait for the disk.
 _LEAVE = f"""
 UPDATE holdfast_limited SET place = {Place.AWAY} WHERE place = {Place.ADMITTED} AND job IN (
   SELECT id FROM holdfast_job WHERE id IN (%(jobs)s) AND state + 0 NOT IN ({State.QUEUED}, {State.RUNNING})
-   ORDER BY id %(lock)s)
+   ORDER BY id %(lock)s) %(lazily)s
 RETURNING name, key
 """
 _LET_IN = f"""
@@ -83,9 +84,21 @@ UPDATE holdfast_job SET state = {State.QUEUED}, token = token + 1, hold = '', du
      AND (expires_at IS NULL OR expires_at > %(now)s) ORDER BY id %(lock)s)
 RETURNING id, token, task, queue, priority
 """
+_ADMIT = f"UPDATE holdfast_limited SET place = {Place.ADMITTED} WHERE job IN (%(jobs)s)"
+# PostgreSQL does both at once, and tells of a leave who waits at these limits.
+_LET_IN_AT_ONCE = f"WITH job AS ({_LET_IN}), place AS ({_ADMIT} AND job IN (SELECT id FROM job)) SELECT * FROM job"
+_LEAVE_AND_LOOK = f"""
+WITH gone AS ({_LEAVE}) SELECT name, key, NULL::bool FROM gone UNION ALL
+SELECT n, NULL, (SELECT true FROM holdfast_limited WHERE {_WAITING} AND name = n ORDER BY key, rank, id LIMIT 1) IS TRUE
+  FROM unnest(%%s::text[]) AS n
+"""
 _WORDS = {
-    "postgresql": {"now": "clock_timestamp()", "lock": "FOR NO KEY UPDATE SKIP LOCKED"},
-    "sqlite": {"now": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')", "lock": ""},
+    "postgresql": {
+        "now": "clock_timestamp()",
+        "lock": "FOR NO KEY UPDATE SKIP LOCKED",
+        "lazily": "AND set_config('synchronous_commit', 'off', true) IS NOT NULL",
+    },
+    "sqlite": {"now": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')", "lock": "", "lazily": ""},
 }
 
 
@@ -123,6 +136,17 @@ def older_waits(use: Use, *, job: str, by_key: bool) -> bool:
 def leave(jobs: Collection[str]) -> set[tuple[Any, ...]]:
     """Note that attempts of these jobs are over, unless they are under way again; return the (limit, key) they left."""
     return set(_rows(_about(_LEAVE, jobs), list(jobs))) if jobs else set()
+
+
+def leave_and_look(
+    jobs: Collection[str], names: Collection[str]
+) -> tuple[set[tuple[Any, ...]], set[str]]:
+    """Do so, and return beside it at which of these limits somebody waits."""
+    if connection().vendor != "postgresql":
+        return leave(jobs), {name for name in names if anybody_waits(name)}
+    rows = _rows(_about(_LEAVE_AND_LOOK, jobs), [*jobs, list(names)])
+    left = {(name, key) for name, key, waits in rows if waits is None}
+    return left, {name for name, _, waits in rows if waits}
 
 
 def leave_behind(*, limit: int) -> int:
@@ -204,8 +228,12 @@ def let_in(jobs: Sequence[str]) -> tuple[list[Ticket], bool]:
     """
     if not jobs:
         return [], False
-    tickets = {row[0]: Ticket(*row) for row in _rows(_about(_LET_IN, jobs), jobs)}
-    limited_rows().filter(job__in=list(tickets)).update(place=Place.ADMITTED)
+    if connection().vendor == "postgresql":
+        found = _rows(_about(_LET_IN_AT_ONCE, jobs), [*jobs, *jobs])
+    else:
+        found = _rows(_about(_LET_IN, jobs), jobs)
+        limited_rows().filter(job__in=[row[0] for row in found]).update(place=Place.ADMITTED)
+    tickets = {row[0]: Ticket(*row) for row in found}
     stay_away = {id for id in jobs if id not in tickets}
     still: set[str] = set()
     if stay_away:
