@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from celery import chord
 from django.db import connections, transaction
 
 import holdfast
@@ -130,6 +131,24 @@ def test_hook_of_a_success_finds_it_in_the_ledger(site: Site, worker: WorkerProc
     sent = site.app.send_task("tests.project.hearing.hears")
     assert sent.get(timeout=10) == "heard"
     site.await_effect("hook SUCCESS")
+
+
+def test_all_members_of_a_chord_keep_what_their_bodies_have_sent(
+    site: Site, worker: WorkerProcess
+) -> None:
+    sends, collect = site.task("send_then"), site.task("collect")
+    chord_of = chord([sends.s("return", f"member {n}") for n in range(3)], collect.s())
+    sent = chord_of.apply_async()
+    sent.get(timeout=20)
+    site.wait_all_final(20)
+    last = []
+    for member in sent.parent.results:
+        children = [child.id for child in site.result(member.id).children]
+        last += [member.id] * children.count(sent.id)
+        assert len(set(children) - {sent.id}) == 1
+    rows = site.jobs()
+    assert last == [rows[sent.id].parent_id], "the body is a child of the one that completed it"
+    assert rows[sent.id].root_id == rows[last[0]].root_id
 
 
 def _connections(site: Site, *, where: str = "true") -> int:

@@ -6,6 +6,7 @@ have if its process had died a moment before the commit of an end of its own.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 from weakref import ReferenceType
 
@@ -13,6 +14,7 @@ from celery import Task, current_app, signals, states
 from celery._state import _task_stack
 from celery.app import trace
 from celery.app.task import Context
+from celery.result import result_from_tuple
 
 from holdfast.exceptions import AttemptLost
 from holdfast.ledger import logs
@@ -74,6 +76,12 @@ def end_of(hold: Hold, left: Left) -> End:
 
 def write_as(task: Task, request: Context, end: End) -> bool:
     """Write an end as its attempt would have, with all that it sends on; False: the job has moved on."""
+    # Else what is sent on would be nobody's child, with a root of its own.
+    request.called_directly = False
+    if end.stored is not None and end.stored.children:
+        # What its body has sent.
+        sent = json.loads(end.stored.children)
+        request.children.extend(result_from_tuple(child, task.app) for child in sent)
     task.request_stack.push(request)
     _task_stack.push(task)
     try:
