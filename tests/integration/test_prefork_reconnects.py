@@ -18,7 +18,7 @@ from tests.harness import SHORT, Site, new_site
 from tests.processes import WorkerProcess, unread_by
 
 # Long enough for no frozen process to be ended meanwhile.
-PATIENT = SHORT | {"lease_seconds": 20.0}
+PATIENT = SHORT | {"lease_seconds": 60.0}
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -26,17 +26,20 @@ def database(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture
+def broker(private_directory: Path) -> Iterator[tuple[TcpProxy, str]]:
+    """A Redis behind a proxy, and its address there."""
+    with RedisServer(private_directory) as redis, TcpProxy(redis.port) as proxy:
+        yield proxy, proxy.url(redis.url)
+
+
 # One that fits into a pipe, and one of which half is written when the connection breaks.
 @pytest.mark.parametrize("size", [10, 200_000])
 def test_job_that_a_frozen_process_has_runs_once_though_the_broker_is_lost(
-    database: str, size: int, private_directory: Path, request: pytest.FixtureRequest
+    database: str, size: int, broker: tuple[TcpProxy, str], request: pytest.FixtureRequest
 ) -> None:
-    name = "x" * size
-    with (
-        RedisServer(private_directory) as redis,
-        TcpProxy(redis.port) as proxy,
-        new_site(database, request, broker_url=proxy.url(redis.url), holdfast=PATIENT) as site,
-    ):
+    name, (proxy, url) = "x" * size, broker
+    with new_site(database, request, broker_url=url, holdfast=PATIENT) as site:
         worker = site.worker(concurrency=1)
         with frozen_process(site, worker) as process:
             sent = site.task("effect").delay(name)
@@ -59,14 +62,15 @@ def test_job_that_a_frozen_process_has_runs_once_though_the_broker_is_lost(
 
 
 def test_process_that_stays_frozen_is_ended_and_its_job_runs_in_another_one(
-    database: str, request: pytest.FixtureRequest
+    database: str, broker: tuple[TcpProxy, str], request: pytest.FixtureRequest
 ) -> None:
-    with new_site(database, request) as site:
+    proxy, url = broker
+    with new_site(database, request, broker_url=url) as site:
         worker = site.worker(concurrency=1)
         with frozen_process(site, worker) as process:
             sent = site.task("effect").delay("moved")
             eventually(lambda: unread_by(process.pid), told="it has the job in its pipe")
-            lose_connection(site, worker)
+            lose_connection(proxy, worker)
 
             assert sent.get(timeout=60) == "moved"
 
@@ -77,14 +81,15 @@ def test_process_that_stays_frozen_is_ended_and_its_job_runs_in_another_one(
 
 
 def test_worker_that_stops_after_it_has_lost_its_broker_runs_the_job_once(
-    database: str, request: pytest.FixtureRequest
+    database: str, broker: tuple[TcpProxy, str], request: pytest.FixtureRequest
 ) -> None:
-    with new_site(database, request, holdfast=PATIENT) as site:
+    proxy, url = broker
+    with new_site(database, request, broker_url=url, holdfast=PATIENT) as site:
         worker = site.worker(concurrency=1, loglevel="DEBUG")
         with frozen_process(site, worker) as process:
             sent = site.task("effect").delay("stopped")
             eventually(lambda: unread_by(process.pid), told="it has the job in its pipe")
-            lose_connection(site, worker)
+            lose_connection(proxy, worker)
 
             worker.signal(signal.SIGTERM)
             worker.await_line("1 jobs that are on their way")
@@ -108,8 +113,9 @@ def frozen_process(site: Site, worker: WorkerProcess) -> Iterator[psutil.Process
             process.resume()
 
 
-def lose_connection(site: Site, worker: WorkerProcess) -> None:
-    site.redis().execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+def lose_connection(proxy: TcpProxy, worker: WorkerProcess) -> None:
+    # All of them: on the one that fetches nothing is read while all slots are taken.
+    proxy.cut()
     await_reconnected(worker)
 
 
