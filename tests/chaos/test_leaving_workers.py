@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+from pathlib import Path
+
 import pytest
 
 from holdfast.ledger.models import Job
-from holdfast.ledger.states import State
+from holdfast.ledger.states import Outcome, State
+from holdfast.testing.services import Mode
 from tests.chaos import judge, tasks
 from tests.chaos.conftest import Tell
 from tests.chaos.ground import Ground
@@ -32,6 +36,31 @@ def test_stopped_worker_finishes_or_hands_back_all_it_holds(
     found = on_both.judge(sent)
     tell(found, faults=1, more=f"{handed_back} handed back")
     assert found.repeated == 0
+
+
+def test_job_claimed_when_its_worker_is_stopping_already_does_not_wait_for_the_others(
+    on_postgres: Ground, tmp_path: Path
+) -> None:
+    assert on_postgres.database is not None
+    gate = tmp_path / "gate"
+    worker = on_postgres.worker(pool="threads", concurrency=2)
+    long = on_postgres.task(tasks.work_until).delay(str(gate))
+    on_postgres.await_running(1)
+
+    on_postgres.database.switch(Mode.REFUSE)
+    late = on_postgres.task(tasks.quick).delay()
+    broker = on_postgres.site.redis()
+    eventually(lambda: broker.llen("celery") == 0, told="the worker has fetched its ticket")
+    worker.signal(signal.SIGTERM)
+    worker.await_line("Warm shutdown")
+    on_postgres.database.switch(Mode.PASS)
+
+    handed_back = eventually(lambda: judge.losses(on_postgres.site), told="it is handed back") or []
+    assert [(one.job, one.outcome) for one in handed_back] == [(late.id, Outcome.HANDED_BACK)]
+    assert on_postgres.site.states()[long.id] == "running"
+    gate.touch()
+    assert worker.wait(60) == 0, worker.log_tail()
+    assert on_postgres.site.states() == {long.id: "succeeded", late.id: "queued"}
 
 
 def test_poison_job_becomes_dead_and_its_neighbours_go_on(on_both: Ground, tell: Tell) -> None:

@@ -310,6 +310,9 @@ class Intake:
             self.claiming = 0
             if answer.refused or self.waiting.locked:
                 self.waiting.count_locked()
+        if not self.open:
+            # Asked for before the stop, or while the database was away: no slot starts it any more.
+            self.close()
         self._deliver_soon()
         return (
             all(reason in WORTH_WAITING for reason in answer.refused.values())
