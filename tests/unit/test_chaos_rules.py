@@ -317,6 +317,13 @@ def test_figures_tell_what_ran_again_and_how_long_it_took() -> None:
     assert figures["forged"] == 30
 
 
+def test_call_while_tickets_are_only_shuffled_is_one_with_redis() -> None:
+    e = honest()
+    slow_calls(e)
+    e.harms[-1] = replace(e.harms[-1], fault="shuffle tickets")
+    assert "slow_calls" not in refused(e)
+
+
 def test_page_about_chaos_tells_every_rule() -> None:
     page = (ROOT / "docs/chaos.md").read_text()
     told = [f"| {rule.promises} | {rule.name.replace('_', ' ')} | {rule.what} |" for rule in RULES]
