@@ -76,7 +76,8 @@ def calls(e: Evidence) -> tuple[list[Call], list[Call]]:
     """
     own = e.harms_to("database")
     broken = [harm for harm in e.harms_to("broker") if harm.fault not in ANSWERING]
-    usual, away = [], []
+    usual: list[Call] = []
+    away: list[Call] = []
     for call in e.sent.calls:
         if not _during([*own, *e.harms_to(call.pid)], call):
             (away if _during(broken, call) else usual).append(call)
