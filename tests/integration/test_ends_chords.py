@@ -9,10 +9,10 @@ import pytest
 from django.db import OperationalError, connections
 from django.test.utils import CaptureQueriesContext
 
-from holdfast.ledger import chords, transitions
+from holdfast.ledger import chords, ends, transitions
 from holdfast.ledger.database import dialect
 from holdfast.ledger.models import Chord, ChordPart
-from holdfast.ledger.records import Part
+from holdfast.ledger.records import End, Part
 from tests.ended import Told, run, states
 from tests.rows import RESULT, hire
 
@@ -127,6 +127,8 @@ def test_row_of_a_chord_in_somebodys_transaction_keeps_its_own_members_waiting(
         with other.cursor() as cursor:
             cursor.execute("BEGIN")
             cursor.execute("SELECT 1 FROM holdfast_chord FOR UPDATE")
+        member, free = End(holds[0], RESULT, part=part(0)), End(holds[1], RESULT)
+        assert ends.succeed_many([member, free]) == ({"free"}, [member], [])
         told.add(holds[0], RESULT, part=part(0))
         told.add(holds[1], RESULT)
         told.ends.write()
@@ -158,9 +160,10 @@ def test_end_by_itself_is_told_of_put_off_or_failed(ledger: str, told: Told, how
         with pytest.raises(OperationalError):
             work()
         assert hold in told.ends
+        told.aside.clear()
         with mock.patch("holdfast.worker.ends.time.monotonic", return_value=float("inf")):
             told.ends.write()
-        work = told.aside[-1]
+        (work,) = told.aside
     work()
     assert len(told.ends) == 0
     assert told.heard == ([] if how == "moved on" else ["a"])
