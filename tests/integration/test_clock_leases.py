@@ -22,6 +22,7 @@ from holdfast.upkeep.pulse import Pulse
 from holdfast.upkeep.rescuer import Rescuer
 from holdfast.worker.waiting import Waiting
 from tests.clocks import HOUR, set_back
+from tests.eventually import eventually
 from tests.rows import hire, new_job
 
 LEASE = 30.0
@@ -83,6 +84,14 @@ def test_dead_worker_is_rescued_after_a_lease_though_its_own_ends_in_an_hour(
     assert state(ledger, lost) == (State.QUEUED, 1)
     assert state(ledger, runs) == (State.RUNNING, 0)
     assert workers.renew(dead) is None
+
+
+def test_lease_that_a_renewal_has_written_runs_out(ledger: str) -> None:
+    worker = hire()
+    with override_settings(HOLDFAST={"database": ledger, "lease_seconds": 0.001}):
+        assert workers.renew(worker) is not None
+    eventually(lambda: workers.declare_lost() == 1)
+    assert workers.renew(worker) is None
 
 
 @pytest.mark.parametrize("by", [HOUR, -HOUR], ids=["back", "forward"])
