@@ -47,6 +47,7 @@ class Scheduler(StockScheduler):
         self._agenda = Agenda()
         self._next_prune = 0.0
         self._at_work = False
+        self._asked_to_leave = False
         super().__init__(app, *args, **kwargs)
         self.max_interval = min(LOOK_SECONDS, self.max_interval)
 
@@ -67,7 +68,18 @@ class Scheduler(StockScheduler):
         return f"    . ledger -> {alias()}"
 
     def tick(self, *_: Any, **__: Any) -> float:
-        """Make one pass; return the pause until the next one. A database that is away is waited for."""
+        """Make one pass; return the pause until the next one. A database that is away is waited for.
+
+        Raises:
+            SystemExit: it was asked to leave meanwhile, by whatever a pass has made of that.
+        """
+        pause = self._pass_safely()
+        if self._asked_to_leave:
+            # A signal that came inside a function which SQLite calls was told as an error of the database.
+            raise SystemExit
+        return pause
+
+    def _pass_safely(self) -> float:
         try:
             with self._working():
                 return min(self.one_pass(), self.max_interval)
@@ -109,6 +121,7 @@ class Scheduler(StockScheduler):
     def close(self) -> None:
         """Free the duty. Asked for by a signal amid a pass it does nothing: it is called again after the pass."""
         if self._at_work:
+            self._asked_to_leave = True
             return
         try:
             self._leader.leave()
