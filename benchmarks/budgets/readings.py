@@ -26,6 +26,8 @@ SENT = (
     ("delay() of a task with a result", "kept", "alone", 50),
     ("delay() of a unique job", "unique", "distinct", 50),
     ("delay() of a limited job", "limited", "alone", 20),
+    ("delay() of a limited job in a transaction of 50", "limited", "together", 50),
+    ("apply_many() of 500 limited jobs", "limited", "many", 500),
     ("apply_many() of 500 in a batch", "member", "batch", 500),
 )
 # Pool, slots, and tasks with the way they are sent.
