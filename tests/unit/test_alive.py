@@ -129,3 +129,10 @@ def test_systemd_that_does_not_listen_holds_nobody_up(
         monkeypatch.setenv("NOTIFY_SOCKET", str(full))
         for _ in range(2000):
             tell_systemd("WATCHDOG=1")
+
+
+def test_file_that_was_removed_does_not_come_back(file: AliveFile, tmp_path: Path) -> None:
+    file.touch({"worker": "w1@host"})
+    file.remove()
+    file.touch({"worker": "w1@host"})
+    assert not list(tmp_path.iterdir())

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import socket
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -28,31 +29,42 @@ class AliveFile:
         self._path = Path(node_format(pattern, name)) if pattern else None
         self._text = ""
         self._complained = False
+        self._writing = threading.Lock()
+        self._removed = False
         # One that a former life left would be read as ours.
-        self.remove()
+        self._unlink()
 
     def touch(self, lines: Mapping[str, str]) -> None:
         """Make its time now, and its lines these; written in one piece, and only when they change."""
         if self._path is None:
             return
-        text = "".join(f"{name}: {value}\n" for name, value in lines.items())
+        with self._writing:
+            if not self._removed:
+                self._write(self._path, "".join(f"{name}: {value}\n" for name, value in lines.items()))
+
+    def remove(self) -> None:
+        """Take it away for good: who is about to touch it does nothing any more."""
+        with self._writing:
+            self._removed = True
+            self._unlink()
+
+    def _write(self, path: Path, text: str) -> None:
         try:
-            if text != self._text or not self._path.exists():
-                young = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+            if text != self._text or not path.exists():
+                young = path.with_name(f".{path.name}.{os.getpid()}")
                 young.write_text(text)
-                young.replace(self._path)
+                young.replace(path)
                 self._text = text
-            os.utime(self._path)
+            os.utime(path)
         except OSError:
             if not self._complained:
                 logger.exception(
                     "The file %s cannot be written: correct HOLDFAST['alive_file'], or this worker looks dead",
-                    self._path,
+                    path,
                 )
             self._complained = True
 
-    def remove(self) -> None:
-        """Take it away."""
+    def _unlink(self) -> None:
         if self._path is not None:
             with contextlib.suppress(OSError):
                 self._path.unlink()
