@@ -103,7 +103,7 @@ def far_etas(stand: Stand, database: str, *, share: float) -> dict[str, Any]:
         stand.send(contender, task="noop", way="far", count=count)
         stand.ran.flushall()
         stand.send(contender, task="timed", way="later", count=due)
-        stand.await_ran(due, seconds=60)
+        stand.await_ran(2 * due, seconds=60)
         after = _pss(child.pid)
         late = _lateness(stand)
     return {

@@ -22,6 +22,7 @@ import psycopg
 import redis
 
 from benchmarks.machine import ROOT
+from benchmarks.project.tally import total
 from holdfast.ledger.states import State
 from holdfast.testing.child import Child
 from holdfast.testing.services import PostgresServer, RedisServer
@@ -57,6 +58,7 @@ class Stand:
         self.counter = RedisServer(self.directory / "counter")
         self.postgres = PostgresServer(self.directory / "postgres")
         self.databases = databases
+        self.tallies = self.directory / "tallies"
         self.ran: Any = None
 
     def __enter__(self) -> Self:
@@ -73,6 +75,7 @@ class Stand:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _start(self) -> None:
+        self.tallies.mkdir()
         self.broker.start()
         self.counter.start()
         self.ran = redis.Redis.from_url(self.counter.url)
@@ -115,6 +118,7 @@ class Stand:
             "BENCH_BROKER_URL": self.broker.url,
             "CELERY_CUSTOM_WORKER_POOL": "holdfast.worker.aio:TaskPool",
             "BENCH_COUNTER_URL": self.counter.url,
+            "BENCH_TALLIES": str(self.tallies),
             "BENCH_PREFETCH": str(contender.prefetch),
             "BENCH_RESULTS": contender.results.replace("redis", self.broker.url),
         }
@@ -131,6 +135,8 @@ class Stand:
         """Make everything as empty as it was at the start."""
         redis.Redis.from_url(self.broker.url).flushall()
         self.ran.flushall()
+        for path in self.tallies.iterdir():
+            path.unlink()
         if contender.database == "sqlite":
             for suffix in ("-wal", "-shm"):
                 (self.directory / f"bench.sqlite3{suffix}").unlink(missing_ok=True)
@@ -187,7 +193,7 @@ class Stand:
     def await_ran(self, count: int, *, seconds: float) -> int:
         """Wait until so many jobs have run; return how many really have."""
         deadline = time.monotonic() + seconds
-        while (ran := int(self.ran.get("ran") or 0)) < count:
+        while (ran := total(self.tallies)) < count:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"only {ran} of {count} jobs ran within {seconds:.0f} s")
             time.sleep(0.01)

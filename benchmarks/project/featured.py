@@ -8,7 +8,7 @@ from typing import Any
 from celery import shared_task
 
 import holdfast
-from benchmarks.project.tasks import count
+from benchmarks.project.tally import count
 
 logger = logging.getLogger(__name__)
 
