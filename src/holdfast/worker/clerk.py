@@ -26,6 +26,9 @@ from holdfast.ledger.database import (
 
 logger = logging.getLogger("holdfast.worker")
 PAUSE = 0.5
+# Between two passes while there is always something to do. What comes meanwhile shares the next statement, whose price
+# is that of many jobs; nobody waits for it who has nothing else to do.
+REST_SECONDS = 0.003
 ANSWER_SECONDS = 10.0
 # Longest wait of an event loop that borrows the desk, and how long it then leaves everything to the thread.
 BORROW_SECONDS = 1.0
@@ -41,6 +44,7 @@ class Clerk:
         self._ready = threading.Condition()
         self._stopping = False
         self._woken = self._waits = False
+        self._pressed = self._rests = False
         self._desk = threading.Lock()
         self._connection: Any = None
         self._refused_until = 0.0
@@ -56,11 +60,12 @@ class Clerk:
             self._work.append(work)
             self._ready.notify()
 
-    def wake(self) -> None:
-        """Look whether there is something to do."""
+    def wake(self, *, at_once: bool = True) -> None:
+        """Look whether there is something to do: at once, or when it has rested since the last look."""
         # First this, and whoever is about to wait looks at it last: one of the two sees the other.
         self._woken = True
-        if self._waits:
+        self._pressed = self._pressed or at_once
+        if self._waits or (at_once and self._rests):
             with self._ready:
                 self._ready.notify()
 
@@ -99,7 +104,7 @@ class Clerk:
             with self._ready:
                 # What met a lock waits until everybody else has had a turn, claims included.
                 work = self._work.popleft() if self._work and not met_a_lock else None
-                self._woken = False
+                self._woken = self._pressed = False
                 if self._stopping and work is None and not self._work:
                     break
             met_a_lock = False
@@ -108,12 +113,8 @@ class Clerk:
                     dialect().own_session()
                     self._offer()
                     nothing_to_do = work() is None if work is not None else self._idle()
-                if work is None and nothing_to_do:
-                    with self._ready:
-                        self._waits = True
-                        if not (self._work or self._stopping or self._woken):
-                            self._ready.wait(PAUSE)
-                        self._waits = False
+                if work is None:
+                    self._wait() if nothing_to_do else self._rest()
             except Exception as error:
                 if work is not None and dialect().met_a_lock(error):
                     # A transaction of the project holds the row, for however long: nothing is wrong here.
@@ -133,6 +134,20 @@ class Clerk:
                 time.sleep(PAUSE)
         with gate.at_work(), self._desk:
             close_connection()
+
+    def _wait(self) -> None:
+        with self._ready:
+            self._waits = True
+            if not (self._work or self._stopping or self._woken):
+                self._ready.wait(PAUSE)
+            self._waits = False
+
+    def _rest(self) -> None:
+        with self._ready:
+            self._rests = True
+            if not (self._work or self._stopping or self._pressed):
+                self._ready.wait(REST_SECONDS)
+            self._rests = False
 
     def _offer(self) -> None:
         # SQLite's connections stay where they are: there a claim may wait for the one writer.

@@ -1,6 +1,6 @@
 """Ends that attempts have left to their worker's main process: the clerk writes all that have come with one commit.
 
-Nothing waits for a batch to fill: what comes while one commit runs is the next batch. What if the process dies
+What comes while one commit runs, and in the few milliseconds after it, is the next batch. What if the process dies
 here? The rows are running still; the lease gives the jobs to others, as if their attempts had been cut off.
 """
 

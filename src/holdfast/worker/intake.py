@@ -18,10 +18,9 @@ from celery.exceptions import InvalidTaskError
 from kombu.exceptions import ContentDisallowed, DecodeError
 
 from holdfast.broker.arrivals import Arrival
-from holdfast.ledger import interventions, transitions
+from holdfast.ledger import transitions
 from holdfast.ledger.database import is_passing
 from holdfast.ledger.records import ClaimedJob, End, Hold, Refusal, Ticket
-from holdfast.ledger.security import Kind, Sighting
 from holdfast.ledger.states import Reason
 from holdfast.tickets import HEADER
 from holdfast.worker.admissions import Admissions
@@ -31,7 +30,7 @@ from holdfast.worker.ends import Ends
 from holdfast.worker.filling import fill
 from holdfast.worker.following import Following
 from holdfast.worker.guard import Guard
-from holdfast.worker.waiting import LOCKED_MOST, WORTH_WAITING, Pace, Waiting, shelve
+from holdfast.worker.waiting import LOCKED_MOST, WORTH_WAITING, Pace, Waiting, drop, shelve
 
 logger = logging.getLogger("holdfast.worker")
 Then = Callable[[], Any] | None
@@ -58,7 +57,7 @@ class Intake:
         self._delivers = False
         self.clerk = Clerk(self._write_and_claim)
         self.following = Following(app)
-        self.ends = Ends(lambda: self.worker, self.clerk.wake, self.following.submit)
+        self.ends = Ends(lambda: self.worker, self._end_came, self.following.submit)
         self.guard = Guard(worker=lambda: self.worker, submit=self.clerk.submit)
         self.admissions = Admissions(self.publish, self.held)
 
@@ -124,8 +123,16 @@ class Intake:
     def _claim_soon(self, *, idle: bool) -> None:
         if idle and self._consumer is not None and self._consumer.hub is not None:
             self._claim_at_once()
+        self._ask_for_claims()
+
+    def _ask_for_claims(self) -> None:
+        """Have the clerk claim what waits: at once if there is nothing here that a slot could take."""
         if self.waiting:
-            self.clerk.wake()
+            self.clerk.wake(at_once=not self.ready)
+
+    def _end_came(self) -> None:
+        """Have the clerk write an end: at once if it is that of the only job here."""
+        self.clerk.wake(at_once=len(self.held) <= 1)
 
     def _claim_at_once(self) -> None:
         """Claim in the event loop, which has nothing else to do."""
@@ -196,8 +203,7 @@ class Intake:
 
     def _fill_slots(self) -> None:
         self._deliver_soon()
-        if self.waiting:
-            self.clerk.wake()
+        self._ask_for_claims()
 
     def _deliver_soon(self) -> None:
         """Have the event loop look once, for however many slots are free by then."""
@@ -303,7 +309,9 @@ class Intake:
                     self.held[job.id] = Held(hold, last_chance=delivery.last_chance)
                     self.ready.append((delivery, job))
                 else:
-                    self._refused(delivery, answer.refused.get(delivery.id, Refusal.STALE))
+                    why = answer.refused.get(delivery.id, Refusal.STALE)
+                    if not self.waiting.keep(delivery, why):
+                        drop(delivery, why, self.guard)
             shelve([d for d in batch if answer.refused.get(d.id) == Refusal.PAUSED])
         finally:
             # Whatever happens to one of them: a count that stays up would stop the intake and its audit.
@@ -324,23 +332,6 @@ class Intake:
         batch = self.waiting.take(free=self.slots - len(self.held), another=another)
         self.claiming = len(batch)
         return batch
-
-    def _refused(self, delivery: Delivery, why: Refusal) -> None:
-        if self.waiting.keep(delivery, why):
-            return
-        # Of a paused one as well: its job is held in a moment, or published again if we die before that.
-        logger.debug(
-            "Job %s: message with token %d dropped (%s)", delivery.id, delivery.token, why.value
-        )
-        delivery.drop()
-        if why == Refusal.EXPIRED:
-            interventions.expire([delivery.id])
-        elif why == Refusal.UNKNOWN:
-            queue = str(delivery.message.delivery_info.get("routing_key", ""))
-            task = str(delivery.message.headers.get("task", ""))
-            self.guard.note(
-                Sighting(kind=Kind.UNKNOWN_JOB, queue=queue, task=task, job=delivery.id)
-            )
 
     def give_back(self, holds: Iterable[Hold], *, cause: str) -> None:
         """Return jobs whose attempts will not be run here, and publish them."""

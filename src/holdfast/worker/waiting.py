@@ -8,10 +8,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from holdfast.conf import get_settings
-from holdfast.ledger import pauses
+from holdfast.ledger import interventions, pauses
 from holdfast.ledger.database import is_passing
 from holdfast.ledger.records import Refusal
+from holdfast.ledger.security import Kind, Sighting
 from holdfast.worker.deliveries import Delivery
+from holdfast.worker.guard import Guard
 
 logger = logging.getLogger("holdfast.worker")
 SMOOTHING = 0.2
@@ -76,6 +78,23 @@ class Waiting(deque[Delivery]):
     def count_locked(self) -> None:
         """Count those that somebody's transaction holds."""
         self.locked = sum(1 for delivery in list(self) if delivery.again_at)
+
+
+def drop(delivery: Delivery, why: Refusal, guard: Guard) -> None:
+    """Drop a ticket whose claim was refused for good.
+
+    Of a paused one as well: its job is held in a moment, or published again if we die before that.
+    """
+    logger.debug(
+        "Job %s: message with token %d dropped (%s)", delivery.id, delivery.token, why.value
+    )
+    delivery.drop()
+    if why == Refusal.EXPIRED:
+        interventions.expire([delivery.id])
+    elif why == Refusal.UNKNOWN:
+        queue = str(delivery.message.delivery_info.get("routing_key", ""))
+        task = str(delivery.message.headers.get("task", ""))
+        guard.note(Sighting(kind=Kind.UNKNOWN_JOB, queue=queue, task=task, job=delivery.id))
 
 
 def shelve(paused: Sequence[Delivery]) -> None:

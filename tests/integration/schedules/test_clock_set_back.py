@@ -42,24 +42,6 @@ def test_interval_goes_on(another: bool, start: Callable[..., Scheduler], clock:
     assert outcomes()[-1][0] == "fired"
 
 
-def test_interval_goes_on_where_its_due_times_have_their_jobs(
-    start: Callable[..., Scheduler], clock: Clock
-) -> None:
-    clock.now = START.replace(microsecond=0)
-    scheduler = start(one=entry(10))
-    scheduler.one_pass()
-    for _ in range(3):
-        clock.now += TEN
-        scheduler.one_pass()
-    clock.now -= 2 * TEN
-    scheduler.one_pass()
-    assert len(fired()) == 3
-    for count in (4, 5, 6):
-        clock.now += TEN
-        scheduler.one_pass()
-        assert len(fired()) == count
-
-
 def test_times_of_the_clock_are_due_when_it_shows_them_first(
     start: Callable[..., Scheduler], clock: Clock
 ) -> None:

@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from holdfast.beat.scheduler import Scheduler
 from holdfast.conf import get_settings
 from holdfast.ledger import schedules
-from holdfast.ledger.database import atomic, connection
+from holdfast.ledger.database import atomic
 from holdfast.ledger.models import Duty
 from holdfast.ledger.models.schedules import Schedule
 from holdfast.ledger.schedules import Decided, Decision
@@ -56,29 +56,6 @@ def test_scheduler_that_dies_before_the_commit_leaves_the_occurrence_to_the_next
     start(leads=True).one_pass()
     assert counted() == {"fired": 1}
     assert set(fired()) == jobs()
-
-
-def test_scheduler_that_is_asked_to_leave_while_sqlite_calls_a_function_leaves(
-    start: Callable[..., Scheduler], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if connection().vendor != "sqlite":
-        pytest.skip("only SQLite calls functions of its client")
-    asked = start(leads=True)
-    connection().ensure_connection()
-
-    def handle_signal() -> None:
-        asked.close()
-        raise SystemExit
-
-    def one_pass() -> float:
-        connection().connection.create_function("signalled", 0, handle_signal)
-        with connection().cursor() as cursor:
-            cursor.execute("SELECT signalled()")
-        return 0.0
-
-    monkeypatch.setattr(asked, "one_pass", one_pass)
-    with pytest.raises(SystemExit):
-        asked.tick()
 
 
 def test_leader_that_wakes_late_fires_nothing_twice(
