@@ -40,7 +40,9 @@ class AliveFile:
             return
         with self._writing:
             if not self._removed:
-                self._write(self._path, "".join(f"{name}: {value}\n" for name, value in lines.items()))
+                self._write(
+                    self._path, "".join(f"{name}: {value}\n" for name, value in lines.items())
+                )
 
     def remove(self) -> None:
         """Take it away for good: who is about to touch it does nothing any more."""
