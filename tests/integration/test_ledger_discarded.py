@@ -7,13 +7,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.test.utils import CaptureQueriesContext, override_settings
 from pytest_django import DjangoDbBlocker
 
 from holdfast.conf import get_settings
 from holdfast.ledger import transitions
-from holdfast.ledger.database import connection, dialect, with_patience
+from holdfast.ledger.database import connection, dialect, job_runs_again, with_patience
 from holdfast.ledger.dialects import prepared
 from holdfast.ledger.models import Job
 from holdfast.ledger.records import Alike, Hold, Ticket, UniqueRequest, Use
@@ -126,6 +126,34 @@ def test_transaction_of_the_ledgers_own_is_begun_again() -> None:
         execute("DEALLOCATE ALL")
         assert with_patience(record, seconds=30, what="recording") == 0
     assert jobs() == 6
+
+
+@pytest.mark.usefixtures("on_postgres")
+def test_end_of_a_job_that_runs_again_misses_what_was_prepared_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(prepared.Missed, "once", False)
+    tickets = transitions.record([new_job(str(uuid4())) for _ in range(2)])
+    (first, second) = (
+        Hold(job.id, job.token, WORKER)
+        for job in transitions.claim(
+            [(t.id, t.token, False) for t in tickets], worker=WORKER
+        ).claimed
+    )
+
+    def end(hold: Hold, *, before: str = "SELECT 1") -> int:
+        with transaction.atomic(using=get_settings().database):
+            execute(before)
+            with job_runs_again():
+                assert transitions.succeed(hold, stored=RESULT)
+            return prepared_here()
+
+    execute("DEALLOCATE ALL")
+    assert end(first) > 0
+    with pytest.raises(OperationalError, match="prepared"):
+        end(second, before="DEALLOCATE ALL")
+    # The next attempt, of whose body the same is to be expected.
+    assert end(second, before="DEALLOCATE ALL") == 0
 
 
 @pytest.mark.usefixtures("on_postgres")

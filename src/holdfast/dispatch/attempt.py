@@ -33,6 +33,7 @@ from holdfast.ledger.database import (
     dialect,
     end_half_begun,
     is_passing,
+    job_runs_again,
     with_patience,
 )
 from holdfast.ledger.holds import hold_from, is_secret
@@ -165,9 +166,10 @@ def _run_atomic(
             elif _move(task) is not None:
                 raise Retry("retry(throw=False) rolls an atomic body back")
             else:
-                task.backend.complete(
-                    task, hold, value, task.backend.encode_success(task.request, value)
-                )
+                with job_runs_again():
+                    task.backend.complete(
+                        task, hold, value, task.backend.encode_success(task.request, value)
+                    )
             body_over = True
     except (Retry, Reject, Snooze, Aborted) as leaving_undone:
         _patiently(partial(_leave, task, hold, leaving_undone), hold)

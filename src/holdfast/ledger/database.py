@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _is_asked_again = ContextVar("_is_asked_again", default=False)
+_job_runs_again = ContextVar("_job_runs_again", default=False)
 logger = logging.getLogger("holdfast.ledger")
 
 # What a lost, refused or busy database raises. The statement may or may not have happened: every
@@ -135,6 +136,21 @@ def _asked_again() -> Iterator[None]:
 def is_asked_again() -> bool:
     """Tell whether what runs here is asked again, its transaction with it, if the database cannot do it this time."""
     return _is_asked_again.get()
+
+
+@contextlib.contextmanager
+def job_runs_again() -> Iterator[None]:
+    """Say of what is done inside that its job runs again, from nothing, if the database breaks off."""
+    before = _job_runs_again.set(True)
+    try:
+        yield
+    finally:
+        _job_runs_again.reset(before)
+
+
+def does_job_run_again() -> bool:
+    """Tell whether what runs here is undone with its transaction, and its job run again, if the database breaks off."""
+    return _job_runs_again.get()
 
 
 @contextlib.contextmanager

@@ -10,7 +10,8 @@ them. Behind one the ordinary cursor is used.
 Anybody with a cursor may let go of all that is prepared (DEALLOCATE ALL, DISCARD ALL). Outside a transaction the
 statement that misses it has done nothing, and is prepared again. Inside one the miss would break the caller's
 transaction: there nothing is prepared but in sessions of the ledger's own, where nobody else has a cursor, and in
-transactions of the ledger's own that are begun again after an error.
+transactions of the ledger's own that are begun again after an error. Of an atomic job's the first miss is the last one:
+from then on this process prepares nothing there.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from psycopg.errors import InvalidSqlStatementName
 from psycopg.pq import TransactionStatus
 
 from holdfast.conf import get_settings
-from holdfast.ledger.database import is_asked_again
+from holdfast.ledger.database import does_job_run_again, is_asked_again
 
 # From 8 pages on an index is cheaper than reading all; this leaves room for other settings of the costs.
 GROWN_PAGES = 64
@@ -52,6 +53,12 @@ class Session:
     # What was prepared here without a cursor, and whether texts go as they are.
     names: set[str] = field(default_factory=set)
     speaks_utf8: bool = False
+
+
+class Missed:
+    """Whether a job of this process has run again because what was prepared for its end was gone."""
+
+    once = False
 
 
 _sessions: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()
@@ -83,6 +90,7 @@ class PreparedCursor(psycopg.Cursor[Any]):
         except InvalidSqlStatementName as error:
             # Somebody let go of what was prepared here: this was not executed.
             if not is_by_itself(self.connection):
+                Missed.once = Missed.once or does_job_run_again()
                 raise StatementGone(
                     "What was prepared in this session is gone; its transaction must be begun again"
                 ) from error
@@ -155,7 +163,8 @@ def _cursor(connection: BaseDatabaseWrapper, session: Session) -> CursorWrapper:
     if is_logged(connection):
         return connection.cursor()
     raw: Any = connection.connection
-    if session.own or is_by_itself(raw) or is_asked_again():
+    repeatable = is_asked_again() or (does_job_run_again() and not Missed.once)
+    if session.own or is_by_itself(raw) or repeatable:
         cursor: Any = PreparedCursor(raw)
         cursor.session = session
     else:
