@@ -106,7 +106,15 @@ def remember(
     job_id: str, row: Mapping[str, Any], outcome: str, *, error: str, traceback: str
 ) -> None:
     """Write the row of an attempt that is over."""
-    Attempt.objects.using(alias()).create(
+    one = attempt_of(job_id, row, outcome, error=error, traceback=traceback)
+    one.save(using=alias(), force_insert=True)
+
+
+def attempt_of(
+    job_id: str, row: Mapping[str, Any], outcome: str, *, error: str, traceback: str = ""
+) -> Attempt:
+    """Return the row of an attempt that is over, to be written."""
+    return Attempt(
         job=job_id,
         number=row["attempts"],
         token=row["token"],

@@ -21,10 +21,13 @@ from holdfast.ledger.limiting import limits
 from holdfast.ledger.marks import transaction_mark
 from holdfast.ledger.models import Attempt, Job, Payload, Result
 from holdfast.ledger.records import Hold, LapsedJob, StoredResult, Ticket
+from holdfast.ledger.returns import MOST, Cut, put_back
 from holdfast.ledger.states import DEAD_LETTERS, FINAL, OPEN, Outcome, Reason, State
 from holdfast.ledger.states import Hold as HoldReason
 from holdfast.ledger.transitions import lose, store_result
 from holdfast.tickets import COUNTED, Standby
+
+LAPSED = "its worker's lease ran out"
 
 
 def cancel(
@@ -181,20 +184,19 @@ def rescue(lapsed: Iterable[LapsedJob], *, worker_of: dict[str, UUID | None]) ->
     rows = list(lapsed)
     # A process frozen inside a transaction still holds its locks: end it on the server first.
     dialect().end_transactions([transaction_mark(row.id, row.token) for row in rows])
-    tickets = []
-    for row in rows:
-        worker = worker_of[row.id]
-        if worker is None:
-            continue
-        ticket = lose(
-            Hold(row.id, row.token, worker),
-            cause="its worker's lease ran out",
-            ahead=row.ahead,
-            # A row that a transaction of somebody else holds waits for the next pass: the others need not.
-            wait=False,
-        )
-        if ticket:
-            tickets.append(ticket)
+    cut = [
+        Cut(Hold(row.id, row.token, worker), counts=not row.ahead)
+        for row in rows
+        if (worker := worker_of[row.id]) is not None
+    ]
+    tickets: list[Ticket] = []
+    for start in range(0, len(cut), MOST):
+        # A row that a transaction of somebody else holds waits for the next pass: the others need not.
+        back = put_back(cut[start : start + MOST], outcome=Outcome.LOST, error=LAPSED)
+        tickets += back.tickets
+        for one in back.apart:
+            ticket = lose(one.hold, cause=LAPSED, ahead=not one.counts, wait=False)
+            tickets += [ticket] if ticket else []
     return tickets
 
 

@@ -32,6 +32,7 @@ from holdfast.ledger.records import (
     StoredResult,
     Ticket,
 )
+from holdfast.ledger.returns import MOST, Cut, put_back
 from holdfast.ledger.states import Hold as HoldReason
 from holdfast.ledger.states import Outcome, Reason, State
 
@@ -255,22 +256,30 @@ def await_replacement(hold: Hold) -> bool:
 
 def hand_back(holds: Iterable[Hold], *, cause: str) -> list[Ticket]:
     """Return jobs of attempts that were interrupted: counted neither as failure nor as loss."""
-    tickets = []
-    for hold in holds:
-        with atomic():
-            left = leave(
-                hold,
-                Outcome.HANDED_BACK,
-                error=cause,
-                state=State.QUEUED,
-                worker=None,
-                published_at=Now(),
-            )
-            if left != Left.AS_ASKED:
-                continue
-            row = job_rows().values_list("task", "queue", "priority").get(id=hold.id)
-            tickets.append(Ticket(hold.id, hold.token + 1, *row))
+    cut = [Cut(hold) for hold in holds]
+    tickets: list[Ticket] = []
+    for start in range(0, len(cut), MOST):
+        back = put_back(cut[start : start + MOST], outcome=Outcome.HANDED_BACK, error=cause)
+        tickets += back.tickets
+        # One that somebody has locked is waited for, with all others on their queues.
+        tickets += filter(None, (_hand_back(one.hold, cause) for one in back.apart + back.missed))
     return tickets
+
+
+def _hand_back(hold: Hold, cause: str) -> Ticket | None:
+    with atomic():
+        left = leave(
+            hold,
+            Outcome.HANDED_BACK,
+            error=cause,
+            state=State.QUEUED,
+            worker=None,
+            published_at=Now(),
+        )
+        if left != Left.AS_ASKED:
+            return None
+        row = job_rows().values_list("task", "queue", "priority").get(id=hold.id)
+        return Ticket(hold.id, hold.token + 1, *row)
 
 
 def lose(hold: Hold, *, cause: str, ahead: bool = False, wait: bool = True) -> Ticket | None:
