@@ -34,7 +34,7 @@ WAYS_PER_SECOND = {"postgres": 32.0, "sqlite": 8.0}
 TOO_MANY = 2500
 SETTLED = 120.0
 # The leases are short, so that there are many of them in a run. Nobody is to die of being hit by chance.
-SETTINGS = {"lease_seconds": 4.0, "max_lost_attempts": 6.0}
+SETTINGS = {"lease_seconds": 4.0, "sweep_seconds": 1.0, "max_lost_attempts": 6.0}
 
 
 class Soak:

@@ -16,7 +16,7 @@ from tests.eventually import eventually
 from tests.processes import SiteProcess, WorkerProcess
 
 WORKERS = {"prefork": 2, "threads": 2}
-SLOTS = {"prefork": 3, "threads": 24}
+SLOTS = {"prefork": 3, "threads": 16}
 QUEUES = {"prefork": f"celery,{POISONED}", "threads": "celery"}
 PRODUCERS = 3
 

@@ -303,6 +303,12 @@ def test_recovery_counts_from_when_somebody_was_able_to_rescue() -> None:
     assert "late_recoveries" in refused(e)
 
 
+def test_recovery_counts_from_when_a_worker_that_was_asked_to_leave_is_gone() -> None:
+    e = honest()
+    e.harms[0] = Harm("rush worker", KILLED, 10.2, 12.2)
+    assert [round(one.seconds, 1) for one in recoveries(e)] == [1.3]
+
+
 def test_recovery_does_not_count_while_no_worker_lives() -> None:
     e = honest()
     e.lives[1] = Life("worker", OTHER, ready=12.0)

@@ -14,6 +14,8 @@ from tests.chaos.rules.jobs import POISON
 
 # Harms that ask a worker to leave: it must do so without a loss.
 GRACEFUL = frozenset({"end worker"})
+# Of these the worker beats on until it is gone: it is lost at their end.
+LEAVING = GRACEFUL | {"rush worker", "quit worker"}
 STEP = 0.05
 
 
@@ -54,7 +56,7 @@ def recoveries(e: Evidence) -> list[Recovery]:
     """Return every attempt that was rescued because its worker's lease had run out.
 
     The seconds are the longest time, from the blow on, in which a worker was able to rescue without a break and the
-    attempt was not back. Nobody is able while the database is away and one lease after, as is stated, nor in his own
+    attempt was not back. A worker that was asked to leave keeps its lease until it is gone. Nobody is able while the database is away and one lease after, as is stated, nor in his own
     first lease, nor while something is done to him.
     """
     able = Ability(e, "worker")
@@ -64,7 +66,8 @@ def recoveries(e: Evidence) -> list[Recovery]:
         if attempt.error != LEASE_RAN_OUT or not done:
             continue
         blow = max(done, key=lambda harm: harm.since)
-        found.append(Recovery(attempt.job, blow.fault, able.longest(blow.since, attempt.ended)))
+        since = blow.until if blow.fault in LEAVING else blow.since
+        found.append(Recovery(attempt.job, blow.fault, able.longest(since, attempt.ended)))
     return found
 
 
