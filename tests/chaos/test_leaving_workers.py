@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.ledger import transitions
 from holdfast.ledger.models import Job
 from holdfast.ledger.states import Outcome, State
 from holdfast.testing.services import Mode
 from tests.chaos import judge, tasks
-from tests.chaos.conftest import Tell
+from tests.chaos.conftest import Enter, Tell
 from tests.chaos.ground import Ground
 from tests.eventually import eventually
 
@@ -61,6 +62,26 @@ def test_job_claimed_when_its_worker_is_stopping_already_does_not_wait_for_the_o
     gate.touch()
     assert worker.wait(60) == 0, worker.log_tail()
     assert on_postgres.site.states() == {long.id: "succeeded", late.id: "queued"}
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+def test_job_whose_claim_was_never_answered_is_handed_back_by_a_worker_that_stops(
+    database: str, enter_ground: Enter
+) -> None:
+    # A lease so long that no audit finds it first.
+    on = enter_ground(database, holdfast={"lease_seconds": 60.0})
+    worker = on.worker(pool="threads", concurrency=2)
+    unknown = on.task(tasks.quick).apply_async(queue="elsewhere")
+    row = Job.objects.using(on.site.alias).get(id=unknown.id)
+    lease = worker.lease()
+    assert lease is not None
+    answer = transitions.claim([(row.id, row.token, False)], worker=lease.id)
+    assert [job.id for job in answer.claimed] == [unknown.id]
+
+    worker.stop()
+
+    assert on.site.states() == {unknown.id: "queued"}
+    assert [one.outcome for one in judge.losses(on.site)] == [Outcome.HANDED_BACK]
 
 
 def test_poison_job_becomes_dead_and_its_neighbours_go_on(on_both: Ground, tell: Tell) -> None:

@@ -20,6 +20,7 @@ from kombu.exceptions import ContentDisallowed, DecodeError
 from holdfast.broker.arrivals import Arrival
 from holdfast.ledger import transitions
 from holdfast.ledger.database import is_passing
+from holdfast.ledger.reads import queries
 from holdfast.ledger.records import ClaimedJob, End, Hold, Refusal, Ticket
 from holdfast.ledger.states import Reason
 from holdfast.tickets import HEADER
@@ -366,7 +367,10 @@ class Intake:
         if self.waiting:
             self.claim()
             self.waiting.clear()
-        holds = [held.hold for held in list(self.held.values())]
+        holds = {held.hold for held in list(self.held.values())}
+        # A claim whose answer was lost is known to the ledger alone, and no audit comes any more.
+        known = (Hold(id, token, self.worker) for id, token in queries.held_by(self.worker).items())
+        holds |= {hold for hold in known if hold not in self.ends}
         self.give_back(holds, cause="the worker stopped")
 
     def forget(self) -> None:

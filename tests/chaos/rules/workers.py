@@ -56,8 +56,8 @@ def recoveries(e: Evidence) -> list[Recovery]:
     """Return every attempt that was rescued because its worker's lease had run out.
 
     The seconds are the longest time, from the blow on, in which a worker was able to rescue without a break and the
-    attempt was not back. A worker that was asked to leave keeps its lease until it is gone. Nobody is able while the database is away and one lease after, as is stated, nor in his own
-    first lease, nor while something is done to him.
+    attempt was not back. A worker that was asked to leave keeps its lease until it is gone. Nobody is able while the
+    database is away and one lease after, as is stated, nor in his own first lease, nor while something is done to him.
     """
     able = Ability(e, "worker")
     found = []
