@@ -3,15 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 
 from holdfast import Celery
+from holdfast.broker.publisher import Publisher
 from holdfast.testing import HoldfastJobs
+from holdfast.testing.services import RedisServer, TcpProxy
+from holdfast.upkeep.reconciler import Reconciler
 from tests.ledgers import empty
 from tests.surroundings import current_app
+
+
+@pytest.fixture
+def publisher(redis_server: RedisServer) -> Iterator[Publisher]:
+    """Puts tickets on an empty Redis."""
+    app = Celery("tests", broker=redis_server.url, set_as_current=False)
+    publisher = Publisher(app)
+    publisher.client().flushall()
+    yield publisher
+    publisher.close()
+
+
+@pytest.fixture
+def reconciler(publisher: Publisher) -> Reconciler:
+    """Publishes again what that Redis has lost."""
+    return Reconciler(publisher, publisher.publish)
+
+
+@pytest.fixture
+def proxied_broker(private_directory: Path) -> Iterator[tuple[TcpProxy, str]]:
+    """A Redis behind a proxy, and its address there."""
+    with RedisServer(private_directory) as redis, TcpProxy(redis.port) as proxy:
+        yield proxy, proxy.url(redis.url)
 
 
 @pytest.fixture

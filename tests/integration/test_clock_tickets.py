@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,20 +23,6 @@ from holdfast.upkeep.pulse import Pulse
 from holdfast.upkeep.reconciler import Reconciler
 from tests.clocks import HOUR, set_back
 from tests.rows import hire, new_job
-
-
-@pytest.fixture
-def publisher(redis_server: RedisServer) -> Iterator[Publisher]:
-    app = Celery("clocks", broker=redis_server.url, set_as_current=False)
-    publisher = Publisher(app)
-    publisher.client().flushall()
-    yield publisher
-    publisher.close()
-
-
-@pytest.fixture
-def reconciler(publisher: Publisher) -> Reconciler:
-    return Reconciler(publisher, publisher.publish)
 
 
 def record(count: int, **more: Any) -> list[Ticket]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import psutil
 import pytest
 
 import holdfast
 from holdfast.ledger.states import State
-from holdfast.testing.services import Mode, RedisServer, TcpProxy
+from holdfast.testing.services import Mode, TcpProxy
 from tests.eventually import eventually
 from tests.harness import SHORT, new_site
 from tests.processes import WorkerProcess
@@ -24,13 +22,6 @@ AUDITED = timedelta(seconds=2 + 3 * 0.4 * SHORT["lease_seconds"])
 @pytest.fixture(params=["sqlite", "postgres"])
 def database(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-@pytest.fixture
-def broker(private_directory: Path) -> Iterator[tuple[TcpProxy, str]]:
-    """A Redis behind a proxy, and its address there."""
-    with RedisServer(private_directory) as redis, TcpProxy(redis.port) as proxy:
-        yield proxy, proxy.url(redis.url)
 
 
 def test_process_whose_end_is_not_read_yet_is_not_taken_for_one_that_goes_on(
@@ -59,9 +50,9 @@ def test_process_whose_end_is_not_read_yet_is_not_taken_for_one_that_goes_on(
 
 
 def test_cancelled_job_is_ended_while_its_worker_has_no_broker(
-    database: str, broker: tuple[TcpProxy, str], request: pytest.FixtureRequest
+    database: str, proxied_broker: tuple[TcpProxy, str], request: pytest.FixtureRequest
 ) -> None:
-    proxy, url = broker
+    proxy, url = proxied_broker
     with new_site(database, request, broker_url=url) as site:
         worker = site.worker(concurrency=1)
         process = psutil.Process(worker.pids()[0])

@@ -5,14 +5,13 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import psutil
 import pytest
 
 from holdfast.ledger.models import Job
 from holdfast.ledger.states import State
-from holdfast.testing.services import Mode, RedisServer, TcpProxy
+from holdfast.testing.services import Mode, TcpProxy
 from tests.eventually import eventually
 from tests.harness import SHORT, Site, new_site
 from tests.processes import WorkerProcess, unread_by
@@ -26,19 +25,12 @@ def database(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture
-def broker(private_directory: Path) -> Iterator[tuple[TcpProxy, str]]:
-    """A Redis behind a proxy, and its address there."""
-    with RedisServer(private_directory) as redis, TcpProxy(redis.port) as proxy:
-        yield proxy, proxy.url(redis.url)
-
-
 # One that fits into a pipe, and one of which half is written when the connection breaks.
 @pytest.mark.parametrize("size", [10, 200_000])
 def test_job_that_a_frozen_process_has_runs_once_though_the_broker_is_lost(
-    database: str, size: int, broker: tuple[TcpProxy, str], request: pytest.FixtureRequest
+    database: str, size: int, proxied_broker: tuple[TcpProxy, str], request: pytest.FixtureRequest
 ) -> None:
-    name, (proxy, url) = "x" * size, broker
+    name, (proxy, url) = "x" * size, proxied_broker
     with new_site(database, request, broker_url=url, holdfast=PATIENT) as site:
         worker = site.worker(concurrency=1)
         with frozen_process(site, worker) as process:
@@ -62,9 +54,9 @@ def test_job_that_a_frozen_process_has_runs_once_though_the_broker_is_lost(
 
 
 def test_process_that_stays_frozen_is_ended_and_its_job_runs_in_another_one(
-    database: str, broker: tuple[TcpProxy, str], request: pytest.FixtureRequest
+    database: str, proxied_broker: tuple[TcpProxy, str], request: pytest.FixtureRequest
 ) -> None:
-    proxy, url = broker
+    proxy, url = proxied_broker
     with new_site(database, request, broker_url=url) as site:
         worker = site.worker(concurrency=1)
         with frozen_process(site, worker) as process:
@@ -81,9 +73,9 @@ def test_process_that_stays_frozen_is_ended_and_its_job_runs_in_another_one(
 
 
 def test_worker_that_stops_after_it_has_lost_its_broker_runs_the_job_once(
-    database: str, broker: tuple[TcpProxy, str], request: pytest.FixtureRequest
+    database: str, proxied_broker: tuple[TcpProxy, str], request: pytest.FixtureRequest
 ) -> None:
-    proxy, url = broker
+    proxy, url = proxied_broker
     with new_site(database, request, broker_url=url, holdfast=PATIENT) as site:
         worker = site.worker(concurrency=1, loglevel="DEBUG")
         with frozen_process(site, worker) as process:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest import mock
@@ -34,20 +33,6 @@ from holdfast.upkeep.rescuer import Rescuer
 RESULT = StoredResult(
     status="SUCCESS", result=b"1", content_type="application/json", content_encoding="utf-8"
 )
-
-
-@pytest.fixture
-def publisher(redis_server: RedisServer) -> Iterator[Publisher]:
-    app = Celery("upkeep", broker=redis_server.url, set_as_current=False)
-    publisher = Publisher(app)
-    publisher.client().flushall()
-    yield publisher
-    publisher.close()
-
-
-@pytest.fixture
-def reconciler(publisher: Publisher) -> Reconciler:
-    return Reconciler(publisher, publisher.publish)
 
 
 def record(count: int, **more: Any) -> list[Ticket]:
