@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import time
 from typing import Any
@@ -52,6 +53,9 @@ def hungry(self: Any, megabytes: int = 64, seconds: float = 1.0) -> int:
             except MemoryError:
                 os.kill(os.getpid(), signal.SIGKILL)
             time.sleep(seconds / megabytes)
+        # It had enough: the next body here has done nothing to deserve the limit.
+        _, most = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
     return len(taken)
 
 

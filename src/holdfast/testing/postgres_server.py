@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import pwd
@@ -181,7 +182,9 @@ class PostgresServer:
         child = self._running_child()
         child.send(number)
         for pid in child.children():
-            os.kill(pid, number)
+            # Those that are left are to be told, though one has ended since it was listed.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def _running_child(self) -> Child:
         if self._child is None:

@@ -68,12 +68,14 @@ def stale_writes(e: Evidence) -> Iterator[str]:
 
 def poison_not_dead(e: Evidence) -> Iterator[str]:
     """P6: a job that kills its process each time and is not dead after as many losses as the setting says."""
+    tried = e.ended_otherwise()
     for id, row in e.rows.items():
         if row.task != POISON:
             continue
         most = e.max_lost_attempts
         if (row.state, row.reason) != (State.DEAD, Reason.POISON):
-            yield f"{id} is {row.state.name.lower()} {row.reason}"
+            last = tried.get((id, row.token - 1))
+            yield f"{id} is {row.state.name.lower()} {row.reason}: {last.error if last else None}"
         elif not most <= row.losses <= most + 1:
             yield f"{id} is dead after {row.losses} losses, not {most}"
 
@@ -86,7 +88,8 @@ def failed_by_a_fault(e: Evidence) -> Iterator[str]:
             continue
         last = tried.get((id, row.token - 1))
         if last is None or not _was_frozen(e, last):
-            yield f"{id} {row.task} is {row.state.name.lower()} {row.reason}"
+            error = last.error if last else None
+            yield f"{id} {row.task} is {row.state.name.lower()} {row.reason}: {error}"
 
 
 def ran_twice(e: Evidence) -> Iterator[str]:
