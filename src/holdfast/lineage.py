@@ -101,15 +101,20 @@ def patience_seconds() -> float:
     return PATIENCE_SECONDS
 
 
-@contextmanager
-def running(hold: Hold, **known: Any) -> Iterator[None]:
+class running:  # noqa: N801  # reads as the functions beside it; a generator costs each job twice as much
     """Let the code inside know whose attempt it is part of, and what else is known of it."""
-    reset, forget = _attempt.set(hold), _memory.set(known)
-    try:
-        yield
-    finally:
-        _attempt.reset(reset)
-        _memory.reset(forget)
+
+    __slots__ = ("_forget", "_hold", "_known", "_reset")
+
+    def __init__(self, hold: Hold, known: dict[str, Any] | None = None) -> None:
+        self._hold, self._known = hold, {} if known is None else known
+
+    def __enter__(self) -> None:
+        self._reset, self._forget = _attempt.set(self._hold), _memory.set(self._known)
+
+    def __exit__(self, *_: object) -> None:
+        _attempt.reset(self._reset)
+        _memory.reset(self._forget)
 
 
 @contextmanager

@@ -210,8 +210,8 @@ def test_soft_time_limit_is_told_once_where_nothing_else_does(
     clock = [0.0]
     monkeypatch.setattr(aborting, "monotonic", lambda: clock[0])
     monkeypatch.setattr(aborting, "current_process", lambda: SimpleNamespace(index=index))
-    task = SimpleNamespace(request=SimpleNamespace(timelimit=[9.0, 3.0]), soft_time_limit=1.0)
-    with running(run_one(worker), **aborting.soft_limit(task)):
+    task, request = SimpleNamespace(soft_time_limit=1.0), SimpleNamespace(timelimit=[9.0, 3.0])
+    with running(run_one(worker), aborting.soft_limit(task, request)):
         clock[0] = 2.9
         assert not holdfast.is_aborted()
         clock[0] = 3.0

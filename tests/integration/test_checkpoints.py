@@ -100,7 +100,10 @@ def test_what_cannot_be_kept_is_refused_with_the_repair(worker: UUID) -> None:
             assert holdfast.checkpoint("x" * 98)
             with pytest.raises(CheckpointRefused, match="101 bytes is too big"):
                 holdfast.checkpoint("x" * 99)
-    with running(hold, atomic=True), pytest.raises(CheckpointRefused, match="Remove atomic=True"):
+    with (
+        running(hold, {"atomic": True}),
+        pytest.raises(CheckpointRefused, match="Remove atomic=True"),
+    ):
         holdfast.checkpoint(2)
     assert checkpoints.load(hold.id) == f'"{"x" * 98}"'
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from kombu.utils.json import loads
 
 from holdfast.broker import seals
-from holdfast.broker.messages import is_authentic, ticket_of
+from holdfast.broker.messages import is_signed, ticket_of
 from holdfast.tickets import HEADER
 
 _tags = count(1)
@@ -56,7 +56,7 @@ def of_message(message: Any, *, place: str) -> Arrival:
     ticket = ticket_of(headers)
     if ticket is not None:
         assert isinstance(headers, Mapping)
-        if is_authentic(headers, queue=place):
+        if is_signed(ticket, headers, queue=place):
             return Arrival(Origin.TICKET, _as_signed(headers, queue=place))
         return Arrival(Origin.FORGED_TICKET, message)
     if seals.SEAL in message:

@@ -74,13 +74,15 @@ def ticket_of(headers: Mapping[str, Any] | None) -> tuple[str, int] | None:
 
 def is_authentic(headers: Mapping[str, Any], *, queue: str) -> bool:
     """Tell whether the message was signed by a process that holds one of the keys."""
-    mark = headers.get(HEADER)
     found = ticket_of(headers)
-    if found is None or not isinstance(mark, Mapping):
-        return False
-    ticket = Ticket(found[0], found[1], str(headers.get("task")), queue, 0)
+    return found is not None and is_signed(found, headers, queue=queue)
+
+
+def is_signed(found: tuple[str, int], headers: Mapping[str, Any], *, queue: str) -> bool:
+    """Tell the same of headers in which this id and token were found."""
+    ticket = Ticket(*found, str(headers.get("task")), queue, 0)
     # As bytes: whoever made the message up may have put any text here, which digests of text refuse.
-    signature = str(mark.get("sig", "")).encode(errors="backslashreplace")
+    signature = str(headers[HEADER].get("sig", "")).encode(errors="backslashreplace")
     return any(
         hmac.compare_digest(signature, _digest(key, ticket).encode()) for key in signing_keys()
     )

@@ -77,8 +77,11 @@ class Celery(StockCelery):
     @property
     def backend(self) -> Any:
         """The ledger as result backend."""
-        _set_django_up()
-        return super().backend
+        found = getattr(self._local, "backend", None)
+        if found is None:
+            _set_django_up()
+            found = super().backend
+        return found
 
     @cached_property
     def AsyncResult(self) -> Any:  # noqa: N802  # Celery's name

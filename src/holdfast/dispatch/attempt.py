@@ -50,29 +50,29 @@ if TYPE_CHECKING:
     from holdfast.dispatch.task import LedgerTask
 
 logger = logging.getLogger("holdfast.attempt")
+# Where a request keeps what its body asked its job to become.
+_MOVE = "holdfast_move"
 
 
-def run(task: LedgerTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+def run(task: LedgerTask, request: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """Run the body of a claimed job and end the attempt the way the body leaves."""
-    request = task.request
     hold = hold_from(request)
     if hold is None or request.is_eager:
         return _run_unrecorded(task, args, kwargs)
     _drop_dead_connection()
     try:
         args, kwargs = task.arguments_to_run(args, kwargs)
-        lines = new_lines()
-        request.update(holdfast_lines=lines)
+        lines = request.holdfast_lines = new_lines()
         with logs.kept_with_the_end(hold, lines.text if lines else None):
             if task.atomic:
-                return _run_atomic(task, hold, args, kwargs)
-            return _run_plain(task, hold, args, kwargs)
+                return _run_atomic(task, request, hold, args, kwargs)
+            return _run_plain(task, request, hold, args, kwargs)
     except AttemptLost as lost:
         raise Ignore(str(lost)) from None
     except BodyStopped:
         raise AttemptStopped(f"the attempt of job {hold.id} was stopped") from None
     finally:
-        if reporter := request.get("holdfast_progress"):
+        if reporter := getattr(request, "holdfast_progress", None):
             reporter.close()
         end_half_begun()
 
@@ -93,7 +93,7 @@ def _run_unrecorded(task: LedgerTask, args: Sequence[Any], kwargs: Mapping[str, 
     """Run a body that no row stands for: of a task with durable=False, or inline."""
     args, kwargs = task.arguments_to_run(args, kwargs)
     try:
-        return run_body(task, args, kwargs)
+        return run_body(task, task.request, args, kwargs)
     except BodyStopped:
         raise AttemptStopped(f"job {task.request.id} was stopped") from None
     except Snooze as leaving:
@@ -114,29 +114,32 @@ def _refuse_unrecorded(task: LedgerTask, leaving: Exception) -> None:
         ) from leaving
 
 
-def _run_plain(task: LedgerTask, hold: Hold, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+def _run_plain(
+    task: LedgerTask, request: Any, hold: Hold, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Any:
+    backend = task.backend
+    alone = backend.complete
     try:
-        with running(hold, **soft_limit(task)), gathering(task.request.get("holdfast_lines")):
-            value = run_body(task, args, kwargs)
-            alone = task.backend.complete
+        with running(hold, soft_limit(task, request)), gathering(request.holdfast_lines):
+            value = run_body(task, request, args, kwargs)
             complete = forgetting(hold, alone)
     except (Retry, Ignore, Reject) as leaving:
         _patiently(partial(_leave, task, hold, leaving), hold)
         raise
-    if _move(task) is not None:
+    if getattr(request, _MOVE, None) is not None:
         # retry(throw=False): the body went on to its end, the job is put back all the same.
         _patiently(partial(_retry, task, hold, None), hold)
         raise Ignore("put back by retry(throw=False)")
-    encoded = task.backend.encode_success(task.request, value)
+    encoded = backend.encode_success(request, value)
     # What makes its end more than a row or two is written where the body was, in one transaction.
-    if complete is not alone or not hand_over(task, value, encoded, log=logs.pending(hold)):
+    if complete is not alone or not hand_over(task, request, value, encoded, logs.pending(hold)):
         _patiently(partial(complete, task, hold, value, encoded), hold)
-    _mark_ended(task)
+    _mark_ended(request)
     return value
 
 
 def _run_atomic(
-    task: LedgerTask, hold: Hold, args: Sequence[Any], kwargs: Mapping[str, Any]
+    task: LedgerTask, request: Any, hold: Hold, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Any:
     leaving: Ignore | None = None
     value = None
@@ -150,10 +153,10 @@ def _run_atomic(
             body_begun = True
             try:
                 with (
-                    running(hold, atomic=True, **soft_limit(task)),
-                    gathering(task.request.get("holdfast_lines")),
+                    running(hold, {"atomic": True, **soft_limit(task, request)}),
+                    gathering(request.holdfast_lines),
                 ):
-                    value = run_body(task, args, kwargs)
+                    value = run_body(task, request, args, kwargs)
             except (Snooze, Aborted):
                 raise
             except Ignore as ignore:
@@ -168,7 +171,7 @@ def _run_atomic(
             else:
                 with job_runs_again():
                     task.backend.complete(
-                        task, hold, value, task.backend.encode_success(task.request, value)
+                        task, hold, value, task.backend.encode_success(request, value)
                     )
             body_over = True
     except (Retry, Reject, Snooze, Aborted) as leaving_undone:
@@ -179,7 +182,7 @@ def _run_atomic(
         if isinstance(error, AttemptLost) or not is_passing(error) or (in_body and _survived(wire)):
             raise
         _after_broken_commit(task, hold, error)
-    _mark_ended(task)
+    _mark_ended(request)
     if leaving is not None:
         raise leaving
     return value
@@ -267,12 +270,14 @@ def _publish(task: LedgerTask, tickets: Sequence[Ticket]) -> None:
 
 def _move(task: LedgerTask) -> NewJob | None:
     """Return what the body asked this very job to become: a retry or a replacement sent with its own id."""
-    return task.request.get("holdfast_move")
+    job: NewJob | None = getattr(task.request, _MOVE, None)
+    return job
 
 
-def _mark_ended(task: LedgerTask) -> None:
+def _mark_ended(request: Any) -> None:
     """Tell the tracer that links, chain and result are in the ledger already."""
-    task.request.update(callbacks=None, chain=None, holdfast_ended=True)
+    request.callbacks = request.chain = None
+    request.holdfast_ended = True
 
 
 def _patiently(work: Any, hold: Hold) -> Any:

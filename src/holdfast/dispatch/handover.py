@@ -42,23 +42,27 @@ _INDIFFERENT = ("celery.", "holdfast.")
 Left = tuple[str, tuple[Any, ...], tuple[Any, ...]]
 # By class: whether Celery calls a hook of it between the body's end and the attempt's.
 _hooked: dict[type, bool] = {}
+# The receivers of task_postrun as they were when none of them asked how a job had ended.
+_indifferent: list[Any] = []
 
 
-def hand_over(task: LedgerTask, value: Any, encoded: StoredResult | None, *, log: str) -> bool:
+def hand_over(
+    task: LedgerTask, request: Any, value: Any, encoded: StoredResult | None, log: str
+) -> bool:
     """Leave the end of an attempt to the worker's main process; False: it must be written here and now.
 
     It must where more belongs to it than its own rows, and where code of the project runs next that may ask for it.
     """
-    mark = getattr(task.request, HEADER)
+    mark = getattr(request, HEADER)
     if TAKES_END not in mark or _is_watched(task) or _is_in_transaction():
         return False
-    left = task.backend.end_alone(task.request, value, encoded)
+    left = task.backend.end_alone(request, value, encoded)
     if left is None:
         return False
     kept, part = left
     if (kept and len(kept[0]) > MOST_BYTES) or (part and len(part[2]) > MOST_BYTES):
         return False
-    if len(log.encode()) > MOST_LOG_BYTES:
+    if log and len(log.encode()) > MOST_LOG_BYTES:
         return False
     mark[_LEFT] = (log, kept, part)
     return True
@@ -157,11 +161,15 @@ def _is_watched(task: LedgerTask) -> bool:
             or cls.on_success is not Task.on_success
             or cls.after_return is not Task.after_return
         )
-    return (
-        hooked
-        or bool(signals.task_success.receivers)
-        or any(not _is_indifferent(receiver) for _, receiver in signals.task_postrun.receivers)
-    )
+    if hooked or signals.task_success.receivers:
+        return True
+    receivers = signals.task_postrun.receivers
+    if receivers == _indifferent:
+        return False
+    if not all(_is_indifferent(receiver) for _, receiver in receivers):
+        return True
+    _indifferent[:] = receivers
+    return False
 
 
 def _is_indifferent(receiver: Any) -> bool:

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger("holdfast.attempt")
 
 
-def run_body(task: LedgerTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+def run_body(task: LedgerTask, request: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """Run the body; an error that a rule is about becomes a retry.
 
     Raises:
         Retry: the job is put back when the attempt leaves.
         Exception: what the body raised, if nothing retries it.
     """
-    rules = rules_of(task)
+    rules = rules_of(task, request)
     if not rules:
         return returned(task, task.run(*args, **kwargs))
     try:
@@ -46,15 +46,15 @@ def run_body(task: LedgerTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -
         raise
 
 
-def rules_of(task: LedgerTask) -> Sequence[Rule]:
+def rules_of(task: LedgerTask, request: Any) -> Sequence[Rule]:
     """Return the rules of the call that runs, or else those of its task."""
-    said = (task.request.headers or {}).get(RULES)
+    said = request.headers.get(RULES) if request.headers else None
     return task.retry_rules if said is None else retry_rules.of_call(said)
 
 
 def explain(task: LedgerTask, error: Exception) -> str:
     """Say in words what the rules of a task, or of the call that runs, make of an error."""
-    rules = rules_of(task)
+    rules = rules_of(task, task.request)
     if not rules:
         return f"{type(error).__name__}: the task {task.name} has no retry rules"
     return _decide(task, rules, error).why

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import copy_context
 from datetime import datetime, timedelta
-from functools import cached_property, partial, wraps
+from functools import cache, cached_property, partial, wraps
 from importlib.util import find_spec
 from inspect import iscoroutinefunction, unwrap
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -121,11 +121,8 @@ class LedgerTask(Inside):
             if self.coroutine_run is not None:
                 return self.coroutine_run(*args, **kwargs)
             return super().__call__(*args, **kwargs)
-        # Task classes are made while Django is still loading; the ledger's models come later.
-        from holdfast.dispatch import attempt
-
         request.holdfast_run = True
-        return attempt.run(self, args, kwargs)
+        return _run_attempt()(self, request, args, kwargs)
 
     def arguments_to_run(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
         """Return the arguments as the body wants them: as they came, unless `typed_arguments` is set.
@@ -256,6 +253,14 @@ class LedgerTask(Inside):
                 if not transitions.await_replacement(hold):
                     raise AttemptLost(hold.id, hold.token)
                 self.request.update(callbacks=None, chain=None, holdfast_ended=True)
+
+
+@cache
+def _run_attempt() -> Callable[..., Any]:
+    # Task classes are made while Django is still loading; the ledger's models come later.
+    from holdfast.dispatch import attempt
+
+    return attempt.run
 
 
 def _check_unique(cls: type[LedgerTask]) -> None:

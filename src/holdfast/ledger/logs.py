@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from contextvars import ContextVar
 
 from holdfast.ledger.database import alias
@@ -17,20 +16,25 @@ _pending: ContextVar[tuple[Hold, Callable[[], str]] | None] = ContextVar(
 )
 
 
-@contextmanager
-def kept_with_the_end(hold: Hold, text: Callable[[], str] | None) -> Iterator[None]:
+class kept_with_the_end:  # noqa: N801  # reads as a function; a generator costs each job twice as much
     """Let the move inside that ends this attempt write what it has logged; an empty text is not written."""
-    reset = _pending.set(None if text is None else (hold, text))
-    try:
-        yield
-    finally:
-        _pending.reset(reset)
+
+    __slots__ = ("_kept", "_reset")
+
+    def __init__(self, hold: Hold, text: Callable[[], str] | None) -> None:
+        self._kept = None if text is None else (hold, text)
+
+    def __enter__(self) -> None:
+        self._reset = _pending.set(self._kept)
+
+    def __exit__(self, *_: object) -> None:
+        _pending.reset(self._reset)
 
 
 def pending(hold: Hold) -> str:
     """Return what the end of an attempt must write; empty for most."""
     found = _pending.get()
-    return found[1]() if found is not None and found[0] == hold else ""
+    return found[1]() if found is not None and (found[0] is hold or found[0] == hold) else ""
 
 
 def keep(hold: Hold, *, number: int | None = None) -> None:

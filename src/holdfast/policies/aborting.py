@@ -64,12 +64,12 @@ async def ais_aborted() -> bool:
     return await sync_to_async(is_aborted, thread_sensitive=True)()
 
 
-def soft_limit(task: Any) -> dict[str, Any]:
+def soft_limit(task: Any, request: Any) -> dict[str, Any]:
     """Return what an attempt must know of its soft time limit, where only its own looks can tell it.
 
     A pool of processes interrupts its bodies; threads, greenlets and the solo pool cannot be.
     """
-    seconds = (task.request.timelimit or (None, None))[1] or task.soft_time_limit
+    seconds = (request.timelimit or (None, None))[1] or task.soft_time_limit
     # A process of a pool has a number.
     if not seconds or getattr(current_process(), "index", None) is not None:
         return {}

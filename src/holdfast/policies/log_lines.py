@@ -6,9 +6,8 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
+from functools import cache
 
 from holdfast.conf import get_settings
 
@@ -53,6 +52,8 @@ class Lines:
 
     def text(self) -> str:
         """Return all that is kept; empty if nothing was logged."""
+        if not (self._head or self._tail or self._left_out):
+            return ""
         with self._lock:
             gap = [f"... {self._left_out} lines left out"] if self._left_out else []
             return "\n".join([*self._head, *gap, *(line for line, _ in self._tail)])
@@ -100,6 +101,8 @@ def _new_handler() -> AttemptHandler:
 
 
 _handler = _new_handler()
+# Where all loggers end, and where those of get_task_logger() do. Asked for once: to ask takes a lock of all threads.
+_LOGGERS = (logging.getLogger(), logging.getLogger("celery.task"))
 
 
 def new_lines() -> Lines | None:
@@ -107,23 +110,34 @@ def new_lines() -> Lines | None:
     settings = get_settings()
     if not settings.log_lines:
         return None
-    for logger in (logging.getLogger(), logging.getLogger("celery.task")):
-        # Looked at each time: Celery and others replace the handlers of a process when they like. The second is where
-        # the loggers of get_task_logger() end, which do not reach the first.
+    for logger in _LOGGERS:
+        # Looked at each time: Celery and others replace the handlers of a process when they like.
         if _handler not in logger.handlers:
             logger.addHandler(_handler)
-    level = logging.getLevelNamesMapping()[settings.log_level]
-    return Lines(most=settings.log_lines, size=settings.log_bytes, level=level)
+    return Lines(
+        most=settings.log_lines, size=settings.log_bytes, level=_number(settings.log_level)
+    )
 
 
-@contextmanager
-def gathering(lines: Lines | None) -> Iterator[None]:
+@cache
+def _number(level: str) -> int:
+    return logging.getLevelNamesMapping()[level]
+
+
+class gathering:  # noqa: N801  # reads as a function; a generator costs each job twice as much
     """Keep what the code inside logs; not what threads log that it starts itself."""
-    reset = _lines.set(lines)
-    try:
-        yield
-    finally:
-        _lines.reset(reset)
+
+    __slots__ = ("_into", "_reset")
+    _reset: Token[Lines | None]
+
+    def __init__(self, lines: Lines | None) -> None:
+        self._into = lines
+
+    def __enter__(self) -> None:
+        self._reset = _lines.set(self._into)
+
+    def __exit__(self, *_: object) -> None:
+        _lines.reset(self._reset)
 
 
 def _clean(line: str) -> str:

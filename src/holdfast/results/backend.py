@@ -150,6 +150,8 @@ class LedgerBackend(LedgerReader):
         state: str = states.SUCCESS,
     ) -> None:
         """Called by Celery after the body; durable attempts ended with it already."""
+        if getattr(request, "holdfast_ended", False):
+            return
         hold = hold_from(request)
         if hold is None and not _was_sent(request):
             super().mark_as_done(task_id, result, request, store_result, state)
@@ -159,7 +161,7 @@ class LedgerBackend(LedgerReader):
             )
             if request.chord:
                 self.on_chord_part_return(request, state, result)
-        elif not request.get("holdfast_ended"):
+        else:
             # A `__call__` that went around the ledger's: Celery has sent the successors, the end is missing.
             stored = self.encode_success(request, result)
             with atomic():
@@ -382,7 +384,8 @@ def _without_chord(request: Any) -> Any:
 
 
 def _ignores_result(request: Any, app: Any) -> bool:
-    task = app.tasks.get(request.task)
+    # Not `tasks`, which takes a lock that all threads share.
+    task = app._tasks.get(request.task)
     return bool(
         get_actual_ignore_result(task, request) if task is not None else request.ignore_result
     )

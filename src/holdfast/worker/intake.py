@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
+from operator import attrgetter
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -36,6 +37,7 @@ from holdfast.worker.waiting import LOCKED_MOST, WORTH_WAITING, Pace, Waiting, d
 logger = logging.getLogger("holdfast.worker")
 Then = Callable[[], Any] | None
 Alone = Callable[[], bool] | None
+_is_delivered = attrgetter("delivered")
 LINED_UP = 7  # short jobs that wait with the pool for each of its threads
 
 
@@ -152,6 +154,8 @@ class Intake:
         held = self.held.get(request.id)
         if held is not None and held.hold == request.hold:
             held.request = request
+            # The same one from here on: it is compared several times a job.
+            request.hold = held.hold
 
     def end(
         self, end: End, *, run_time: float, batch: str | None, then: Then, alone: Alone
@@ -254,7 +258,7 @@ class Intake:
         return held is not None and held.hold == request.hold
 
     def _running(self) -> int:
-        return sum(1 for held in list(self.held.values()) if held.delivered)
+        return sum(map(_is_delivered, list(self.held.values())))
 
     def _hand_to_celery(self, delivery: Delivery, job: ClaimedJob, hold: Hold) -> None:
         handler = self.handlers.get(job.task)

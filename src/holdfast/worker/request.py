@@ -122,15 +122,14 @@ class LedgerRequest(Request):
         """The body has ended well, and its attempt leaves the end to this process."""
         assert self.hold is not None
         then = None
+        # Not among the ids that Celery keeps of successes: by them it knows what is delivered again, which no claim is.
+        task_ready(self)
+        if self._task.acks_late:
+            self.acknowledge()
         if self._eventer and self._eventer.enabled:
             # Who hears of a success may ask the ledger for it.
-            task_ready(self, successful=True)
-            if self._task.acks_late:
-                self.acknowledge()
             tell = partial(self.send_event, "task-succeeded", result=done[1], runtime=done[2])
             then = partial(self.intake.in_loop, tell)
-        else:
-            self._stock_on_success(done)
         batch = self._request_dict.get(BATCH)
         end = end_of(self.hold, left)
         alone = partial(self._write, end) if end.part is not None else None
@@ -152,6 +151,8 @@ class LedgerRequest(Request):
 
     def send_event(self, type: str, **fields: Any) -> None:
         """Send an event without the secrets of the result, and with no words at all of a job that is encrypted."""
+        if not (self._eventer and self._eventer.enabled):
+            return
         secret = is_secret(_Headers(self._request_dict))
         if isinstance(fields.get("result"), str):
             shown = redaction_of(self._task).text(fields["result"])
