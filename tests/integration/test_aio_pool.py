@@ -67,7 +67,7 @@ def test_two_hundred_jobs_wait_at_once_over_a_few_connections(
     sent = site.task("await_file").apply_many([(str(gate), name) for name in names])
     eventually(lambda: set(site.effect_counts()) == {f"start {name}" for name in names})
     if connections[site.alias].vendor == "postgresql":
-        # The desks, and what every worker has; see ARCHITECTURE.md.
+        # The desks, and what every worker has; see docs/threads.md.
         assert _open_connections(site) <= Settings().async_desks + 5
     gate.touch()
 
