@@ -29,6 +29,8 @@ from tests.nursery import steadily
 from tests.processes import SiteProcess, WorkerProcess
 
 CRASH = "crash database"
+# A few connections are let in again meanwhile: whoever gets one may find those dead who get none.
+SHUTS_OUT = "exhaust connections"
 # Whom the processes of a ground are in PostgreSQL; the test itself is the superuser, whom no limit holds.
 USER = "chaos"
 _numbers = count(1)

@@ -10,7 +10,7 @@ import pytest
 
 from holdfast.ledger.states import Outcome, Reason, State
 from tests.chaos.evidence import Body, Call, Evidence, Fired, Life, Row, Sent, Tried
-from tests.chaos.ground import CRASH, Harm
+from tests.chaos.ground import CRASH, SHUTS_OUT, Harm
 from tests.chaos.judge import LEASE_RAN_OUT
 from tests.chaos.outside import outside
 from tests.chaos.rules import RULES, judged, measured
@@ -215,6 +215,15 @@ def test_rule_refuses_a_doctored_record(name: str) -> None:
 def test_every_promise_has_a_rule() -> None:
     named = {promise for rule in RULES for promise in rule.promises.split(", ")}
     assert named == {f"P{number}" for number in range(1, 14)}
+
+
+def test_worker_that_a_full_database_shuts_out_is_not_rescued_falsely() -> None:
+    e = honest()
+    false_rescues(e)
+    e.harms.append(Harm(SHUTS_OUT, "database", 8.0, 12.0))
+    assert "false_rescues" not in refused(e)
+    e.harms[-1] = Harm(SHUTS_OUT, "database", 14.0, 15.0)
+    assert "false_rescues" in refused(e)
 
 
 def more_lost(e: Evidence) -> None:

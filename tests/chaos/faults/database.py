@@ -10,7 +10,7 @@ import psycopg
 
 from holdfast.testing.services import PostgresServer
 from tests.chaos.faults.scene import POSTGRES, SQLITE, Scene, fault
-from tests.chaos.ground import CRASH, every, lasting
+from tests.chaos.ground import CRASH, SHUTS_OUT, every, lasting
 from tests.nursery import steadily
 
 MOST = 3
@@ -73,13 +73,13 @@ def terminate(scene: Scene) -> bool:
     return ended > 0
 
 
-@fault("exhaust connections", hits="database", databases=POSTGRES)
+@fault(SHUTS_OUT, hits="database", databases=POSTGRES)
 def exhaust(scene: Scene) -> bool:
     """The limit of connections is reached for up to 5 s: those that break are not given again"""
     server, name = _server(scene), scene.ground.database_name
     if not scene.await_work(scene.work.transactions):
         return False
-    with scene.harm("exhaust connections", "database"):
+    with scene.harm(SHUTS_OUT, "database"):
         server.limit_connections(name, MOST)
         server.end_connections(name)
         lasting(scene.rng.uniform(1, 5))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from holdfast.ledger.states import Outcome
 from tests.chaos.evidence import Evidence, Life, Tried
-from tests.chaos.ground import Harm
+from tests.chaos.ground import SHUTS_OUT, Harm
 from tests.chaos.judge import LEASE_RAN_OUT
 from tests.chaos.rules.jobs import POISON
 
@@ -29,9 +29,12 @@ class Recovery:
 
 
 def false_rescues(e: Evidence) -> Iterator[str]:
-    """P5: an attempt lost by a worker to which nothing was done."""
+    """P5: an attempt lost by a worker to which nothing was done, and which was not shut out of the database."""
     for attempt in _lost(e):
-        if not _is_poison(e, attempt) and not _done(e, attempt):
+        shut_out = any(
+            harm.fault == SHUTS_OUT and _meets(e, harm, attempt) for harm in e.harms_to("database")
+        )
+        if not shut_out and not _is_poison(e, attempt) and not _done(e, attempt):
             yield f"{attempt.job} was lost by {attempt.worker_pid}: {attempt.error}"
 
 
