@@ -207,8 +207,13 @@ class Intake:
         return stands
 
     def _fill_slots(self) -> None:
-        self._deliver_soon()
-        self._ask_for_claims()
+        if not self._has_enough():
+            self._deliver_soon()
+            self._ask_for_claims()
+
+    def _has_enough(self) -> bool:
+        """Tell whether so much waits with the pool that nobody needs to be woken: one wake-up is to serve many jobs."""
+        return self.in_threads and 2 * (self._running() - self.slots) > self._places() - self.slots
 
     def _deliver_soon(self) -> None:
         """Have the event loop look once, for however many slots are free by then."""
