@@ -292,8 +292,11 @@ class PostgresDialect:
             return int(cursor.fetchone()[0])
 
     def mark_transaction(self, mark: str) -> None:
-        with _connection().cursor() as cursor:
-            cursor.execute("SELECT set_config('application_name', %s, true)", [mark])
+        connection = _connection()
+        # With its BEGIN: an atomic job waits for one answer less.
+        if not _straight().begin_named(connection, mark):
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT set_config('application_name', %s, true)", [mark])
 
     def end_transactions(self, marks: Sequence[str]) -> int:
         with _connection().cursor() as cursor:
@@ -316,6 +319,12 @@ def _prepared() -> ModuleType:
     from holdfast.ledger.dialects import prepared
 
     return prepared
+
+
+def _straight() -> ModuleType:
+    from holdfast.ledger.dialects import straight
+
+    return straight
 
 
 def _connection() -> BaseDatabaseWrapper:

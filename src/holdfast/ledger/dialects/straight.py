@@ -1,4 +1,4 @@
-"""An insert sent to PostgreSQL without a cursor: the cursor's price is that of half a call.
+"""Statements sent to PostgreSQL without a cursor: for an insert the cursor's price is that of half a call.
 
 It goes the way the cursor would go: through the connection's lock, its wait, Django's errors and Django's note of a
 transaction that is broken. Where anybody wants to see each statement it is not sent, and the caller takes a cursor.
@@ -20,7 +20,7 @@ from psycopg.errors import InvalidSqlStatementName, error_from_result
 
 from holdfast.ledger.dialects import prepared
 
-_DONE = pq.ExecStatus.COMMAND_OK
+_DONE = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
 # Who puts his own in its place (a profiler, a tracer) wants to see statements.
 _EXECUTE = CursorWrapper.execute
 _IS_STOCK = _EXECUTE.__code__.co_filename.endswith("django/db/backends/utils.py")
@@ -71,6 +71,32 @@ def insert(
     return True
 
 
+def begin_named(connection: BaseDatabaseWrapper, name: str) -> bool:
+    """Begin the transaction that Django believes open and give it a name, in one round trip.
+
+    Returns False if it was not sent, because the transaction has begun or is begun in a way of its own.
+
+    Args:
+        name: letters, digits and colons; the application's name while the transaction lasts.
+    """
+    assert name.replace(":", "").isalnum(), name
+    raw: Any = connection.connection
+    if raw is None or raw.autocommit or is_watched(connection):
+        return False
+    wire = raw.pgconn
+    as_usual = raw.isolation_level is None and raw.read_only is None and raw.deferrable is None
+    if not as_usual or wire.transaction_status != pq.TransactionStatus.IDLE:
+        return False
+    if wire.pipeline_status != pq.PipelineStatus.OFF:
+        return False
+    connection.validate_thread_sharing()
+    with connection.wrap_database_errors, raw.lock:
+        said = f"BEGIN; SELECT set_config('application_name', '{name}', true)"
+        wire.send_query(said.encode())
+        _finish(raw)
+    return True
+
+
 def is_watched(connection: BaseDatabaseWrapper) -> bool:
     """Tell whether somebody wants to see each statement that goes over a connection."""
     return bool(
@@ -89,5 +115,5 @@ def _send(raw: Any, name: str, values: Sequence[bytes | None], formats: Sequence
 def _finish(raw: Any) -> None:
     """Wait for the end of what was sent, as a cursor does."""
     for result in raw.wait(generators.execute(raw.pgconn)):
-        if result.status != _DONE:
+        if result.status not in _DONE:
             raise error_from_result(result, encoding=raw.info.encoding)
