@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.broker import messages
+from holdfast.broker.arrivals import Origin, read
 from holdfast.tickets import HEADER, Ticket
 
 TICKET = Ticket("0197-id", 4, "shop.tasks.charge", "critical", 6)
@@ -145,3 +146,15 @@ def test_id_that_reads_like_an_id_and_a_task_forges_nothing() -> None:
     one = Ticket("a 1 b", 1, "c", "q", 0)
     two = Ticket("a", 1, " 1 bc", "q", 0)
     assert messages.sign(one) != messages.sign(two)
+
+
+@pytest.mark.parametrize("around", ["{}", " {}", "\n{}\n"])
+def test_white_space_around_a_message_is_no_part_of_it(around: str) -> None:
+    item = around.replace("{}", messages.encode(TICKET)).encode()
+    assert read(item, queue=TICKET.queue).origin is Origin.TICKET
+
+
+@pytest.mark.parametrize("after", ["x", "{}", "]", "\0"])
+def test_what_has_more_behind_its_end_is_malformed(after: str) -> None:
+    item = (messages.encode(TICKET) + after).encode()
+    assert read(item, queue=TICKET.queue).origin is Origin.MALFORMED

@@ -20,6 +20,8 @@ from holdfast.broker.messages import is_signed, ticket_of
 from holdfast.tickets import HEADER
 
 _tags = count(1)
+# What json.loads() does with a text that begins and ends with what it says, as ours do; for each message.
+_scan = json.JSONDecoder().raw_decode
 
 
 class Origin(Enum):
@@ -73,7 +75,10 @@ def decoded(item: bytes) -> dict[str, Any]:
 def _envelope(item: bytes) -> dict[str, Any] | None:
     """Read the envelope without the types that kombu would make of what is in it."""
     try:
-        message = json.loads(item)
+        text = item.decode()
+        message, end = _scan(text) if text.startswith("{") else (None, -1)
+        if end != len(text):
+            message = json.loads(text)
     except (ValueError, RecursionError):
         return None
     return message if isinstance(message, dict) else None
