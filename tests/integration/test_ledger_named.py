@@ -35,7 +35,9 @@ def said(alias: str) -> Iterator[list[str]]:
     """What psycopg is asked to send by cursors, which is all but what goes without one."""
     found: list[str] = []
 
-    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:  # Django's order
+    def note(
+        execute: Any, sql: str, params: Any, many: bool, context: Any
+    ) -> Any:  # Django's order
         found.append(sql)
         return execute(sql, params, many, context)
 
