@@ -101,6 +101,24 @@ def test_calls_return_in_time_while_redis_is_silent(
         assert set(site.effect_counts().values()) == {1}
 
 
+@pytest.mark.alone
+def test_first_call_returns_in_time_while_redis_answers_late(
+    own_redis: RedisServer, request: pytest.FixtureRequest
+) -> None:
+    with (
+        TcpProxy(own_redis.port) as proxy,
+        new_site("postgres", request, broker_url=proxy.url(own_redis.url)) as site,
+    ):
+        # Each answer is in time, but to open a connection takes many of them.
+        proxy.switch(Mode.DELAY, delay_seconds=0.15)
+
+        assert timed(partial(site.task("effect").delay, "late")) <= FIRST_SECONDS
+
+        site.worker()
+        site.wait_all_final()
+        assert set(site.effect_counts().values()) == {1}
+
+
 def test_sender_publishes_again_by_itself_after_an_outage(
     kind: str, own_redis: RedisServer, request: pytest.FixtureRequest
 ) -> None:

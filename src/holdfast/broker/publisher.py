@@ -11,7 +11,9 @@ import os
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 from celery import Celery
@@ -27,6 +29,8 @@ from holdfast.tickets import Ticket
 logger = logging.getLogger("holdfast.broker")
 CHUNK = 500
 PROBE_SECONDS = 0.5
+# The first tickets of a process wait for a connection and for an answer.
+FIRST_WAITS = 2
 
 
 class Unavailable(Exception):
@@ -43,6 +47,8 @@ class Publisher:
     def __init__(self, app: Celery) -> None:
         self.app = app
         self._lock = threading.Lock()
+        # Of whoever opens a connection: nobody else waits for it who has the other one.
+        self._opening = threading.Lock()
         self._pid = os.getpid()
         self._connection: Connection | None = None
         self._channel: Any = None
@@ -65,7 +71,11 @@ class Publisher:
         done = 0
         try:
             for chunk in _chunks(tickets, CHUNK):
-                self._put(chunk)
+                if self._is_open():
+                    self._put(chunk)
+                else:
+                    # To open a connection takes many round trips, each within its time, and the caller waits for all.
+                    _within(FIRST_WAITS * _wait(), partial(self._put, chunk))
                 done += len(chunk)
         except Exception as error:  # every client library has its own tree of errors
             self._break(error)
@@ -74,7 +84,7 @@ class Publisher:
     def client(self) -> Any:
         """Return the Redis client, connected within the publish timeout; None on another broker."""
         self._after_fork()
-        with self._lock:
+        with self._opening:
             if self._connection is None:
                 self._connect()
             return self._client
@@ -116,7 +126,7 @@ class Publisher:
             raise Unavailable(error, rest=()) from error
 
     def _connect(self) -> None:
-        wait = get_settings().publish_timeout_seconds * 0.9
+        wait = _wait()
         # No heartbeats: nobody would send them between two calls, and RabbitMQ would cut the connection.
         connection = self.app.connection_for_write(connect_timeout=wait, heartbeat=0)
         connection.transport_options = _impatient(connection, wait)
@@ -128,18 +138,25 @@ class Publisher:
         except Exception:
             self._misses += 1
             raise
+        client = pusher = confirmed = None
         if isinstance(channel, Channel):
-            self._client = channel.Client(connection_pool=channel.pool)
+            client = channel.Client(connection_pool=channel.pool)
             # To open the channel it was asked by a connection of another pool, which nobody uses from now on.
             channel.async_pool.disconnect()
-            self._pusher = Pusher(channel.pool, prefix=channel.global_keyprefix)
+            pusher = Pusher(channel.pool, prefix=channel.global_keyprefix)
         elif connection.transport.driver_name == "py-amqp":
-            self._confirmed = ConfirmedChannel(connection, queues=self.app.amqp.queues, wait=wait)
-        self._connection, self._channel = connection, channel
+            confirmed = ConfirmedChannel(connection, queues=self.app.amqp.queues, wait=wait)
+        with self._lock:
+            self._client, self._pusher, self._confirmed = client, pusher, confirmed
+            self._connection, self._channel = connection, channel
+
+    def _is_open(self) -> bool:
+        pusher = self._pusher
+        return self._connection is not None if pusher is None else pusher.is_open()
 
     def _put(self, tickets: Sequence[Ticket]) -> None:
         idle = self._connection
-        with self._lock:
+        with self._opening:
             if self._connection is None:
                 self._connect()
             pusher, channel = self._pusher, self._channel
@@ -228,7 +245,7 @@ class Publisher:
         if self._pid != os.getpid():
             # The parent's socket must not be written to from two processes.
             self._pid = os.getpid()
-            self._lock = threading.Lock()
+            self._lock, self._opening = threading.Lock(), threading.Lock()
             self._connection = self._channel = self._client = self._prober = None
             self._pusher = self._confirmed = None
             self.available = True
@@ -240,6 +257,36 @@ def _of_cluster(error: BaseException) -> bool:
     return bool(names & {"AskError", "ClusterError", "ClusterCrossSlotError"}) or (
         "in cluster mode" in str(error)
     )
+
+
+def _wait() -> float:
+    """Return how long each wait for the broker may take."""
+    return get_settings().publish_timeout_seconds * 0.9
+
+
+def _within(seconds: float, work: Callable[[], None]) -> None:
+    """Do work that goes on when nobody waits for it any more.
+
+    Raises:
+        TimeoutError: it takes longer. What it does later is done twice then, which the ledger sees.
+    """
+    outcome: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:  # whoever waits raises it
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(None)
+
+    threading.Thread(target=run, name="holdfast-broker-opening", daemon=True).start()
+    try:
+        outcome.result(seconds)
+    except TimeoutError as error:
+        if outcome.done():
+            raise
+        raise TimeoutError(f"no connection to the broker within {seconds:.1f} s") from error
 
 
 def _impatient(connection: Connection, wait: float) -> dict[str, Any]:

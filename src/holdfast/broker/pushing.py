@@ -23,6 +23,10 @@ class Pusher:
         most = min(MOST_CONNECTIONS, pool.max_connections - 2)
         self._turns = threading.BoundedSemaphore(max(1, most))
 
+    def is_open(self) -> bool:
+        """Tell whether a connection is open that nobody uses."""
+        return any(connection._sock is not None for connection in list(self._kept))
+
     def push(self, lists: Mapping[str, Sequence[str]]) -> None:
         """Put messages on lists in one round trip.
 
