@@ -16,7 +16,7 @@ from holdfast.broker.transport import Channel
 from holdfast.policies.limits import limit_of_rate
 from holdfast.tickets import HEADER
 from holdfast.worker.intake import Intake, current_intake
-from holdfast.worker.processes import entering, is_dropped, kept
+from holdfast.worker.processes import entering, hear_again_of_the_dead, is_dropped, kept
 
 logger = logging.getLogger("holdfast.worker")
 TURN_SECONDS = 0.02
@@ -170,6 +170,7 @@ class GateStep(bootsteps.StartStopStep):
 
     def start(self, parent: Any) -> None:
         """Put the gate onto the channel the tasks come from."""
+        hear_again_of_the_dead(parent.pool)
         intake = current_intake(parent.app)
         parent.task_consumer.channel.gate = intake
         intake.bind(parent)

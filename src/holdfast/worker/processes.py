@@ -46,6 +46,19 @@ def is_dropped(request: Any) -> bool:
     return request is None or (request._apply_result is None and request.time_start is None)
 
 
+def hear_again_of_the_dead(pool: Any) -> None:
+    """Let the event loop hear once more of processes that have ended and that nobody has cleared away yet.
+
+    Celery has stopped to listen to them. At the next connection it listens to all of its pool, and the worker ends over
+    one that it cannot find any more.
+    """
+    processes = getattr(pool, "_pool", None)
+    if isinstance(processes, AsynPool):
+        for process in processes._pool:
+            if getattr(process, "_sentinel_poll", True) is None:
+                del process._sentinel_poll
+
+
 def process_of(request: Any) -> int | None:
     """Return the id of the process that runs a job or has it in its pipe."""
     pid: int | None = getattr(request, "worker_pid", None)
