@@ -21,10 +21,11 @@ from holdfast.ledger.models import Job, Worker
 from holdfast.ledger.records import Hold, Ticket
 from holdfast.ledger.states import State
 from tests.eventually import eventually
-from tests.rows import FAILURE, hire, new_job
+from tests.rows import FAILURE, RESULT, hire, new_job
 
 ENDS: dict[str, Callable[[Hold], Any]] = {
     "success with successors": lambda hold: transitions.succeed(hold, stored=None),
+    "success with a result": lambda hold: transitions.succeed(hold, stored=RESULT),
     "failure": lambda hold: transitions.fail(hold, stored=FAILURE, error="e"),
     "retry": lambda hold: transitions.retry(hold, job=new_job(hold.id), stored=None, error="e"),
     "snooze": lambda hold: snoozing.snooze(hold, delay=timedelta(seconds=1)),

@@ -129,8 +129,6 @@ _KEEP_LOGS = """, logged AS (
   SELECT done.id, done.attempts, l.text FROM unnest(%s::text[], %b::text[]) AS l(id, text) JOIN done USING (id)
   ON CONFLICT (job, number) DO UPDATE SET text = EXCLUDED.text
 )"""
-_SUCCEED = f"WITH done AS ({_END} RETURNING id) {_STORE}"
-_SUCCEED_LOGGED = f"WITH done AS ({_END} RETURNING id, attempts), log AS ({_KEEP_LOG}) {_STORE}"
 
 _PUBLISH_DUE = f"""
 UPDATE holdfast_job SET state = {State.QUEUED}, token = token + 1, published_at = clock_timestamp(),
@@ -206,17 +204,18 @@ class PostgresDialect:
         where: list[Any] = [hold.id, hold.token, hold.worker]
         connection = _connection()
         with _prepared().cursor_to_look_up(connection, "holdfast_job") as cursor:
-            if stored is None:
-                end, values = _END + _LAZY_COMMIT, where
-                if connection.in_atomic_block:
-                    mark = transaction_mark(hold.id, hold.token)
-                    end, values = _END + _MARKED, [*where, mark]
-                if log:
-                    end = f"WITH done AS ({end} RETURNING id, attempts) {_KEEP_LOG}"
-                    values = [*values, log]
-                cursor.execute(end, values)
-            else:
+            end, values = _END, where
+            if connection.in_atomic_block:
+                end, values = _END + _MARKED, [*where, transaction_mark(hold.id, hold.token)]
+            elif stored is None:
+                end += _LAZY_COMMIT
+            parts = [f"WITH done AS ({end} RETURNING id, attempts)"]
+            if log:
+                values = [*values, log]
+                parts.append(f", log AS ({_KEEP_LOG})" if stored else _KEEP_LOG)
+            if stored is not None:
                 values = [
+                    *values,
                     stored.status,
                     stored.result,
                     stored.content_type,
@@ -224,10 +223,8 @@ class PostgresDialect:
                     stored.traceback,
                     stored.children,
                 ]
-                if log:
-                    cursor.execute(_SUCCEED_LOGGED, [*where, log, *values])
-                else:
-                    cursor.execute(_SUCCEED, where + values)
+                parts.append(_STORE)
+            cursor.execute(" ".join(parts) if len(parts) > 1 else end, values)
             return cursor.rowcount == 1
 
     def succeed_many(
