@@ -59,8 +59,11 @@ class Consuming:
 
 
 def register(incarnation: Incarnation) -> None:
-    """Give a new incarnation its lease."""
-    Worker.objects.using(alias()).create(
+    """Give a new incarnation its lease; nothing happens if it has one or had one.
+
+    The answer to a first try may have been lost: whoever asks again renews after this, and hears whether it stands.
+    """
+    row = Worker(
         id=incarnation.id,
         name=incarnation.name,
         host=incarnation.host,
@@ -72,6 +75,7 @@ def register(incarnation: Incarnation) -> None:
         lease_until=Now() + _lease(),
         lease_seconds=get_settings().lease_seconds,
     )
+    Worker.objects.using(alias()).bulk_create([row], ignore_conflicts=True)
 
 
 def note_queues(worker: UUID, queues: Sequence[str]) -> None:
