@@ -21,11 +21,16 @@ class Pusher:
         self._kept: list[Any] = []
         # The pool refuses whoever is one too many, and its others are for other commands.
         most = min(MOST_CONNECTIONS, pool.max_connections - 2)
-        self._turns = threading.BoundedSemaphore(max(1, most))
+        self._most = max(1, most)
+        self._made = 0
+        self._turns = threading.BoundedSemaphore(self._most)
 
     def is_open(self) -> bool:
-        """Tell whether a connection is open that nobody uses."""
-        return any(connection._sock is not None for connection in list(self._kept))
+        """Tell whether a push opens no connection: one is free, or all are in use and one is waited for."""
+        free = list(self._kept)
+        if not free:
+            return self._made >= self._most
+        return any(connection._sock is not None for connection in free)
 
     def push(self, lists: Mapping[str, Sequence[str]]) -> None:
         """Put messages on lists in one round trip.
@@ -41,6 +46,7 @@ class Pusher:
                 connection, is_used = self._kept.pop(), True
             except IndexError:
                 connection, is_used = self._pool.get_connection(), False
+                self._made += 1
             try:
                 _ask(connection, commands)
             except Disconnected:
