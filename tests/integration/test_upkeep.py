@@ -23,7 +23,7 @@ from holdfast.ledger.reads import queries
 from holdfast.ledger.records import Hold, NewJob, StoredResult, Ticket
 from holdfast.ledger.states import State
 from holdfast.testing.services import RedisServer
-from holdfast.upkeep.crew import Crew
+from holdfast.upkeep.crew import PRUNE_SECONDS, Crew
 from holdfast.upkeep.pruner import Pruner
 from holdfast.upkeep.pulse import Pulse
 from holdfast.upkeep.reconciler import Reconciler
@@ -255,6 +255,18 @@ def test_worker_rescues_though_another_one_that_is_too_young_has_the_duty(
     job = Job.objects.using(ledger).get(id=ticket.id)
     assert (State(job.state), job.losses) == (State.QUEUED, 1)
     assert not workers.take_duty(workers.UPKEEP, steady, seconds=60)
+
+
+def test_sweep_that_wakes_at_once_knows_of_the_duty(ledger: str, redis_server: RedisServer) -> None:
+    worker = hire()
+    app = Celery("upkeep", broker=redis_server.url, set_as_current=False)
+    crew = Crew(app, lambda: worker, Pulse())
+    relay, sweep = crew.loops
+    pauses: list[float] = []
+    with mock.patch.object(sweep, "wake", side_effect=lambda: pauses.append(sweep.one_pass())):
+        relay.one_pass()
+    assert pauses
+    assert max(pauses) <= PRUNE_SECONDS
 
 
 def test_worker_that_cannot_give_its_duty_back_stops_all_the_same(

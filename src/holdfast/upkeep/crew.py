@@ -152,6 +152,10 @@ class Crew:
         if work is not None:
             self._duty_renew_at = now + seconds / 3
             self._on_duty = True
+            if not had:
+                # Only now: a sweep that woke before the duty was noted would go back to sleep until a rescue.
+                self._sweep_at = self._round_at = now
+                self._sweep_loop.wake()
         elif self._duty_ask_at == now:
             self._duty_ask_at = now + ASLEEP_SECONDS
         return work
@@ -159,8 +163,6 @@ class Crew:
     def _take_duty(self, seconds: float) -> Work | None:
         if not workers.take_duty(workers.UPKEEP, self._worker(), seconds=seconds):
             return None
-        self._sweep_at = self._round_at = self._monotonic()
-        self._sweep_loop.wake()
         return duty.look()
 
     def _duty_seconds(self) -> float:
