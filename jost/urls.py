@@ -21,6 +21,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("logout/", LogoutView.as_view(), name="logout"),
     path("simulations/", include("jost.simulations.urls")),
     path("api/simulations/", include("jost.simulations.api_urls")),
+    path("holdfast/", include("holdfast.urls")),
     path("admin/", admin.site.urls),
 ]
 

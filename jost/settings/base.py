@@ -116,7 +116,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 # Every process that sends is one of ours and has the key.
-HOLDFAST: dict[str, Any] = {"unsigned": "refuse"}
+HOLDFAST: dict[str, Any] = {"unsigned": "refuse", "console_access": "jost.access.console"}
 # Late acknowledgement is meant: it serves the tasks with durable=False.
 SILENCED_SYSTEM_CHECKS = ["holdfast.I001"]
 

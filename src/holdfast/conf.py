@@ -93,6 +93,10 @@ class Settings:
     """Threads of the asyncio pool in which attempts of coroutines begin and end; each has a database connection."""
     async_sync_threads: int = 8
     """Threads of the asyncio pool for sync tasks; each has a database connection."""
+    console_access: str = ""
+    """Path of a function of yours that gets a request and returns what it may do in the console. Empty: permissions."""
+    console_read_only: bool = False
+    """Whether the console only shows."""
 
     @property
     def beat_seconds(self) -> float:
@@ -156,9 +160,18 @@ def read(raw: Mapping[str, Any]) -> Settings:
             f"HOLDFAST['unsigned'] is {values['unsigned']!r}: it must be one of {', '.join(UNSIGNED)}"
         )
     _check_queues(values)
+    _check_console(values.get("console_access", ""))
     settings = Settings(**values)
     _check_canaries(settings.canary_seconds, settings.stall_seconds)
     return settings
+
+
+def _check_console(path: Any) -> None:
+    if not isinstance(path, str) or (path and "." not in path):
+        raise ConfigurationError(
+            f"HOLDFAST['console_access'] is {path!r}: it must be the path of a function, like 'shop.access.console'; "
+            "remove it to let Django's permissions decide"
+        )
 
 
 def _check_canaries(pause: Any, patience: Any) -> None:

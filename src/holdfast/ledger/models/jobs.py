@@ -76,6 +76,11 @@ class Job(models.Model):
 
     class Meta:
         db_table = "holdfast_job"
+        permissions = [
+            ("view_console", "Can look at the console of Holdfast"),
+            ("operate_console", "Can work on jobs, queues and schedules in the console"),
+            ("administer_console", "Can change limits and workers in the console"),
+        ]
         indexes = [
             models.Index(
                 fields=["due_at"],

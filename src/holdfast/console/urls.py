@@ -1,0 +1,22 @@
+"""The addresses of the console, from the pages and actions that its nouns register."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from django.urls import URLPattern, path
+
+from holdfast.console import openapi, pages
+
+# A module of views each.
+NOUNS = ("overview",)
+
+app_name = "holdfast"
+
+for noun in NOUNS:
+    import_module(f"holdfast.console.{noun}")
+
+urlpatterns: list[URLPattern] = [
+    *pages.patterns(),
+    path("api/openapi.json", openapi.view, name="openapi"),
+]

@@ -1,0 +1,7 @@
+// Before anything is painted: the theme that was chosen here, if one was.
+(() => {
+  try {
+    const chosen = localStorage.getItem("holdfast-theme");
+    if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;
+  } catch { /* storage is closed: the system's theme stays */ }
+})();
