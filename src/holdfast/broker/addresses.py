@@ -80,4 +80,12 @@ def _unverified(url: str, conf: Any) -> bool:
 def _urls(conf: Any) -> Iterator[str]:
     for setting in (conf.broker_read_url, conf.broker_write_url):
         several = setting if isinstance(setting, list | tuple) else str(setting or "").split(";")
-        yield from (url for url in several if isinstance(url, str) and "://" in url)
+        yield from (url for url in several if isinstance(url, str) and _is_readable(url))
+
+
+def _is_readable(url: str) -> bool:
+    """Tell whether it is a URL at all; the doctor says what is wrong with one that is not."""
+    try:
+        return "://" in url and urlsplit(url).port is not False
+    except ValueError:
+        return False

@@ -23,6 +23,11 @@ class Terminal:
         """Whether a person sees the remarks as they come."""
         return bool(self._error.isatty())
 
+    @property
+    def colourful(self) -> bool:
+        """Whether colours are wanted: a terminal without --no-color, or --force-color."""
+        return bool(self.style.WARNING("x") != "x")
+
     def say(self, line: str = "") -> None:
         """Print a line of the answer."""
         self._out.write(line)
