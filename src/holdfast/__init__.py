@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -113,3 +114,11 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f"holdfast.{name}")
     return getattr(import_module(_HOME.get(name, "holdfast.api")), name)
+
+
+# Django's command line dies of settings that do not load before any command of ours is asked. The project's package has
+# imported this one by then, so that the doctor can still say what it died of.
+if getattr(sys, "argv", [])[1:3] == ["holdfast", "doctor"]:
+    from holdfast.doctor.last_resort import install
+
+    install()

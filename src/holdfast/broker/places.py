@@ -12,6 +12,10 @@ PORTS = {"redis": 6379, "rediss": 6379, "sentinel": 26379, "amqp": 5672, "amqps"
 REDIS = ("redis", "rediss", "sentinel")
 _ALIASES = {"pyamqp": "amqp", "librabbitmq": "amqp", "redis+socket": "unix", "socket": "unix"}
 LOCAL_NAMES = {"localhost", "localhost.localdomain", "ip6-localhost"}
+_ENCODED = (
+    "its password has a character that ends it, or its port is no number: write / # ? @ : in a password as %2F %23 %3F "
+    "%40 %3A"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +81,10 @@ def read(url: str, *, setting: str = "broker_url", use_ssl: Any = None) -> Place
         parts = urlsplit(url)
         port, host = parts.port, parts.hostname or ""
     except ValueError as error:
-        return Place(
-            shown=_hidden(url),
-            setting=setting,
-            scheme=url.partition("://")[0],
-            wrong=f"it cannot be read ({error})",
-        )
+        # With a password in it, the error would show a part of that.
+        wrong = _ENCODED if "@" in url else f"it cannot be read ({error})"
+        scheme = url.partition("://")[0]
+        return Place(shown=_hidden(url), setting=setting, scheme=scheme, wrong=wrong)
     scheme = _ALIASES.get(parts.scheme, parts.scheme)
     if scheme not in PORTS:
         return Place(shown=_hidden(url), setting=setting, scheme=scheme)
@@ -104,7 +106,7 @@ def read(url: str, *, setting: str = "broker_url", use_ssl: Any = None) -> Place
 
 def _wrong(scheme: str, host: str, path: str, query: str, url: str) -> str:
     if "@" in path or "@" in query or "#" in url.partition("@")[0]:
-        return "its password has a character that ends the host: write it percent-encoded (/ as %2F, # as %23)"
+        return _ENCODED
     if not host:
         return "it names no host"
     if scheme in REDIS and path.strip("/") and not path.strip("/").isdigit():

@@ -50,23 +50,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Do what the words say; return the exit status."""
+def main(arguments: Sequence[str], *, failure: BaseException | None = None) -> int:
+    """Do what the words say; return the exit status. A `failure` is what has ended the start of Django already."""
     parser = argparse.ArgumentParser(
         prog="python -m holdfast.doctor",
         description="Say what is wrong with the project and its services, and how to mend it.",
     )
     add_arguments(parser)
     parser.add_argument("--settings", help="the settings, in place of DJANGO_SETTINGS_MODULE")
+    # Django's own, which manage.py has taken or which change nothing here.
+    parser.add_argument("--pythonpath", help=argparse.SUPPRESS)
+    parser.add_argument("-v", "--verbosity", help=argparse.SUPPRESS)
+    for flag in ("--no-color", "--force-color", "--traceback", "--skip-checks"):
+        parser.add_argument(flag, action="store_true", help=argparse.SUPPRESS)
     options = vars(parser.parse_args(arguments))
     if options["settings"]:
         os.environ["DJANGO_SETTINGS_MODULE"] = options["settings"]
+    if options["pythonpath"]:
+        sys.path.insert(0, options["pythonpath"])
     out = sys.stdout
+    wanted = out.isatty() and not (options["no_color"] or os.environ.get("NO_COLOR"))
     return answer(
-        options,
+        options | {"failure": failure},
         say=lambda line: print(line, file=out, flush=True),
         remark=lambda line: print(line, file=sys.stderr),
-        colourful=out.isatty() and not os.environ.get("NO_COLOR"),
+        colourful=wanted or options["force_color"],
     )
 
 
@@ -75,7 +83,8 @@ def answer(options: dict[str, Any], *, say: Say, remark: Say, colourful: bool = 
     paint = _paint if colourful else None
     try:
         with _Aside():
-            if options["watch"]:
+            # What has failed to load is not loaded again by this process.
+            if options["watch"] and options.get("failure") is None:
                 return _watch(options, say, paint)
             report = _examine(options)
     except ValueError as refused:
@@ -91,6 +100,7 @@ def _examine(options: dict[str, Any]) -> Report:
         deploy=options["deploy"],
         seconds=options["timeout"],
         app=options["app"],
+        failure=options.get("failure"),
     )
 
 

@@ -13,7 +13,7 @@ from holdfast.doctor.findings import Finding, define
 from holdfast.doctor.look import Look
 from holdfast.doctor.probing import THINGS, Absent, Probe, chosen, matches, probes
 from holdfast.doctor.report import Report, Skipped
-from holdfast.doctor.starting import set_up
+from holdfast.doctor.starting import failed, set_up
 
 AT_ONCE = 6
 # Shorter ones are too likely to be part of another word.
@@ -40,20 +40,21 @@ def examine(
     deploy: bool = False,
     seconds: float | None = None,
     app: str = "",
+    failure: BaseException | None = None,
 ) -> Report:
     """Look at the project and its services, and say what is wrong.
 
     Takes about as long as the slowest chain of probes, and at most the sum of their times: some seconds. Changes
     nothing. `only` names areas or ids, `deploy` adds the checklist of a deployment, `seconds` is how long each probe
     may take in place of its own bound, and `app` is where the Celery app is, if the project's package does not
-    import it.
+    import it. A `failure` is what has ended the start of Django already.
 
     Raises:
         ValueError: `only` names neither an area nor a finding.
     """
     began = time.monotonic()
     asked = chosen(probes(), only=only, deploy=deploy)
-    begun = set_up(app=app)
+    begun = set_up(app=app) if failure is None else [failed(failure)]
     look = Look(deploy=deploy)
     round = _Round(asked, look, seconds=seconds)
     if any(finding.severity.rank == 0 for finding in begun):

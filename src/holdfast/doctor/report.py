@@ -55,7 +55,7 @@ class Report:
         first = self.findings[0]
         repair = first.repair.strip().rstrip(".").replace("\n", " ")
         count = len(self.findings)
-        many = "" if count == 1 else f", then the other {count - 1}"
+        many = {1: "", 2: ", then the other one"}.get(count, f", then the other {count - 1}")
         return f"First mend {first.id} ({_lowered(first.title)}): {_lowered(repair)}{many}."
 
     def status(self, *, fail_on: Severity = Severity.ERROR) -> int:
@@ -96,7 +96,8 @@ class Report:
         for because in sorted({skipped.because for skipped in self.skipped}):
             areas = sorted({one.area for one in self.skipped if one.because == because})
             count = sum(one.because == because for one in self.skipped)
-            yield f"Not looked at ({count} probes of {', '.join(areas)}), because {because}."
+            probes = "1 probe" if count == 1 else f"{count} probes"
+            yield f"Not looked at ({probes} of {', '.join(areas)}), because {because}."
         if self.silenced:
             yield f"Silenced by SILENCED_SYSTEM_CHECKS: {', '.join(self.silenced)}."
         yield self.advice

@@ -79,8 +79,9 @@ def set_up(*, app: str = "") -> list[Finding]:
 
 
 def failed(error: BaseException) -> Finding:
-    """Return the finding of an error that has ended Django's own command line."""
-    return _of(SETTINGS_FAIL, error, os.environ.get(VARIABLE, ""))
+    """Return the finding of an error that has ended the start of Django."""
+    definition = APPS_FAIL if _configured() else SETTINGS_FAIL
+    return _of(definition, error, os.environ.get(VARIABLE, ""))
 
 
 def _configured() -> bool:
@@ -169,4 +170,6 @@ def _repair(error: BaseException, place: str, line: int) -> str:
         )
     if isinstance(error, SyntaxError):
         return f"Correct the syntax of {at}."
+    if type(error).__name__ == "ImproperlyConfigured":
+        return f"Mend what it names, in the environment of this process or at {at}."
     return f"Correct {at}." if place else ""
