@@ -9,9 +9,13 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
+import threading
 import time
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from holdfast.broker.places import Place
 from holdfast.broker.tls import context_of
@@ -59,9 +63,9 @@ class Reach:
 
 
 def reach(place: Place, *, seconds: float) -> Reach:
-    """Connect, greet, and say what happens; takes at most about `seconds`, without the look-up of the name."""
+    """Connect, greet, and say what happens; takes at most about twice `seconds`."""
     try:
-        addresses = _addresses(place)
+        addresses = _addresses(place, seconds)
     except OSError as error:
         return Reach(trouble=Trouble.NAME, said=str(error.strerror or error))
     began = time.monotonic()
@@ -83,8 +87,30 @@ def masters_known(place: Place, *, seconds: float) -> list[str]:
     ]
 
 
-def _addresses(place: Place) -> tuple[str, ...]:
-    found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
+def _addresses(place: Place, seconds: float) -> tuple[str, ...]:
+    """Return what a name stands for.
+
+    Raises:
+        OSError: the name is not known, or the name server does not answer in time.
+    """
+    outcome: Future[list[Any]] = Future()
+
+    def ask() -> None:
+        try:
+            found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
+        except Exception as error:  # whoever waits raises it
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(found)
+
+    # The system's own patience with a silent name server is beyond any probe's.
+    threading.Thread(target=ask, name="holdfast-name", daemon=True).start()
+    try:
+        found = outcome.result(seconds)
+    except UnicodeError as error:
+        raise OSError(f"it is no host name: {error}") from error
+    except FutureTimeout as error:
+        raise OSError(f"no answer of the name server within {seconds:.1f} s") from error
     return tuple(dict.fromkeys(str(one[4][0]) for one in found))
 
 

@@ -32,6 +32,7 @@ def broker_answers(look: Look) -> Iterator[Finding]:
     ]
     look.facts["broker.reach"] = {place.address: how.trouble.value for place, how in found}
     look.facts["broker.addresses"] = {place.address: list(how.addresses) for place, how in found}
+    look.facts["broker.addresses"] = {place.address: list(how.addresses) for place, how in found}
     away = [(place, how) for place, how in found if how.trouble is not Trouble.NONE]
     if away and len(away) < len(found):
         for place, how in away:
