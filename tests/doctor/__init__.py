@@ -1,1 +1,0 @@
-"""The doctor, asked as a process: each sickness on real services, and health in silence."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -53,10 +54,10 @@ class Report:
                 + "."
             )
         first = self.findings[0]
-        repair = first.repair.strip().rstrip(".").replace("\n", " ")
+        repair = first_sentence(first.repair)
         count = len(self.findings)
         many = {1: "", 2: ", then the other one"}.get(count, f", then the other {count - 1}")
-        return f"First mend {first.id} ({_lowered(first.title)}): {_lowered(repair)}{many}."
+        return f"First mend {first.id} ({lowered(first.title)}): {lowered(repair)}{many}."
 
     def status(self, *, fail_on: Severity = Severity.ERROR) -> int:
         """Return the exit status: 1 with errors; with what is milder 2, if it is to count."""
@@ -123,7 +124,13 @@ def _plural(count: int, word: str) -> str:
     return f"1 {word}" if count == 1 else f"{count} {word}s"
 
 
-def _lowered(text: str) -> str:
+def first_sentence(text: str) -> str:
+    """Return a text up to the end of its first sentence, on one line."""
+    line = " ".join(text.split())
+    return re.split(r"[.]\s+(?=[A-Z`])", line)[0].rstrip(".")
+
+
+def lowered(text: str) -> str:
     """Begin a text small, unless it begins with a name."""
     first = text.partition(" ")[0]
     return text if first.isupper() or "_" in first or "." in first else text[:1].lower() + text[1:]

@@ -22,7 +22,7 @@ from holdfast.testing.services import (
     TcpProxy,
     free_port,
 )
-from tests.doctor.clinic import Clinic, Seen
+from tests.doctor.broker.clinic import Clinic, Seen
 
 ONLY = ("--only", "broker")
 

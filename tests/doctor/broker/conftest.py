@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.testing.services import RedisServer
-from tests.doctor.clinic import Clinic
+from tests.doctor.broker.clinic import Clinic
 
 HEALTHY = ("--maxmemory", "200mb", "--tcp-keepalive", "300")
 

@@ -11,8 +11,8 @@ import pytest
 import redis
 
 from holdfast.testing.services import Login, Mode, RedisServer, TcpProxy, free_port
-from tests.doctor.clinic import Clinic, Seen
-from tests.doctor.conftest import HEALTHY
+from tests.doctor.broker.clinic import Clinic, Seen
+from tests.doctor.broker.conftest import HEALTHY
 from tests.eventually import eventually
 
 ONLY = ("--only", "broker")

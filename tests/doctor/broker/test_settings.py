@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from holdfast.testing.services import RedisServer
-from tests.doctor.clinic import NOWHERE, Clinic
+from tests.doctor.broker.clinic import NOWHERE, Clinic
 
 SICK: dict[str, dict[str, Any]] = {
     "W360": {"broker_transport_options": {"socket_timeout": None}},

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.testing.services import RedisServer
-from tests.doctor.clinic import Clinic, Seen
+from tests.doctor.broker.clinic import Clinic, Seen
 from tests.processes import ROOT
 
 MANAGE = """

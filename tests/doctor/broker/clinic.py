@@ -62,7 +62,27 @@ class Clinic:
         environment: Mapping[str, str | None] | None = None,
         command: tuple[str, ...] = ("-m", "holdfast.doctor"),
     ) -> Seen:
-        """Ask as a process with --json; a variable that is None is not set."""
+        """Ask as a process with --json, and check that what is said has its shape; see `run`."""
+        seen = self.run(
+            "--json",
+            *words,
+            broker=broker,
+            celery=celery,
+            environment=environment,
+            command=command,
+        )
+        assert {"findings", "skipped"} <= set(seen.said)
+        return seen
+
+    def run(
+        self,
+        *words: str,
+        broker: str | None = NOWHERE,
+        celery: Mapping[str, Any] | None = None,
+        environment: Mapping[str, str | None] | None = None,
+        command: tuple[str, ...] = ("-m", "holdfast.doctor"),
+    ) -> Seen:
+        """Ask as a process; a variable that is None is not set."""
         (self.folder / "sick.py").write_text(f"from tests.settings import *\n{self.code}\n")
         variables: dict[str, str | None] = {
             **inherited(),
@@ -75,7 +95,7 @@ class Clinic:
             **(environment or {}),
         }
         done = subprocess.run(
-            [sys.executable, *command, "--json", *words],
+            [sys.executable, *command, *words],
             cwd=self.folder,
             env={name: value for name, value in variables.items() if value is not None},
             capture_output=True,
