@@ -53,6 +53,9 @@ def set_up(*, app: str = "") -> list[Finding]:
 
     Where Django is set up already, as in the console, it only looks.
     """
+    if _is_set_up():
+        # In a web process: to set up once more would set up its logging once more.
+        return _find_app(app)
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     named = _settings_module()
@@ -82,6 +85,12 @@ def failed(error: BaseException) -> Finding:
     """Return the finding of an error that has ended the start of Django."""
     definition = APPS_FAIL if _configured() else SETTINGS_FAIL
     return _of(definition, error, os.environ.get(VARIABLE, ""))
+
+
+def _is_set_up() -> bool:
+    from django.apps import apps
+
+    return apps.ready
 
 
 def _configured() -> bool:
