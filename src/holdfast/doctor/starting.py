@@ -61,24 +61,25 @@ def set_up(*, app: str = "") -> list[Finding]:
     named = _settings_module()
     if not named and not _configured():
         return [NO_SETTINGS.seen(f"{VARIABLE} is not set, and no manage.py is in {Path.cwd()}.")]
-    try:
-        from django.conf import settings
+    return _load(named) or _find_app(app)
 
+
+def _load(named: str) -> list[Finding]:
+    import django
+    from django.conf import settings
+
+    try:
         # The first one that is asked for loads the module.
         installed = list(settings.INSTALLED_APPS)
-    except Exception as error:  # noqa: BLE001  # a module can raise anything
-        return [_of(SETTINGS_FAIL, error, named)]
-    except SystemExit as error:
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # a module can raise anything
         return [_of(SETTINGS_FAIL, error, named)]
     try:
-        import django
-
         django.setup()
     except Exception as error:  # noqa: BLE001  # so can an app
         return [_of(APPS_FAIL, error, named)]
     if not any(name.split(".")[0] == "holdfast" for name in installed):
         return [NOT_INSTALLED.seen(f"INSTALLED_APPS of {named} names {len(installed)} apps.")]
-    return _find_app(app)
+    return []
 
 
 def failed(error: BaseException) -> Finding:
