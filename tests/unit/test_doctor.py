@@ -37,8 +37,8 @@ def _says(*found: Finding) -> Any:
 
 def _raises(error: Exception) -> Any:
     def look(_: Look) -> Iterator[Finding]:
+        yield from ()
         raise error
-        yield
 
     return look
 

@@ -71,7 +71,7 @@ class Look:
         """Where the broker is, by its URLs: one for each host, malformed ones too."""
         from holdfast.broker.places import places
 
-        return self.once("places", lambda: places(self.conf))  # type: ignore[no-any-return]
+        return self.once("places", lambda: places(self.conf))
 
     def redis(self) -> Any:
         """Return a Redis client on the path that calls take (TLS, password, Sentinel), with short waits.
@@ -93,7 +93,7 @@ class Look:
 
     def info(self) -> Mapping[str, Any]:
         """Return what the Redis server says of itself, asked once: INFO of all sections."""
-        return self.once("broker.info", lambda: self.redis().info("everything"))  # type: ignore[no-any-return]
+        return self.once("broker.info", lambda: self.redis().info("everything"))
 
     def config(self, name: str) -> str | None:
         """Return a value of the Redis server's configuration; None where it does not show it."""

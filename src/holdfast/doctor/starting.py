@@ -130,7 +130,7 @@ def _find_app(named: str) -> list[Finding]:
 def _of(definition: Any, error: BaseException, module: str) -> Finding:
     said = f"{type(error).__name__}: {error}".rstrip(": ")
     place, line = _where(error)
-    return definition.seen(  # type: ignore[no-any-return]
+    return definition.seen(
         f"{f'{module}: ' if module else ''}{said}"
         + (f"\nin {place}, line {line}" if place else ""),
         repair=_repair(error, place, line) or definition.repair,

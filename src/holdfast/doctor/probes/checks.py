@@ -22,7 +22,7 @@ def _messages(*, deploy: bool) -> Iterator[Any]:
     always = registry.get_checks(include_deployment_checks=False)
     for check in sorted(registry.get_checks(include_deployment_checks=deploy), key=_name):
         if check.__module__.startswith("holdfast.") and (check in always) is not deploy:
-            yield from check(app_configs=None)
+            yield from check(app_configs=None, databases=None)
 
 
 def _name(check: Any) -> str:
