@@ -30,6 +30,7 @@ JOB_TABLES = (
     "holdfast_batch",
     "holdfast_limited",
     "holdfast_shelved",
+    "holdfast_minute",
 )
 SCHEDULE_TABLES = ("holdfast_schedule", "holdfast_occurrence")
 TABLES = (

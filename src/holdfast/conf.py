@@ -45,6 +45,8 @@ class Settings:
     """How long failed and dead jobs are kept."""
     audit_days: float = 90.0
     """How long it is kept who replayed, discarded, edited or cancelled jobs."""
+    minute_days: float = 8.0
+    """How long it is kept what became of jobs minute by minute: what charts are drawn from."""
     keep: Mapping[str, Mapping[str, Any]] | None = None
     """How long finished jobs of some tasks are kept, by patterns of their names: `{"shop.*": {"keep": 3600}}`."""
     prune_batch: int = 1000
@@ -113,6 +115,7 @@ _POSITIVE = (
     "publish_timeout_seconds",
     "dead_letter_days",
     "audit_days",
+    "minute_days",
     "prune_batch",
     "checkpoint_max_bytes",
     "schedule_late_seconds",

@@ -23,6 +23,8 @@ jobs_published = Signal()
 """Held jobs became due and were published. count: int."""
 jobs_pruned = Signal()
 """Finished jobs were deleted after their retention. count: int."""
+minute_counted = Signal()
+"""What became of jobs in a minute was written. at: datetime (its beginning), jobs: int (how many ended)."""
 jobs_settled = Signal()
 """Waiters of jobs that ended without their own attempt were told. count: int."""
 rescuer_waits = Signal()

@@ -8,10 +8,13 @@ import pytest
 from django.conf import settings
 from django.test import Client, override_settings
 
+from holdfast.console.hub import hub
+
 
 @pytest.fixture
 def console(ledger: str) -> Iterator[str]:
     """An empty ledger that the console shows; returns its alias."""
+    hub.begin()
     said = {**settings.HOLDFAST, "console_access": "tests.console.roles.of_header"}
     with override_settings(HOLDFAST=said):
         yield ledger

@@ -20,6 +20,7 @@ from holdfast.ledger import (
     duty,
     effects,
     interventions,
+    minutes,
     pauses,
     publishing,
     transitions,
@@ -31,7 +32,16 @@ from holdfast.ledger.database import dialect
 from holdfast.ledger.limiting import admission, limits, line_reads, lines, looks
 from holdfast.ledger.limiting.bounds import Bounds
 from holdfast.ledger.models.effects import Effect
-from holdfast.ledger.reads import backlog, details, letters, queries, queue_reads
+from holdfast.ledger.reads import (
+    backlog,
+    details,
+    letters,
+    queries,
+    queue_reads,
+    rates,
+    troubles,
+    worker_reads,
+)
 from holdfast.ledger.reads.kin import kin
 from holdfast.ledger.records import Hold, NewJob, UniqueRequest, Use
 from holdfast.ledger.states import DEAD_LETTERS, FINAL, State
@@ -48,6 +58,7 @@ BIG = {
     "holdfast_effect",
     "holdfast_unique_key",
     "holdfast_limited",
+    "holdfast_minute",
 }
 
 
@@ -102,6 +113,12 @@ def big_ledger(
                 "CASE WHEN n > %(backlog)s THEN 0 WHEN n <= 10 THEN 2 ELSE 1 END "
                 "FROM (SELECT id, row_number() OVER () AS n FROM holdfast_job LIMIT %(backlog)s * 2) AS j",
                 {"backlog": BACKLOG},
+            )
+            cursor.execute(
+                "INSERT INTO holdfast_minute (at, task, queue, succeeded, failed, cancelled, retried, run_seconds, "
+                "waits, runs) "
+                "SELECT date_trunc('minute', now()) - n * interval '1 minute', task, '', 1, 0, 0, 0, 1, '{}', '{}' "
+                "FROM generate_series(1, 4000) AS n, unnest(ARRAY['', 'a', 'b', 'c', 'd', 'e']) AS task"
             )
             cursor.execute("ANALYZE")
         hire(WORKER)
@@ -256,6 +273,18 @@ ASKED: dict[str, Callable[[], Any]] = {
         before=timedelta(days=1), unfired_before=timedelta(days=30), limit=1000
     ),
     "graph": lambda: kin(["job-1", "job-2"], batches=["b"], groups=["g"], limit=1000),
+    "minutes: look": lambda: minutes.look(minutes.now() - minutes.MINUTE),
+    "minutes: count": lambda: minutes.ended_between(
+        minutes.now() - timedelta(hours=2), minutes.now() - timedelta(hours=1)
+    ),
+    "minutes: counted until": lambda: minutes.counted_until(now=minutes.now()),
+    "pruner: minutes": lambda: minutes.prune(older_than=timedelta(days=8), limit=1000),
+    "rates: hour": rates.series,
+    "rates: day of a task": lambda: rates.series(rates.DAY, task="b"),
+    "rates: top tasks": rates.top_tasks,
+    "troubles: dead letters": lambda: troubles.dead_letters(within=timedelta(days=1)),
+    "troubles: paused": troubles.paused,
+    "workers: what they run": worker_reads.running_by_worker,
     "waiter": lambda: queries.result_metas(["job-1", "job-2"]),
 }
 

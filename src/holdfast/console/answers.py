@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from django import forms
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.core import signing
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+    JsonResponse,
+)
 from django.shortcuts import resolve_url
 from django.template.backends.django import DjangoTemplates
 from django.templatetags.static import static
@@ -21,6 +27,7 @@ from holdfast.console import chrome
 from holdfast.console.access import NAMES, Role, full_role
 from holdfast.console.engine import engine
 
+Answer = TypeVar("Answer", bound=HttpResponseBase)
 # What the last action did, told by the next page; signed, for it comes from the browser.
 SAID = "holdfast_said"
 SAID_SECONDS = 60
@@ -114,7 +121,7 @@ def denied(request: HttpRequest, needs: Role, *, json: bool) -> HttpResponse:
     return HttpResponse(html, status=403)
 
 
-def secured(answer: HttpResponse) -> HttpResponse:
+def secured(answer: Answer) -> Answer:
     """Let a page load what is the console's own and nothing else, and be kept nowhere."""
     answer.headers["Content-Security-Policy"] = _policy()
     answer.headers["Referrer-Policy"] = "same-origin"

@@ -1,14 +1,54 @@
-"""The first page: what waits, what runs, who works, what needs attention."""
+"""The first page: what needs attention, how much goes through, how long it waits and runs, what waits where."""
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
+from django import forms
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from holdfast.console import charts
+from holdfast.console.attention import Trouble
+from holdfast.console.charts import Chart, Refresh
+from holdfast.console.hub import hub
 from holdfast.console.pages import page
-from holdfast.ledger.reads import queue_reads, worker_reads
+from holdfast.console.snapshots import Figures, Snapshot, texts
+from holdfast.ledger.reads import rates
+from holdfast.ledger.reads.queue_reads import Queue
+from holdfast.ledger.reads.rates import DAY, HOUR, Series, TaskTime
+from holdfast.ledger.tallies import Tally
+
+SPANS = {"hour": HOUR, "day": DAY}
+# For so long all who look share what was read: of an hour 60 rows, of a day 1,440, and the sums over tasks.
+KEPT_SECONDS = {"hour": 5.0, "day": 60.0}
+TOP_TASKS = 8
+
+
+class OverviewQuery(forms.Form):
+    """How far the charts go back."""
+
+    span = forms.ChoiceField(
+        choices=[("hour", _("1 hour")), ("day", _("24 hours"))], required=False
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TroubleRow:
+    """One thing that needs attention."""
+
+    kind: str
+    severity: str
+    """critical, warning or note."""
+    sentence: str
+    url: str
+    """The list behind it; empty if there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,40 +62,133 @@ class QueueRow:
     oldest_seconds: float | None
     running: int
     workers: int
+    ended_per_minute: int
+    failed_per_minute: int
+    unserved: bool
+    """Whether jobs wait, and no live worker takes them."""
+    share: float
+    """Of what waits in the fullest queue."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charts:
+    """The charts of the page."""
+
+    ends: Chart
+    wait: Chart
+    run: Chart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverviewPage:
-    """What waits, what runs and who works, at about this moment."""
+    """The whole at one look, read once for all who look within two seconds."""
 
-    waiting: int
-    running: int
-    oldest_seconds: float | None
-    workers: int
-    slots: int
+    at: datetime | None
+    """When the figures were read, by the database's clock."""
+    error: str
+    """Why they are old; empty if they are not."""
+    span: str
+    """How far the charts go back: hour or day."""
+    figures: Figures
+    texts: dict[str, str]
+    """The figures as a page writes them."""
+    busy_share: float | None
+    troubles: list[TroubleRow]
+    """What needs attention, the worst first."""
     queues: list[QueueRow]
+    tasks: list[TaskTime]
+    """Those that ran longest in the span, counted up to the last full minute."""
+    charts: Charts
+    fullest: int
+    """How many wait in the fullest queue."""
 
 
-@page("", name="overview", title=_("Overview"), template="holdfast/overview.html")
-def overview(_request: HttpRequest) -> OverviewPage:
+@page(
+    "", name="overview", title=_("Overview"), template="holdfast/overview.html", query=OverviewQuery
+)
+def overview(_request: HttpRequest, query: Mapping[str, Any]) -> OverviewPage:
     """Show the whole at one look."""
-    queues = [
-        QueueRow(
-            name=queue.name,
-            waiting=queue.total,
-            more=queue.more,
-            oldest_seconds=queue.oldest_seconds,
-            running=queue.running,
-            workers=len(queue.workers),
-        )
-        for queue in queue_reads.queues()
-    ]
-    workers = worker_reads.workers()
+    span = query["span"] or "hour"
+    seen = hub.current()
+    series, tasks = _kept.get(span, seen)
+    fullest = max((queue.total for queue in seen.queues), default=0)
     return OverviewPage(
-        waiting=sum(queue.waiting for queue in queues),
-        running=sum(queue.running for queue in queues),
-        oldest_seconds=max((q.oldest_seconds or 0.0 for q in queues), default=None),
-        workers=len(workers),
-        slots=sum(worker.slots for worker in workers),
-        queues=queues,
+        at=seen.at,
+        error=seen.error,
+        span=span,
+        figures=seen.figures,
+        texts=texts(seen.figures),
+        busy_share=seen.figures.busy_share,
+        troubles=[_trouble(one) for one in seen.troubles],
+        queues=[
+            _queue(queue, seen.by_queue.get(queue.name, Tally()), fullest=fullest)
+            for queue in seen.queues
+        ],
+        tasks=tasks,
+        charts=_charts(series, span),
+        fullest=fullest,
+    )
+
+
+class _Kept:
+    """What was read of the counted minutes, for all who look in the next seconds."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._found: dict[str, tuple[float, int, tuple[Series, list[TaskTime]]]] = {}
+
+    def get(self, span: str, seen: Snapshot) -> tuple[Series, list[TaskTime]]:
+        """Return the series of all jobs, and the tasks that took most time."""
+        with self._lock:
+            until, version, found = self._found.get(span, (float("-inf"), 0, None))
+            # Of a hub that began anew, in a child or in a test, nothing is kept.
+            if found is None or self._monotonic() >= until or version > seen.version:
+                length = SPANS[span]
+                found = (
+                    rates.series(length, tail=seen.tail),
+                    rates.top_tasks(length, limit=TOP_TASKS),
+                )
+                until = self._monotonic() + KEPT_SECONDS[span]
+                self._found[span] = (until, seen.version, found)
+            return found
+
+
+_kept = _Kept()
+
+
+def _charts(series: Series, span: str) -> Charts:
+    url = f"{reverse('holdfast:api-overview')}?span={span}"
+
+    def again(key: str) -> Refresh:
+        return Refresh(url=url, key=f"charts.{key}", seconds=10.0 if span == "hour" else 60.0)
+
+    return Charts(
+        ends=charts.ends(series, refresh=again("ends")),
+        wait=charts.spreads(series, "wait", refresh=again("wait")),
+        run=charts.spreads(series, "run", refresh=again("run")),
+    )
+
+
+def _trouble(trouble: Trouble) -> TroubleRow:
+    return TroubleRow(
+        kind=trouble.kind,
+        severity=trouble.severity.label,
+        sentence=trouble.sentence,
+        url=trouble.url,
+    )
+
+
+def _queue(queue: Queue, ended: Tally, *, fullest: int) -> QueueRow:
+    return QueueRow(
+        name=queue.name,
+        waiting=queue.total,
+        more=queue.more,
+        oldest_seconds=queue.oldest_seconds,
+        running=queue.running,
+        workers=len(queue.workers),
+        ended_per_minute=ended.ended,
+        failed_per_minute=ended.failed,
+        unserved=queue.unserved,
+        share=queue.total / fullest if fullest else 0.0,
     )

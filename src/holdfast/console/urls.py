@@ -6,7 +6,7 @@ from importlib import import_module
 
 from django.urls import URLPattern, path
 
-from holdfast.console import openapi, pages
+from holdfast.console import openapi, pages, stream
 
 # A module of views each.
 NOUNS = ("overview",)
@@ -18,5 +18,6 @@ for noun in NOUNS:
 
 urlpatterns: list[URLPattern] = [
     *pages.patterns(),
+    path("events/", stream.events, name="events"),
     path("api/openapi.json", openapi.view, name="openapi"),
 ]

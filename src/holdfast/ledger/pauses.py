@@ -91,7 +91,7 @@ def wake(*, limit: int) -> int:
     """Make jobs due whose queue and task are not paused any more; return how many, of so many at most."""
     stopped = paused()
     woken = 0
-    for queue, task in _places():
+    for queue, task in places():
         if (QUEUE, queue) in stopped or (TASK, task) in stopped:
             continue
         woken += _wake(queue, task, limit=limit - woken)
@@ -115,7 +115,7 @@ def _wake(queue: str, task: str, *, limit: int) -> int:
     return len(jobs) - len(left)
 
 
-def _places() -> Iterator[tuple[str, str]]:
+def places() -> Iterator[tuple[str, str]]:
     """Yield (queue, task) of the jobs that are held for a pause, by one short index look each."""
     rows = _shelved().order_by("queue", "task").values_list("queue", "task")
     found = rows.first()

@@ -23,6 +23,7 @@ from holdfast.policies.retention import Retention
 from holdfast.upkeep.admitter import Admitter
 from holdfast.upkeep.completer import Completer
 from holdfast.upkeep.loop import Loop
+from holdfast.upkeep.minutes import MinuteKeeper
 from holdfast.upkeep.pruner import Pruner
 from holdfast.upkeep.pulse import Pulse
 from holdfast.upkeep.queue_watch import QueueWatch
@@ -36,6 +37,8 @@ PRUNE_SECONDS = 10.0
 # Held jobs brought forward in one transaction.
 WAITS = 1000
 PRUNE_IDLE_SECONDS = 300.0
+# Until minutes are counted again after that has failed.
+MINUTE_SECONDS = 60.0
 # Of a sweep: what is left is for the look itself, and for a loop that is late.
 LOOK = 0.8
 # Between two rounds of what is looked at in pages.
@@ -72,6 +75,7 @@ class Crew:
         self._pruner = Pruner(
             results_kept_seconds=app.backend.expires, retention=Retention(app.tasks.get)
         )
+        self._minutes = MinuteKeeper()
         begun = monotonic()
         self._on_duty = False
         self._work = Work()
@@ -81,6 +85,7 @@ class Crew:
         self._round_at = begun
         self._prune_at = begun + PRUNE_SECONDS
         self._prune_pause = PRUNE_SECONDS
+        self._minute_at = begun
         # A look that finds SQLite's writer busy must not cost the rest of its sweep.
         again = min(1.0, get_settings().sweep_seconds / 5)
         self._relay_loop = Loop("relay", self._relay_pass, after_error=again, rests=True)
@@ -154,7 +159,8 @@ class Crew:
             self._on_duty = True
             if not had:
                 # Only now: a sweep that woke before the duty was noted would go back to sleep until a rescue.
-                self._sweep_at = self._round_at = now
+                self._sweep_at = self._round_at = self._minute_at = now
+                self._minutes.begin()
                 self._sweep_loop.wake()
         elif self._duty_ask_at == now:
             self._duty_ask_at = now + ASLEEP_SECONDS
@@ -199,6 +205,7 @@ class Crew:
                 more = self._reconciler.has_more
                 self._sweep_at = now + (0.0 if more else settings.sweep_seconds * LOOK)
             self._prune(now)
+            self._count_minutes(now)
         return self._until_next(work)
 
     def _rescue(self, now: float) -> None:
@@ -241,10 +248,17 @@ class Crew:
         )
         self._prune_at = now if busy else now + self._prune_pause
 
+    def _count_minutes(self, now: float) -> None:
+        if now < self._minute_at:
+            return
+        # First: a failure holds nothing else up until the next try.
+        self._minute_at = now + MINUTE_SECONDS
+        self._minute_at = now + self._minutes.one_pass()
+
     def _until_next(self, work: Work) -> float:
         moments = [self._rescue_at]
         if self._on_duty:
-            moments.append(self._prune_at)
+            moments += [self._prune_at, self._minute_at]
             if not self._is_quiet(work):
                 moments.append(self._sweep_at)
             if work.unsettled or work.batches:

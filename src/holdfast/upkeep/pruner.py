@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from holdfast import events
 from holdfast.conf import get_settings
-from holdfast.ledger import audit, batches, chords, effects, security, unique, workers
+from holdfast.ledger import audit, batches, chords, effects, minutes, security, unique, workers
 from holdfast.ledger.reads import queries
 from holdfast.ledger.states import DEAD_LETTERS, FINAL
 from holdfast.policies.retention import Keep, Retention
@@ -21,7 +21,7 @@ class Pruner:
     """Jobs are kept as long as their task says, or else as long as `result_expires`; dead letters `dead_letter_days`.
 
     Effects are kept as long as each says, and as long as their job; the audit and security events for `audit_days`;
-    unique keys as long as their job and their period.
+    unique keys as long as their job and their period; what became of jobs minute by minute for `minute_days`.
     """
 
     def __init__(
@@ -31,11 +31,14 @@ class Pruner:
         self._retention = retention
 
     def one_pass(self) -> int:
-        """Delete for a quarter of a second at most; return how many jobs and effects were deleted or looked at."""
+        """Delete for a quarter of a second at most; return how many rows were deleted or looked at."""
         settings = get_settings()
         # These have times of their own, also where results are kept for ever.
         looked_at = effects.prune(limit=settings.prune_batch)
         looked_at += unique.prune(limit=settings.prune_batch)
+        looked_at += minutes.prune(
+            older_than=timedelta(days=settings.minute_days), limit=settings.prune_batch
+        )
         audit_kept = timedelta(days=settings.audit_days)
         audit.prune(older_than=audit_kept, limit=settings.prune_batch)
         security.prune(older_than=audit_kept, limit=settings.prune_batch)

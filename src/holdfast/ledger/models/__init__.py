@@ -19,6 +19,7 @@ from holdfast.ledger.models.jobs import (
 )
 from holdfast.ledger.models.limits import Limit, Limited
 from holdfast.ledger.models.logs import AttemptLog
+from holdfast.ledger.models.minutes import Minute
 from holdfast.ledger.models.pauses import Pause, Shelved
 from holdfast.ledger.models.schedules import Occurrence, Schedule
 from holdfast.ledger.models.security import SecurityEvent
@@ -38,6 +39,7 @@ __all__ = [
     "Job",
     "Limit",
     "Limited",
+    "Minute",
     "Occurrence",
     "Pause",
     "Payload",

@@ -53,10 +53,11 @@ class Queue:
         return bool(self.waiting) and not self.workers
 
 
-def queues() -> list[Queue]:
+def queues(*, held: bool = True) -> list[Queue]:
     """Return every queue that has jobs which are not over, or a live worker, by name.
 
-    A few statements, and two for each priority of a queue that has queued jobs.
+    A few statements, and two for each priority of a queue that has queued jobs. Without `held` the jobs that are held
+    are not looked at: 10,000 rows less where so many wait for their time.
     """
     found: dict[str, Queue] = {}
 
@@ -74,8 +75,7 @@ def queues() -> list[Queue]:
         .annotate(n=Count("*"))
     ):
         at(name).running = running
-    held = job_rows().filter(state=State.HELD, due_at__isnull=False).order_by("due_at")
-    for name, waiting in Counter(held.values_list("queue", flat=True)[:MOST]).items():
+    for name, waiting in _held().items() if held else ():
         at(name).held = waiting
     for name, workers in _served().items():
         at(name).workers = sorted(workers)
@@ -91,6 +91,11 @@ def unserved_queues() -> list[str]:
 def is_served(queue: str) -> bool:
     """Tell whether a live worker takes jobs from a queue."""
     return queue in _served()
+
+
+def _held() -> Counter[str]:
+    rows = job_rows().filter(state=State.HELD, due_at__isnull=False).order_by("due_at")
+    return Counter(rows.values_list("queue", flat=True)[:MOST])
 
 
 def _count_list(queue: Queue, priority: int, now: datetime) -> None:

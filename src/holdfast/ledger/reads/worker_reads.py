@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from django.db.models import Count
+
 from holdfast.ledger.database import dialect
+from holdfast.ledger.fence import job_rows
 from holdfast.ledger.reads import queries
+from holdfast.ledger.states import State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,3 +64,9 @@ def workers() -> list[LiveWorker]:
         for row in queries.live_workers()
     ]
     return sorted(found, key=lambda worker: (worker.name, worker.started_at))
+
+
+def running_by_worker() -> dict[UUID | None, int]:
+    """Return how many jobs each worker has claimed, those it runs and those ahead of a free slot: one small index."""
+    rows = job_rows().filter(state=State.RUNNING).order_by().values_list("worker")
+    return dict(rows.annotate(n=Count("*")))

@@ -2,6 +2,7 @@
 import { startMoments } from "./moments.js";
 import { startPalette } from "./palette.js";
 import { startLive } from "./live.js";
+import { startCharts } from "./charts.js";
 
 function startTheme() {
   const button = document.querySelector("[data-theme-switch]");
@@ -72,4 +73,5 @@ startQuestions();
 startTicks();
 startMoments();
 startPalette();
+startCharts();
 startLive();

@@ -1,10 +1,148 @@
-// Tells the parts of the page that fetch themselves when something may have changed.
-const PAUSE = 3000;
+// Keeps an open page fresh. The server's event stream, or a poll where there is none, tells that something may have
+// changed; every {% live %} part then fetches itself. Nothing is asked while the tab is hidden.
+const POLL_MS = 5000;
+// A stream that is silent for so long is dead, whatever the browser thinks of it: heartbeats come more often.
+const SILENT_MS = 45000;
+// Figures are told with every tick; parts fetch themselves no more often than this.
+const PARTS_MS = 3500;
+const body = document.body;
+const root = body.dataset.root;
+const bare = document.title.replace(/^\(\d+\+?\) /, "");
+
+let source = null;
+let poll = 0;
+let watch = 0;
+let heard = 0;
+let fetched = 0;
+let streams = "EventSource" in window;
+
+function start() {
+  if (!root || document.hidden || source || poll) return;
+  if (streams) listen();
+  else beginPolling();
+}
+
+function stop() {
+  if (source) source.close();
+  source = null;
+  clearInterval(poll);
+  clearInterval(watch);
+  poll = watch = 0;
+}
+
+function listen() {
+  heard = Date.now();
+  source = new EventSource(`${root}events/`);
+  source.addEventListener("tick", (event) => tick(JSON.parse(event.data)));
+  source.addEventListener("heartbeat", () => (heard = Date.now()));
+  source.addEventListener("error", () => {
+    // The browser connects again by itself, unless the server has said that it has no stream.
+    if (source && source.readyState === EventSource.CLOSED) fallBack();
+    else say("waiting");
+  });
+  watch = setInterval(() => {
+    if (Date.now() - heard > SILENT_MS) {
+      stop();
+      start();
+    }
+  }, SILENT_MS / 3);
+}
+
+function fallBack() {
+  stop();
+  streams = false;
+  start();
+}
+
+function beginPolling() {
+  const ask = async () => {
+    try {
+      const answer = await fetch(`${root}api/pulse/`, { headers: { Accept: "application/json" } });
+      if (answer.status === 401 || answer.status === 403) stop();
+      else if (answer.ok) tick(await answer.json());
+      else say("away");
+    } catch {
+      say("away");
+    }
+  };
+  poll = setInterval(ask, POLL_MS);
+  ask();
+}
+
+function tick(pulse) {
+  heard = Date.now();
+  say(pulse.error ? "stale" : "live", pulse.error);
+  document.title = pulse.trouble ? `(${pulse.trouble}) ${bare}` : bare;
+  const badge = document.querySelector("[data-badge=overview]");
+  if (badge) {
+    badge.textContent = pulse.trouble || "";
+    badge.hidden = !pulse.trouble;
+  }
+  for (const [name, text] of Object.entries(pulse.figures || {})) {
+    for (const place of document.querySelectorAll(`[data-figure="${CSS.escape(name)}"]`)) {
+      if (place.textContent !== text) place.textContent = text;
+    }
+  }
+  if (Date.now() - fetched < PARTS_MS) return;
+  fetched = Date.now();
+  body.dispatchEvent(new CustomEvent("holdfast:tick", { detail: pulse }));
+}
+
+// What the page says of its own freshness, for styles and for the one word in the header.
+function say(state, text) {
+  body.dataset.live = state;
+  for (const place of document.querySelectorAll("[data-live-state]")) {
+    place.dataset.liveState = state;
+    place.title = text || "";
+  }
+}
+
+// -- what a part must not lose when it fetches itself ---------------------------------------------------------------
+
+// Somebody types in it, selects text of it, or answers a question: it waits for a later tick.
+function isBusy(part) {
+  const focused = document.activeElement;
+  if (focused && part.contains(focused) && focused.matches("input:not([type=checkbox]), textarea, select")) return true;
+  const selection = document.getSelection();
+  if (selection && !selection.isCollapsed && part.contains(selection.anchorNode)) return true;
+  return document.querySelector("dialog[open]") !== null || part.querySelector("input[type=checkbox]:checked") !== null;
+}
+
+let kept = null;
 
 export function startLive() {
-  setInterval(() => {
-    if (!document.hidden && document.querySelector("[hx-trigger^='holdfast:tick']") && !document.querySelector("dialog[open]")) {
-      document.body.dispatchEvent(new CustomEvent("holdfast:tick"));
-    }
-  }, PAUSE);
+  body.addEventListener("htmx:beforeRequest", (event) => {
+    const { elt, requestConfig } = event.detail;
+    const ticked = requestConfig.triggeringEvent && requestConfig.triggeringEvent.type === "holdfast:tick";
+    if (ticked && isBusy(elt)) event.preventDefault();
+  });
+
+  body.addEventListener("htmx:beforeSwap", (event) => {
+    const part = event.detail.target;
+    const focused = part.contains(document.activeElement) ? document.activeElement : null;
+    kept = {
+      open: [...part.querySelectorAll("details[id][open]")].map((each) => each.id),
+      shut: [...part.querySelectorAll("details[id]:not([open])")].map((each) => each.id),
+      focus: focused && focused.id,
+      href: focused && focused.getAttribute("href"),
+    };
+  });
+
+  body.addEventListener("htmx:afterSwap", () => {
+    const state = kept;
+    kept = null;
+    if (!state) return;
+    for (const id of state.open) document.getElementById(id)?.setAttribute("open", "");
+    for (const id of state.shut) document.getElementById(id)?.removeAttribute("open");
+    const same = state.focus
+      ? document.getElementById(state.focus)
+      : state.href && [...document.querySelectorAll("main a")].find((link) => link.getAttribute("href") === state.href);
+    if (same && document.activeElement !== same) same.focus({ preventScroll: true });
+  });
+
+  document.addEventListener("visibilitychange", () => (document.hidden ? stop() : start()));
+  // A page that is left for another, and may come back from the browser's memory, holds no stream meanwhile.
+  window.addEventListener("pagehide", stop);
+  window.addEventListener("pageshow", start);
+  start();
 }
