@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from django.db.models.functions import Now
 
+from holdfast.beat import listing
 from holdfast.console import attention, sources
 from holdfast.console.attention import Attention, Seen, Severity, Trouble
 from holdfast.ledger import pauses, transitions, workers
@@ -159,8 +160,8 @@ def test_missed_and_late_schedules_are_told(quiet: str) -> None:
     assert told(sources.schedules) == ["Schedule nightly: 2 due times in the last 24 h were missed"]
     with current_app("redis://127.0.0.1:1/0") as app:
         app.conf.beat_schedule = {"hourly": {"task": "t", "schedule": timedelta(hours=1)}}
-        app.task(lambda: None, name="t", shared=False)
-        (timing,) = [each.timing for each in sources.listing.schedules()]
+        app.task(seen, name="t", shared=False)
+        (timing,) = [each.timing for each in listing.schedules()]
         long_ago = now - timedelta(hours=2)
         ledger_schedules.begin(
             {"hourly": Standing(timing=timing, anchor_at=long_ago, decided_until=long_ago)}

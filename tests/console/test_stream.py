@@ -103,7 +103,7 @@ def test_silence_is_filled_with_heartbeats_and_a_stream_ends_some_day(
 
 def test_who_may_not_look_is_not_told(hub: Hub) -> None:
     async def ask(**headers: str) -> int:
-        return (await AsyncClient(headers=headers).get(EVENTS)).status_code
+        return (await AsyncClient().get(EVENTS, headers=headers)).status_code
 
     assert asyncio.run(ask()) == 401
     assert asyncio.run(ask(**{"X-Test-Role": "none"})) in {401, 403}
@@ -121,7 +121,7 @@ def test_one_too_many_is_sent_to_the_poll(console: str, monkeypatch: pytest.Monk
     monkeypatch.setattr(stream, "hub", Hub(most=0))
 
     async def ask() -> int:
-        return (await AsyncClient(headers={"X-Test-Role": "view"}).get(EVENTS)).status_code
+        return (await AsyncClient().get(EVENTS, headers={"X-Test-Role": "view"})).status_code
 
     assert asyncio.run(ask()) == 204
 

@@ -11,7 +11,8 @@ import pytest
 from django.db import IntegrityError, connections
 from django.db.models import QuerySet
 
-from holdfast.ledger import interventions, minutes
+from holdfast.ledger import interventions, minutes, tallies
+from holdfast.ledger.histograms import quantile
 from holdfast.ledger.models import Job, Minute
 from holdfast.ledger.states import Reason, State
 from holdfast.upkeep.minutes import MOST, MinuteKeeper
@@ -64,7 +65,7 @@ def test_minute_tells_how_jobs_ended_and_how_long_they_took(
     assert minutes.tally_of(row(ledger, task="shop")).runs.total() == 0
     assert row(ledger, task="kept too").succeeded == 1
     slow = minutes.tally_of(row(ledger, queue="slow"))
-    assert 1.5 < (minutes.histograms.quantile(slow.waits, 0.5) or 0.0) < 2.6
+    assert 1.5 < (quantile(slow.waits, 0.5) or 0.0) < 2.6
 
 
 def test_neither_a_minute_that_is_not_over_nor_the_next_one_is_counted(
@@ -96,7 +97,7 @@ def test_keeper_that_dies_while_it_writes_leaves_the_minute_to_the_next(
     ledger: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     finished(2, at=last_full())
-    real = minutes.tallies.added_up
+    real = tallies.added_up
 
     def torn(*args: Any) -> Any:
         found = real(*args)
@@ -104,7 +105,7 @@ def test_keeper_that_dies_while_it_writes_leaves_the_minute_to_the_next(
         return {**found, ("x" * 300, ""): None}
 
     with monkeypatch.context() as patch:
-        patch.setattr(minutes.tallies, "added_up", torn)
+        patch.setattr(tallies, "added_up", torn)
         with pytest.raises((AttributeError, IntegrityError)):
             MinuteKeeper().one_pass()
     assert not rows(ledger).exists()
@@ -153,9 +154,7 @@ def test_busy_minute_costs_as_much_with_many_jobs_as_with_few(ledger: str) -> No
     assert max(asked) <= 14, asked
 
 
-def test_jobs_that_are_discarded_or_replayed_do_not_end_again(
-    ledger: str, keeper: MinuteKeeper
-) -> None:
+def test_job_that_is_discarded_does_not_end_again(ledger: str, keeper: MinuteKeeper) -> None:
     (dead,) = finished(1, at=last_full(3), state=State.FAILED)
     token = Job.objects.using(ledger).values_list("token", flat=True).get(id=dead)
     assert interventions.discard({dead: token}, actor="ada")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import pytest
@@ -35,7 +34,7 @@ def now(ledger: str) -> datetime:
 
 
 @pytest.fixture
-def day(ledger: str, now: datetime) -> Iterator[str]:
+def day(ledger: str, now: datetime) -> str:
     """A minute of each hour of the last day, and of each of the last ten minutes; of two tasks, on two queues."""
     latest = minutes.begin_of(now) - MINUTE
     ago = {n * MINUTE for n in range(10)} | {n * HOUR for n in range(1, 30)}

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, Self, TypeVar, cast
 
 from django.db import Error
 from django.utils.translation import gettext as _
@@ -24,6 +24,7 @@ from holdfast.console.snapshots import Camera, Snapshot
 from holdfast.ledger.connections.watchdog import answer_within
 from holdfast.ledger.database import close_connection, connection
 
+T = TypeVar("T")
 logger = logging.getLogger("holdfast.console")
 PAUSE_SECONDS = 2.0
 # Snapshots may take this share of the time: of a slow or very busy ledger they are taken less often.
@@ -96,6 +97,8 @@ class Hub:
         self._wake = threading.Event()
         self._pause = self._least_pause
         self._taken_at = float("-inf")
+        self._keeping = threading.Lock()
+        self._kept: dict[str, tuple[float, Any]] = {}
         self.latest = Snapshot()
 
     @property
@@ -118,6 +121,15 @@ class Hub:
             return self.latest
         with self._taking:
             return self.latest if self._is_fresh() else self._renew()
+
+    def kept(self, name: str, make: Callable[[], T], *, seconds: float) -> T:
+        """Return what was made under this name a moment ago, or make it for all who ask in the next seconds."""
+        with self._keeping:
+            until, made = self._kept.get(name, (float("-inf"), None))
+            if self._monotonic() >= until:
+                made = make()
+                self._kept[name] = (self._monotonic() + seconds, made)
+            return cast("T", made)
 
     def _is_fresh(self) -> bool:
         # While the thread runs its next snapshot is under way.

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -110,7 +108,9 @@ def overview(_request: HttpRequest, query: Mapping[str, Any]) -> OverviewPage:
     """Show the whole at one look."""
     span = query["span"] or "hour"
     seen = hub.current()
-    series, tasks = _kept.get(span, seen)
+    series, tasks = hub.kept(
+        f"overview-{span}", lambda: _counted(span, seen), seconds=KEPT_SECONDS[span]
+    )
     fullest = max((queue.total for queue in seen.queues), default=0)
     return OverviewPage(
         at=seen.at,
@@ -130,31 +130,10 @@ def overview(_request: HttpRequest, query: Mapping[str, Any]) -> OverviewPage:
     )
 
 
-class _Kept:
-    """What was read of the counted minutes, for all who look in the next seconds."""
-
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._monotonic = monotonic
-        self._lock = threading.Lock()
-        self._found: dict[str, tuple[float, int, tuple[Series, list[TaskTime]]]] = {}
-
-    def get(self, span: str, seen: Snapshot) -> tuple[Series, list[TaskTime]]:
-        """Return the series of all jobs, and the tasks that took most time."""
-        with self._lock:
-            until, version, found = self._found.get(span, (float("-inf"), 0, None))
-            # Of a hub that began anew, in a child or in a test, nothing is kept.
-            if found is None or self._monotonic() >= until or version > seen.version:
-                length = SPANS[span]
-                found = (
-                    rates.series(length, tail=seen.tail),
-                    rates.top_tasks(length, limit=TOP_TASKS),
-                )
-                until = self._monotonic() + KEPT_SECONDS[span]
-                self._found[span] = (until, seen.version, found)
-            return found
-
-
-_kept = _Kept()
+def _counted(span: str, seen: Snapshot) -> tuple[Series, list[TaskTime]]:
+    """Read the series of all jobs, and the tasks that took most time."""
+    length = SPANS[span]
+    return rates.series(length, tail=seen.tail), rates.top_tasks(length, limit=TOP_TASKS)
 
 
 def _charts(series: Series, span: str) -> Charts:

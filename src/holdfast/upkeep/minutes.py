@@ -51,7 +51,7 @@ class MinuteKeeper:
             return None
         at = minutes.begin_of(ended_at)
         counted = minutes.ended_between(at, at + MINUTE)
-        if minutes.write(at, counted):
+        if counted and minutes.write(at, counted):
             jobs = sum(tally.ended for tally in counted.values())
             events.minute_counted.send(sender=type(self), at=at, jobs=jobs)
         return at + MINUTE

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("holdfast", "0018_lengths_of_leases")]
+    dependencies = [("holdfast", "0019_console_permissions")]
     operations = [
         migrations.CreateModel(
             name="Minute",
