@@ -20,12 +20,21 @@ from hypothesis.stateful import (
 
 from holdfast.conf import get_settings
 from holdfast.exceptions import Aborted, AttemptLost
-from holdfast.ledger import ends, interventions, publishing, snoozing, transitions, workers
+from holdfast.ledger import (
+    ends,
+    interventions,
+    publishing,
+    rerouting,
+    snoozing,
+    transitions,
+    workers,
+)
 from holdfast.ledger.models import Job, Worker
 from holdfast.ledger.reads import letters, queries
 from holdfast.ledger.records import End, Hold, Ticket
 from holdfast.ledger.states import FINAL, State
 from holdfast.ledger.states import Hold as HoldReason
+from holdfast.tickets import to_publish
 from tests.ledgers import empty
 from tests.rows import FAILURE, RESULT, hire, new_job
 
@@ -233,6 +242,13 @@ class LedgerMachine(RuleBasedStateMachine):
         with crash_before_statement(self.alias, crash):
             interventions.discard(seen, actor="ada")
 
+    @rule(number=st.integers(0, 99), priority=st.integers(0, 1), crash=CRASHES)
+    def waiting_job_is_rerouted(self, number: int, priority: int, crash: int | None) -> None:
+        if id := self._pick(sorted(self.tokens), number):
+            token, _ = self.tokens[id]
+            with crash_before_statement(self.alias, crash):
+                self.broker += to_publish(rerouting.reroute({id: token}, priority=priority))
+
     @rule(who=st.integers(0, 1), crash=CRASHES)
     def worker_dies_and_is_rescued(self, who: int, crash: int | None) -> None:
         worker = self.workers.pop(who % len(self.workers))
@@ -270,9 +286,13 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def _reconcile(self) -> None:
         present = {(ticket.id, ticket.token) for ticket in self.broker}
-        queued = queries.queued_before(
-            "q", 0, moment=None, older_than=timedelta(seconds=-5), limit=1000
-        )
+        queued = [
+            ticket
+            for priority in (0, 1)
+            for ticket in queries.queued_before(
+                "q", priority, moment=None, older_than=timedelta(seconds=-5), limit=1000
+            )
+        ]
         missing = [ticket for ticket in queued if (ticket.id, ticket.token) not in present]
         self.broker += publishing.republish(missing)
 

@@ -11,7 +11,15 @@ from unittest import mock
 
 from django.db import connections
 
-from holdfast.ledger import ends, interventions, pauses, publishing, snoozing, transitions
+from holdfast.ledger import (
+    ends,
+    interventions,
+    pauses,
+    publishing,
+    rerouting,
+    snoozing,
+    transitions,
+)
 from holdfast.ledger.limiting import admission, limits
 from holdfast.ledger.models import Job
 from holdfast.ledger.states import MOVES, State
@@ -42,6 +50,7 @@ _MOVES_OF: dict[str, set[str]] = {
     "edit": set(),
     "admit": {"admit", "skip"},
     "line_up_due": {"line_up"},
+    "reroute": {"reroute", "redirect"},
 }
 _NO_MOVES = {"forget"}
 # What makes fewer steps than its verb may: for what most calls are, due at once under a new id.
@@ -61,7 +70,7 @@ def functions() -> dict[str, Callable[..., Any]]:
     }
     return others | {
         name: value
-        for module in (transitions, publishing, interventions, snoozing, ends)
+        for module in (transitions, publishing, interventions, rerouting, snoozing, ends)
         for name, value in vars(module).items()
         if getattr(value, "__module__", "") == module.__name__
         and not name.startswith("_")

@@ -24,6 +24,8 @@ _MEANINGS = {
     "take_over": "Record the last step of what replaced a job: it carries the job's id, and is the job from now on.",
     "supersede": "Put a unique call in the place of the waiting job that has its key.",
     "postpone": "Push the time of a waiting job to that of a unique call that met it at its key.",
+    "reroute": "Let a queued job wait on another queue, or with another priority: at its end, under a new ticket.",
+    "redirect": "Let a held job wait for another queue, or with another priority.",
     "line_up": "Let a limited job whose time has come wait at its limits.",
     "shelve": "Hold queued jobs that a claim has refused for a pause.",
     "wake": "Make jobs due whose queue and task are not paused any more.",

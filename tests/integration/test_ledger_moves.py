@@ -16,7 +16,16 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from holdfast.exceptions import AttemptLost
-from holdfast.ledger import ends, interventions, pauses, publishing, snoozing, transitions, workers
+from holdfast.ledger import (
+    ends,
+    interventions,
+    pauses,
+    publishing,
+    rerouting,
+    snoozing,
+    transitions,
+    workers,
+)
 from holdfast.ledger.limiting import admission, limits
 from holdfast.ledger.limiting.bounds import Bounds
 from holdfast.ledger.models import Job, Worker
@@ -248,6 +257,7 @@ WAYS: dict[str, list[Way]] = {
         lambda at: interventions.store_bare(at.id, FAILURE, failed=False),
     ],
     "abandon": [lambda at: interventions.abandon(at.id)],
+    "reroute": [lambda at: rerouting.reroute({at.id: at.token}, queue="other", priority=3)],
     "line_up_due": [_line_up],
     "shelve": [lambda at: pauses.shelve([(at.id, at.token)])],
     "wake": [lambda at: pauses.wake(limit=10)],

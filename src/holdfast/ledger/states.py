@@ -46,6 +46,9 @@ MOVES: dict[str, Move] = {
     "skip": _move({State.HELD}, State.CANCELLED, State.EXPIRED),
     "republish": _move({State.QUEUED}, State.QUEUED),
     "recall": _move({State.QUEUED}, State.HELD),
+    # Somebody lets a waiting job wait on another queue, or with another priority.
+    "reroute": _move({State.QUEUED}, State.QUEUED),
+    "redirect": _move({State.HELD}, State.HELD),
     "claim": _move({State.QUEUED}, State.RUNNING),
     "succeed": _move({State.RUNNING}, State.SUCCEEDED),
     "fail": _move({State.RUNNING}, State.FAILED),
