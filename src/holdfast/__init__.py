@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from holdfast.policies.retry_rules import Rule as Rule
     from holdfast.policies.snooze import Snooze as Snooze
     from holdfast.policies.unique import Unique as Unique
+    from holdfast.waiting import why_waits as why_waits
     from holdfast.workflows import graph as graph
 
 __all__ = [
@@ -70,6 +71,7 @@ __all__ = [
     "schedules",
     "singleton_task",
     "unserved_queues",
+    "why_waits",
 ]
 __version__ = "0.1.0.dev0"
 
@@ -100,6 +102,7 @@ _HOME = {
     "run_now": "holdfast.beat.listing",
     "schedules": "holdfast.beat.listing",
     "singleton_task": "holdfast.dispatch.singletons",
+    "why_waits": "holdfast.waiting",
 }
 
 

@@ -5,6 +5,7 @@ HoldfastError
 ├── UnsupportedDatabase     the ledger's database is neither PostgreSQL nor SQLite
 ├── JobNotFound             no row with this id
 │   └── ResultPruned        there was one; its retention is over
+├── JobMoved                a job is not any more what somebody saw it to be
 ├── CheckpointRefused       a state cannot be kept for the next attempt
 ├── SelectionRefused        jobs cannot be selected, or mended, as it was asked for
 ├── EffectError             an effect was used in a way that it cannot be kept
@@ -51,6 +52,10 @@ class ResultPruned(JobNotFound):
             "Keep results longer with CELERY_RESULT_EXPIRES or HOLDFAST['dead_letter_days'], or store what "
             "you need in your own tables."
         )
+
+
+class JobMoved(HoldfastError):
+    """A job has moved on since somebody looked at it, or is gone; nothing was done."""
 
 
 class SelectionRefused(HoldfastError, ValueError):

@@ -251,6 +251,7 @@ WAYS: dict[str, list[Way]] = {
     "edit": [
         lambda at: interventions.edit(at.id, token=at.token, headers="{}", body=b"[1]", actor="ada")
     ],
+    "run_now": [lambda at: interventions.run_now(at.id, token=at.token, actor="ada")],
     "rescue": [_rescue, _rescue_for_good, _asked(_rescue)],
     "store_bare": [
         lambda at: interventions.store_bare(at.id, FAILURE, failed=True),

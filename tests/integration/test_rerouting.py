@@ -6,11 +6,13 @@ import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 from django.db import connections
+from django.db.models.functions import Now
 
 from holdfast.ledger import audit, interventions, pauses, publishing, transitions
 from holdfast.ledger.models import Job
@@ -60,9 +62,10 @@ def test_queued_job_goes_on_under_a_new_ticket_and_the_old_one_does_nothing(work
 
 
 def test_held_job_is_published_where_it_was_put_once_it_is_due(ledger: str) -> None:
-    transitions.record([new_job("later", delay_seconds=-1.0)])
+    transitions.record([new_job("later", delay_seconds=3600.0)])
     (standby,) = reroute({"later": row("later").token}, queue="other", priority=7)
     assert to_publish([standby]) == []
+    Job.objects.using(ledger).update(due_at=Now() - timedelta(seconds=1))
     (ticket,) = publishing.publish_due(limit=10)
     assert (ticket.queue, ticket.priority) == ("other", 7)
     assert ticket.token > standby.token

@@ -65,6 +65,21 @@ def shown(app: Celery, message: Message) -> ShownCall:
     )
 
 
+def clean(app: Celery, task: str, value: Any) -> Any:
+    """Return a value of a task, such as its result or its progress, without its secrets."""
+    return _cleanse("", redaction_of(app.tasks.get(task)).value("", value))
+
+
+def arguments(app: Celery, message: Message) -> tuple[Any, Any]:
+    """Return the positional and the keyword arguments of a job as they are, secrets and all: for no eyes.
+
+    Raises:
+        SelectionRefused: the body cannot be read here.
+    """
+    args, kwargs, _ = _decoded(app, message, json.loads(message.headers))
+    return args, kwargs
+
+
 def edited(
     app: Celery,
     message: Message,
@@ -78,13 +93,7 @@ def edited(
         SelectionRefused: the body cannot be read or written here, or the task does not take these arguments.
     """
     headers = json.loads(message.headers)
-    try:
-        old_args, old_kwargs, embed = _decode(app, message, headers)
-    except Exception as error:
-        raise SelectionRefused(
-            f"Job {message.job} cannot be edited here: its body cannot be decoded ({error!r}). "
-            "Its serializer must be in CELERY_ACCEPT_CONTENT."
-        ) from error
+    old_args, old_kwargs, embed = _decoded(app, message, headers)
     new_args = list(old_args) if args is None else list(args)
     new_kwargs = dict(old_kwargs) if kwargs is None else dict(kwargs)
     _refuse_what_does_not_fit(app, message, new_args, new_kwargs)
@@ -105,6 +114,16 @@ def edited(
         content_type=message.content_type,
         content_encoding=encoding,
     )
+
+
+def _decoded(app: Celery, message: Message, headers: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+    try:
+        return _decode(app, message, headers)
+    except Exception as error:  # every serializer has its own tree of errors
+        raise SelectionRefused(
+            f"Job {message.job} cannot be edited here: its body cannot be decoded ({error!r}). "
+            "Its serializer must be in CELERY_ACCEPT_CONTENT."
+        ) from error
 
 
 def _decode(app: Celery, message: Message, headers: Mapping[str, Any]) -> tuple[Any, Any, Any]:

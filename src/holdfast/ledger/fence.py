@@ -6,15 +6,17 @@ attempt that asks. Every move raises the token, and no token is used twice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from enum import IntEnum
 from typing import Any
 
 from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Now
 
+from holdfast.exceptions import JobMoved
 from holdfast.ledger import logs
-from holdfast.ledger.database import alias, dialect
+from holdfast.ledger.database import alias, atomic, dialect
 from holdfast.ledger.fingerprints import fingerprint
 from holdfast.ledger.marks import transaction_mark
 from holdfast.ledger.models import Attempt, Job, Worker
@@ -57,6 +59,26 @@ def lock(rows: QuerySet[Job], *, wait: bool = True) -> QuerySet[Job]:
     Without `wait` rows that are locked are left out.
     """
     return rows.using(alias()).order_by("id").select_for_update(skip_locked=not wait)
+
+
+@contextmanager
+def as_seen(job_id: str, token: int) -> Iterator[State]:
+    """Let what is done inside meet a job as somebody has seen it: one transaction, in which its row is locked.
+
+    Yields its state. Sent twice, the second finds that the first has moved it.
+
+    Raises:
+        JobMoved: it has another token, or is gone; nothing inside is done.
+    """
+    with atomic():
+        row = lock(job_rows().filter(id=job_id)).values_list("token", "state").first()
+        if row is None or row[0] != token:
+            now = "gone" if row is None else State(row[1]).name.lower()
+            raise JobMoved(
+                f"Nothing was done: job {job_id} has moved on since you looked at it, and is {now} now. "
+                "Look at it again, and decide anew."
+            )
+        yield State(row[1])
 
 
 def mark(hold: Hold) -> None:

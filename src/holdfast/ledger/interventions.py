@@ -179,6 +179,21 @@ def edit(
         return True
 
 
+def run_now(job_id: str, *, token: int, actor: str) -> bool:
+    """Make a job due that waits for its time: its ETA, the delay of a retry, the end of a snooze.
+
+    The relay publishes it; at its limits, and for a pause, it waits all the same. False: it has moved, or waits for
+    something else; nothing is written.
+    """
+    waiting = job_rows().filter(id=job_id, token=token, state=State.HELD, due_at__isnull=False)
+    with atomic():
+        if not lock(waiting).exists():
+            return False
+        waiting.update(token=RISE, hold=HoldReason.RELAY, due_at=Now(), wait_seconds=0.0)
+        audit.note("run now", actor=actor, job=job_id)
+        return True
+
+
 def rescue(lapsed: Iterable[LapsedJob], *, worker_of: dict[str, UUID | None]) -> list[Ticket]:
     """Give back the jobs of workers that are gone; return what must be published."""
     rows = list(lapsed)

@@ -6,7 +6,7 @@ The jobs are queued there by the ledger, and the reconciler finds that the broke
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db.models import Q
@@ -88,7 +88,9 @@ def _changes(queue: str | None, priority: int | None) -> dict[str, Any]:
     return {name: value for name, value in asked.items() if value is not None}
 
 
-def _move_along(rows: list[dict[str, Any]], *, queue: str | None, priority: int | None) -> None:
+def _move_along(
+    rows: Sequence[Mapping[str, Any]], *, queue: str | None, priority: int | None
+) -> None:
     """Bring what says where the jobs stand in line up to date; their rows are locked."""
     limited = [row["id"] for row in rows if row["limited"]]
     if limited and priority is not None:

@@ -67,6 +67,8 @@ MOVES: dict[str, Move] = {
     # A unique call met a job that waits: it takes its place, or pushes its time.
     "supersede": _move({State.HELD, State.QUEUED}, State.HELD, State.QUEUED),
     "postpone": _move({State.HELD, State.QUEUED}, State.HELD),
+    # Somebody does not wait for its time: the relay publishes it.
+    "run_now": _move({State.HELD}, State.HELD),
     "cancel": _move({State.HELD, State.QUEUED, State.RUNNING}, State.CANCELLED),
     "expire": _move({State.HELD, State.QUEUED}, State.EXPIRED),
     "replay": _move(FINAL, State.HELD, State.QUEUED),

@@ -14,6 +14,7 @@ from holdfast.exceptions import JobNotFound
 from holdfast.ledger.reads import letters, queue_reads
 from holdfast.ledger.reads.details import Details, details
 from holdfast.management.terminal import Terminal
+from holdfast.waiting import why_waits
 
 WIDEST = 60
 _SHOWN_APART = ("past", "audit")
@@ -50,6 +51,27 @@ def show(job_id: str, terminal: Terminal, *, as_json: bool) -> None:
     if found.state == "queued" and not queue_reads.is_served(found.queue):
         terminal.remark(f"No live worker serves the queue {found.queue!r}: the job waits for one.")
     _show_past(found, terminal)
+
+
+def why(job_id: str, terminal: Terminal, *, as_json: bool) -> None:
+    """Print why a job waits, what holds it now first.
+
+    Raises:
+        JobNotFound: there is no such job.
+    """
+    found = why_waits(job_id)
+    if as_json:
+        terminal.json([asdict(wait) for wait in found])
+        return
+    for wait in found:
+        terminal.say(f"{wait.kind.value.upper() if wait.trouble else wait.kind.value}: {wait.text}")
+        terminal.say(f"  {wait.ends}")
+        for job in wait.jobs:
+            terminal.say(
+                f"  - {job.id} {job.task} {job.state} {terminal.text(job.since or '')}".rstrip()
+            )
+    if not found:
+        terminal.say(f"Job {job_id} is over: it waits for nothing.")
 
 
 def _progress(job_id: str) -> str:

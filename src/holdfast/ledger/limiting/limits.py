@@ -19,7 +19,7 @@ from holdfast.ledger.dialects.places import places_of
 from holdfast.ledger.fence import RISE, job_rows, lock
 from holdfast.ledger.limiting.bounds import Bounds
 from holdfast.ledger.models.limits import Limit, Limited, Place
-from holdfast.ledger.records import NewJob
+from holdfast.ledger.records import NewJob, Use
 from holdfast.ledger.states import Hold, State
 
 UNDER_WAY = (State.QUEUED, State.RUNNING)
@@ -135,6 +135,12 @@ def line_up_due(*, limit: int) -> int:
         # Nothing says what they take of which limit: a ledger put together by hand. They go on without.
         job_rows().filter(id__in=set(ids) - with_place).update(limited=False)
     return len(ids)
+
+
+def uses_of(job_id: str) -> list[Use]:
+    """Return what a job takes of its limits while it is under way."""
+    rows = limited_rows().filter(job=job_id).order_by("id")
+    return [Use(*row) for row in rows.values_list("name", "key", "weight")]
 
 
 def limit_rows() -> QuerySet[Limit]:
