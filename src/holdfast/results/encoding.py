@@ -58,6 +58,14 @@ def load(stored: StoredResult, *, accept: Any) -> Any:
     return loads(data, stored.content_type, content_encoding, accept=accept)
 
 
+def read(stored: StoredResult, *, accept: Any) -> tuple[Any, str]:
+    """Return a stored value and nothing, or None and why it cannot be read here."""
+    try:
+        return load(stored, accept=accept), ""
+    except Exception as error:  # every serializer has its own tree of errors
+        return None, repr(error)
+
+
 def celery_status(meta: ResultMeta) -> str:
     """Return the state Celery's result API shows."""
     if meta.state is None:
