@@ -7,13 +7,13 @@ const SILENT_MS = 45000;
 const PARTS_MS = 3500;
 const body = document.body;
 const root = body.dataset.root;
-const bare = document.title.replace(/^\(\d+\+?\) /, "");
 
 let source = null;
 let poll = 0;
 let watch = 0;
 let heard = 0;
 let fetched = 0;
+let trouble = 0;
 let streams = "EventSource" in window;
 
 function start() {
@@ -72,7 +72,8 @@ function beginPolling() {
 function tick(pulse) {
   heard = Date.now();
   say(pulse.error ? "stale" : "live", pulse.error);
-  document.title = pulse.trouble ? `(${pulse.trouble}) ${bare}` : bare;
+  trouble = pulse.trouble;
+  entitle();
   const badge = document.querySelector("[data-badge=overview]");
   if (badge) {
     badge.textContent = pulse.trouble || "";
@@ -86,6 +87,13 @@ function tick(pulse) {
   if (Date.now() - fetched < PARTS_MS) return;
   fetched = Date.now();
   body.dispatchEvent(new CustomEvent("holdfast:tick", { detail: pulse }));
+}
+
+// The title says how much needs attention, also after a part has brought a title along.
+function entitle() {
+  const bare = document.title.replace(/^\(\d+\) /, "");
+  const title = trouble ? `(${trouble}) ${bare}` : bare;
+  if (document.title !== title) document.title = title;
 }
 
 // What the page says of its own freshness, for styles and for the one word in the header.
@@ -140,6 +148,7 @@ export function startLive() {
     if (same && document.activeElement !== same) same.focus({ preventScroll: true });
   });
 
+  body.addEventListener("htmx:afterSettle", entitle);
   document.addEventListener("visibilitychange", () => (document.hidden ? stop() : start()));
   // A page that is left for another, and may come back from the browser's memory, holds no stream meanwhile.
   window.addEventListener("pagehide", stop);
