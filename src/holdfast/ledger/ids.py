@@ -28,6 +28,13 @@ def new_ids(count: int) -> list[str]:
     ]
 
 
+def bound_at(moment: datetime, *, last: bool = False) -> str:
+    """Return the first id that sorts as those made at a moment, or the last one."""
+    stamp = f"{max(0, int(moment.timestamp() * 1000)) & 0xFFFFFFFFFFFF:012x}"
+    rest = "-7fff-bfff-ffffffffffff" if last else "-7000-8000-000000000000"
+    return f"{stamp[:8]}-{stamp[8:]}{rest}"
+
+
 def minted_at(job_id: str) -> datetime | None:
     """Return when an id of ours was made; None for an id that came from elsewhere."""
     try:

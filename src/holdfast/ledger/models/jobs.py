@@ -87,6 +87,12 @@ class Job(models.Model):
                 name="holdfast_job_held",
                 condition=Q(state=State.HELD, due_at__isnull=False),
             ),
+            # Waits for something else than a moment: a place at a limit, the end of a pause or of what replaced it.
+            models.Index(
+                fields=["id"],
+                name="holdfast_job_parked",
+                condition=Q(state=State.HELD, due_at__isnull=True),
+            ),
             models.Index(
                 fields=["queue", "priority", "published_at"],
                 name="holdfast_job_queued",
