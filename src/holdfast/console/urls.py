@@ -9,7 +9,7 @@ from django.urls import URLPattern, path
 from holdfast.console import openapi, pages, stream
 
 # A module of views each.
-NOUNS = ("overview", "job")
+NOUNS = ("overview", "jobs", "job")
 
 app_name = "holdfast"
 

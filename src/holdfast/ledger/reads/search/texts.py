@@ -15,21 +15,27 @@ _WORD = re.compile(rf'(?:[^\s"]|{_QUOTED})+')
 _PART = re.compile(rf'{_QUOTED}|[^"]+')
 _WHOLE_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _PART_OF_ID = re.compile(r"[0-9a-f]{6,8}(-[0-9a-f-]*)?", re.IGNORECASE)
+_TASK = re.compile(r"[^\W\d]\w*(\.\w+)+\.?\*?")
 
 
 def read(text: str) -> JobFilter:
     """Read a search in words.
 
-    An id, or six digits of its beginning, may stand by itself.
+    An id, six digits of its beginning, or the beginning of a task's name with a dot in it may stand by itself.
 
     Raises:
         SelectionRefused: a word is none; the message names it and says what may stand there.
     """
+    return JobFilter.of_pairs(pairs(text))
+
+
+def pairs(text: str) -> list[Pair]:
+    """Read the words of a search, and not yet what they mean; raises as `read`."""
     if len(text) > LONGEST:
         raise SelectionRefused(
             f"The search has {len(text)} characters, and at most {LONGEST} are read: take words out."
         )
-    return JobFilter.of_pairs([_pair(word) for word in _words(text)])
+    return [_pair(word) for word in _words(text)]
 
 
 def write(wanted: JobFilter) -> str:
@@ -63,6 +69,8 @@ def _pair(word: str) -> Pair:
         return Pair("id", bare.lower())
     if _PART_OF_ID.fullmatch(bare.removesuffix("*")):
         return Pair("id", f"{bare.removesuffix('*').lower()}*")
+    if _TASK.fullmatch(bare):
+        return Pair("task", f"{bare.removesuffix('*')}*")
     if bare in KEYS:
         raise SelectionRefused(
             f"{bare}: a colon and a value are missing: {bare}: and {KEYS[bare]}."

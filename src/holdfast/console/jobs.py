@@ -1,0 +1,293 @@
+"""The list of jobs: searched by words, by state, page by page; and what is done to the ticked ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from celery import current_app
+from django import forms
+from django.core.exceptions import BadRequest
+from django.http import HttpRequest
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+import holdfast
+from holdfast import dead_letters
+from holdfast.console.numbers import said
+from holdfast.console.pages import Done, action, actor, page
+from holdfast.dispatch.argument_search import examination_of
+from holdfast.exceptions import JobNotFound, SelectionRefused
+from holdfast.ledger.reads import queries
+from holdfast.ledger.reads.search import counts, suggestions, texts
+from holdfast.ledger.reads.search.counts import Number
+from holdfast.ledger.reads.search.filters import KEYS, JobFilter
+from holdfast.ledger.reads.search.listing import PAGE, JobRow, Listing, listing, usual_sort
+from holdfast.ledger.reads.search.values import Pair
+from holdfast.ledger.reads.search.ways import Sort
+from holdfast.ledger.states import State
+
+SORTS = {
+    Sort.NEWEST: _("recorded last"),
+    Sort.OLDEST: _("recorded first"),
+    Sort.LAST_FINISHED: _("finished last"),
+    Sort.FIRST_FINISHED: _("finished first"),
+}
+
+
+class JobsQuery(forms.Form):
+    """What the address of the list may ask for; keys of the search may stand there by themselves too."""
+
+    q = forms.CharField(required=False, max_length=texts.LONGEST)
+    sort = forms.ChoiceField(required=False, choices=[(sort.value, sort.value) for sort in Sort])
+    cursor = forms.CharField(required=False, max_length=2000)
+    limit = forms.IntegerField(required=False, min_value=1, max_value=500)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chip:
+    """One word of the search, and the search without it."""
+
+    text: str
+    without: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tab:
+    """Jobs of one state that fit the rest of the search."""
+
+    state: str
+    """Empty for all states together."""
+    count: int | None
+    """None where counting would mean to look into each job."""
+    exact: bool
+    """Whether it was counted; otherwise it is an estimate, or only known to be at least that."""
+    at_least: bool
+    said: str
+    """The count in words: 1,234, about 2.3 million, more than 10,000."""
+    q: str
+    """The search for these."""
+    current: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobsPage:
+    """Jobs that fit a search, a page of them."""
+
+    q: str
+    """The search in words."""
+    filter: dict[str, Any]
+    """The same by key."""
+    mistake: str
+    """What is wrong with the search; nothing is shown then."""
+    sort: Sort
+    jobs: list[JobRow]
+    next: str
+    """The cursor of the next page; empty on the last one."""
+    previous: str
+    looked_to: datetime | None
+    """The look took as long as it may and came so far: `next` goes on from there."""
+    unread: int
+    """Jobs that were looked at and whose arguments cannot be searched: encrypted, or not plain JSON."""
+    tabs: list[Tab]
+    chips: list[Chip]
+    first: bool
+    """Whether it is the first page."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing is asked for."""
+        return not self.filter
+
+    @property
+    def sorts(self) -> list[tuple[str, Any, bool]]:
+        """The orders there are: value, what it is called, whether it is this one."""
+        return [(sort.value, name, sort is self.sort) for sort, name in SORTS.items()]
+
+    @property
+    def completion(self) -> dict[str, Any]:
+        """What the search box may propose; two statements."""
+        names = suggestions.names()
+        own = {name for name in current_app.tasks if not name.startswith("celery.")}
+        states = [state.name.lower() for state in State]
+        return {
+            "keys": {**KEYS, "args.": str(_("an argument by its name: args.order_id:42"))},
+            "state": states,
+            "task": sorted(own.union(names.tasks)),
+            "queue": names.queues,
+            "worker": names.workers,
+        }
+
+    @property
+    def parts(self) -> tuple[str, str]:
+        """The template of what is done to all jobs that fit, where there is one."""
+        return ("holdfast/_all_matching.html", "holdfast/parts/nothing.html")
+
+
+@page("jobs/", name="jobs", title=_("Jobs"), template="holdfast/jobs.html", query=JobsQuery)
+def jobs(request: HttpRequest, query: Mapping[str, Any]) -> JobsPage:
+    """Find jobs by state, task, queue, worker, time, batch, workflow, error, arguments; see `q`."""
+    try:
+        wanted = _wanted(request, query["q"])
+    except SelectionRefused as error:
+        if _is_api(request):
+            raise BadRequest(str(error)) from error
+        return _nothing(query["q"], str(error))
+    sort = Sort(query["sort"]) if query["sort"] else usual_sort(wanted)
+    try:
+        found = listing(
+            wanted,
+            sort=sort,
+            cursor=query["cursor"],
+            limit=query["limit"] or PAGE,
+            examination=examination_of(current_app._get_current_object(), wanted),  # noqa: SLF001  # the app itself
+        )
+    except SelectionRefused as error:
+        raise BadRequest(str(error)) from error
+    return _page(wanted, found)
+
+
+def _wanted(request: HttpRequest, words: str) -> JobFilter:
+    """Read the search box, and the keys that stand in the address by themselves."""
+    pairs = texts.pairs(words)
+    for key in request.GET:
+        if key in KEYS or Pair(key, "").is_argument:
+            pairs += [Pair(key, value) for value in request.GET.getlist(key) if value]
+    return JobFilter.of_pairs(pairs)
+
+
+def _is_api(request: HttpRequest) -> bool:
+    match = request.resolver_match
+    return bool(match and (match.url_name or "").startswith("api-"))
+
+
+def _page(wanted: JobFilter, found: Listing) -> JobsPage:
+    return JobsPage(
+        q=texts.write(wanted),
+        filter=wanted.flat(),
+        mistake="",
+        sort=found.sort,
+        jobs=found.rows,
+        next=found.next,
+        previous=found.previous,
+        looked_to=found.looked_to,
+        unread=found.unread.total,
+        tabs=_tabs(wanted),
+        chips=[
+            Chip(text=str(pair), without=texts.write(wanted.without(pair)))
+            for pair in wanted.pairs()
+        ],
+        first=not found.previous,
+    )
+
+
+def _nothing(words: str, mistake: str) -> JobsPage:
+    return JobsPage(
+        q=words,
+        filter={},
+        mistake=mistake,
+        sort=Sort.NEWEST,
+        jobs=[],
+        next="",
+        previous="",
+        looked_to=None,
+        unread=0,
+        tabs=[],
+        chips=[],
+        first=True,
+    )
+
+
+def _tabs(wanted: JobFilter) -> list[Tab]:
+    numbers = counts.by_state(wanted)
+    every = sum(numbers.values(), Number()) if numbers else None
+    rest = [("", (), every), *((s.name.lower(), (s,), numbers.get(s)) for s in State)]
+    return [
+        Tab(
+            state=name,
+            count=None if number is None else number.count,
+            exact=number is not None and number.exact,
+            at_least=number is not None and number.at_least,
+            said="" if number is None else said(number),
+            q=texts.write(replace(wanted, states=states)),
+            current=wanted.states == states,
+        )
+        for name, states, number in rest
+    ]
+
+
+class Ids(forms.MultipleChoiceField):
+    """Ids of jobs: whatever they are, the ledger says which of them there are."""
+
+    def valid_value(self, value: str) -> bool:
+        """Any id may be one."""
+        return bool(value)
+
+
+class SelectedForm(forms.Form):
+    """The jobs that were ticked."""
+
+    ids = Ids(
+        label=_("Jobs"),
+        widget=forms.MultipleHiddenInput,
+        error_messages={"required": _("No job is ticked: tick one at least.")},
+    )
+
+    def clean_ids(self) -> list[str]:
+        """Return each once; so many as one page may show."""
+        ids: list[str] = list(dict.fromkeys(self.cleaned_data["ids"]))
+        if len(ids) > 500:
+            raise forms.ValidationError(
+                _now("%(n)s jobs are more than the 500 that are moved at once: tick fewer.")
+                % {"n": len(ids)}
+            )
+        return ids
+
+
+@action("jobs/selected/cancel/", name="jobs-cancel", label=_("Cancel"), form=SelectedForm)
+def cancel(request: HttpRequest, asked: Mapping[str, Any]) -> Done:
+    """Cancel jobs for good: those that wait never run, those that run are stopped."""
+    ids = asked["ids"]
+    open_ids = queries.known(ids) - queries.finished_ids(ids)
+    holdfast.cancel(sorted(open_ids), actor=actor(request))
+    told = ngettext("%(n)s job is cancelled.", "%(n)s jobs are cancelled.", len(open_ids))
+    return _done(told, moved=len(open_ids), asked=len(ids), why=_now("they had ended before"))
+
+
+@action("jobs/selected/replay/", name="jobs-replay", label=_("Retry"), form=SelectedForm)
+def replay(request: HttpRequest, asked: Mapping[str, Any]) -> Done:
+    """Put finished jobs back to work, each as a new attempt of the same job."""
+    ids = asked["ids"]
+    moved = sum(_is_replayed(id, actor(request)) for id in ids)
+    told = ngettext("%(n)s job is back at work.", "%(n)s jobs are back at work.", moved)
+    return _done(told, moved=moved, asked=len(ids), why=_now("they have not ended yet"))
+
+
+@action("jobs/selected/discard/", name="jobs-discard", label=_("Discard"), form=SelectedForm)
+def discard(request: HttpRequest, asked: Mapping[str, Any]) -> Done:
+    """Give failed and dead jobs up: they are no dead letters any more."""
+    ids = asked["ids"]
+    moved = dead_letters.filter(ids=ids).discard(actor=actor(request))
+    told = ngettext("%(n)s job is given up.", "%(n)s jobs are given up.", moved)
+    return _done(told, moved=moved, asked=len(ids), why=_now("they are no dead letters"))
+
+
+def _is_replayed(id: str, who: str) -> bool:
+    try:
+        holdfast.replay(id, actor=who)
+    except JobNotFound:
+        return False
+    return True
+
+
+def _done(told: str, *, moved: int, asked: int, why: str) -> Done:
+    left = asked - moved
+    message = told % {"n": moved}
+    if left:
+        message += " " + ngettext(
+            "%(n)s was left as it is: %(why)s.", "%(n)s were left as they are: %(why)s.", left
+        ) % {"n": left, "why": why}
+    return Done(message, data={"moved": moved, "left": left})
