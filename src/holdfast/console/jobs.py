@@ -84,6 +84,8 @@ class JobsPage:
     mistake: str
     """What is wrong with the search; nothing is shown then."""
     sort: Sort
+    sort_chosen: bool
+    """Whether somebody asked for this order, or it is the usual one of such a search."""
     jobs: list[JobRow]
     next: str
     """The cursor of the next page; empty on the last one."""
@@ -105,7 +107,15 @@ class JobsPage:
     @property
     def sorts(self) -> list[tuple[str, Any, bool]]:
         """The orders there are: value, what it is called, whether it is this one."""
-        return [(sort.value, name, sort is self.sort) for sort, name in SORTS.items()]
+        usual = _("as usual") if self.sort_chosen else SORTS[self.sort]
+        return [
+            ("", usual, not self.sort_chosen),
+            *(
+                (sort.value, name, self.sort_chosen and sort is self.sort)
+                for sort, name in SORTS.items()
+                if self.sort_chosen or sort is not self.sort
+            ),
+        ]
 
     @property
     def completion(self) -> dict[str, Any]:
@@ -147,7 +157,7 @@ def jobs(request: HttpRequest, query: Mapping[str, Any]) -> JobsPage:
         )
     except SelectionRefused as error:
         raise BadRequest(str(error)) from error
-    return _page(wanted, found)
+    return _page(wanted, found, sort_chosen=bool(query["sort"]))
 
 
 def _wanted(request: HttpRequest, words: str) -> JobFilter:
@@ -164,12 +174,13 @@ def _is_api(request: HttpRequest) -> bool:
     return bool(match and (match.url_name or "").startswith("api-"))
 
 
-def _page(wanted: JobFilter, found: Listing) -> JobsPage:
+def _page(wanted: JobFilter, found: Listing, *, sort_chosen: bool) -> JobsPage:
     return JobsPage(
         q=texts.write(wanted),
         filter=wanted.flat(),
         mistake="",
         sort=found.sort,
+        sort_chosen=sort_chosen,
         jobs=found.rows,
         next=found.next,
         previous=found.previous,
@@ -190,6 +201,7 @@ def _nothing(words: str, mistake: str) -> JobsPage:
         filter={},
         mistake=mistake,
         sort=Sort.NEWEST,
+        sort_chosen=False,
         jobs=[],
         next="",
         previous="",
