@@ -1,4 +1,4 @@
-"""Looking for jobs stays cheap in a ledger full of history, on both databases: counted in rows and steps, not in time."""
+"""Looking for jobs stays cheap in a ledger full of history, on both databases: counted in rows and steps, not timed."""
 
 from __future__ import annotations
 
@@ -49,10 +49,11 @@ def fill(alias: str) -> None:
         cursor.execute(
             f"""
             {numbers}
-            INSERT INTO holdfast_job (id, task, queue, priority, state, token, attempts, failures, losses, suspect, ahead,
-                hold, reason, due_at, recorded_at, published_at, finished_at, ignore_result, linked, unsettled,
+            INSERT INTO holdfast_job (id, task, queue, priority, state, token, attempts, failures, losses, suspect,
+                ahead, hold, reason, due_at, recorded_at, published_at, finished_at, ignore_result, linked, unsettled,
                 kept_apart, batch_id)
-            SELECT {id}, CASE WHEN n %% {RARE_EACH} = 0 THEN 'rare' WHEN n %% {APART_EACH} = 0 THEN 'apart' ELSE 't' END,
+            SELECT {id},
+                CASE WHEN n %% {RARE_EACH} = 0 THEN 'rare' WHEN n %% {APART_EACH} = 0 THEN 'apart' ELSE 't' END,
                 'q' || n %% 3, 0,
                 CASE WHEN n <= {BACKLOG} THEN {State.QUEUED} WHEN n > {BACKLOG + HISTORY} THEN {State.HELD}
                      WHEN n %% {FAILED_EACH} = 0 THEN {State.FAILED} ELSE {State.SUCCEEDED} END,

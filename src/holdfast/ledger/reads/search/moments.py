@@ -37,6 +37,11 @@ class Moment:
             raise SelectionRefused(f"{text!r} is no time: write {FORMS}.") from None
         return moment
 
+    @property
+    def is_ago(self) -> bool:
+        """Whether it goes along with the clock."""
+        return _AGO.fullmatch(self.text.lower()) is not None
+
     def at(self, now: datetime) -> datetime:
         """Return the moment, aware; `now` is the clock that rows are stamped with.
 
