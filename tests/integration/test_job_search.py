@@ -252,6 +252,7 @@ def test_a_list_costs_the_same_statements_with_ten_jobs_and_with_a_page_full(
             look(text)
         return len(captured)
 
+    queued()
     failed(worker)
     few = {text: statements(text) for text in ("", "state:failed", "task:t", "state:queued")}
     for _ in range(60):

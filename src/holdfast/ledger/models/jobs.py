@@ -106,6 +106,12 @@ class Job(models.Model):
                 name="holdfast_job_over",
                 condition=Q(state__in=sorted(FINAL - DEAD_LETTERS), kept_apart=False),
             ),
+            # Few among those that succeeded, and looked for by themselves.
+            models.Index(
+                fields=["finished_at"],
+                name="holdfast_job_stopped",
+                condition=Q(state__in=[State.CANCELLED, State.EXPIRED]),
+            ),
             models.Index(
                 fields=["task", "finished_at", "id"],
                 name="holdfast_job_kept_apart",

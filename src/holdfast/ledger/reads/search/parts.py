@@ -26,6 +26,7 @@ class Part:
     """Jobs in some states, as an index has them."""
 
     states: frozenset[State]
+    """Those that it is asked for; all jobs in them are in parts that have them here."""
     where: str
     order: tuple[str, ...]
     """What the index is in the order of, as `order_by` takes it: what is new first, where it knows."""
@@ -57,20 +58,26 @@ PARKED = Part(
     ("-id",),
 )
 DEAD = Part(DEAD_LETTERS, _in(DEAD_LETTERS), ("-finished_at",))
+STOPPED = Part(
+    frozenset({State.CANCELLED, State.EXPIRED}),
+    _in({State.CANCELLED, State.EXPIRED}),
+    ("-finished_at",),
+)
+# The rest of history: what succeeded, and what is among it that others have too.
 OVER = Part(
-    FINAL - DEAD_LETTERS,
+    frozenset({State.SUCCEEDED}),
     f"{_in(FINAL - DEAD_LETTERS)} AND NOT holdfast_job.kept_apart",
     ("-finished_at",),
 )
 # Of tasks with a retention of their own: by task first.
 APART = Part(
-    FINAL - DEAD_LETTERS,
+    frozenset({State.SUCCEEDED}),
     f"{_in(FINAL - DEAD_LETTERS)} AND holdfast_job.kept_apart",
     ("-task", "-finished_at", "-id"),
 )
-PARTS = (QUEUED, RUNNING, DUE, PARKED, DEAD, OVER, APART)
+PARTS = (QUEUED, RUNNING, DUE, PARKED, DEAD, STOPPED, OVER, APART)
 # The history is in the others.
-SMALL = (QUEUED, RUNNING, DUE, PARKED, DEAD)
+SMALL = (QUEUED, RUNNING, DUE, PARKED, DEAD, STOPPED)
 
 
 def are_few(rows: QuerySet[Job], *order: Any) -> bool:

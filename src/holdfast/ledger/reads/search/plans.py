@@ -6,12 +6,13 @@ slices of so many rows as there is time for: along the primary key by record, al
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.db.models import F, Q, QuerySet
 
+from holdfast.exceptions import SelectionRefused
 from holdfast.ledger.fence import job_rows
 from holdfast.ledger.ids import bound_at
 from holdfast.ledger.models import Job
@@ -24,6 +25,7 @@ from holdfast.ledger.reads.search.parts import (
     PARTS,
     QUEUED,
     SMALL,
+    STOPPED,
     Part,
     are_few,
     covering,
@@ -37,6 +39,8 @@ SKEW = timedelta(minutes=15)
 MOST_APART = 200
 # As the index of roots says it.
 _BELOW_A_ROOT = Q(root_id__isnull=False) & ~Q(root_id=F("id"))
+# States of which every row of the sources below is in one.
+_WHOLE = (FINAL, FINAL - DEAD_LETTERS, DEAD_LETTERS, STOPPED.states, DEAD_LETTERS | STOPPED.states)
 
 
 @dataclass(slots=True)
@@ -76,24 +80,27 @@ def named(wanted: JobFilter) -> Plan | None:
     """Look at the jobs that are named: by id, or as members of something that is small."""
     if wanted.ids and not any(id.endswith("*") for id in wanted.ids):
         return Plan([job_rows().filter(id__in=wanted.ids)], few=True)
-    for members in _memberships(wanted):
+    sets = [members for members, _ in _memberships(wanted)]
+    if (span := _span_of_ids(wanted.ids)) is not None:
+        sets.append([job_rows().filter(id__gte=span[0], id__lte=span[1])])
+    if wanted.fingerprint:
+        sets.append([DEAD.rows().filter(fingerprint=wanted.fingerprint)])
+    for members in sets:
         if all(are_few(rows) for rows in members):
             return Plan(members, few=True)
     return None
 
 
-def _memberships(wanted: JobFilter) -> list[list[QuerySet[Job]]]:
-    """Return the sets that the filter names and that have an index."""
+def _memberships(wanted: JobFilter) -> list[tuple[list[QuerySet[Job]], bool]]:
+    """Return what the filter names that has members, and whether their index is by state before it is by id."""
     found = []
     if wanted.root:
         below = job_rows().filter(_BELOW_A_ROOT, root_id=wanted.root)
-        found.append([below, job_rows().filter(id=wanted.root)])
+        found.append(([below, job_rows().filter(id=wanted.root)], False))
     if wanted.batch:
-        found.append([job_rows().filter(batch_id=wanted.batch)])
+        found.append(([job_rows().filter(batch_id=wanted.batch)], True))
     if wanted.group:
-        found.append([job_rows().filter(group_id=wanted.group)])
-    if wanted.fingerprint:
-        found.append([DEAD.rows().filter(fingerprint=wanted.fingerprint)])
+        found.append(([job_rows().filter(group_id=wanted.group)], True))
     return found
 
 
@@ -109,21 +116,27 @@ def _by_record(wanted: JobFilter, now: datetime) -> Plan:
         rows = rows.filter(id__gte=bound_at(wanted.since.at(now) - SKEW))
     if wanted.until is not None:
         rows = rows.filter(id__lte=bound_at(wanted.until.at(now) + SKEW, last=True))
-    for members in _memberships(wanted):
-        rows = _between_ends(rows, members)
-    return Plan(
-        [_beginning(rows, wanted)], few=False, whole=not wanted.states and not asks_columns(wanted)
-    )
+    if (span := _span_of_ids(wanted.ids)) is not None:
+        rows = rows.filter(id__gte=span[0], id__lte=span[1])
+    for members, by_state in _memberships(wanted):
+        rows = _between_ends(rows, members, by_state=by_state)
+    return Plan([rows], few=False, whole=not wanted.states and not asks_columns(wanted))
 
 
-def _between_ends(rows: QuerySet[Job], members: list[QuerySet[Job]]) -> QuerySet[Job]:
-    """Keep what lies between the first and the last member, as their index shows it: state by state, two looks each."""
+def _between_ends(
+    rows: QuerySet[Job], members: list[QuerySet[Job]], *, by_state: bool
+) -> QuerySet[Job]:
+    """Keep what lies between the first and the last member, as their index shows it: two looks, or two for a state."""
+    parts = [
+        part
+        for source in members
+        for part in ([source.filter(state=state) for state in State] if by_state else [source])
+    ]
     ends = [
         id
-        for source in members
-        for state in State
+        for part in parts
         for way in ("id", "-id")
-        for id in source.filter(state=state).order_by(way).values_list("id", flat=True)[:1]
+        for id in part.order_by(way).values_list("id", flat=True)[:1]
     ]
     # In the database's own order of texts, which Python does not know.
     ordered = list(job_rows().filter(id__in=ends).order_by("id").values_list("id", flat=True))
@@ -136,24 +149,22 @@ def _narrowed(part: Part, wanted: JobFilter) -> QuerySet[Job]:
     return rows.filter(queue=wanted.queue) if part is QUEUED and wanted.queue else rows
 
 
-def _beginning(rows: QuerySet[Job], wanted: JobFilter) -> QuerySet[Job]:
-    """Keep the ids between the first and the last that can have the beginning that is asked for."""
-    if len(wanted.ids) != 1:
-        return rows
-    span = _span_of_ids(wanted.ids[0].removesuffix("*"))
-    return rows.filter(id__gte=span[0], id__lte=span[1]) if span else rows
-
-
-def _span_of_ids(beginning: str) -> tuple[str, str] | None:
-    """Return the first and the last UUID that begins so; None for other ids.
+def _span_of_ids(ids: Sequence[str]) -> tuple[str, str] | None:
+    """Return the first and the last UUID that begins as is asked for; None if other ids may be meant.
 
     Both are as long as any other: so the database's own order of texts is the order of the digits.
     """
-    digits = "0123456789abcdef"
+    if len(ids) != 1 or not ids[0].endswith("*"):
+        return None
+    beginning, digits = ids[0].removesuffix("*"), "0123456789abcdef"
     form = "00000000-0000-0000-0000-000000000000"
-    if len(beginning) > len(form) or not all(
-        letter == "-" if place == "-" else letter in digits
-        for letter, place in zip(beginning, form, strict=False)
+    if (
+        not beginning
+        or len(beginning) > len(form)
+        or not all(
+            letter == "-" if place == "-" else letter in digits
+            for letter, place in zip(beginning, form, strict=False)
+        )
     ):
         return None
     rest = form[len(beginning) :]
@@ -162,17 +173,19 @@ def _span_of_ids(beginning: str) -> tuple[str, str] | None:
 
 def _by_finish(wanted: JobFilter, now: datetime) -> Plan:
     states = frozenset(wanted.states or FINAL) & FINAL
-    parts = covering(states, (DEAD, OVER))
+    parts = covering(states, (DEAD, STOPPED))
+    if State.SUCCEEDED in states:
+        # What was cancelled or has expired is among it.
+        parts = [*covering(states, (DEAD,)), OVER]
     sources = [part.rows() for part in parts]
     if wanted.fingerprint:
         sources = [DEAD.rows().filter(fingerprint=wanted.fingerprint)]
-    elif states - DEAD_LETTERS:
+    elif State.SUCCEEDED in states:
         sources += [APART.rows().filter(task=task) for task in _tasks_apart(wanted)]
     return Plan(
         [_ended_between(rows, wanted, now) for rows in sources],
         few=False,
-        whole=not asks_columns(wanted)
-        and states == frozenset[State]().union(*(part.states for part in parts)),
+        whole=not asks_columns(wanted) and states in _WHOLE,
     )
 
 
@@ -182,7 +195,12 @@ def _tasks_apart(wanted: JobFilter) -> list[str]:
     found: list[str] = []
     names = APART.rows().order_by("task").values_list("task", flat=True)
     task = names.first()
-    while task is not None and len(found) < MOST_APART:
+    while task is not None:
+        if len(found) == MOST_APART:
+            raise SelectionRefused(
+                f"More than {MOST_APART} tasks have a retention of their own, and each would have to be asked for its "
+                "latest ends: name a task, or take the order of record."
+            )
         if task.startswith(wanted.task.removesuffix("*")):
             found.append(task)
         task = names.filter(task__gt=task).first()
@@ -190,8 +208,11 @@ def _tasks_apart(wanted: JobFilter) -> list[str]:
 
 
 def _ended_between(rows: QuerySet[Job], wanted: JobFilter, now: datetime) -> QuerySet[Job]:
-    span: dict[str, Any] = {
-        "finished_at__gte": wanted.finished_since,
-        "finished_at__lte": wanted.finished_until,
-    }
-    return rows.filter(**{key: moment.at(now) for key, moment in span.items() if moment})
+    if wanted.finished_until is not None:
+        rows = rows.filter(finished_at__lte=wanted.finished_until.at(now))
+    if wanted.finished_since is not None:
+        rows = rows.filter(finished_at__gte=wanted.finished_since.at(now))
+    elif wanted.since is not None:
+        # Nothing ends before it is recorded, unless the clock was set.
+        rows = rows.filter(finished_at__gte=wanted.since.at(now) - SKEW)
+    return rows

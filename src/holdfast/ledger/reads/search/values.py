@@ -148,7 +148,7 @@ def hint(word: str, known: Iterable[str]) -> str:
     return f": did you mean {near[0]!r}?" if near else f": take {', '.join(known)}."
 
 
-def _several(pair: Pair) -> Sequence[str]:
+def _several(pair: Pair) -> list[str]:
     found = [word.strip() for word in _text(pair, means="a value").split(",") if word.strip()]
     if not found:
         raise SelectionRefused(f"{pair}: nothing stands between the commas.")

@@ -49,8 +49,12 @@ def walk(
 ) -> Found:
     """Go on from a place until `want` jobs fit or the time is over.
 
+    Whatever asks for what jobs were called with needs an examination: without one it would be left out of account.
+
     A statement reads 20,000 rows of one index at most, of several as many of each; bodies are read a hundred at a time.
     """
+    if plan.wanted.looks_into_bodies and examination is None:
+        raise ValueError("This filter asks for what jobs were called with: say how to look.")
     found, places = Found(), list[Place]()
     pace = _Pace(budget_seconds, bodies=examination is not None)
     while True:

@@ -67,7 +67,9 @@ class Way:
         """Return the places of rows in this order, as (id, end)."""
         keyed, names = self._keyed(rows)
         keyed = keyed.order_by(*(f"-{name}" if self.down else name for name in names))
-        return keyed.values_list("id", "place_at") if self.by_finish else keyed.values_list("id")
+        # The stubs know the columns of the table alone.
+        columns: Any = ("id", "place_at") if self.by_finish else ("id",)
+        return keyed.values_list(*columns)
 
     def after(self, rows: QuerySet[Job], place: Place | None) -> QuerySet[Job]:
         """Leave out what comes before a place, and the place itself."""

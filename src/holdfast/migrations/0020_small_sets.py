@@ -1,4 +1,4 @@
-"""The index of jobs that are held with no moment to wait for: on PostgreSQL built beside those who write."""
+"""Indexes of jobs held with no moment to wait for, and of cancelled and expired ones: built beside those who write."""
 
 from django.db import migrations, models
 from django.db.models import Q
@@ -8,7 +8,7 @@ from holdfast.migrations._operations import AddIndexBesideWriters
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("holdfast", "0018_lengths_of_leases")]
+    dependencies = [("holdfast", "0019_console_permissions")]
     operations = [
         AddIndexBesideWriters(
             model_name="job",
@@ -16,6 +16,14 @@ class Migration(migrations.Migration):
                 condition=Q(("due_at__isnull", True), ("state", 0)),
                 fields=["id"],
                 name="holdfast_job_parked",
+            ),
+        ),
+        AddIndexBesideWriters(
+            model_name="job",
+            index=models.Index(
+                condition=Q(("state__in", [5, 6])),
+                fields=["finished_at"],
+                name="holdfast_job_stopped",
             ),
         ),
     ]
