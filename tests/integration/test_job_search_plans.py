@@ -121,12 +121,18 @@ MOST_ROWS, MOST_STEPS = 32_000, 900_000
 MOST_ROWS_EACH = 70_000
 
 
-@pytest.mark.parametrize("sort", [None, Sort.NEWEST, Sort.OLDEST, Sort.LAST_FINISHED])
-@pytest.mark.parametrize("text", COMMON)
+# From the other end what is asked for comes last: the budget ends the look.
+ASKED = [
+    (text, sort)
+    for text in COMMON
+    for sort in (None, Sort.NEWEST, Sort.OLDEST, Sort.LAST_FINISHED)
+    if not (sort is Sort.OLDEST and ("since" in text or "succeeded" in text))
+]
+
+
+@pytest.mark.parametrize(("text", "sort"), ASKED)
 def test_common_searches_read_little(long_ledger: str, text: str, sort: Sort | None) -> None:
     wanted = texts.read(text)
-    if sort is Sort.OLDEST and ("since" in text or "succeeded" in text):
-        pytest.skip("what is asked for lies at the other end: the budget ends the look")
     cost = cost_of(long_ledger, lambda: listing(wanted, sort=sort, budget_seconds=60))
     assert cost.total <= cost.bound, (cost.total, cost.statements)
 

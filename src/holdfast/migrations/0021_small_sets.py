@@ -8,7 +8,7 @@ from holdfast.migrations._operations import AddIndexBesideWriters
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("holdfast", "0019_console_permissions")]
+    dependencies = [("holdfast", "0020_minutes")]
     operations = [
         AddIndexBesideWriters(
             model_name="job",
