@@ -32,7 +32,7 @@ JOB_TABLES = (
     "holdfast_shelved",
     "holdfast_minute",
 )
-SCHEDULE_TABLES = ("holdfast_schedule", "holdfast_occurrence")
+SCHEDULE_TABLES = ("holdfast_schedule", "holdfast_occurrence", "holdfast_scheduler")
 TABLES = (
     *JOB_TABLES,
     *SCHEDULE_TABLES,

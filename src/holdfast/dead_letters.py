@@ -22,7 +22,7 @@ from celery import current_app
 
 from holdfast.dispatch import calls
 from holdfast.exceptions import SelectionRefused
-from holdfast.ledger import interventions
+from holdfast.ledger import batches, interventions
 from holdfast.ledger.database import atomic
 from holdfast.ledger.reads import letters
 from holdfast.ledger.reads.letters import Group
@@ -190,7 +190,7 @@ class Selection:
         return json.dumps({"selected": chosen}, default=str)
 
 
-def filter(
+def filter(  # noqa: PLR0913  # each narrows the selection
     *,
     task: str | None = None,
     queue: str | None = None,
@@ -200,6 +200,7 @@ def filter(
     since: datetime | None = None,
     until: datetime | None = None,
     ids: Iterable[str] | None = None,
+    batch: str | None = None,
 ) -> Selection:
     """Select dead letters; without arguments all of them.
 
@@ -213,6 +214,7 @@ def filter(
         since: ended then or later, an aware datetime.
         until: ended then or before.
         ids: ids of jobs.
+        batch: the id of a batch whose members they are, those of its inner batches included.
 
     Raises:
         SelectionRefused: there is no such reason, or a time has no time zone.
@@ -238,6 +240,7 @@ def filter(
             since=since,
             until=until,
             ids=None if ids is None else tuple(ids),
+            batches=None if batch is None else (batch, *batches.inner(batch)),
         )
     )
 

@@ -11,7 +11,9 @@ from itertools import pairwise
 from statistics import median
 
 import pytest
+from celery import current_app
 
+import holdfast
 from holdfast.ledger import schedules
 from holdfast.ledger.models import Job
 from holdfast.ledger.models.schedules import Occurrence
@@ -20,6 +22,7 @@ from tests.chaos import judge
 from tests.chaos.conftest import Tell
 from tests.chaos.ground import Ground, lasting
 from tests.chaos.judge import Judgement
+from tests.chaos.scheduled import CELERY_BEAT_SCHEDULE
 from tests.eventually import eventually
 from tests.processes import SiteProcess, freeze
 
@@ -188,6 +191,30 @@ def test_stopped_leader_hands_over_at_once(
         schedulers.replace(leader)
         schedulers.await_more(3)
     tell_take_overs(tell, on_both, schedulers, took, bound=10.0)
+
+
+def test_pause_outlives_every_scheduler_that_is_killed(
+    on_both: Ground, tell: Tell, running: list[Schedulers], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(current_app.conf, "beat_schedule", CELERY_BEAT_SCHEDULE)
+    schedulers = run(on_both, running, 2)
+    rows = Occurrence.objects.using(on_both.site.alias).filter(schedule="often")
+    holdfast.pause(schedule="often", actor="ada", reason="stock-taking")
+    fired = rows.filter(outcome="fired").count()
+    took: list[float] = []
+    for _ in range(2):
+        leader = schedulers.leader()
+        since = datetime.now(UTC)
+        leader.kill()
+        took.append(schedulers.await_take_over(since))
+        schedulers.replace(leader)
+    assert rows.filter(outcome="fired").count() == fired
+    assert set(rows.filter(outcome="skipped").values_list("reason", flat=True)) == {
+        "paused by ada: stock-taking"
+    }
+    holdfast.resume(schedule="often", actor="ada")
+    eventually(lambda: rows.filter(outcome="fired").count() > fired, told="it goes on")
+    tell_take_overs(tell, on_both, schedulers, took)
 
 
 def test_schedules_go_on_while_redis_is_away(

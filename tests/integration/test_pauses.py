@@ -141,7 +141,7 @@ def test_pause_is_listed_and_one_that_is_none_is_told(worker: UUID) -> None:
     assert "was not paused" in said
     with pytest.raises(CommandError, match="What"):
         call_command("holdfast", "resume")
-    with pytest.raises(ValueError, match="one of the two"):
+    with pytest.raises(ValueError, match="one of the three"):
         holdfast.pause()
 
 

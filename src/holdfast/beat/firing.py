@@ -34,6 +34,7 @@ ANSWER_SECONDS = 12.0
 def fire(app: Any, rule: Rule, due_at: datetime, *, since: datetime, mark: str) -> bool:
     """Make the job of an occurrence, once whoever else tries; False: somebody else has decided it.
 
+    Of a schedule that is paused the occurrence is skipped.
     A process that dies before the commit has made nothing, and another one fires; after it the job is in the
     ledger, and is published like any other.
     """
@@ -46,7 +47,9 @@ def fire(app: Any, rule: Rule, due_at: datetime, *, since: datetime, mark: str) 
         if not new:
             logger.warning("Schedule %r: its occurrence at %s has its job", rule.name, due_at)
             return True
-        decided = _fired(app, rule, arguments, decided)
+        (decided,) = new
+        if decided.outcome == Decision.FIRED:
+            decided = _fired(app, rule, arguments, decided)
     _tell(rule, decided)
     return True
 

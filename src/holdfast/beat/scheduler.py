@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +23,7 @@ from holdfast.beat.rules import Rule
 from holdfast.beat.sources import Sources
 from holdfast.conf import get_settings
 from holdfast.exceptions import ConfigurationError
-from holdfast.ledger import schedules
+from holdfast.ledger import schedulers, schedules
 from holdfast.ledger.connections.watchdog import answer_within
 from holdfast.ledger.database import alias, close_connection, connection, dialect, is_passing
 
@@ -46,6 +48,7 @@ class Scheduler(StockScheduler):
         self._leader = Leader()
         self._agenda = Agenda()
         self._next_prune = 0.0
+        self._told: tuple[float, bool] | None = None
         self._at_work = False
         self._asked_to_leave = False
         super().__init__(app, *args, **kwargs)
@@ -96,7 +99,9 @@ class Scheduler(StockScheduler):
 
     def one_pass(self) -> float:
         """Decide all that is due, if this scheduler leads; return the seconds until something is due."""
-        if not self._leads():
+        leads = self._leads()
+        self._tell(leads=leads)
+        if not leads:
             self._agenda.forget()
             return LOOK_SECONDS
         with answer_within(ANSWER_SECONDS):
@@ -125,6 +130,7 @@ class Scheduler(StockScheduler):
             return
         try:
             self._leader.leave()
+            schedulers.leave(self._leader.id)
         except Exception as error:
             logger.warning("The duty is not given back (%s): the next leader waits for it", error)
         super().close()
@@ -133,6 +139,18 @@ class Scheduler(StockScheduler):
     def _leads(self) -> bool:
         with answer_within(ANSWER_SECONDS):
             return self._leader.leads()
+
+    def _tell(self, *, leads: bool) -> None:
+        """Tell of this process now and then, for whoever looks who leads."""
+        now = time.monotonic()
+        told_at, told = self._told or (float("-inf"), leads)
+        if now - told_at < schedulers.TELL_SECONDS and told == leads:
+            return
+        with answer_within(ANSWER_SECONDS):
+            schedulers.tell(
+                self._leader.id, host=socket.gethostname(), pid=os.getpid(), leads=leads
+            )
+        self._told = (now, leads)
 
     def _decide(self, rule: Rule, now: datetime) -> bool:
         try:
@@ -157,6 +175,7 @@ class Scheduler(StockScheduler):
         settings = get_settings()
         kept, most = timedelta(days=settings.occurrence_days), settings.prune_batch
         busy = schedules.prune(older_than=kept, limit=most) >= most
+        schedulers.prune()
         self._next_prune = time.monotonic() + (0.0 if busy else PRUNE_SECONDS)
 
     @contextmanager

@@ -35,12 +35,12 @@ class Interval:
             raise ConfigurationError(
                 f"a schedule's interval is {every}: give one greater than 0, in seconds or as a timedelta"
             )
-        self._every = every
+        self.every = every
         self.text = f"every {every.total_seconds():g} s"
 
     def after(self, moment: datetime, *, anchor: datetime) -> datetime:
         """Return the next multiple."""
-        return anchor + ((moment - anchor) // self._every + 1) * self._every
+        return anchor + ((moment - anchor) // self.every + 1) * self.every
 
 
 class Crontab:
@@ -58,11 +58,11 @@ class Crontab:
             rule._orig_day_of_month,
             rule._orig_month_of_year,
         ]
-        self._zone = zone
+        self.zone = zone
         # Celery searches on a clock that is never set; what the real one does to the answer is decided here.
-        self._wall = crontab(*fields, nowfun=lambda: _EPOCH)
-        self._wall.tz = UTC
-        self._every_hour = len(self._wall.hour) == 24
+        self.wall = crontab(*fields, nowfun=lambda: _EPOCH)
+        self.wall.tz = UTC
+        self._every_hour = len(self.wall.hour) == 24
         minute, hour, week, month_day, month = map(_field, fields)
         self.text = f"crontab {minute} {hour} {month_day} {month} {week} in {zone}"
 
@@ -87,37 +87,37 @@ class Crontab:
                 return best
 
     def _next_wall(self, wall: datetime) -> datetime:
-        last, delta, _ = self._wall.remaining_delta(wall)
+        last, delta, _ = self.wall.remaining_delta(wall)
         found: datetime = last + delta
         return found
 
     def _shown_at(self, wall: datetime) -> Iterator[datetime]:
         """Yield when the clock shows this: the first time, and the second time if that counts."""
-        shown = wall.replace(tzinfo=self._zone)
+        shown = wall.replace(tzinfo=self.zone)
         yield shown.astimezone(UTC)
         if self._every_hour:
             yield shown.replace(fold=1).astimezone(UTC)
 
     def _offset(self, moment: datetime) -> timedelta:
-        return moment.astimezone(self._zone).utcoffset() or timedelta()
+        return moment.astimezone(self.zone).utcoffset() or timedelta()
 
 
 class Estimated:
     """Any other schedule: solar events, intervals rounded to the clock, and classes of the project's own."""
 
     def __init__(self, rule: BaseSchedule, *, zone: tzinfo) -> None:
-        self._rule = rule
-        self._zone = zone
+        self.rule = rule
+        self.zone = zone
         # The usual text of an object has its address in it, another one in every process.
         shown = repr(rule).strip("<>")
         self.text = type(rule).__qualname__ if " object at 0x" in shown else shown
 
     def after(self, moment: datetime, *, anchor: datetime) -> datetime | None:
         """Return the moment that the schedule estimates, in whole seconds."""
-        rule = copy.copy(self._rule)
+        rule = copy.copy(self.rule)
         start = moment
         for _ in range(5):
-            asked = start.astimezone(self._zone)
+            asked = start.astimezone(self.zone)
             rule.nowfun = lambda asked=asked: asked
             due: datetime = start + rule.remaining_estimate(asked)
             if due.microsecond:
@@ -133,12 +133,12 @@ class Once:
     """One moment."""
 
     def __init__(self, at: datetime) -> None:
-        self._at = at
+        self.at = at
         self.text = f"at {at.astimezone(UTC).isoformat()}"
 
     def after(self, moment: datetime, *, anchor: datetime) -> datetime | None:
         """Return the moment if it is still to come."""
-        return self._at if self._at > moment else None
+        return self.at if self.at > moment else None
 
 
 def timing_of(rule: Any, *, app: Any, zone: tzinfo | None = None) -> Timing:

@@ -155,10 +155,11 @@ def action(
 def patterns() -> list[URLPattern]:
     """Return the addresses of all pages and actions, each as HTML and as JSON."""
     found = []
-    for each in PAGES.values():
-        found += _both(each, _page_view(each, json=False), _page_view(each, json=True))
+    # Actions first: the page of a thing whose name may have slashes would take the address of what is done with it.
     for act in ACTIONS.values():
         found += _both(act, _action_view(act, json=False), _action_view(act, json=True))
+    for each in PAGES.values():
+        found += _both(each, _page_view(each, json=False), _page_view(each, json=True))
     return found
 
 

@@ -18,7 +18,7 @@ from kombu.compression import compress
 from kombu.serialization import prepare_accept_content
 
 from holdfast import vault
-from holdfast.dispatch.redaction import redaction_of
+from holdfast.dispatch.redaction import Redaction, redaction_of
 from holdfast.exceptions import SelectionRefused
 from holdfast.ledger.records import Message
 
@@ -47,10 +47,7 @@ def shown(app: Celery, message: Message) -> ShownCall:
     except Exception as error:  # every serializer has its own tree of errors
         return ShownCall(args=None, kwargs=None, hidden=f"cannot be decoded here: {error!r}")
     rules = redaction_of(app.tasks.get(message.task))
-    # Django's filter has a last word of its own: a project may have written it anew.
-    names = [*rules.parameters[: len(args)], *[""] * (len(args) - len(rules.parameters))]
-    clean_args = [_cleanse(*pair) for pair in zip(names, rules.args(args), strict=True)]
-    clean_kwargs = {key: _cleanse(key, value) for key, value in rules.kwargs(kwargs).items()}
+    clean_args, clean_kwargs = _clean(rules, args, kwargs)
     said_args, said_kwargs = _own_words(app, message.task, headers, args, kwargs)
     # Words that say a secret aloud are no description, whatever made them.
     if _tells(said_args, list(args), clean_args):
@@ -78,6 +75,17 @@ def arguments(app: Celery, message: Message) -> tuple[Any, Any]:
     """
     args, kwargs, _ = _decoded(app, message, json.loads(message.headers))
     return args, kwargs
+
+
+def shown_arguments(
+    app: Celery, task: str, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> ShownCall:
+    """Return arguments of a call that is still to be made, of a schedule or a callback, without its secrets."""
+    known = app.tasks.get(task)
+    if getattr(known, "encrypt", False):
+        return ShownCall(args=None, kwargs=None, hidden=vault.SHOWN)
+    clean_args, clean_kwargs = _clean(redaction_of(known), args, kwargs)
+    return ShownCall(args=clean_args, kwargs=clean_kwargs)
 
 
 def edited(
@@ -195,6 +203,17 @@ def _starred(whole: Any, clean: Any) -> Iterator[Any]:
             yield from _starred(value, cleansed)
     elif whole != clean:
         yield whole
+
+
+def _clean(
+    rules: Redaction, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    # Django's filter has a last word of its own: a project may have written it anew.
+    names = [*rules.parameters[: len(args)], *[""] * (len(args) - len(rules.parameters))]
+    return (
+        [_cleanse(*pair) for pair in zip(names, rules.args(args), strict=True)],
+        {key: _cleanse(key, value) for key, value in rules.kwargs(kwargs).items()},
+    )
 
 
 def _cleanse(name: str, value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Pauses: queues and tasks of which nothing is claimed, and the jobs that are held for them.
+"""Pauses: queues and tasks of which nothing is claimed, the jobs held for them, and schedules that make none.
 
 Each function is one transaction, or part of the caller's. What if it dies here? A job that is shelved after its queue
 was resumed, or that a resume has not come to, is woken by the worker that has the duty.
@@ -21,11 +21,13 @@ from holdfast.ledger.states import Hold, State
 
 QUEUE = "queue"
 TASK = "task"
+SCHEDULE = "schedule"
+_COLUMNS = ("kind", "name", "by", "reason", "at")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paused:
-    """A queue or a task that is paused."""
+    """A queue, a task or a schedule that is paused."""
 
     kind: str
     name: str
@@ -35,7 +37,10 @@ class Paused:
 
 
 def pause(kind: str, name: str, *, actor: str, reason: str) -> bool:
-    """Let nothing of a queue or a task be claimed once this has committed; False: it was paused before."""
+    """Let nothing of a queue or a task be claimed, or no job be made of a schedule, once this has committed.
+
+    Returns False if it was paused before: then nothing is changed.
+    """
     with atomic():
         new = Pause(kind=kind, name=name, by=actor[:255], reason=reason, at=Now())
         known = _pauses().filter(kind=kind, name=name).exists()
@@ -58,9 +63,20 @@ def resume(kind: str, name: str, *, actor: str) -> bool:
 
 def listed() -> list[Paused]:
     """Return what is paused, the oldest pause first."""
-    names = ("kind", "name", "by", "reason", "at")
-    rows = _pauses().order_by("at", "id").values(*names)
+    rows = _pauses().order_by("at", "id").values(*_COLUMNS)
     return [Paused(**row) for row in rows]
+
+
+def schedule_pause(name: str) -> Paused | None:
+    """Return the pause of a schedule: one look by the key."""
+    row = _pauses().filter(kind=SCHEDULE, name=name).values(*_COLUMNS).first()
+    return Paused(**row) if row else None
+
+
+def paused_schedules() -> dict[str, Paused]:
+    """Return the pauses of schedules by name."""
+    rows = _pauses().filter(kind=SCHEDULE).values(*_COLUMNS)
+    return {row["name"]: Paused(**row) for row in rows}
 
 
 def paused() -> set[tuple[str, str]]:

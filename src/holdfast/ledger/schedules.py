@@ -14,14 +14,18 @@ from uuid import UUID
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.db.models.functions import Now
 
+from holdfast.ledger import pauses
 from holdfast.ledger.clocks import has_lapsed
-from holdfast.ledger.database import alias
+from holdfast.ledger.database import alias, atomic, connection
 from holdfast.ledger.models import Duty
 from holdfast.ledger.models.schedules import Decision, Occurrence, Schedule
+from holdfast.ledger.pauses import Paused
 
 __all__ = ["Decided", "Decision", "Standing"]
 
 DUTY = "schedules"
+# How the reason of an occurrence begins that was skipped because its schedule was paused.
+PAUSED = "paused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,11 +108,16 @@ def decide(name: str, *, since: datetime, decided: Sequence[Decided]) -> Sequenc
 
     Returns those that are written now; one that has its row already is left out, and nothing may be made of it.
     None: somebody else has decided them, nothing is written. The row of the schedule stays locked until the
-    caller commits: of two that decide at once, one waits and is told None.
+    caller commits: of two that decide at once, one waits and is told None. Of a schedule that is paused they are
+    written as skipped: look at what is returned before anything is made of it.
     """
     until = decided[-1].due_at
     if not _schedules().filter(name=name, decided_until=since).update(decided_until=until):
         return None
+    # After the lock: a pause that has committed by now is seen, and one that comes now waits for this commit.
+    pause = pauses.schedule_pause(name)
+    if pause is not None:
+        decided = [_heeding(pause, one) for one in decided]
     there = set(
         Occurrence.objects.using(alias())
         .filter(schedule=name, due_at__in=[one.due_at for one in decided])
@@ -117,6 +126,18 @@ def decide(name: str, *, since: datetime, decided: Sequence[Decided]) -> Sequenc
     new = [one for one in decided if one.due_at not in there]
     Occurrence.objects.using(alias()).bulk_create([_row(name, one) for one in new])
     return new
+
+
+def is_being_decided(name: str) -> bool:
+    """Tell whether a decision on a schedule is under way that began before now; outside of transactions.
+
+    On SQLite the transaction of a decision keeps all other writers out, so there is none beside the caller.
+    """
+    if connection().vendor != "postgresql":
+        return False
+    row = _schedules().filter(name=name)
+    with atomic():
+        return row.exists() and row.select_for_update(skip_locked=True).first() is None
 
 
 def note(name: str, decided: Decided) -> None:
@@ -177,6 +198,15 @@ def prune(*, older_than: timedelta, limit: int) -> int:
     if gone.exists():
         count += gone.delete()[0]
     return count
+
+
+def _heeding(pause: Paused, one: Decided) -> Decided:
+    """Skip what would make a job, and all that came due in the pause; what was missed before it stays so."""
+    if one.outcome != Decision.FIRED and one.due_at < pause.at:
+        return one
+    by = f" by {pause.by}" if pause.by else ""
+    reason = f"{PAUSED}{by}" + (f": {pause.reason}" if pause.reason else "")
+    return replace(one, outcome=Decision.SKIPPED, job=None, reason=reason)
 
 
 def _row(name: str, decided: Decided) -> Occurrence:

@@ -21,7 +21,7 @@ from holdfast.ledger.models.limits import Limit, Limited
 from holdfast.ledger.models.logs import AttemptLog
 from holdfast.ledger.models.minutes import Minute
 from holdfast.ledger.models.pauses import Pause, Shelved
-from holdfast.ledger.models.schedules import Occurrence, Schedule
+from holdfast.ledger.models.schedules import Occurrence, Schedule, SchedulerProcess
 from holdfast.ledger.models.security import SecurityEvent
 from holdfast.ledger.models.unique import UniqueKey
 
@@ -45,6 +45,7 @@ __all__ = [
     "Payload",
     "Result",
     "Schedule",
+    "SchedulerProcess",
     "SecurityEvent",
     "Shelved",
     "UniqueKey",

@@ -50,6 +50,11 @@ class Batch(models.Model):
                 name="holdfast_batch_completed",
                 condition=Q(completed_at__isnull=False, succeeded_at=None),
             ),
+            models.Index(
+                fields=["id"],
+                name="holdfast_batch_failed",
+                condition=Q(failed_at__isnull=False, succeeded_at=None),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -8,7 +8,10 @@ from holdfast.ledger.models.jobs import KeyField
 
 
 class Pause(models.Model):
-    """A queue or a task of which nothing is claimed. No row: it runs. Every claim reads this table, so it is small."""
+    """A queue or task of which nothing is claimed, or a schedule that makes no jobs. No row: it runs.
+
+    Every claim reads this table, so it is small.
+    """
 
     kind = models.CharField(max_length=8)
     name = KeyField()

@@ -1,4 +1,4 @@
-"""The tables of schedules: what is decided of each, and one row for every due time that was."""
+"""The tables of schedules: what is decided of each, one row for every due time that was, and who schedules."""
 
 from __future__ import annotations
 
@@ -54,3 +54,20 @@ class Occurrence(models.Model):
 
     def __str__(self) -> str:
         return f"{self.schedule} {self.due_at.isoformat()} {self.outcome}"
+
+
+class SchedulerProcess(models.Model):
+    """One process of `celery beat`, as it tells of itself; no decision rests on it."""
+
+    id = models.UUIDField(primary_key=True)
+    host = models.CharField(max_length=255)
+    pid = models.IntegerField()
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+    leads_since = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "holdfast_scheduler"
+
+    def __str__(self) -> str:
+        return f"{self.host} {self.pid}"

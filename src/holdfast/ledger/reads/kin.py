@@ -10,7 +10,7 @@ from django.db.models import F, Q
 from holdfast.ledger.fence import job_rows
 
 # As the index of roots says it: a job that stands by itself is its own root and costs no entry.
-_BELOW_A_ROOT = Q(root_id__isnull=False) & ~Q(root_id=F("id"))
+BELOW_A_ROOT = Q(root_id__isnull=False) & ~Q(root_id=F("id"))
 _PAGE = 500
 
 
@@ -57,7 +57,7 @@ class _Search:
             members, self.new["group"] = self.new["group"], []
             whole = (
                 self._of(roots, "id__in")
-                and self._of(roots, "root_id__in", _BELOW_A_ROOT)
+                and self._of(roots, "root_id__in", BELOW_A_ROOT)
                 and self._of(members, "group_id__in")
             )
         return self.found, whole

@@ -40,6 +40,7 @@ class Wanted:
     since: datetime | None = None
     until: datetime | None = None
     ids: tuple[str, ...] | None = None
+    batches: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +186,7 @@ def _selected(wanted: Wanted) -> QuerySet[Job]:
         "finished_at__gte": wanted.since,
         "finished_at__lte": wanted.until,
         "id__in": wanted.ids,
+        "batch_id__in": wanted.batches,
     }
     rows = rows.filter(**{key: value for key, value in exact.items() if value is not None})
     if wanted.reason is not None:

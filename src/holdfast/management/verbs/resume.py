@@ -1,4 +1,4 @@
-"""Let a paused queue or task go on."""
+"""Let a paused queue, task or schedule go on."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from holdfast.management.terminal import Terminal
 
 
 def add_arguments(parser: CommandParser) -> None:
-    """Take a queue or a task."""
+    """Take a queue, a task or a schedule."""
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--queue", metavar="NAME")
     which.add_argument("--task", metavar="NAME")
+    which.add_argument("--schedule", metavar="NAME")
     add_actor(parser)
 
 
@@ -25,9 +26,12 @@ def run(options: dict[str, Any], terminal: Terminal) -> None:
     Raises:
         CommandError: it is not said which.
     """
-    what = {kind: options[kind] for kind in ("queue", "task") if options[kind] is not None}
+    kinds = ("queue", "task", "schedule")
+    what = {kind: options[kind] for kind in kinds if options[kind] is not None}
     if not what:
-        raise CommandError("What? Say --queue or --task; `pause` alone shows what is paused.")
+        raise CommandError(
+            "What? Say --queue, --task or --schedule; `pause` alone shows what is paused."
+        )
     ended = holdfast.resume(actor=options["actor"], **what)
     said = "goes on" if ended else "was not paused"
     ((kind, name),) = what.items()

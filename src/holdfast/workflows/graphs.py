@@ -79,7 +79,7 @@ def graph(
     Raises:
         JobNotFound: the ledger knows none of it.
     """
-    ids, of_batches, groups = _asked_for(what)
+    ids, of_batches, groups = asked_for(what)
     rows, whole = kin(ids, batches=of_batches, groups=groups, limit=limit)
     if not rows and not of_batches:
         raise JobNotFound(
@@ -94,7 +94,7 @@ def graph(
             group=row.group_id,
             batch=row.batch_id,
         )
-    drawing = _Drawing(found)
+    drawing = Drawing(found)
     drawing.add_successors([row for row in rows.values() if row.linked or row.state not in FINAL])
     for batch_id in of_batches:
         drawing.add_batch(batch_id)
@@ -105,7 +105,7 @@ def graph(
     return found
 
 
-def _asked_for(what: Any) -> tuple[list[str], list[str], list[str]]:
+def asked_for(what: Any) -> tuple[list[str], list[str], list[str]]:
     """Return the jobs, the batches and the groups that are asked for."""
     if isinstance(what, ResultSet):
         group_id = getattr(what, "id", None)
@@ -120,7 +120,9 @@ def _asked_for(what: Any) -> tuple[list[str], list[str], list[str]]:
     return [what], [], [what]
 
 
-class _Drawing:
+class Drawing:
+    """Nodes and edges as they are found; for graphs and outlines."""
+
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.drawn: set[tuple[str, str]] = set()
