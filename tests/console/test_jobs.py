@@ -225,7 +225,23 @@ def test_ticked_dead_letters_are_discarded(operator: Client, worker: UUID, conso
     assert Job.objects.using(console).get(id=bad).reason == "discarded"
 
 
-@pytest.mark.parametrize("verb", ["cancel", "replay", "discard"])
+def test_ticked_jobs_are_moved_to_another_queue(
+    operator: Client, worker: UUID, console: str, app: Celery
+) -> None:
+    waits, runs = queued(), running(worker).id
+    answer = operator.post(f"{API}selected/reroute/", {"ids": [waits, runs], "queue": "other"})
+    assert (answer.json()["moved"], answer.json()["left"]) == (1, 1)
+    assert Job.objects.using(console).get(id=waits).queue == "other"
+    assert app.outbox.publisher.client().llen("other") == 1
+    (line,) = audit.lines(job=waits)
+    assert (line.actor, line.action) == ("operate@test", "reroute")
+    nothing = operator.post(f"{JOBS}selected/reroute/", {"ids": [waits]})
+    assert nothing.status_code == 422
+    assert "Name a queue or a priority" in nothing.content.decode()
+    assert f'value="{waits}"' in nothing.content.decode()
+
+
+@pytest.mark.parametrize("verb", ["cancel", "replay", "discard", "reroute"])
 def test_only_who_operates_moves_jobs(viewer: Client, operator: Client, verb: str) -> None:
     id = queued()
     assert viewer.post(f"{API}selected/{verb}/", {"ids": [id]}).status_code == 403

@@ -1,4 +1,4 @@
-"""The list of jobs: searched by words, by state, page by page; and what is done to the ticked ones."""
+"""The list of jobs: searched by words, by state, page by page."""
 
 from __future__ import annotations
 
@@ -11,17 +11,13 @@ from celery import current_app
 from django import forms
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest
-from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
-import holdfast
-from holdfast import dead_letters
+from holdfast.console import jobs_actions as _actions  # noqa: F401  # registers them
 from holdfast.console.numbers import said
-from holdfast.console.pages import Done, action, actor, page
+from holdfast.console.pages import page
 from holdfast.dispatch.argument_search import examination_of
-from holdfast.exceptions import JobNotFound, SelectionRefused
-from holdfast.ledger.reads import queries
+from holdfast.exceptions import SelectionRefused
 from holdfast.ledger.reads.search import counts, suggestions, texts
 from holdfast.ledger.reads.search.counts import Number
 from holdfast.ledger.reads.search.filters import KEYS, JobFilter
@@ -229,77 +225,3 @@ def _tabs(wanted: JobFilter) -> list[Tab]:
         )
         for name, states, number in rest
     ]
-
-
-class Ids(forms.MultipleChoiceField):
-    """Ids of jobs: whatever they are, the ledger says which of them there are."""
-
-    def valid_value(self, value: str) -> bool:
-        """Any id may be one."""
-        return bool(value)
-
-
-class SelectedForm(forms.Form):
-    """The jobs that were ticked."""
-
-    ids = Ids(
-        label=_("Jobs"),
-        widget=forms.MultipleHiddenInput,
-        error_messages={"required": _("No job is ticked: tick one at least.")},
-    )
-
-    def clean_ids(self) -> list[str]:
-        """Return each once; so many as one page may show."""
-        ids: list[str] = list(dict.fromkeys(self.cleaned_data["ids"]))
-        if len(ids) > 500:
-            raise forms.ValidationError(
-                _now("%(n)s jobs are more than the 500 that are moved at once: tick fewer.")
-                % {"n": len(ids)}
-            )
-        return ids
-
-
-@action("jobs/selected/cancel/", name="jobs-cancel", label=_("Cancel"), form=SelectedForm)
-def cancel(request: HttpRequest, asked: Mapping[str, Any]) -> Done:
-    """Cancel jobs for good: those that wait never run, those that run are stopped."""
-    ids = asked["ids"]
-    open_ids = queries.known(ids) - queries.finished_ids(ids)
-    holdfast.cancel(sorted(open_ids), actor=actor(request))
-    told = ngettext("%(n)s job is cancelled.", "%(n)s jobs are cancelled.", len(open_ids))
-    return _done(told, moved=len(open_ids), asked=len(ids), why=_now("they had ended before"))
-
-
-@action("jobs/selected/replay/", name="jobs-replay", label=_("Retry"), form=SelectedForm)
-def replay(request: HttpRequest, asked: Mapping[str, Any]) -> Done:
-    """Put finished jobs back to work, each as a new attempt of the same job."""
-    ids = asked["ids"]
-    moved = sum(_is_replayed(id, actor(request)) for id in ids)
-    told = ngettext("%(n)s job is back at work.", "%(n)s jobs are back at work.", moved)
-    return _done(told, moved=moved, asked=len(ids), why=_now("they have not ended yet"))
-
-
-@action("jobs/selected/discard/", name="jobs-discard", label=_("Discard"), form=SelectedForm)
-def discard(request: HttpRequest, asked: Mapping[str, Any]) -> Done:
-    """Give failed and dead jobs up: they are no dead letters any more."""
-    ids = asked["ids"]
-    moved = dead_letters.filter(ids=ids).discard(actor=actor(request))
-    told = ngettext("%(n)s job is given up.", "%(n)s jobs are given up.", moved)
-    return _done(told, moved=moved, asked=len(ids), why=_now("they are no dead letters"))
-
-
-def _is_replayed(id: str, who: str) -> bool:
-    try:
-        holdfast.replay(id, actor=who)
-    except JobNotFound:
-        return False
-    return True
-
-
-def _done(told: str, *, moved: int, asked: int, why: str) -> Done:
-    left = asked - moved
-    message = told % {"n": moved}
-    if left:
-        message += " " + ngettext(
-            "%(n)s was left as it is: %(why)s.", "%(n)s were left as they are: %(why)s.", left
-        ) % {"n": left, "why": why}
-    return Done(message, data={"moved": moved, "left": left})
