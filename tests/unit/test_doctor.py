@@ -221,8 +221,8 @@ def test_passwords_are_taken_out_of_everything() -> None:
         ({}, {"run/.containerenv": ""}, "podman"),
         ({}, {"proc/1/cgroup": "0::/kubepods/besteffort/pod1"}, "a container"),
         ({}, {"proc/1/cgroup": "0::/init.scope"}, ""),
-        ({"HOLDFAST_CONTAINER": "no"}, {".dockerenv": ""}, ""),
-        ({"HOLDFAST_CONTAINER": "yes"}, {}, "a container"),
+        ({"DOCTOR_IN_CONTAINER": "no"}, {".dockerenv": ""}, ""),
+        ({"DOCTOR_IN_CONTAINER": "yes"}, {}, "a container"),
     ],
 )
 def test_container_is_known_by_its_signs(

@@ -44,6 +44,7 @@ class Refusal(StrEnum):
     CLUSTER = "cluster"
     LOADING = "loading"
     FULL = "full"
+    CANNOT_SAVE = "cannot save"
     NO_MASTER = "no master"
     MASTER_AWAY = "master away"
     SILENT = "silent"
@@ -54,6 +55,8 @@ class Refusal(StrEnum):
 _WORDS = (
     ("no master found", Refusal.NO_MASTER),
     ("cluster mode", Refusal.CLUSTER),
+    ("hash slot", Refusal.CLUSTER),
+    ("movederror", Refusal.CLUSTER),
     ("db index is out of range", Refusal.NO_DATABASE),
     ("invalid db index", Refusal.NO_DATABASE),
     ("vhost", Refusal.NO_DATABASE),
@@ -66,6 +69,7 @@ _WORDS = (
     ("authentication required", Refusal.NO_PASSWORD),
     ("noperm", Refusal.NO_PERMISSION),
     ("no permissions", Refusal.NO_PERMISSION),
+    ("misconf", Refusal.CANNOT_SAVE),
     ("loading the dataset", Refusal.LOADING),
     ("max number of clients", Refusal.FULL),
     ("timeout", Refusal.SILENT),
@@ -75,11 +79,10 @@ _WORDS = (
 
 def refusal_of(error: BaseException) -> tuple[Refusal, str]:
     """Return what an error of a client library means, and its words."""
-    chain: list[BaseException] = []
-    current: BaseException | None = error
-    while current is not None and current not in chain:
-        chain.append(current)
-        current = current.__cause__ or current.__context__
+    chain: list[BaseException] = [error]
+    # Causes alone: what else an error came up in is the library's own business.
+    while (cause := chain[-1].__cause__) is not None and cause not in chain:
+        chain.append(cause)
     said = " | ".join(f"{type(one).__name__}: {one}" for one in chain).lower()
     found = next((refusal for word, refusal in _WORDS if word in said), Refusal.OTHER)
     return found, str(chain[-1]).strip().rstrip(".") or type(chain[-1]).__name__

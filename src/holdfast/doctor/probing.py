@@ -19,7 +19,7 @@ SECONDS = 2.0
 THINGS = {
     "settings": "the settings do not load",
     "broker": "the broker is not reachable",
-    "redis": "the broker is no Redis",
+    "redis": "the broker is no Redis that says how it is",
     "database": "the ledger's database does not answer",
     "tables": "the ledger's tables are not there",
 }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # Says it where the signs below are wrong.
-OVERRIDE = "HOLDFAST_CONTAINER"
+OVERRIDE = "DOCTOR_IN_CONTAINER"
 _OF_GROUPS = re.compile(r"docker|kubepods|containerd|libpod|lxc")
 
 

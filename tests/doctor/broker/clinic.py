@@ -15,7 +15,7 @@ from tests.surroundings import inherited
 
 NOWHERE = "redis://127.0.0.1:1/0"
 # What a test process itself runs in is not what is asked.
-OUTSIDE = {"HOLDFAST_CONTAINER": "no"}
+OUTSIDE = {"DOCTOR_IN_CONTAINER": "no"}
 
 
 @dataclass(frozen=True, slots=True)

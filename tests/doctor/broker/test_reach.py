@@ -45,13 +45,13 @@ def test_name_of_a_service_that_is_not_known_here(
     clinic: Clinic, container: str, says: str
 ) -> None:
     seen = clinic.doctor(
-        *ONLY, broker="redis://nosuchservice:6379/0", environment={"HOLDFAST_CONTAINER": container}
+        *ONLY, broker="redis://nosuchservice:6379/0", environment={"DOCTOR_IN_CONTAINER": container}
     )
     assert_found(seen, "E310", "nosuchservice", says)
 
 
 def test_localhost_inside_a_container(clinic: Clinic) -> None:
-    inside = {"HOLDFAST_CONTAINER": None, "KUBERNETES_SERVICE_HOST": "10.0.0.1"}
+    inside = {"DOCTOR_IN_CONTAINER": None, "KUBERNETES_SERVICE_HOST": "10.0.0.1"}
     seen = clinic.doctor(*ONLY, broker=f"redis://localhost:{free_port()}/0", environment=inside)
     assert_found(seen, "E311", "kubernetes", "redis://redis:")
 
@@ -210,6 +210,13 @@ def test_account_that_is_not_let_in(
     seen = clinic.doctor(*ONLY, broker=f"redis://{account}127.0.0.1:{locked.port}/0")
     assert_found(seen, id, says)
     assert "-word" not in str(seen.said)
+
+
+def test_redis_that_says_nothing_of_itself_is_a_remark(clinic: Clinic, locked: RedisServer) -> None:
+    locked.command("ACL SETUSER clerk on >clerk-word ~* &* +@all -info")
+    seen = clinic.doctor(*ONLY, broker=f"redis://clerk:clerk-word@127.0.0.1:{locked.port}/0")
+    assert (seen.status, seen.ids) == (0, {"I355"}), seen.told()
+    assert any("says how it is" in one["because"] for one in seen.said["skipped"])
 
 
 def test_no_more_clients_are_let_in(clinic: Clinic, tmp_path: Path) -> None:

@@ -10,24 +10,39 @@ import pytest
 from holdfast.testing.services import RedisServer
 from tests.doctor.broker.clinic import NOWHERE, Clinic
 
-SICK: dict[str, dict[str, Any]] = {
-    "W360": {"broker_transport_options": {"socket_timeout": None}},
-    "W361": {"broker_transport_options": {"socket_keepalive": False}},
-    "W362": {"broker_transport_options": {"health_check_interval": 0}},
-    "W363": {"broker_transport_options": {"retry_on_timeout": False}},
-    "W364": {"broker_connection_retry_on_startup": False},
-    "W365": {"broker_connection_max_retries": 10},
-    "W366": {"worker_pool": "threads", "worker_concurrency": 32},
-    "W367": {"result_backend": "redis://127.0.0.1:1/1", "result_expires": None},
-    "W368": {"result_backend": "redis://127.0.0.1:1/1", "redis_socket_timeout": None},
-    "W006": {"broker_connection_max_retries": 0},
-}
+# What can be wrong at once is asked for at once: each look is a process.
+SICK: list[tuple[dict[str, Any], set[str]]] = [
+    (
+        {
+            "broker_transport_options": {
+                "socket_timeout": None,
+                "socket_keepalive": False,
+                "health_check_interval": 0,
+                "retry_on_timeout": False,
+            },
+            "broker_connection_retry_on_startup": False,
+            "broker_connection_max_retries": 10,
+            "worker_pool": "threads",
+            "worker_concurrency": 32,
+            "result_backend": "redis://127.0.0.1:1/1",
+            "result_expires": None,
+            "redis_socket_timeout": None,
+        },
+        {"W360", "W361", "W362", "W363", "W364", "W365", "W366", "W367", "W368"},
+    ),
+    ({"broker_connection_max_retries": 0}, {"W006"}),
+]
 
 
-@pytest.mark.parametrize("id", SICK)
-def test_setting_is_found_with_its_repair(clinic: Clinic, id: str) -> None:
-    found = clinic.doctor("--only", f"holdfast.{id}", broker=NOWHERE, celery=SICK[id]).of(id)
-    assert "CELERY_" in found["repair"] + found["evidence"]
+@pytest.mark.parametrize(("celery", "ids"), SICK, ids=["many", "W006"])
+def test_setting_is_found_with_its_repair(
+    clinic: Clinic, celery: dict[str, Any], ids: set[str]
+) -> None:
+    seen = clinic.doctor(broker=NOWHERE, celery=celery)
+    assert ids <= seen.ids, seen.told()
+    for id in ids:
+        found = seen.of(id)
+        assert "CELERY_" in found["repair"] + found["evidence"]
 
 
 def test_sound_settings_are_passed_by_in_silence(
@@ -49,11 +64,7 @@ def test_sound_settings_are_passed_by_in_silence(
     ("url", "says"),
     [
         ("localhost:6379/0", 'CELERY_BROKER_URL = "redis://localhost:6379/0"'),
-        ("redis://127.0.0.1:port/0", "port"),
         ("redis://:pa/ss-word@127.0.0.1:6379/0", "%2F"),
-        ("redis://127.0.0.1:6379/broker", "must be a number"),
-        ("redis://[::1/0", "cannot be read"),
-        ("redis://$REDIS_HOST:6379/0", "placeholder"),
     ],
 )
 def test_malformed_url_is_the_finding(clinic: Clinic, url: str, says: str) -> None:

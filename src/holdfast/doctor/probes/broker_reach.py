@@ -10,6 +10,7 @@ from holdfast.broker.places import Place
 from holdfast.broker.reaching import Reach, Trouble, masters_known, reach
 from holdfast.doctor.findings import Finding
 from holdfast.doctor.probes import broker_words as words
+from holdfast.doctor.probes.server_words import CONFIGURATION_HIDDEN
 from holdfast.doctor.probing import Absent, probe
 
 if TYPE_CHECKING:
@@ -47,12 +48,23 @@ def broker_answers(look: Look) -> Iterator[Finding]:
     yield from _let_in(look)
 
 
-@probe(area="broker", finds=[], after=["settings", "broker"], establishes=["redis"])
+@probe(
+    area="broker",
+    finds=[CONFIGURATION_HIDDEN],
+    after=["settings", "broker"],
+    establishes=["redis"],
+)
 def broker_is_redis(look: Look) -> Iterator[Finding]:
-    """Whether the broker is a Redis, which can be asked about itself."""
+    """Whether the broker is a Redis, and says of itself how it is."""
     if not any(place.is_redis for place in look.places):
         raise Absent
-    yield from ()
+    try:
+        look.info()
+    except Exception as error:
+        if refusal_of(error)[0] is not Refusal.NO_PERMISSION:
+            raise
+        yield CONFIGURATION_HIDDEN.seen(f"INFO is refused: {error}.", about="INFO")
+        raise Absent from error
 
 
 def _told(look: Look, place: Place, how: Reach) -> Finding:
@@ -109,7 +121,11 @@ def _repair_of_name(place: Place, container: str) -> str:
 def _let_in(look: Look) -> Iterator[Finding]:
     """Go the whole way that calls go: password, database, Sentinels."""
     try:
-        look.redis() if any(place.is_redis for place in look.places) else look.amqp()
+        if any(place.is_redis for place in look.places):
+            # A read, since whoever may say PING may still be kept from the queues.
+            look.redis().llen(look.conf.task_default_queue)
+        else:
+            look.amqp()
     except Exception as error:  # noqa: BLE001  # every client library has its own tree of errors
         refusal, said = refusal_of(error)
     else:

@@ -6,6 +6,7 @@ from holdfast.broker.looking import Refusal
 from holdfast.broker.places import Place
 from holdfast.broker.reaching import Trouble
 from holdfast.doctor.findings import Definition, define
+from holdfast.doctor.probes.server_words import SAVE_FAILS
 
 _STAYS = "Calls return and their jobs stay in the ledger; workers fetch nothing until it is mended."
 
@@ -206,6 +207,7 @@ OF_REFUSAL = {
     Refusal.CLUSTER: CLUSTER,
     Refusal.LOADING: LOADING,
     Refusal.FULL: FULL,
+    Refusal.CANNOT_SAVE: SAVE_FAILS,
     Refusal.NO_MASTER: NO_MASTER,
     Refusal.MASTER_AWAY: MASTER_AWAY,
     Refusal.SILENT: SILENT,

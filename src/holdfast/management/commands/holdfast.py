@@ -9,10 +9,14 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError, ProgrammingError
 
+from holdfast.doctor import last_resort
 from holdfast.exceptions import HoldfastError
 from holdfast.management import verbs
 from holdfast.management.terminal import Terminal
 from holdfast.management.words import choice
+
+# Django has loaded the project by now; see there.
+last_resort.give_back()
 
 
 class Command(BaseCommand):
