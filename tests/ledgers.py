@@ -40,6 +40,7 @@ TABLES = (
     "holdfast_pause",
     "holdfast_worker",
     "holdfast_duty",
+    "holdfast_examination",
 )
 
 

@@ -8,29 +8,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from holdfast.doctor.findings import REGISTRY, Definition, Severity
+from holdfast.doctor.findings import AREAS, REGISTRY, Definition, Severity, area_of
 from holdfast.doctor.probing import Probe, probes
 from tests.docs.pages import ROOT
 
 PAGE = ROOT / "docs" / "reference" / "findings.md"
 BEGIN = "<!-- made by `python -m tests.docs.findings --write` -->"
 END = "<!-- end of what is made -->"
-# In the order in which they are read; a number belongs to one area.
-AREAS = {
-    (1, 199): "System checks",
-    (200, 299): "Settings and environment",
-    (300, 399): "Broker",
-    (400, 499): "Database",
-    (500, 599): "Workers, pools, memory",
-    (600, 699): "Jobs, queues, schedules",
-    (700, 799): "Security and deployment",
-}
 
 
 def render() -> str:
     """Return everything between the two marks."""
     all = probes()
-    return "\n".join(line for bounds, area in AREAS.items() for line in _area(bounds, area, all))
+    return "\n".join(line for area in AREAS for line in _area(area, all))
 
 
 def page_with(rendered: str) -> str:
@@ -50,9 +40,9 @@ def said_by(definition: Definition, all: tuple[Probe, ...]) -> list[Probe]:
     return [probe for probe in all if any(one.id == definition.id for one in probe.finds)]
 
 
-def _area(bounds: tuple[int, int], area: str, all: tuple[Probe, ...]) -> Iterator[str]:
+def _area(area: str, all: tuple[Probe, ...]) -> Iterator[str]:
     found = sorted(
-        (one for one in REGISTRY.values() if bounds[0] <= number(one) <= bounds[1]),
+        (one for one in REGISTRY.values() if area_of(one.id) == area),
         key=lambda one: (number(one), one.severity.rank),
     )
     if found:

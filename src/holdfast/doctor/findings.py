@@ -1,14 +1,6 @@
 """What the doctor can say: one definition per id, with the words of its entry in `docs/reference/findings.md`.
 
-Ids never change their meaning. Their numbers are shared by all letters, a hundred for each area:
-
-    001-199   the system checks of Django, see `holdfast.checks`
-    201-299   settings and environment
-    301-399   broker
-    401-499   database
-    501-599   workers, pools, memory
-    601-699   jobs, queues, schedules
-    701-799   security and deployment
+Ids never change their meaning. Each area has a hundred numbers, shared by all letters.
 """
 
 from __future__ import annotations
@@ -19,6 +11,16 @@ from enum import StrEnum
 from typing import Any
 
 PAGE = "docs/reference/findings.md"
+# In the order in which they are read: the numbers of each.
+AREAS = {
+    "System checks": range(1, 200),
+    "Settings and environment": range(200, 300),
+    "Broker": range(300, 400),
+    "Database": range(400, 500),
+    "Workers, pools, memory": range(500, 600),
+    "Jobs, queues, schedules": range(600, 700),
+    "Security and deployment": range(700, 800),
+}
 _ID = re.compile(r"holdfast\.([EWI])(\d{3})")
 
 
@@ -89,6 +91,12 @@ class Definition:
             link=self.link,
             data=data,
         )
+
+
+def area_of(id: str) -> str:
+    """Return the area of an id; empty if it has none."""
+    number = int(id[-3:])
+    return next((area for area, numbers in AREAS.items() if number in numbers), "")
 
 
 REGISTRY: dict[str, Definition] = {}

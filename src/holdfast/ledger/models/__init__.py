@@ -5,6 +5,7 @@ from __future__ import annotations
 from holdfast.ledger.models.batches import Batch
 from holdfast.ledger.models.checkpoints import Checkpoint
 from holdfast.ledger.models.effects import Effect
+from holdfast.ledger.models.examinations import Examination
 from holdfast.ledger.models.jobs import (
     Attempt,
     Audit,
@@ -35,6 +36,7 @@ __all__ = [
     "ChordPart",
     "Duty",
     "Effect",
+    "Examination",
     "Group",
     "Job",
     "Limit",
