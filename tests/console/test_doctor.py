@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.test import Client, override_settings
 
+from holdfast.console import attention
 from holdfast.console import doctor as view
 from holdfast.doctor.findings import REGISTRY
 from holdfast.doctor.probing import probes
@@ -101,7 +103,7 @@ def test_operator_examines_and_the_audit_says_so(
 def test_button_asks_at_once(operator: Client, examined: None, quick: list[dict[str, Any]]) -> None:
     assert 'action="/holdfast/doctor/examine/"' in operator.get(PAGE).text
     answer = operator.post("/holdfast/doctor/examine/", {"deploy": ""})
-    assert (answer.status_code, answer["Location"]) == (302, PAGE)
+    assert (answer.status_code, answer["Location"]) == (303, PAGE)
     assert quick == [{"deploy": False}]
 
 
@@ -147,3 +149,15 @@ def test_real_examination_from_a_web_process(operator: Client) -> None:
     answer = operator.post(EXAMINE, {"deploy": ""})
     assert answer.status_code == 200, answer.text
     assert operator.get(DATA).json()["examined_by"] == "operate@test"
+
+
+def test_errors_are_on_the_list_of_what_needs_attention(console: str) -> None:
+    seen = attention.Seen(now=datetime.now(UTC), queues=[], workers=[])
+    assert list(view.errors_of_the_doctor(seen)) == []
+    examinations.keep(_seen("W364").as_dict(), actor="ada")
+    assert list(view.errors_of_the_doctor(seen)) == []
+    examinations.keep(_seen("E312", "E310").as_dict(), actor="ada")
+    (trouble,) = view.errors_of_the_doctor(seen)
+    assert trouble.sentence.endswith(": 2")
+    assert trouble.url == f"{PAGE}?severity=error"
+    assert (view.errors_of_the_doctor, 30.0) in attention._SOURCES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from holdfast.console import attention
 from holdfast.console.access import OPERATE
 from holdfast.console.pages import Done, action, actor, page
 from holdfast.doctor import examine
@@ -152,6 +153,23 @@ def examine_now(request: HttpRequest, asked: Mapping[str, Any]) -> Done:
     report = examine(deploy=asked["deploy"]).as_dict()
     examinations.keep(report, actor=actor(request))
     return Done(report["advice"], to=reverse("holdfast:doctor"), data={"counts": report["counts"]})
+
+
+def errors_of_the_doctor(_seen: attention.Seen) -> Iterator[attention.Trouble]:
+    """Tell of the errors that the last examination has found, for the list of what needs attention; reads one row."""
+    last = examinations.last_counts()
+    if last is not None and last.errors:
+        yield attention.Trouble(
+            kind="doctor",
+            severity=attention.Severity.WARNING,
+            message=_("The doctor has found errors when it was asked last: %(count)d"),
+            values={"count": last.errors},
+            route="doctor",
+            query={"severity": Severity.ERROR.value},
+        )
+
+
+attention.register(errors_of_the_doctor)
 
 
 def _rows(report: Mapping[str, Any]) -> list[FindingRow]:

@@ -188,7 +188,7 @@ def test_cluster_is_told(clinic: Clinic, tmp_path: Path) -> None:
         tmp_path / "cluster", options=[*HEALTHY, "--cluster-enabled", "yes"]
     ) as server:
         seen = clinic.doctor(*ONLY, broker=server.url)
-    assert_said(seen, "E331", "cluster")
+    assert_said(seen, "E331", "Hash slot")
 
 
 def test_hidden_configuration_is_a_remark(clinic: Clinic, tmp_path: Path) -> None:
