@@ -249,6 +249,13 @@ class LedgerMachine(RuleBasedStateMachine):
             with crash_before_statement(self.alias, crash):
                 self.broker += to_publish(rerouting.reroute({id: token}, priority=priority))
 
+    @rule(number=st.integers(0, 99), crash=CRASHES)
+    def waiting_job_is_run_now(self, number: int, crash: int | None) -> None:
+        if id := self._pick(sorted(self.tokens), number):
+            token, _ = self.tokens[id]
+            with crash_before_statement(self.alias, crash):
+                interventions.run_now(id, token=token, actor="ada")
+
     @rule(who=st.integers(0, 1), crash=CRASHES)
     def worker_dies_and_is_rescued(self, who: int, crash: int | None) -> None:
         worker = self.workers.pop(who % len(self.workers))

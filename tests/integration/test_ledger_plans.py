@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -36,9 +37,11 @@ from holdfast.ledger.reads import (
     backlog,
     details,
     letters,
+    one_job,
     queries,
     queue_reads,
     rates,
+    standing,
     troubles,
     worker_reads,
 )
@@ -130,6 +133,12 @@ def one_life() -> None:
     (ticket,) = transitions.record([new_job(queue="q0")])
     (job,) = transitions.claim([(ticket.id, ticket.token, False)], worker=WORKER).claimed
     assert transitions.succeed(Hold(job.id, job.token, WORKER), stored=None)
+
+
+def the_job(number: int) -> standing.Standing:
+    row = standing.standing(f"job-{number}")
+    assert row is not None
+    return row
 
 
 def unique_job(key: str, *, conflict: str = "existing", **more: Any) -> NewJob:
@@ -285,6 +294,27 @@ ASKED: dict[str, Callable[[], Any]] = {
     "troubles: dead letters": lambda: troubles.dead_letters(within=timedelta(days=1)),
     "troubles: paused": troubles.paused,
     "workers: what they run": worker_reads.running_by_worker,
+    "why: those before it": lambda: standing.before(the_job(HISTORY + BACKLOG)),
+    "why: workers": standing.servers,
+    "why: pace": lambda: standing.pace(the_job(1)),
+    "why: pace of a task kept apart": lambda: standing.pace(the_job(7)),
+    "why: claimed before it": lambda: standing.beside(
+        replace(the_job(1), worker=WORKER, started_at=datetime.now(UTC))
+    ),
+    "why: duty": standing.on_duty,
+    "why: last attempt": lambda: standing.last_attempt("job-1"),
+    "why: others": lambda: standing.known(["job-1", "job-2"]),
+    "why: what replaced it": lambda: standing.open_kin(the_job(1)),
+    "why: key": lambda: standing.who_has("key-job-1"),
+    "job: attempts": lambda: one_job.past(the_job(1), None),
+    "job: call": lambda: one_job.call(the_job(1)),
+    "job: result": lambda: one_job.kept("job-1"),
+    "job: family": lambda: one_job.family(the_job(7)),
+    "job: batch": lambda: one_job.part("b"),
+    "job: limits": lambda: one_job.places(the_job(1)),
+    "job: effects": lambda: one_job.begun("job-1000"),
+    "job: oldest end": one_job.oldest_end,
+    "job: run now": lambda: interventions.run_now("job-1", token=1, actor="ada"),
     "waiter": lambda: queries.result_metas(["job-1", "job-2"]),
 }
 

@@ -36,7 +36,7 @@ def paused(row: Standing) -> list[Wait]:
             "why": f": {pause.reason}" if pause.reason else "",
         }
         ends = _(
-            "It ends with `manage.py holdfast resume %(kind)s %(name)s`, or on the page of the queues."
+            "It ends with manage.py holdfast resume %(kind)s %(name)s, or on the page of the queues."
         )
         found.append(
             Wait(
@@ -64,7 +64,7 @@ def unserved(row: Standing, servers: list[Server]) -> list[Wait]:
             "who": listed(server.name for server in serving),
         }
         ends = _(
-            "A stalled worker starts its consumer anew, and then ends itself, after `stall_seconds` each; see its log."
+            "A stalled worker starts its consumer anew, and then ends itself, after stall_seconds each; see its log."
         )
         names = tuple(server.name for server in serving)
         return [Wait(kind=Kind.STALLED, text=text, ends=ends, workers=names, trouble=True)]
@@ -92,7 +92,7 @@ def expiry(row: Standing) -> list[Wait]:
     never = row.due_at is not None and row.due_at >= row.expires_at
     if never:
         text = _("It expires at %(at)s, before it is due: it will never run.") % words
-        ends = _("Run it now, or send it again with a later `expires`.")
+        ends = _("Run it now, or send it again with a later expires.")
     elif row.expires_at <= row.now:
         text = (
             _(

@@ -34,7 +34,7 @@ def why(row: Standing, *, broker: bool) -> list[Wait]:
 
 def _for_its_time(row: Standing) -> Wait:
     words: dict[str, Any] = {"at": moment(row.due_at), "in": length(row.until(row.due_at))}
-    early = _("The relay puts it on the broker then. `Run now` ends the wait.")
+    early = _("The relay puts it on the broker then. Run now ends the wait.")
     if row.hold in {Hold.RETRY, Hold.SNOOZE}:
         last = reads.last_attempt(row.id)
         number, _outcome, error, ended_at = last or (row.attempts, "", "", None)
@@ -95,7 +95,7 @@ def _at_limit(row: Standing) -> list[Wait]:
         ends = _("The rate lets the next one in by itself.")
     else:
         ends = _("There is room: the next admission lets it in, or those before it.")
-    more = _(" To allow more: `manage.py holdfast limits set %(limit)s`.") % words
+    more = _(" To allow more: manage.py holdfast limits set %(limit)s.") % words
     return [Wait(kind=Kind.LIMIT, text=text % words, ends=ends + more, jobs=tuple(holders))]
 
 

@@ -74,7 +74,7 @@ def _in_memory(row: Standing, lease: Lease, earlier: list[reads.Other]) -> Wait:
         "behind %(n)s jobs for one of %(slots)s slots. The longest of them is there for %(longest)s."
     )
     ends = _(
-        "It begins when those before it have ended. A lower `claim_ahead_seconds` claims fewer ahead."
+        "It begins when those before it have ended. A lower claim_ahead_seconds claims fewer ahead."
     )
     shown = tuple(earlier[: reads.SHOWN])
     return Wait(kind=Kind.CLAIMED, text=text % words, ends=ends, jobs=shown, workers=(lease.name,))
@@ -124,7 +124,7 @@ def _stuck(row: Standing, lease: Lease) -> list[Wait]:
             % words
         )
         ends = _(
-            "Its pool should have ended it. Cancel it with `terminate`, and look at the worker %(worker)s."
+            "Its pool should have ended it. Cancel and stop it, and look at the worker %(worker)s."
         )
         return [Wait(kind=Kind.STUCK, text=text, ends=ends % {"worker": lease.name}, trouble=True)]
     pace = reads.pace(row)
@@ -134,9 +134,7 @@ def _stuck(row: Standing, lease: Lease) -> list[Wait]:
     text = _(
         "It takes long: %(since)s, where 99 of 100 of the last %(runs)s runs of its task took %(p99)s or less."
     )
-    ends = _(
-        "Look at its log lines and at what its worker does. Cancel it with `terminate` if it hangs."
-    )
+    ends = _("Look at its log lines and at what its worker does. Cancel and stop it if it hangs.")
     return [Wait(kind=Kind.STUCK, text=text % words, ends=ends, trouble=limit is None)]
 
 
@@ -154,6 +152,6 @@ def _asked(row: Standing) -> list[Wait]:
     text = _("It was asked to stop at %(at)s, %(since)s ago.")
     text %= {"at": moment(row.cancel_asked_at), "since": length(row.since(row.cancel_asked_at))}
     ends = _(
-        "Its body looks for that itself (`is_aborted`). If it does not, cancel it with `terminate`."
+        "Its body looks for that by itself, with is_aborted(). If it does not, cancel and stop it."
     )
     return [Wait(kind=Kind.CANCEL_ASKED, text=text, ends=ends)]
