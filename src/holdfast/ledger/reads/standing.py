@@ -205,7 +205,7 @@ def beside(job: Standing) -> list[Other]:
         .filter(state=State.RUNNING, worker=job.worker, started_at__lt=job.started_at)
         .exclude(id=job.id)
     )
-    return _others(rows.order_by("started_at"), "started_at", limit=MOST)
+    return _others(rows.order_by("started_at"), limit=MOST)
 
 
 def pace(job: Standing) -> Pace:
@@ -248,7 +248,7 @@ def last_attempt(job_id: str) -> tuple[int, str, str, datetime] | None:
 def known(ids: Collection[str]) -> list[Other]:
     """Return jobs by their ids, `SHOWN` of them at most, those that run first."""
     rows = job_rows().filter(id__in=list(ids)[:SHOWN])
-    return _others(rows.order_by("-state", "id"), "started_at", limit=SHOWN)
+    return _others(rows.order_by("-state", "id"), limit=SHOWN)
 
 
 def open_kin(job: Standing) -> list[Other]:
@@ -256,12 +256,9 @@ def open_kin(job: Standing) -> list[Other]:
     root = job.root_id or job.id
     below = Q(root_id__isnull=False) & ~Q(root_id=F("id"))
     rows = job_rows().filter(below, root_id=root, id__gt=job.id).order_by("id")
-    names = ("id", "task", "state", "started_at", "recorded_at")
-    return [
-        Other(id=id, task=task, state=State(state).name.lower(), since=started or recorded)
-        for id, task, state, started, recorded in rows.values_list(*names)[:KIN]
-        if state in OPEN
-    ][:SHOWN]
+    return [other for other in _others(rows, limit=KIN) if State[other.state.upper()] in OPEN][
+        :SHOWN
+    ]
 
 
 def headers_of(job_id: str) -> dict[str, Any]:
@@ -277,8 +274,21 @@ def who_has(key: str) -> tuple[str, datetime] | None:
     return rows.values_list("job", "given_at").first()
 
 
-def _others(rows: Any, since: str, *, limit: int) -> list[Other]:
+def _others(rows: Any, *, limit: int) -> list[Other]:
+    names = ("id", "task", "state", "recorded_at", "published_at", "started_at", "finished_at")
     return [
-        Other(id=id, task=task, state=State(state).name.lower(), since=moment)
-        for id, task, state, moment in rows.values_list("id", "task", "state", since)[:limit]
+        Other(id=id, task=task, state=State(state).name.lower(), since=_since(state, *moments))
+        for id, task, state, *moments in rows.values_list(*names)[:limit]
     ]
+
+
+def _since(
+    state: int,
+    recorded_at: datetime,
+    published_at: datetime | None,
+    started_at: datetime | None,
+    finished_at: datetime | None,
+) -> datetime:
+    """Return since when a job is where it is."""
+    places = {State.HELD: None, State.QUEUED: published_at, State.RUNNING: started_at}
+    return places.get(State(state), finished_at) or recorded_at
