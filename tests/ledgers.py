@@ -31,6 +31,9 @@ JOB_TABLES = (
     "holdfast_limited",
     "holdfast_shelved",
     "holdfast_minute",
+    "holdfast_operation",
+    "holdfast_cause",
+    "holdfast_cause_count",
 )
 SCHEDULE_TABLES = ("holdfast_schedule", "holdfast_occurrence", "holdfast_scheduler")
 TABLES = (

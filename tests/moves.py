@@ -52,7 +52,7 @@ _MOVES_OF: dict[str, set[str]] = {
     "line_up_due": {"line_up"},
     "reroute": {"reroute", "redirect"},
 }
-_NO_MOVES = {"forget"}
+_NO_MOVES = {"forget", "refuse"}
 # What makes fewer steps than its verb may: for what most calls are, due at once under a new id.
 _STEPS_OF: dict[str, set[Step]] = {
     "record_fresh": {(None, State.QUEUED)},

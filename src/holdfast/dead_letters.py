@@ -29,7 +29,7 @@ from holdfast.ledger.reads.letters import Group
 from holdfast.ledger.states import REASONS_OF_DEAD_LETTERS
 from holdfast.tickets import to_publish
 
-__all__ = ["DeadLetter", "Group", "Selection", "filter"]
+__all__ = ["DeadLetter", "Group", "Selection", "filter", "latest"]
 
 BATCH = 500
 # Who looks at the first few must not read the arguments of hundreds.
@@ -243,6 +243,13 @@ def filter(  # noqa: PLR0913  # each narrows the selection
             batches=None if batch is None else (batch, *batches.inner(batch)),
         )
     )
+
+
+def latest(*, fingerprint: str, limit: int) -> list[DeadLetter]:
+    """Return the dead letters of one cause that ended last, the newest first."""
+    found = letters.latest(letters.Wanted(fingerprint=fingerprint), limit=limit)
+    messages = letters.messages([letter.id for letter in found])
+    return [_shown(letter, messages.get(letter.id)) for letter in found]
 
 
 def _up_to_now(wanted: letters.Wanted) -> letters.Wanted | None:

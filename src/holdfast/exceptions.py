@@ -8,6 +8,7 @@ HoldfastError
 ├── JobMoved                a job is not any more what somebody saw it to be
 ├── CheckpointRefused       a state cannot be kept for the next attempt
 ├── SelectionRefused        jobs cannot be selected, or mended, as it was asked for
+├── OperationRefused        what was to be done to many jobs at once is not asked for
 ├── EffectError             an effect was used in a way that it cannot be kept
 │   ├── EffectInDoubt       a call to the world outside was begun, and nobody knows whether it was made
 │   └── EffectBusy          somebody else is making the call right now
@@ -99,6 +100,10 @@ class UniqueConflict(HoldfastError):
 
     def __reduce__(self) -> tuple[type[UniqueConflict], tuple[str, str, str, str]]:
         return (UniqueConflict, (self.task, self.job, self.key, self.why))
+
+
+class OperationRefused(HoldfastError):
+    """Nothing was asked for: it would do more than was said, or cannot be done; the text says what to say."""
 
 
 class BatchError(HoldfastError):

@@ -20,10 +20,14 @@ from holdfast.ledger import (
     chords,
     duty,
     effects,
+    failures,
     interventions,
     minutes,
+    operations,
     pauses,
     publishing,
+    rerouting,
+    slices,
     transitions,
     unique,
     wishes,
@@ -36,6 +40,7 @@ from holdfast.ledger.models.effects import Effect
 from holdfast.ledger.reads import (
     backlog,
     details,
+    errors,
     letters,
     one_job,
     queries,
@@ -167,6 +172,14 @@ def let_in_at_once(*, lined_up: bool) -> None:
         transitions.record([job], entry=entry)
 
 
+def operation(kind: str, **filter: Any) -> None:
+    """Ask for an operation, work off its first slices, and stop it."""
+    id = operations.ask(kind, filter=filter, options={"queue": "q9"}, actor="ada")
+    assert slices.work() is not None
+    slices.work()
+    operations.stop(id, actor="ada")
+
+
 ASKED: dict[str, Callable[[], Any]] = {
     "record, claim and succeed": one_life,
     "claim of what nobody holds": lambda: transitions.claim(
@@ -268,6 +281,20 @@ ASKED: dict[str, Callable[[], Any]] = {
     "dead letters: replay": lambda: interventions.replay_many({"job-50": 1}, actor="ada"),
     "dead letters: discard": lambda: interventions.discard({"job-100": 1}, actor="ada"),
     "dead letters: details": lambda: details.details("job-150"),
+    "errors: count": lambda: failures.count(limit=500),
+    "errors: groups": lambda: errors.groups(errors.Wanted()),
+    "errors: group": lambda: errors.group("0123456789abcdef"),
+    "errors: samples": lambda: errors.samples("0123456789abcdef", limit=100),
+    "dead letters: latest": lambda: letters.latest(
+        letters.Wanted(fingerprint="0123456789abcdef"), limit=10
+    ),
+    "reroute": lambda: rerouting.reroute({f"job-{HISTORY + 7}": 1}, queue="q9", priority=1),
+    "operation: waiting jobs": lambda: operation("queue", task="nobody's"),
+    "operation: dead letters": lambda: operation("discard", task="nobody's"),
+    "operation: dead letters of a cause": lambda: operation(
+        "replay", fingerprint="0123456789abcdef", error="x"
+    ),
+    "operation: finished jobs": lambda: operation("replay", task="t", state=["succeeded"]),
     "batch: waiting members": lambda: batches.waiting("b", most=640),
     "batch: running member": lambda: batches.has_open("b", running=True),
     "batch: facts": lambda: batches.facts("b"),

@@ -9,7 +9,17 @@ from django.urls import URLPattern, path
 from holdfast.console import openapi, pages, stream
 
 # A module of views each.
-NOUNS = ("overview", "jobs", "job", "batches", "workflows", "schedules", "doctor")
+NOUNS = (
+    "overview",
+    "jobs",
+    "job",
+    "errors",
+    "operations",
+    "batches",
+    "workflows",
+    "schedules",
+    "doctor",
+)
 
 app_name = "holdfast"
 

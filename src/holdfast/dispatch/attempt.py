@@ -36,6 +36,7 @@ from holdfast.ledger.database import (
     job_runs_again,
     with_patience,
 )
+from holdfast.ledger.fingerprints import kind_of
 from holdfast.ledger.holds import hold_from, is_secret
 from holdfast.ledger.reads import queries
 from holdfast.ledger.records import Hold, NewJob, Ticket
@@ -250,6 +251,7 @@ def _retry(task: LedgerTask, hold: Hold, leaving: Retry | None) -> None:
         error=vault.words_of(
             exc, secret=secret, otherwise="retry" if secret else str(leaving or "retry")
         ),
+        kind=kind_of(exc) if exc is not None else "",
         traceback=vault.frames_of(where) if secret else where,
     )
     if ticket is not None:

@@ -53,7 +53,7 @@ class LedgerControl(Control):
             interventions.cancel(ours, running=terminate, ask=ask, actor=actor) if ours else []
         )
         if running:
-            tell = partial(self._tell_workers, running, destination=destination, signal=signal)
+            tell = partial(self.tell_workers, running, destination=destination, signal=signal)
             # Before the commit the workers would end attempts that a rollback lets stand.
             transaction.on_commit(tell, using=alias(), robust=True)
         others = [id for id in ids if id not in ours]
@@ -69,7 +69,10 @@ class LedgerControl(Control):
             others, destination=destination, terminate=terminate, signal=signal, **kwargs
         )
 
-    def _tell_workers(self, running: list[str], *, destination: Any, signal: str) -> None:
+    def tell_workers(
+        self, running: list[str], *, destination: Any = None, signal: str = "SIGTERM"
+    ) -> None:
+        """Tell workers that jobs which they run are cancelled; while the broker is away they find out by themselves."""
         if not self._broker_answers():
             logger.warning(
                 "The broker is away: workers stop %d cancelled jobs at their next heartbeat",

@@ -29,6 +29,8 @@ _FIRSTS = {
     "lined_up": f"holdfast_limited WHERE place = {Place.WAITING} ORDER BY name, key, rank, id",
     "let_in": f"holdfast_limited WHERE place = {Place.ADMITTED} ORDER BY name, key",
     "shelved": "holdfast_shelved ORDER BY queue, task, job",
+    "failures": "holdfast_attempt WHERE uncounted ORDER BY id",
+    "operations": "holdfast_operation WHERE state = 'running' ORDER BY id",
 }
 _LATER = {
     "postgresql": "clock_timestamp() + %s * interval '1 second'",
@@ -54,13 +56,17 @@ class Work:
     """A job was admitted by a limit, and nobody has told of its end."""
     shelved: bool = False
     """A job is held for a pause."""
+    failures: bool = False
+    """An attempt has failed, and is not counted by its cause yet."""
+    operations: bool = False
+    """Somebody asked for something to be done to many jobs, and it is not done yet."""
 
     @property
     def none(self) -> bool:
         """Whether nothing is under way: jobs that are held for later may be there all the same."""
         due = self.due_seconds is not None and self.due_seconds <= 0
         kinds = (self.queued, self.running, self.unsettled, self.batches, self.lined_up)
-        return not (due or any(kinds) or self.let_in or self.shelved)
+        return not (due or any(kinds) or self.let_in or self.shelved or self.operations)
 
 
 def look() -> Work:

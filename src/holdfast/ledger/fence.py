@@ -21,9 +21,17 @@ from holdfast.ledger.fingerprints import fingerprint
 from holdfast.ledger.marks import transaction_mark
 from holdfast.ledger.models import Attempt, Job, Worker
 from holdfast.ledger.records import Hold
-from holdfast.ledger.states import DEAD_LETTERS, OPEN, Reason, State
+from holdfast.ledger.states import DEAD_LETTERS, OPEN, Outcome, Reason, State
 
 RISE = F("token") + 1
+# The outcomes that are failures, each with what stands for the class of an error that there is none of.
+FAILURES = {
+    Outcome.FAILED: Reason.ERROR,
+    Outcome.RETRIED: "retry",
+    # A loss is counted with the dead letters that so many of them make.
+    Outcome.LOST: Reason.POISON,
+    Outcome.REJECTED: Reason.REJECTED,
+}
 WORKER_NAME = Subquery(Worker.objects.filter(id=OuterRef("worker")).values("name")[:1])
 
 
@@ -104,7 +112,7 @@ def leave(
     """End a standing attempt: note how it ended, and move its job.
 
     A job that was asked to stop does not go on, whatever the attempt asks for: it is cancelled.
-    A dead letter gets its fingerprint of `kind`, the class of the error, or else of the reason.
+    What failed gets its fingerprint of `kind`, the class of the error, or else of the reason; so does a dead letter.
     """
     columns = ("attempts", "token", "worker", "started_at", "task", "cancel_asked_at")
     row = lock(held_by(hold)).values(*columns, worker_name=WORKER_NAME).first()
@@ -115,27 +123,42 @@ def leave(
         left = Left.CANCELLED
         counted = {name: changes[name] for name in ("failures", "losses") if name in changes}
         changes = cancelled() | counted
+    cause = ""
+    if outcome in FAILURES:
+        kind = kind or changes.get("reason") or FAILURES[outcome]
+        cause = fingerprint(row["task"], kind, traceback)
     if changes.get("state") in DEAD_LETTERS:
-        kind = kind or changes["reason"]
-        changes["fingerprint"] = fingerprint(row["task"], kind, traceback)
-    remember(hold.id, row, outcome, error=error, traceback=traceback)
+        changes["fingerprint"] = cause
+    remember(hold.id, row, outcome, error=error, traceback=traceback, cause=cause)
     logs.keep(hold, number=row["attempts"])
     held_by(hold).update(token=RISE, **changes)
     return left
 
 
 def remember(
-    job_id: str, row: Mapping[str, Any], outcome: str, *, error: str, traceback: str
+    job_id: str,
+    row: Mapping[str, Any],
+    outcome: str,
+    *,
+    error: str,
+    traceback: str,
+    cause: str = "",
 ) -> None:
     """Write the row of an attempt that is over."""
-    one = attempt_of(job_id, row, outcome, error=error, traceback=traceback)
+    one = attempt_of(job_id, row, outcome, error=error, traceback=traceback, cause=cause)
     one.save(using=alias(), force_insert=True)
 
 
 def attempt_of(
-    job_id: str, row: Mapping[str, Any], outcome: str, *, error: str, traceback: str = ""
+    job_id: str,
+    row: Mapping[str, Any],
+    outcome: str,
+    *,
+    error: str,
+    traceback: str = "",
+    cause: str = "",
 ) -> Attempt:
-    """Return the row of an attempt that is over, to be written."""
+    """Return the row of an attempt that is over, to be written; `cause` is the fingerprint of one that failed."""
     return Attempt(
         job=job_id,
         number=row["attempts"],
@@ -147,4 +170,6 @@ def attempt_of(
         outcome=outcome,
         error=error[:2000],
         traceback=traceback,
+        fingerprint=cause,
+        uncounted=bool(cause),
     )

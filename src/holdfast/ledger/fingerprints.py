@@ -31,6 +31,11 @@ def fingerprint(task: str, kind: str, traceback: str = "") -> str:
     return hashlib.sha256("\n".join(parts).encode(errors="replace")).hexdigest()[:DIGITS]
 
 
+def kind_of(exc: BaseException) -> str:
+    """Return the class of an error with its module: what failures of one cause have in common."""
+    return f"{type(exc).__module__}.{type(exc).__qualname__}"
+
+
 def own_frames(traceback: str) -> list[str]:
     """Return file and function of the frames in the project's own code, outermost first.
 

@@ -112,20 +112,24 @@ def replay(job_id: str, *, actor: str | None = None, from_start: bool = False) -
         return tickets[0] if tickets else None
 
 
-def replay_many(tokens: Mapping[str, int], *, actor: str, detail: str = "") -> list[Ticket]:
-    """Put finished jobs back to work, given with their tokens: one that has moved since is left alone."""
+def replay_many(tokens: Mapping[str, int], *, actor: str | None, detail: str = "") -> list[Ticket]:
+    """Put finished jobs back to work, given with their tokens: one that has moved since is left alone.
+
+    The audit gets a line; with no actor the caller writes it.
+    """
     with atomic():
         tickets = _put_back(job_rows().filter(id__in=list(tokens)), tokens=tokens)
-        if tickets:
+        if tickets and actor is not None:
             only = tickets[0].id if len(tickets) == 1 else None
             audit.note("replay", actor=actor, job=only, count=len(tickets), detail=detail)
         return tickets
 
 
-def discard(tokens: Mapping[str, int], *, actor: str, detail: str = "") -> int:
+def discard(tokens: Mapping[str, int], *, actor: str | None, detail: str = "") -> int:
     """Give up dead letters: cancelled, and deleted after the retention of jobs that are no dead letters.
 
-    One whose waiters have not been told yet is left alone: the settler is on its way.
+    One whose waiters have not been told yet is left alone: the settler is on its way. The audit gets a line; with no
+    actor the caller writes it.
     """
     given_up = job_rows().filter(
         id__in=list(tokens), state__in=sorted(DEAD_LETTERS), unsettled=False
@@ -140,7 +144,7 @@ def discard(tokens: Mapping[str, int], *, actor: str, detail: str = "") -> int:
             finished_at=Now(),
             fingerprint="",
         )
-        if ids:
+        if ids and actor is not None:
             only = ids[0] if len(ids) == 1 else None
             audit.note("discard", actor=actor, job=only, count=len(ids), detail=detail)
         return len(ids)

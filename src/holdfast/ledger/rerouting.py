@@ -6,7 +6,7 @@ The jobs are queued there by the ledger, and the reconciler finds that the broke
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import Q
@@ -49,7 +49,9 @@ def reroute(
     Raises:
         ValueError: neither is given, or there is no such queue name or priority.
     """
-    changes = _changes(queue, priority)
+    refuse(queue=queue, priority=priority)
+    asked = {"queue": queue, "priority": priority}
+    changes = {name: value for name, value in asked.items() if value is not None}
     elsewhere = Q()
     for name, value in changes.items():
         elsewhere |= ~Q(**{name: value})
@@ -57,8 +59,8 @@ def reroute(
         elsewhere, id__in=list(tokens), state__in=[State.HELD, State.QUEUED]
     )
     with atomic():
-        rows = [
-            row
+        rows: list[dict[str, Any]] = [
+            {**row}
             for row in lock(waiting.exclude(hold=Hold.REPLACED)).values(
                 "id", "token", "state", "hold", "task", "queue", "priority", "limited"
             )
@@ -75,7 +77,12 @@ def reroute(
     return [_ticket(row | changes) for row in rows]
 
 
-def _changes(queue: str | None, priority: int | None) -> dict[str, Any]:
+def refuse(*, queue: str | None = None, priority: int | None = None) -> None:
+    """Refuse a place that no job can wait at.
+
+    Raises:
+        ValueError: as `reroute`.
+    """
     if queue is None and priority is None:
         raise ValueError("Say queue=... or priority=..., or both.")
     if queue is not None and not 0 < len(queue) <= 255:
@@ -84,13 +91,9 @@ def _changes(queue: str | None, priority: int | None) -> dict[str, Any]:
         raise ValueError(
             f"{priority} is no priority: it is {LOWEST} to {HIGHEST}, the highest first."
         )
-    asked = {"queue": queue, "priority": priority}
-    return {name: value for name, value in asked.items() if value is not None}
 
 
-def _move_along(
-    rows: Sequence[Mapping[str, Any]], *, queue: str | None, priority: int | None
-) -> None:
+def _move_along(rows: list[dict[str, Any]], *, queue: str | None, priority: int | None) -> None:
     """Bring what says where the jobs stand in line up to date; their rows are locked."""
     limited = [row["id"] for row in rows if row["limited"]]
     if limited and priority is not None:

@@ -16,7 +16,8 @@ from django.db.models.functions import Now
 from holdfast.conf import get_settings
 from holdfast.ledger import logs
 from holdfast.ledger.database import alias, atomic
-from holdfast.ledger.fence import RISE, WORKER_NAME, attempt_of, job_rows, lock
+from holdfast.ledger.fence import FAILURES, RISE, WORKER_NAME, attempt_of, job_rows, lock
+from holdfast.ledger.fingerprints import fingerprint
 from holdfast.ledger.models import Attempt
 from holdfast.ledger.records import Hold, Ticket
 from holdfast.ledger.states import Outcome, State
@@ -79,7 +80,14 @@ def put_back(cut: Sequence[Cut], *, outcome: str, error: str) -> Returned:
             rows.append(row | {"counts": one.counts})
             logs.keep(one.hold, number=row["attempts"])
         Attempt.objects.using(alias()).bulk_create(
-            attempt_of(row["id"], row, outcome, error=error) for row in rows
+            attempt_of(
+                row["id"],
+                row,
+                outcome,
+                error=error,
+                cause=fingerprint(row["task"], FAILURES[outcome]) if outcome in FAILURES else "",
+            )
+            for row in rows
         )
         changes: dict[str, Any] = {
             "state": State.QUEUED,

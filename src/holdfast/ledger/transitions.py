@@ -177,6 +177,7 @@ def retry(
     job: NewJob,
     stored: StoredResult | None,
     error: str,
+    kind: str = "",
     traceback: str = "",
     outcome: str = Outcome.RETRIED,
 ) -> Ticket | None:
@@ -200,6 +201,7 @@ def retry(
             hold,
             outcome,
             error=error,
+            kind=kind,
             traceback=traceback,
             state=State.HELD if delayed else State.QUEUED,
             failures=F("failures") + (1 if outcome == Outcome.RETRIED else 0),

@@ -21,13 +21,14 @@ from celery.exceptions import NotRegistered, TaskRevokedError
 from holdfast.exceptions import AttemptLost
 from holdfast.ledger import interventions, transitions
 from holdfast.ledger.database import atomic, is_passing, with_patience
+from holdfast.ledger.fingerprints import kind_of
 from holdfast.ledger.holds import hold_from, is_secret
 from holdfast.ledger.reads import queries
 from holdfast.ledger.records import End, Hold, StoredResult
 from holdfast.ledger.states import Reason, State
 from holdfast.lineage import is_telling_secrets, leave, patience_seconds
 from holdfast.results import batch_ends, encoding, successors
-from holdfast.results.failing import Failure, kind_of
+from holdfast.results.failing import Failure
 from holdfast.results.reading import LedgerReader
 
 logger = logging.getLogger("holdfast.results")

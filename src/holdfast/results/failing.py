@@ -14,6 +14,7 @@ from celery.exceptions import MaxRetriesExceededError
 from holdfast import vault
 from holdfast.ledger import logs, transitions
 from holdfast.ledger.database import atomic, is_passing
+from holdfast.ledger.fingerprints import kind_of
 from holdfast.ledger.holds import is_secret
 from holdfast.ledger.reads import queries
 from holdfast.ledger.records import Hold, StoredResult
@@ -97,11 +98,6 @@ class Failure:
         """Tell whether an earlier try is in after all: the answer to its commit was lost."""
         mine = (State.FAILED, self._hold.token + 1, self._hold.worker)
         return queries.state_of(self._hold.id) == mine
-
-
-def kind_of(exc: BaseException) -> str:
-    """Return the class of an error with its module: what dead letters of one cause have in common."""
-    return f"{type(exc).__module__}.{type(exc).__qualname__}"
 
 
 def _was_last_try(task: Any, request: Any, exc: BaseException) -> bool:

@@ -22,8 +22,10 @@ from holdfast.policies.limits import stated_by
 from holdfast.policies.retention import Retention
 from holdfast.upkeep.admitter import Admitter
 from holdfast.upkeep.completer import Completer
+from holdfast.upkeep.counter import Counter
 from holdfast.upkeep.loop import Loop
 from holdfast.upkeep.minutes import MinuteKeeper
+from holdfast.upkeep.operations import Operator
 from holdfast.upkeep.pruner import Pruner
 from holdfast.upkeep.pulse import Pulse
 from holdfast.upkeep.queue_watch import QueueWatch
@@ -71,7 +73,9 @@ class Crew:
         self._reconciler = Reconciler(outbox.publisher, outbox.publish)
         self._settler = Settler(app.backend.settle, monotonic)
         self._completer = Completer(app.backend.finish_batch, monotonic)
+        self._counter = Counter(monotonic)
         self._queues = QueueWatch(monotonic)
+        self._operator = Operator(outbox.publish, app.control.tell_workers, monotonic)
         self._pruner = Pruner(
             results_kept_seconds=app.backend.expires, retention=Retention(app.tasks.get)
         )
@@ -82,7 +86,7 @@ class Crew:
         self._duty_renew_at = self._duty_ask_at = begun
         self._rescue_at = self._sweep_at = begun
         self._suspicious = False
-        self._round_at = begun
+        self._round_at = self._operate_at = begun
         self._prune_at = begun + PRUNE_SECONDS
         self._prune_pause = PRUNE_SECONDS
         self._minute_at = begun
@@ -159,7 +163,7 @@ class Crew:
             self._on_duty = True
             if not had:
                 # Only now: a sweep that woke before the duty was noted would go back to sleep until a rescue.
-                self._sweep_at = self._round_at = self._minute_at = now
+                self._sweep_at = self._round_at = self._operate_at = self._minute_at = now
                 self._minutes.begin()
                 self._sweep_loop.wake()
         elif self._duty_ask_at == now:
@@ -178,8 +182,12 @@ class Crew:
 
     def _is_swept_soon(self, work: Work, now: float) -> bool:
         """Tell whether the sweep has something to do that it may not know of yet."""
-        rounds = (work.unsettled or work.batches) and now >= self._round_at
+        rounds = self._goes_round(work) and now >= self._round_at
+        rounds = rounds or (work.operations and now >= self._operate_at)
         return rounds or (not self._is_quiet(work) and now >= self._sweep_at)
+
+    def _goes_round(self, work: Work) -> bool:
+        return work.unsettled or work.batches or work.failures
 
     def _is_quiet(self, work: Work) -> bool:
         return not (work.queued or work.running or self._queues.has_told)
@@ -198,6 +206,7 @@ class Crew:
             if self._pulse.was_set_back:
                 self._end_long_waits()
             self._round(work, now)
+            self._operate(work, now)
             if look:
                 if work.queued:
                     self._reconciler.one_pass()
@@ -235,8 +244,15 @@ class Crew:
             self._settler.one_pass()
         if work.batches:
             self._completer.one_pass()
-        if work.unsettled or work.batches:
+        if work.failures:
+            self._counter.one_pass()
+        if self._goes_round(work):
             self._round_at = now + ROUND_SECONDS
+
+    def _operate(self, work: Work, now: float) -> None:
+        if work.operations and now >= self._operate_at:
+            more = self._operator.one_pass()
+            self._operate_at = now if more else now + ROUND_SECONDS
 
     def _prune(self, now: float) -> None:
         if now < self._prune_at:
@@ -261,6 +277,8 @@ class Crew:
             moments += [self._prune_at, self._minute_at]
             if not self._is_quiet(work):
                 moments.append(self._sweep_at)
-            if work.unsettled or work.batches:
+            if self._goes_round(work):
                 moments.append(self._round_at)
+            if work.operations:
+                moments.append(self._operate_at)
         return max(0.0, min(moments) - self._monotonic())

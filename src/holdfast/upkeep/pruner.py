@@ -7,7 +7,18 @@ from datetime import timedelta
 
 from holdfast import events
 from holdfast.conf import get_settings
-from holdfast.ledger import audit, batches, chords, effects, minutes, security, unique, workers
+from holdfast.ledger import (
+    audit,
+    batches,
+    chords,
+    effects,
+    failures,
+    minutes,
+    operations,
+    security,
+    unique,
+    workers,
+)
 from holdfast.ledger.reads import queries
 from holdfast.ledger.states import DEAD_LETTERS, FINAL
 from holdfast.policies.retention import Keep, Retention
@@ -20,8 +31,9 @@ BUDGET_SECONDS = 0.25
 class Pruner:
     """Jobs are kept as long as their task says, or else as long as `result_expires`; dead letters `dead_letter_days`.
 
-    Effects are kept as long as each says, and as long as their job; the audit and security events for `audit_days`;
-    unique keys as long as their job and their period; what became of jobs minute by minute for `minute_days`.
+    Effects are kept as long as each says, and as long as their job; the audit, security events and operations for
+    `audit_days`; unique keys as long as their job and their period; what became of jobs minute by minute
+    for `minute_days`.
     """
 
     def __init__(
@@ -42,6 +54,9 @@ class Pruner:
         audit_kept = timedelta(days=settings.audit_days)
         audit.prune(older_than=audit_kept, limit=settings.prune_batch)
         security.prune(older_than=audit_kept, limit=settings.prune_batch)
+        operations.prune(older_than=audit_kept, limit=settings.prune_batch)
+        dead_kept = timedelta(days=settings.dead_letter_days)
+        failures.prune(older_than=dead_kept, limit=settings.prune_batch)
         if self._kept:
             before = timedelta(seconds=self._kept)
             dead = max(before, timedelta(days=settings.dead_letter_days))

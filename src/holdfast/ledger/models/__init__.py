@@ -6,6 +6,7 @@ from holdfast.ledger.models.batches import Batch
 from holdfast.ledger.models.checkpoints import Checkpoint
 from holdfast.ledger.models.effects import Effect
 from holdfast.ledger.models.examinations import Examination
+from holdfast.ledger.models.failures import Cause, CauseCount
 from holdfast.ledger.models.jobs import (
     Attempt,
     Audit,
@@ -21,6 +22,7 @@ from holdfast.ledger.models.jobs import (
 from holdfast.ledger.models.limits import Limit, Limited
 from holdfast.ledger.models.logs import AttemptLog
 from holdfast.ledger.models.minutes import Minute
+from holdfast.ledger.models.operations import Operation
 from holdfast.ledger.models.pauses import Pause, Shelved
 from holdfast.ledger.models.schedules import Occurrence, Schedule, SchedulerProcess
 from holdfast.ledger.models.security import SecurityEvent
@@ -31,6 +33,8 @@ __all__ = [
     "AttemptLog",
     "Audit",
     "Batch",
+    "Cause",
+    "CauseCount",
     "Checkpoint",
     "Chord",
     "ChordPart",
@@ -43,6 +47,7 @@ __all__ = [
     "Limited",
     "Minute",
     "Occurrence",
+    "Operation",
     "Pause",
     "Payload",
     "Result",

@@ -200,10 +200,18 @@ class Attempt(models.Model):
     traceback = models.TextField(default="", blank=True)
     # Workers are forgotten sooner than what they ran.
     worker_name = models.CharField(max_length=255, default="", db_default="", blank=True)
+    # Of one that failed: what it has in common with others of the same cause, and whether it is still to be counted.
+    fingerprint = models.CharField(max_length=16, default="", db_default="", blank=True)
+    uncounted = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         db_table = "holdfast_attempt"
-        indexes = [models.Index(fields=["job"], name="holdfast_attempt_job")]
+        indexes = [
+            models.Index(fields=["job"], name="holdfast_attempt_job"),
+            models.Index(
+                fields=["id"], name="holdfast_attempt_uncounted", condition=Q(uncounted=True)
+            ),
+        ]
 
 
 class Chord(models.Model):

@@ -105,6 +105,13 @@ def batch(wanted: Wanted, *, after: Place | None, limit: int) -> tuple[list[Lett
     return [_letter(job, errors.get(job.id, "")) for job in found], place
 
 
+def latest(wanted: Wanted, *, limit: int) -> list[Letter]:
+    """Return the dead letters that ended last, the newest first."""
+    found = list(_selected(wanted).order_by("-finished_at", "-id")[:limit])
+    errors = last_errors([job.id for job in found])
+    return [_letter(job, errors.get(job.id, "")) for job in found]
+
+
 def tokens(
     wanted: Wanted, *, after: Place | None, limit: int
 ) -> tuple[dict[str, int], Place | None]:

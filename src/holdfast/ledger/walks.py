@@ -1,0 +1,114 @@
+"""The way an operation goes through the jobs it is about: each once, and no statement reads more than a window of rows.
+
+A filter may match few of many million jobs. What was looked at without a match is behind the cursor all the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.db.models import F, Q, QuerySet, TextField, Value
+from django.db.models.functions import Cast
+
+from holdfast.ledger import operations
+from holdfast.ledger.database import connection
+from holdfast.ledger.fence import job_rows
+from holdfast.ledger.matching import Matching
+from holdfast.ledger.models import Job
+from holdfast.ledger.states import DEAD_LETTERS, FINAL
+
+# Jobs moved by one transaction, and rows read for them.
+SLICE = 500
+WINDOW = 5000
+# The cursor behind the last job.
+END = "end"
+
+
+class Seen(NamedTuple):
+    """A job as it was found."""
+
+    id: str
+    token: int
+    state: int
+
+
+class Walk:
+    """The jobs of one operation: dead letters in the order of their ends, by their index; all others by their key."""
+
+    def __init__(
+        self, operation: int, wanted: Matching, states: frozenset[int], *, asked_at: datetime
+    ) -> None:
+        self._fingerprint = wanted.fingerprint
+        self._by_end = states <= DEAD_LETTERS
+        # Compared where both were stamped: SQLite takes times for texts, and one that was read may have other digits.
+        stamp = operations.rows().filter(id=operation).values("asked_at")
+        # What arrives from then on is nobody's choice; it would not end, either.
+        last = "finished_at__lte" if states <= FINAL else "recorded_at__lte"
+        rows = wanted.rows(now=asked_at)
+        self._rows = rows.filter(state__in=sorted(states), **{last: stamp})
+
+    def among(self, ids: Iterable[str]) -> QuerySet[Job]:
+        """Return those of some jobs that still match."""
+        return self._rows.filter(id__in=list(ids))
+
+    def next_page(self, cursor: str) -> tuple[list[Seen], str]:
+        """Return the next jobs behind a cursor, and the cursor behind them; they may be none before the end is."""
+        return self._next_by_end(cursor) if self._by_end else self._next_by_key(cursor)
+
+    def _next_by_key(self, cursor: str) -> tuple[list[Seen], str]:
+        after = json.loads(cursor) if cursor else ""
+        keys = job_rows().filter(id__gt=after).order_by("id").values_list("id", flat=True)
+        last = keys[WINDOW - 1 : WINDOW].first()
+        rows = self._rows.filter(id__gt=after)
+        if last is not None:
+            rows = rows.filter(id__lte=last)
+        seen = [Seen(*row) for row in rows.order_by("id").values_list(*Seen._fields)[:SLICE]]
+        if len(seen) == SLICE:
+            return seen, json.dumps(seen[-1].id)
+        return seen, END if last is None else json.dumps(last)
+
+    def _next_by_end(self, cursor: str) -> tuple[list[Seen], str]:
+        after = _read(cursor) if cursor else None
+        letters = job_rows().filter(state__in=sorted(DEAD_LETTERS), finished_at__isnull=False)
+        if self._fingerprint is not None:
+            letters = letters.filter(fingerprint=self._fingerprint)
+        behind = _behind(letters, after)
+        last = behind.values_list("place", "id")[WINDOW - 1 : WINDOW].first()
+        rows = _behind(self._rows, after)
+        if last is not None:
+            there = _moment(last[0])
+            at_most = Q(finished_at=there, id__lte=last[1]) | Q(finished_at__lt=there)
+            rows = rows.filter(at_most, finished_at__lte=there)
+        found = list(rows.values_list(*Seen._fields, "place")[:SLICE])
+        seen = [Seen(*row[:-1]) for row in found]
+        if len(seen) == SLICE:
+            return seen, _written(found[-1][-1], seen[-1].id)
+        return seen, END if last is None else _written(*last)
+
+
+def _behind(rows: QuerySet[Job], after: tuple[Any, str] | None) -> Any:
+    is_text = connection().vendor == "sqlite"
+    place: Any = Cast("finished_at", TextField()) if is_text else F("finished_at")
+    ordered = rows.annotate(place=place).order_by("finished_at", "id")
+    if after is None:
+        return ordered
+    there = _moment(after[0])
+    # An index serves the range, and not the alternative.
+    alternative = Q(finished_at=there, id__gt=after[1]) | Q(finished_at__gt=there)
+    return ordered.filter(alternative, finished_at__gte=there)
+
+
+def _moment(place: Any) -> Any:
+    return Value(place, TextField()) if isinstance(place, str) else place
+
+
+def _written(place: datetime | str, id: str) -> str:
+    return json.dumps([place if isinstance(place, str) else place.isoformat(), id])
+
+
+def _read(cursor: str) -> tuple[Any, str]:
+    place, id = json.loads(cursor)
+    return (place if connection().vendor == "sqlite" else datetime.fromisoformat(place)), id

@@ -1,0 +1,94 @@
+"""See and stop what was asked to be done to many jobs at once, or work it off here."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from holdfast import operations
+from holdfast.exceptions import OperationRefused
+from holdfast.management.actors import add_actor
+from holdfast.management.terminal import Terminal
+from holdfast.management.words import choice
+from holdfast.operations import OperationRow
+
+LIST, RUN, STOP = "list", "run", "stop"
+_WAITS = (
+    "No worker lives: start one, or work them off here with `manage.py holdfast operations run`."
+)
+
+
+def add_arguments(parser: CommandParser) -> None:
+    """Take what is to be done with operations."""
+    helps = {
+        LIST: "Print operations, the newest first, with how far they have come.",
+        RUN: "Work off in this process what was asked for; beside workers each job is moved once.",
+        STOP: "Let an operation move no more jobs.",
+    }
+    words = choice(parser, helps, dest="what")
+    words[LIST].add_argument("--limit", type=int, default=50, help="print so many (50)")
+    words[STOP].add_argument("id", type=int, metavar="ID")
+    add_actor(words[STOP])
+    for parsed in words.values():
+        parsed.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(options: dict[str, Any], terminal: Terminal) -> None:
+    """Do what was asked for with operations."""
+    if options["what"] == LIST:
+        _list(options, terminal)
+    elif options["what"] == RUN:
+        _run(options, terminal)
+    else:
+        _stop(options, terminal)
+
+
+def _list(options: dict[str, Any], terminal: Terminal) -> None:
+    found = operations.listed(limit=options["limit"])
+    if options["json"]:
+        terminal.json([asdict(row) for row in found])
+        return
+    if not found:
+        terminal.say("No operation was asked for.")
+        return
+    heads = ("id", "kind", "state", "done", "skipped", "failed", "of", "asked", "by", "reason")
+    terminal.table(heads, [_cells(row) for row in found])
+    for row in found:
+        if row.error:
+            terminal.remark(f"Operation {row.id}: {row.error}")
+    if any(row.state == "running" for row in found) and not operations.is_worked():
+        terminal.remark(_WAITS)
+
+
+def _cells(row: OperationRow) -> tuple[Any, ...]:
+    total = str(row.total) if row.total_exact else f"about {row.total}"
+    counts = (row.done, row.skipped, row.failed, total)
+    return (row.id, row.kind, row.state, *counts, row.asked_at, row.actor, row.reason)
+
+
+def _run(options: dict[str, Any], terminal: Terminal) -> None:
+    slices = operations.run()
+    left = [row for row in operations.listed() if row.state == "running"]
+    if options["json"]:
+        terminal.json({"slices": slices, "running": [asdict(row) for row in left]})
+        return
+    terminal.say(f"{slices} slices worked off, {len(left)} operations under way")
+    for row in left:
+        terminal.remark(
+            f"Operation {row.id} waits for {row.put_off} jobs that somebody's transaction holds: ask again when that "
+            "is over."
+        )
+
+
+def _stop(options: dict[str, Any], terminal: Terminal) -> None:
+    stopped = operations.stop(options["id"], actor=options["actor"])
+    row = operations.find(options["id"])
+    if row is None:
+        raise OperationRefused(f"Operation {options['id']} was deleted meanwhile.")
+    if options["json"]:
+        terminal.json({"stopped": stopped, **asdict(row)})
+        return
+    what = "is stopped" if stopped else f"was over before: {row.state}"
+    terminal.say(f"Operation {row.id} {what}; {row.done} jobs were moved")

@@ -1,0 +1,219 @@
+"""One thing done to every job that matches: asked for here, worked off by the workers, slice by slice.
+
+    from holdfast import operations
+
+    asked = operations.ask("replay", {"task": "shop.tasks.charge", "state": "failed"}, actor="ada")
+    operations.find(asked.id).done
+
+What was asked for is a row of the ledger: it survives every process, and each job is moved once. Jobs that are
+recorded, or end, after it was asked for are left alone.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from celery import Celery, current_app
+
+from holdfast.exceptions import OperationRefused
+from holdfast.ledger import operations as ledger
+from holdfast.ledger import slices
+from holdfast.ledger.matching import Matching, of_json, of_words
+from holdfast.ledger.operations import KINDS, RUNNING_JOBS, OperationRow
+from holdfast.ledger.reads import matches
+from holdfast.ledger.reads.matches import Sample
+from holdfast.ledger.reads.queries import live_workers
+from holdfast.ledger.rerouting import refuse
+from holdfast.tickets import to_publish
+
+__all__ = [
+    "KINDS",
+    "OperationRow",
+    "Sample",
+    "Trial",
+    "ask",
+    "find",
+    "is_worked",
+    "listed",
+    "run",
+    "stop",
+    "try_out",
+    "words",
+]
+
+SAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What an operation would do if it were asked for now."""
+
+    kind: str
+    filter: str
+    """In words, as `ask` reads it."""
+    count: int
+    exact: bool
+    """Whether the jobs were counted; else there may be more of them, or the number is an estimate."""
+    everything: bool
+    """Whether it would be done to every job there is: to ask for it, that has to be said."""
+    samples: list[Sample]
+
+
+def try_out(kind: str, filter: Mapping[str, Any] | str, *, running: str = ledger.LEAVE) -> Trial:
+    """Count what an operation would move, and show a few of the jobs; nothing is changed.
+
+    Raises:
+        OperationRefused: there is no such kind, or something in the filter is unknown.
+    """
+    wanted = _matching(filter)
+    options = _options(kind, queue="-", priority=0, running=running)
+    states = ledger.states_for(kind, options, wanted.states)
+    count, exact = matches.count(wanted, states)
+    return Trial(
+        kind=kind,
+        filter=wanted.words(),
+        count=count,
+        exact=exact,
+        everything=wanted.is_everything,
+        samples=matches.samples(wanted, states, limit=SAMPLES),
+    )
+
+
+def ask(
+    kind: str,
+    filter: Mapping[str, Any] | str,
+    *,
+    actor: str,
+    reason: str = "",
+    queue: str | None = None,
+    priority: int | None = None,
+    running: str = ledger.LEAVE,
+    everything: bool = False,
+) -> OperationRow:
+    """Ask for something to be done to every job that matches; returns at once.
+
+    One transaction, or part of the one that is open. The worker with the duty of upkeep works it off, so it waits
+    while there is none: `run` does it in this process. It goes on where it was when a process dies.
+
+    Args:
+        kind: "replay" (finished jobs; dead letters, unless the filter names other states), "cancel" (jobs that wait,
+            and others as `running` says), "discard" (dead letters), "queue" or "priority" (jobs that wait).
+        filter: what the jobs have in common: `"task:shop.charge state:failed"`, or the same as a dictionary.
+        actor: who asks, for the audit.
+        reason: why, for the audit.
+        queue: where they are to wait, for "queue".
+        priority: 0 to 9, for "priority".
+        running: of "cancel": what becomes of jobs that run: "leave", "ask" (they are asked to stop) or "stop".
+        everything: say so if it is meant for all jobs there are.
+
+    Raises:
+        OperationRefused: it would match everything and nobody said so; or there is no such kind, or what it takes is
+            missing, or something in the filter is unknown.
+    """
+    wanted = _matching(filter)
+    options = _options(kind, queue=queue, priority=priority, running=running)
+    if wanted.is_everything and not everything:
+        raise OperationRefused(
+            f"This would {kind} every job there is: say which jobs in the filter, or everything=True if it is meant so."
+        )
+    count, exact = matches.count(wanted, ledger.states_for(kind, options, wanted.states))
+    id = ledger.ask(
+        kind,
+        filter=wanted.as_json(),
+        options=options,
+        actor=str(actor),
+        reason=reason,
+        total=count,
+        total_exact=exact,
+    )
+    found = ledger.find(id)
+    assert found is not None
+    return found
+
+
+def find(id: int) -> OperationRow | None:
+    """Return an operation as it stands; None: there is none, or it was deleted after `audit_days`."""
+    return ledger.find(id)
+
+
+def listed(*, limit: int = 50, before: int | None = None) -> list[OperationRow]:
+    """Return operations, newest first; with `before` those asked for before the one of this id."""
+    return ledger.listed(limit=limit, before=before)
+
+
+def stop(id: int, *, actor: str) -> bool:
+    """Let an operation move no more jobs; what it has moved stays moved. False: it was over.
+
+    Raises:
+        OperationRefused: there is no such operation.
+    """
+    if ledger.find(id) is None:
+        raise OperationRefused(
+            f"There is no operation {id}: `manage.py holdfast operations list` shows those there are."
+        )
+    return ledger.stop(id, actor=str(actor))
+
+
+def run(app: Celery | None = None) -> int:
+    """Work off in this process what was asked for, until there is nothing left to do now; return how many slices.
+
+    Beside a worker that does the same each slice is done once.
+    """
+    app = app or current_app
+    count, waiting = 0, list[int]()
+    while (worked := slices.work(but=waiting)) is not None:
+        count += 1
+        if tickets := to_publish(worked.tickets):
+            app.outbox.publish(tickets)
+        if worked.stopped:
+            app.control.tell_workers(worked.stopped)
+        if worked.waits:
+            waiting.append(worked.operation)
+    return count
+
+
+def is_worked() -> bool:
+    """Tell whether a worker lives that works off what is asked for."""
+    return bool(live_workers())
+
+
+def words(filter: Mapping[str, Any]) -> str:
+    """Return the filter of an operation in words; of one that this release cannot read, what is written there."""
+    try:
+        return of_json(filter).words()
+    except ValueError:
+        return str(dict(filter))
+
+
+def _matching(filter: Mapping[str, Any] | str) -> Matching:
+    try:
+        return of_words(filter) if isinstance(filter, str) else of_json(filter)
+    except ValueError as error:
+        raise OperationRefused(str(error)) from None
+
+
+def _options(kind: str, *, queue: str | None, priority: int | None, running: str) -> dict[str, Any]:
+    if kind not in KINDS:
+        near = difflib.get_close_matches(kind, KINDS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"take {', '.join(KINDS)}."
+        raise OperationRefused(f"There is no operation {kind!r}: {hint}")
+    if kind == ledger.CANCEL:
+        if running not in RUNNING_JOBS:
+            raise OperationRefused(
+                f"running={running!r}: what becomes of jobs that run is one of {', '.join(RUNNING_JOBS)}."
+            )
+        return {"running": running}
+    given = {ledger.QUEUE: queue, ledger.PRIORITY: priority}.get(kind)
+    if kind not in {ledger.QUEUE, ledger.PRIORITY}:
+        return {}
+    try:
+        refuse(
+            queue=queue if kind == ledger.QUEUE else None,
+            priority=priority if kind == ledger.PRIORITY else None,
+        )
+    except ValueError as error:
+        raise OperationRefused(f"{kind}: {error}") from None
+    return {kind: given}
