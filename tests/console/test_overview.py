@@ -106,6 +106,7 @@ def test_those_who_look_at_once_cost_one_look(
     shop(console)
     # However slow this machine is.
     monkeypatch.setitem(overview.KEPT_SECONDS, "hour", 3600.0)
+    monkeypatch.setitem(overview.TASKS_SECONDS, "hour", 3600.0)
     viewer.get(API)
     monkeypatch.setattr(hub, "_pause", 3600.0)
     with counted(console) as statements:

@@ -15,6 +15,7 @@ from holdfast.ledger import interventions, minutes, tallies
 from holdfast.ledger.histograms import quantile
 from holdfast.ledger.models import Job, Minute
 from holdfast.ledger.states import Reason, State
+from holdfast.ledger.tallies import Tally
 from holdfast.upkeep.minutes import MOST, MinuteKeeper
 from holdfast.upkeep.pruner import Pruner
 from tests.finished import finished
@@ -31,6 +32,13 @@ def last_full(back: int = 1) -> datetime:
 
 def row(ledger: str, *, task: str = "", queue: str = "") -> Minute:
     return Minute.objects.using(ledger).get(task=task, queue=queue)
+
+
+def tally(row: Minute) -> Tally:
+    found = minutes.added(
+        row.at, row.at + MINUTE, task=row.task, queue=row.queue, step=lambda at: at
+    )
+    return found[row.at]
 
 
 def rows(ledger: str) -> QuerySet[Minute]:
@@ -57,14 +65,14 @@ def test_minute_tells_how_jobs_ended_and_how_long_they_took(
     whole = row(ledger)
     assert (whole.succeeded, whole.failed, whole.cancelled, whole.retried) == (5, 2, 3, 3)
     assert whole.at == minutes.begin_of(at)
-    mail = minutes.tally_of(row(ledger, task="mail"))
+    mail = tally(row(ledger, task="mail"))
     assert (mail.succeeded, mail.failed, mail.runs.total()) == (3, 1, 4)
     assert mail.run_seconds == pytest.approx(1.6, abs=0.01)
     assert row(ledger, queue="slow").succeeded == 3
     # Nobody knows how long an attempt ran that was lost, or never was.
-    assert minutes.tally_of(row(ledger, task="shop")).runs.total() == 0
+    assert tally(row(ledger, task="shop")).runs.total() == 0
     assert row(ledger, task="kept too").succeeded == 1
-    slow = minutes.tally_of(row(ledger, queue="slow"))
+    slow = tally(row(ledger, queue="slow"))
     assert 1.5 < (quantile(slow.waits, 0.5) or 0.0) < 2.6
 
 

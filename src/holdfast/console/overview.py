@@ -17,7 +17,7 @@ from holdfast.console.attention import Trouble
 from holdfast.console.charts import Chart, Refresh
 from holdfast.console.hub import hub
 from holdfast.console.pages import page
-from holdfast.console.snapshots import Figures, Snapshot, texts
+from holdfast.console.snapshots import Figures, texts
 from holdfast.ledger.reads import rates
 from holdfast.ledger.reads.queue_reads import Queue
 from holdfast.ledger.reads.rates import DAY, HOUR, Series, TaskTime
@@ -26,6 +26,7 @@ from holdfast.ledger.tallies import Tally
 SPANS = {"hour": HOUR, "day": DAY}
 # For so long all who look share what was read: of an hour 60 rows, of a day 1,440, and the sums over tasks.
 KEPT_SECONDS = {"hour": 5.0, "day": 60.0}
+TASKS_SECONDS = {"hour": 30.0, "day": 300.0}
 TOP_TASKS = 8
 
 
@@ -108,8 +109,15 @@ def overview(_request: HttpRequest, query: Mapping[str, Any]) -> OverviewPage:
     """Show the whole at one look."""
     span = query["span"] or "hour"
     seen = hub.current()
-    series, tasks = hub.kept(
-        f"overview-{span}", lambda: _counted(span, seen), seconds=KEPT_SECONDS[span]
+    series = hub.kept(
+        f"series-{span}",
+        lambda: rates.series(SPANS[span], tail=seen.tail),
+        seconds=KEPT_SECONDS[span],
+    )
+    tasks = hub.kept(
+        f"tasks-{span}",
+        lambda: rates.top_tasks(SPANS[span], limit=TOP_TASKS),
+        seconds=TASKS_SECONDS[span],
     )
     fullest = max((queue.total for queue in seen.queues), default=0)
     return OverviewPage(
@@ -128,12 +136,6 @@ def overview(_request: HttpRequest, query: Mapping[str, Any]) -> OverviewPage:
         charts=_charts(series, span),
         fullest=fullest,
     )
-
-
-def _counted(span: str, seen: Snapshot) -> tuple[Series, list[TaskTime]]:
-    """Read the series of all jobs, and the tasks that took most time."""
-    length = SPANS[span]
-    return rates.series(length, tail=seen.tail), rates.top_tasks(length, limit=TOP_TASKS)
 
 
 def _charts(series: Series, span: str) -> Charts:

@@ -48,6 +48,12 @@ def read(text: str) -> Histogram:
     return Counter({int(slot): n for slot, n in json.loads(text).items()})
 
 
+def add(histogram: Histogram, text: str) -> None:
+    """Add what `write` has written: charts add up thousands of them."""
+    for slot, n in json.loads(text).items():
+        histogram[int(slot)] += n
+
+
 def as_sql(column: str, bounds: Iterable[float] = BOUNDS) -> str:
     """Return an expression for the slot of a column of seconds; NULL has none. By halves: seven comparisons."""
     return f"CASE WHEN {column} IS NOT NULL THEN {_halved(column, tuple(bounds), 0)} END"

@@ -8,6 +8,7 @@ that is committed later than that is in no minute.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -80,6 +81,9 @@ _COUNTED = {
     State.CANCELLED: "cancelled",
     State.EXPIRED: "cancelled",
 }
+
+
+_NUMBERS = ("succeeded", "failed", "cancelled", "retried", "run_seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,17 +180,30 @@ def prune(*, older_than: timedelta, limit: int) -> int:
     return deleted
 
 
-def tally_of(row: Minute) -> Tally:
-    """Return what a row has counted."""
-    return Tally(
-        succeeded=row.succeeded,
-        failed=row.failed,
-        cancelled=row.cancelled,
-        retried=row.retried,
-        run_seconds=row.run_seconds,
-        waits=histograms.read(row.waits),
-        runs=histograms.read(row.runs),
-    )
+def added(
+    since: datetime,
+    until: datetime,
+    *,
+    task: str,
+    queue: str,
+    step: Callable[[datetime], datetime],
+) -> dict[datetime, Tally]:
+    """Add up the minutes of a task, of a queue or of all by the steps they are in: a row for each minute is read."""
+    rows = _rows().filter(task=task, queue=queue, at__gte=since, at__lt=until)
+    found: dict[datetime, Tally] = defaultdict(Tally)
+    columns = ("at", *_NUMBERS, "waits", "runs")
+    for at, succeeded, failed, cancelled, retried, run_seconds, waits, runs in rows.values_list(
+        *columns
+    ):
+        tally = found[step(at)]
+        tally.succeeded += succeeded
+        tally.failed += failed
+        tally.cancelled += cancelled
+        tally.retried += retried
+        tally.run_seconds += run_seconds
+        histograms.add(tally.waits, waits)
+        histograms.add(tally.runs, runs)
+    return found
 
 
 def now() -> datetime:

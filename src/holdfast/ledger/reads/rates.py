@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import F, QuerySet, Sum
+from django.db.models import F, Sum
 
 from holdfast.ledger import histograms, minutes, tallies
 from holdfast.ledger.database import alias
@@ -143,18 +143,16 @@ def series(
     end = tail or count_tail()
     step = next((step for longest, step in _STEPS if span <= longest), _LONGEST_STEP)
     begin = _floor(end.until - span, step)
-    found: dict[datetime, Tally] = {}
-    for row in _rows(task=task, queue=queue).filter(at__gte=begin, at__lt=end.since):
-        found.setdefault(_floor(row.at, step), Tally()).add(minutes.tally_of(row))
+    found = minutes.added(
+        begin, end.since, task=task, queue=queue, step=lambda at: _floor(at, step)
+    )
     for since, counted in end.parts:
-        found.setdefault(_floor(since, step), Tally()).add(
-            tallies.of(counted, task=task, queue=queue)
-        )
+        found[_floor(since, step)].add(tallies.of(counted, task=task, queue=queue))
     points = []
     at = begin
     while at < end.until:
         length = min(step, end.until - at)
-        points.append(point(found.get(at, Tally()), at=at, seconds=length.total_seconds()))
+        points.append(point(found.get(at) or Tally(), at=at, seconds=length.total_seconds()))
         at += step
     whole = tallies.total(tally for at, tally in found.items() if at >= begin)
     return Series(
@@ -186,8 +184,8 @@ def top_tasks(span: timedelta = HOUR, *, limit: int = 10) -> list[TaskTime]:
     whole = sum(row["ran"] for row in summed)
     first = summed[:limit]
     runs: dict[str, Histogram] = {row["task"]: Histogram() for row in first}
-    for row in within.filter(queue="", task__in=runs).only("task", "runs"):
-        runs[row.task].update(histograms.read(row.runs))
+    for task, text in within.filter(queue="", task__in=runs).values_list("task", "runs"):
+        histograms.add(runs[task], text)
     return [
         TaskTime(
             task=row["task"],
@@ -226,7 +224,3 @@ def _floor(moment: datetime, step: timedelta) -> datetime:
     moment = moment.astimezone(UTC)
     day = moment.replace(hour=0, minute=0, second=0, microsecond=0)
     return day + (moment - day) // step * step
-
-
-def _rows(*, task: str, queue: str) -> QuerySet[Minute]:
-    return Minute.objects.using(alias()).filter(task=task, queue=queue)

@@ -11,17 +11,23 @@ from django.db.models.functions import Now
 
 from holdfast.ledger import pauses
 from holdfast.ledger.clocks import has_lapsed
-from holdfast.ledger.database import alias
+from holdfast.ledger.database import alias, connection, dialect
 from holdfast.ledger.duty import UPKEEP
 from holdfast.ledger.fence import job_rows
 from holdfast.ledger.models import Duty, Job, Occurrence, Schedule, Shelved, Worker
 from holdfast.ledger.models.schedules import Decision
 from holdfast.ledger.reads.letters import last_errors
 from holdfast.ledger.schedules import DUTY as SCHEDULES
-from holdfast.ledger.states import DEAD_LETTERS
+from holdfast.ledger.states import DEAD_LETTERS, State
 
 # No look counts further.
 MOST = 10_000
+_RECENT = f"""
+SELECT fingerprint, count(*), max(id) FROM (
+  SELECT fingerprint, id FROM holdfast_job
+   WHERE state IN ({State.FAILED:d}, {State.DEAD:d}) AND finished_at >= %s ORDER BY finished_at DESC LIMIT {MOST}
+) AS recent GROUP BY fingerprint
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +47,7 @@ class LetterGroup:
     fingerprint: str
     task: str
     error: str
-    """First line of the error of the last one."""
+    """First line of the error of one of them."""
     count: int
 
 
@@ -76,23 +82,19 @@ class Duties:
 
 
 def dead_letters(*, within: timedelta, groups: int = 5) -> DeadLetters:
-    """Return what dead letters there are, of the last so much time by cause: four statements."""
+    """Return what dead letters there are, of the last so much time by cause: some statements."""
     rows: QuerySet[Job] = job_rows().filter(
         state__in=sorted(DEAD_LETTERS), finished_at__isnull=False
     )
     open_ones = rows.order_by("finished_at")[:MOST].count()
-    recent = (
-        rows.filter(finished_at__gte=Now() - within)
-        .order_by("-finished_at")
-        .values_list("fingerprint", "id")[:MOST]
-    )
-    counts: Counter[str] = Counter()
-    newest: dict[str, str] = {}
-    for fingerprint, id in recent:
-        counts[fingerprint] += 1
-        newest.setdefault(fingerprint, id)
+    since = connection().ops.adapt_datetimefield_value(dialect().now() - within)
+    with connection().cursor() as cursor:
+        cursor.execute(_RECENT, [since])
+        found = cursor.fetchall()
+    counts = Counter({fingerprint: n for fingerprint, n, _ in found})
+    one_of = {fingerprint: id for fingerprint, _, id in found}
     most = counts.most_common(groups)
-    ids = [newest[fingerprint] for fingerprint, _ in most]
+    ids = [one_of[fingerprint] for fingerprint, _ in most]
     tasks = dict(job_rows().filter(id__in=ids).values_list("id", "task")) if ids else {}
     errors = last_errors(ids) if ids else {}
     return DeadLetters(
@@ -101,8 +103,8 @@ def dead_letters(*, within: timedelta, groups: int = 5) -> DeadLetters:
         groups=[
             LetterGroup(
                 fingerprint=fingerprint,
-                task=tasks.get(newest[fingerprint], ""),
-                error=errors.get(newest[fingerprint], "").split("\n", 1)[0],
+                task=tasks.get(one_of[fingerprint], ""),
+                error=errors.get(one_of[fingerprint], "").split("\n", 1)[0],
                 count=count,
             )
             for fingerprint, count in most
