@@ -16,6 +16,7 @@ from holdfast.console.hub import hub
 from holdfast.console.recent import LAG, Recent
 from holdfast.ledger import minutes, transitions, workers
 from holdfast.ledger.models import Job
+from holdfast.ledger.reads import rates
 from holdfast.ledger.states import State
 from holdfast.ledger.tallies import Tally
 from holdfast.upkeep.minutes import MinuteKeeper
@@ -88,7 +89,9 @@ def test_day_is_told_in_ten_minutes_each(console: str, viewer: Client) -> None:
     day = viewer.get(API, {"span": "day"}).json()
     assert day["charts"]["ends"]["x"][1] - day["charts"]["ends"]["x"][0] == 600
     assert sum(day["charts"]["ends"]["series"][0]["values"]) == 5
-    assert [task["task"] for task in day["tasks"]] == ["shop.mail"]
+    (task,) = day["tasks"]
+    assert (task["task"], task["ended"]) == ("shop.mail", 5)
+    assert viewer.get(task["url"]).status_code == viewer.get(task["failed_url"]).status_code == 200
     hour = viewer.get(API).json()
     assert sum(hour["charts"]["ends"]["series"][0]["values"]) == 0
     assert viewer.get(API, {"span": "year"}).status_code == 400
@@ -145,6 +148,9 @@ def test_database_that_does_not_answer_is_told_with_the_old_figures(
 
     monkeypatch.setattr(hub._camera, "take", away)
     monkeypatch.setattr(hub, "_taken_at", float("-inf"))
+    # What was read for the charts is old by now as well.
+    monkeypatch.setattr(rates, "series", lambda *_asked, **_more: away())
+    monkeypatch.setattr(hub, "_kept", {name: (0.0, made) for name, (_, made) in hub._kept.items()})
     page = viewer.get(API).json()
     assert "connection refused" in page["error"]
     assert page["figures"]["succeeded"] == 6

@@ -14,10 +14,9 @@ from enum import IntEnum
 from typing import Any
 
 from django.db import Error
-from django.urls import NoReverseMatch, reverse
-from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
+from holdfast.console import links
 from holdfast.ledger.reads.queue_reads import Queue
 from holdfast.ledger.reads.worker_reads import LiveWorker
 
@@ -44,6 +43,7 @@ class Trouble:
     Attributes:
         message: a sentence, with places for `values` as `%` has them; it is translated when it is shown.
         route: the name of the page behind it, in the namespace `holdfast`; its arguments and its query.
+        otherwise: the name of the page in its place, if there is no such one.
     """
 
     kind: str
@@ -53,6 +53,7 @@ class Trouble:
     route: str = ""
     arguments: tuple[Any, ...] = ()
     query: Mapping[str, Any] = field(default_factory=dict)
+    otherwise: str = ""
 
     @property
     def sentence(self) -> str:
@@ -62,13 +63,8 @@ class Trouble:
     @property
     def url(self) -> str:
         """Where the list behind it is; empty if there is none."""
-        if not self.route:
-            return ""
-        try:
-            address = reverse(f"holdfast:{self.route}", args=self.arguments)
-        except NoReverseMatch:
-            return ""
-        return f"{address}?{urlencode(self.query)}" if self.query else address
+        found = self.route and links.address(self.route, *self.arguments, **self.query)
+        return found or (links.address(self.otherwise) if self.otherwise else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

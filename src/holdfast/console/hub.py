@@ -123,11 +123,18 @@ class Hub:
             return self.latest if self._is_fresh() else self._renew()
 
     def kept(self, name: str, make: Callable[[], T], *, seconds: float) -> T:
-        """Return what was made under this name a moment ago, or make it for all who ask in the next seconds."""
+        """Return what was made under this name a moment ago, or make it for all who ask in the next seconds.
+
+        While the database is away it stays as it was.
+        """
         with self._keeping:
             until, made = self._kept.get(name, (float("-inf"), None))
             if self._monotonic() >= until:
-                made = make()
+                try:
+                    made = make()
+                except Error:
+                    if made is None:
+                        raise
                 self._kept[name] = (self._monotonic() + seconds, made)
             return cast("T", made)
 

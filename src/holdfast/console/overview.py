@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from holdfast.console import charts
+from holdfast.console import charts, links
 from holdfast.console.attention import Trouble
 from holdfast.console.charts import Chart, Refresh
 from holdfast.console.hub import hub
@@ -20,8 +20,8 @@ from holdfast.console.pages import page
 from holdfast.console.snapshots import Figures, texts
 from holdfast.ledger.reads import rates
 from holdfast.ledger.reads.queue_reads import Queue
-from holdfast.ledger.reads.rates import DAY, HOUR, Series, TaskTime
-from holdfast.ledger.tallies import Tally
+from holdfast.ledger.reads.rates import DAY, HOUR, Series, Spread, TaskTime
+from holdfast.ledger.tallies import OTHERS, Tally
 
 SPANS = {"hour": HOUR, "day": DAY}
 # For so long all who look share what was read: of an hour 60 rows, of a day 1,440, and the sums over tasks.
@@ -55,6 +55,7 @@ class QueueRow:
     """One queue with open jobs or a worker."""
 
     name: str
+    url: str
     waiting: int
     more: bool
     """Whether more wait than were counted."""
@@ -67,6 +68,26 @@ class QueueRow:
     """Whether jobs wait, and no live worker takes them."""
     share: float
     """Of what waits in the fullest queue."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRow:
+    """What one task took in the span."""
+
+    task: str
+    """"*" stands for all that are not told apart: the most frequent 100 of a minute are."""
+    url: str
+    """The list of its jobs."""
+    failed_url: str
+    """The list of those that are dead letters."""
+    ended: int
+    """Succeeded or failed."""
+    failed: int
+    run_seconds: float
+    """How long its jobs ran, together."""
+    share: float
+    """Of the time that all tasks ran."""
+    run: Spread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +116,7 @@ class OverviewPage:
     troubles: list[TroubleRow]
     """What needs attention, the worst first."""
     queues: list[QueueRow]
-    tasks: list[TaskTime]
+    tasks: list[TaskRow]
     """Those that ran longest in the span, counted up to the last full minute."""
     charts: Charts
     fullest: int
@@ -132,7 +153,7 @@ def overview(_request: HttpRequest, query: Mapping[str, Any]) -> OverviewPage:
             _queue(queue, seen.by_queue.get(queue.name, Tally()), fullest=fullest)
             for queue in seen.queues
         ],
-        tasks=tasks,
+        tasks=[_task(task) for task in tasks],
         charts=_charts(series, span),
         fullest=fullest,
     )
@@ -160,9 +181,24 @@ def _trouble(trouble: Trouble) -> TroubleRow:
     )
 
 
+def _task(task: TaskTime) -> TaskRow:
+    named = task.task != OTHERS
+    return TaskRow(
+        task=task.task,
+        url=links.jobs(task=task.task) if named else "",
+        failed_url=links.jobs(task=task.task, state="failed,dead") if named else "",
+        ended=task.ended,
+        failed=task.failed,
+        run_seconds=task.run_seconds,
+        share=task.share,
+        run=task.run,
+    )
+
+
 def _queue(queue: Queue, ended: Tally, *, fullest: int) -> QueueRow:
     return QueueRow(
         name=queue.name,
+        url=links.queue(queue.name),
         waiting=queue.total,
         more=queue.more,
         oldest_seconds=queue.oldest_seconds,

@@ -28,7 +28,9 @@ def unserved_queues(seen: Seen) -> Iterator[Trouble]:
                 severity=Severity.CRITICAL,
                 message=_("No worker takes the jobs of queue %(queue)s: %(n)s wait"),
                 values={"queue": queue.name, "n": _counted(queue.total, more=queue.more)},
-                route="queues",
+                route="queue",
+                arguments=(queue.name,),
+                otherwise="queues",
             )
 
 
@@ -73,8 +75,9 @@ def dead_letters(_seen: Seen) -> Iterator[Trouble]:
                 "task": group.task,
                 "error": error or _("no error was kept"),
             },
-            route="errors",
-            query={"fingerprint": group.fingerprint},
+            route="error" if group.fingerprint else "errors",
+            arguments=(group.fingerprint,) if group.fingerprint else (),
+            otherwise="errors",
         )
     older = found.open - found.recent
     if older > 0 or found.open >= troubles.MOST:
@@ -105,7 +108,9 @@ def paused_with_backlog(seen: Seen) -> Iterator[Trouble]:
                     "by": one.by or _("somebody"),
                     "n": _counted(held, more=held >= troubles.MOST),
                 },
-                route="queues",
+                route="queue" if is_queue else "queues",
+                arguments=(one.name,) if is_queue else (),
+                otherwise="queues",
             )
 
 
@@ -138,7 +143,9 @@ def schedules(seen: Seen) -> Iterator[Trouble]:
             severity=Severity.WARNING,
             message=_("Schedule %(schedule)s: %(n)s due times in the last 24 h were %(outcome)s"),
             values={"schedule": one.schedule, "n": one.count, "outcome": one.outcome},
-            route="schedules",
+            route="schedule",
+            arguments=(one.schedule,),
+            otherwise="schedules",
         )
     late = timedelta(seconds=get_settings().schedule_late_seconds)
     for each in listing.schedules():
@@ -151,7 +158,9 @@ def schedules(seen: Seen) -> Iterator[Trouble]:
                     "schedule": each.name,
                     "n": (seen.now - each.next_due_at).total_seconds(),
                 },
-                route="schedules",
+                route="schedule",
+                arguments=(each.name,),
+                otherwise="schedules",
             )
 
 

@@ -147,12 +147,13 @@ def missed(*, within: timedelta) -> list[Missed]:
 
 
 def paused() -> list[PausedBacklog]:
-    """Return what is paused: one statement, and a bounded count for each that holds jobs."""
+    """Return the queues and tasks that are paused: one statement, and a bounded count for each that holds jobs."""
     return [
         PausedBacklog(
             kind=one.kind, name=one.name, by=one.by, at=one.at, held=_held_for(one.kind, one.name)
         )
         for one in pauses.listed()
+        if one.kind in {pauses.QUEUE, pauses.TASK}
     ]
 
 
