@@ -42,6 +42,7 @@ TABLES = (
     "holdfast_limit",
     "holdfast_pause",
     "holdfast_worker",
+    "holdfast_release",
     "holdfast_duty",
     "holdfast_examination",
 )

@@ -88,10 +88,19 @@ def rules_of_settings(app: Any) -> Iterator[Rule]:
             },
         )
     for name, entry in entries.items():
-        try:
-            yield _rule_of(str(name), dict(entry), app)
-        except (ConfigurationError, TypeError, ValueError, KeyError) as error:
-            raise ConfigurationError(f"CELERY_BEAT_SCHEDULE[{name!r}]: {error}") from error
+        yield rule_of(name, entry, app)
+
+
+def rule_of(name: Any, entry: Any, app: Any) -> Rule:
+    """Return the rule of one entry of `CELERY_BEAT_SCHEDULE`.
+
+    Raises:
+        ConfigurationError: it cannot be read; the message names it.
+    """
+    try:
+        return _rule_of(str(name), dict(entry), app)
+    except (ConfigurationError, TypeError, ValueError, KeyError) as error:
+        raise ConfigurationError(f"CELERY_BEAT_SCHEDULE[{name!r}]: {error}") from error
 
 
 def _rule_of(name: str, entry: dict[str, Any], app: Any) -> Rule:

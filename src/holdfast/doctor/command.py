@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from holdfast.doctor import fix_words
 from holdfast.doctor.examining import examine
 from holdfast.doctor.findings import Finding, Severity
 from holdfast.doctor.report import SICK, Report
@@ -48,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--app", default="", metavar="MODULE", help="the Celery app, as for celery -A"
     )
+    fix_words.add_arguments(parser)
 
 
 def main(arguments: Sequence[str], *, failure: BaseException | None = None) -> int:
@@ -87,6 +89,8 @@ def answer(options: dict[str, Any], *, say: Say, remark: Say, colourful: bool = 
             if options["watch"] and options.get("failure") is None:
                 return _watch(options, say, paint)
             report = _examine(options)
+        if options["fix"]:
+            return fix_words.mend(report, options, say=say)
     except ValueError as refused:
         remark(f"doctor: {refused}")
         return SICK

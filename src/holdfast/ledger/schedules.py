@@ -26,6 +26,7 @@ __all__ = ["Decided", "Decision", "Standing"]
 DUTY = "schedules"
 # How the reason of an occurrence begins that was skipped because its schedule was paused.
 PAUSED = "paused"
+MOST_OF_LATE = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +170,24 @@ def last_occurrences(names: Collection[str]) -> dict[str, Decided]:
         )
         for row in last
     }
+
+
+def of_late(outcome: str, *, seconds: float) -> dict[str, tuple[int, str]]:
+    """Return by schedule how many of its due times came to this in the last so many seconds, and why the latest did.
+
+    Of the 1,000 that were decided last.
+    """
+    rows = (
+        Occurrence.objects.using(alias())
+        .filter(decided_at__gt=Now() - timedelta(seconds=seconds), outcome=outcome)
+        .order_by("-decided_at")
+        .values_list("schedule", "reason")
+    )
+    found: dict[str, tuple[int, str]] = {}
+    for name, reason in rows[:MOST_OF_LATE]:
+        count, latest = found.get(name, (0, reason))
+        found[name] = (count + 1, latest)
+    return found
 
 
 def duty_holder() -> tuple[UUID | None, bool]:

@@ -14,11 +14,13 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from holdfast.conf import get_settings
+from holdfast.ledger import releases
 from holdfast.ledger.clocks import ROUNDING, being_ahead, has_lapsed
 from holdfast.ledger.database import alias, atomic, connection, dialect
 from holdfast.ledger.duty import UPKEEP
 from holdfast.ledger.models import Duty, Job, Worker
 from holdfast.ledger.records import Beat, LapsedJob
+from holdfast.ledger.releases import UNKNOWN, Code
 from holdfast.ledger.states import State
 
 __all__ = [
@@ -48,6 +50,7 @@ class Incarnation:
     pool: str
     concurrency: int
     queues: Sequence[str]
+    code: Code = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,9 @@ def register(incarnation: Incarnation) -> None:
         started_at=Now(),
         lease_until=Now() + _lease(),
         lease_seconds=get_settings().lease_seconds,
+        release=incarnation.code.key,
     )
+    releases.note(incarnation.code)
     Worker.objects.using(alias()).bulk_create([row], ignore_conflicts=True)
 
 

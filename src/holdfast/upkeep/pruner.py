@@ -15,6 +15,7 @@ from holdfast.ledger import (
     failures,
     minutes,
     operations,
+    releases,
     security,
     unique,
     workers,
@@ -64,6 +65,7 @@ class Pruner:
             chords.prune(before=before, unfired_before=dead, limit=settings.prune_batch)
             queries.prune_stored(before=before, limit=settings.prune_batch)
             workers.prune_workers(older_than=WORKERS_KEPT)
+            releases.prune(older_than=WORKERS_KEPT)
         count = self._prune_jobs(limit=settings.prune_batch)
         if count:
             events.jobs_pruned.send(sender=type(self), count=count)

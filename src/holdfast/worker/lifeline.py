@@ -21,11 +21,13 @@ from django.db import DatabaseError, connections
 from holdfast import events
 from holdfast.conf import get_settings
 from holdfast.dispatch import quiet_logs
+from holdfast.dispatch.code import code_of
 from holdfast.ledger import transitions, wishes, workers
 from holdfast.ledger.connections.turns import is_busy
 from holdfast.ledger.database import connection
 from holdfast.ledger.reads import queries
 from holdfast.ledger.records import Hold
+from holdfast.ledger.releases import Code
 from holdfast.lineage import patience_seconds
 from holdfast.upkeep.crew import Crew
 from holdfast.upkeep.loop import Loop
@@ -74,6 +76,7 @@ class Lifeline(bootsteps.StartStopStep):
         )
         self._intake.waiting.renew = self._beat.wake
         self._crew: Crew | None = None
+        self._code = Code()
         self._orphans: set[tuple[str, int]] = set()
         self._stopped_children: dict[int, float] = {}
         self._registered = False
@@ -94,6 +97,7 @@ class Lifeline(bootsteps.StartStopStep):
                     "until SQLite's timeout is over. Use another pool, or PostgreSQL."
                 )
         hear_last_words(parent.pool)
+        self._code = code_of(parent.app)
         self._crew = Crew(parent.app, lambda: self._intake.worker, self._pulse)
         self._intake.clerk.start()
         self._beat.start()
@@ -196,6 +200,7 @@ class Lifeline(bootsteps.StartStopStep):
                 pool=pool,
                 concurrency=int(parent.concurrency or 1),
                 queues=self._queues,
+                code=self._code,
             )
         )
         self._registered = True

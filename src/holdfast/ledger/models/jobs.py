@@ -277,6 +277,8 @@ class Worker(models.Model):
     # When a canary of it came last, and since when it takes nothing though it should; told with its heartbeat.
     heard_at = models.DateTimeField(null=True)
     stalled_at = models.DateTimeField(null=True)
+    # Its code, a key of the table of releases; empty if it is not known.
+    release = models.CharField(max_length=64, default="", db_default="", blank=True)
 
     class Meta:
         db_table = "holdfast_worker"
