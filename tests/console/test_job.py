@@ -145,6 +145,24 @@ def test_large_arguments_are_shown_in_part_and_can_be_fetched_by_operators(
     assert operator.get(f"{ROOT}jobs/{id}/call/").status_code == 200
 
 
+def test_large_result_is_shown_in_part_and_can_be_fetched_by_operators(
+    viewer: Client, operator: Client, worker: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold = claim(record("4242"), worker)
+    value = json.dumps([{"n": n, "api_key": "hush"} for n in range(3_000)]).encode()
+    transitions.succeed(hold, stored=StoredResult(status="SUCCESS", result=value, **JSON))
+    result = data(viewer, hold.id)["result"]
+    assert (result["value"], len(result["text"])) == (None, 65_536)
+    assert "hush" not in text(viewer, hold.id)
+    assert "-result.json" in text(operator, hold.id)
+    assert viewer.get(f"{ROOT}api/jobs/{hold.id}/result/").status_code == 403
+    whole = operator.get(f"{ROOT}api/jobs/{hold.id}/result/").json()
+    assert whole["result"][2_999] == {"n": 2_999, "api_key": STARS}
+    assert operator.get(f"{ROOT}jobs/{hold.id}/result/").status_code == 200
+    monkeypatch.setattr(one_job, "LARGEST", 10)
+    assert operator.get(f"{ROOT}api/jobs/{record('4242')}/result/").status_code == 404
+
+
 @pytest.mark.parametrize(
     ("more", "says"),
     [

@@ -150,6 +150,12 @@ def test_edit_that_changes_nothing_is_a_plain_replay(operator: Client, worker: U
     assert noted(id) == [("replay", "operate@test")]
 
 
+def test_scripts_may_send_the_arguments_themselves(operator: Client, worker: UUID) -> None:
+    id = fail(record("4242", 7), worker)
+    assert "edited" in told(post(operator, id, "edit-and-replay", args=["4243", 8], kwargs={}))
+    assert called_with(id) == (["4243", 8], {})
+
+
 def test_only_dead_letters_are_edited(operator: Client) -> None:
     id = record("4242", 7)
     assert "Only failed and dead" in operator.get(f"{ROOT}jobs/{id}/edit/").content.decode()

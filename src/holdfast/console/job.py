@@ -199,6 +199,33 @@ def job_call(_request: HttpRequest, id: str) -> CallPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResultPage:
+    """All that a job returned, without secrets, however large."""
+
+    id: str
+    task: str
+    result: Any
+    note: str
+
+
+@page(
+    "jobs/<str:id>/result/",
+    name="job-result",
+    title=gettext_lazy("Result"),
+    template="holdfast/job_result.html",
+    needs=OPERATE,
+)
+def job_result(_request: HttpRequest, id: str) -> ResultPage:
+    """Return what a job returned; reads all of it."""
+    row = _standing(id)
+    kept = one_job.kept(id, largest=None)
+    found = values.shown_result(row, kept, most=None)
+    if row.state != State.SUCCEEDED or found is None:
+        raise Http404(_("Job %(id)s has no result in the ledger.") % {"id": id})
+    return ResultPage(id=id, task=row.task, result=found.value, note=found.note)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EditPage:
     """What a dead letter is called with as JSON to be edited; stars stand for what is hidden, and keep it."""
 

@@ -4,6 +4,7 @@ is done, so a form that is sent twice, or late, does no harm.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,15 +52,22 @@ class ReplayForm(SeenForm):
     )
 
 
+class JSONTextField(forms.CharField):
+    """JSON as a text; whoever sends JSON may send the value itself."""
+
+    widget = forms.Textarea
+
+    def to_python(self, value: Any) -> str | None:
+        """Return the text."""
+        is_text = value is None or isinstance(value, str)
+        return super().to_python(value if is_text else json.dumps(value))
+
+
 class EditForm(SeenForm):
     """What a job is to be called with."""
 
-    args = forms.CharField(
-        widget=forms.Textarea, label=gettext_lazy("Arguments"), max_length=262_144
-    )
-    kwargs = forms.CharField(
-        widget=forms.Textarea, label=gettext_lazy("Named arguments"), max_length=262_144
-    )
+    args = JSONTextField(label=gettext_lazy("Arguments"), max_length=262_144)
+    kwargs = JSONTextField(label=gettext_lazy("Named arguments"), max_length=262_144)
 
 
 class RerouteForm(SeenForm):

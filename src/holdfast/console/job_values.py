@@ -112,8 +112,8 @@ def shown(value: Any, *, size: int, most: int = SHOWN) -> Shown:
     return Shown(text=text[:most], size=size)
 
 
-def shown_result(row: Standing, kept: Kept | None) -> Shown | None:
-    """Return what a job returned; None if it did not succeed, or nothing is kept."""
+def shown_result(row: Standing, kept: Kept | None, *, most: int | None = SHOWN) -> Shown | None:
+    """Return what a job returned, up to `most` characters of it; None if it did not succeed, or nothing is kept."""
     if kept is None or kept.stored.status != states.SUCCESS:
         return None
     if kept.stored.result is None:
@@ -123,7 +123,8 @@ def shown_result(row: Standing, kept: Kept | None) -> Shown | None:
     value, why = encoding.read(kept.stored, accept=current_app.backend.accept)
     if why:
         return Shown(size=kept.size, note=_("It cannot be decoded here: %(why)s") % {"why": why})
-    return shown(calls.clean(current_app, row.task, value), size=kept.size)
+    value = calls.clean(current_app, row.task, value)
+    return shown(value, size=kept.size, most=kept.size if most is None else most)
 
 
 def progress(row: Standing, kept: Kept | None) -> Progress | None:

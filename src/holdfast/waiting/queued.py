@@ -16,8 +16,10 @@ from holdfast.waiting import around
 from holdfast.waiting.records import Kind, Wait
 from holdfast.waiting.words import jobs, length, listed
 
-# Pages of a list that are looked through for one message: some four thousand messages.
-PAGES = 3
+# Pages of a list that are looked through for one message: some two thousand messages. One that has more jobs before it
+# is not looked for: it is further back, and the one who looks may look each few seconds.
+PAGES = 2
+NEAR = 1000
 
 
 def why(row: Standing, *, broker: bool) -> list[Wait]:
@@ -25,12 +27,13 @@ def why(row: Standing, *, broker: bool) -> list[Wait]:
     servers = reads.servers()
     found = around.paused(row) + around.unserved(row, servers)
     on_broker: bool | None = None
+    ahead, more = reads.before(row)
     if broker:
         try:
-            on_broker = _is_on_broker(row)
+            on_broker = _is_on_broker(row, near=ahead <= NEAR)
         except Unavailable:
             found.insert(0, around.silent_broker())
-    found += _line(row, servers, on_broker=on_broker)
+    found += _line(row, servers, ahead, more=more, on_broker=on_broker)
     if on_broker is False:
         found += _message_is_gone(row, servers)
     if row.suspect:
@@ -38,8 +41,8 @@ def why(row: Standing, *, broker: bool) -> list[Wait]:
     return found + around.expiry(row) + around.key_taken(row)
 
 
-def _is_on_broker(row: Standing) -> bool | None:
-    """Tell whether the job's message is in its list; None if the list is too long to say, or this broker shows none.
+def _is_on_broker(row: Standing, *, near: bool) -> bool | None:
+    """Tell whether the job's message is in its list; None if that is too far back to say, or this broker shows none.
 
     Raises:
         Unavailable: the broker does not answer.
@@ -49,7 +52,7 @@ def _is_on_broker(row: Standing) -> bool | None:
         # It did not answer a moment ago, and somebody asks it twice a second: nobody else need wait for it.
         raise Unavailable("the broker did not answer a moment ago", rest=())
     contents = Contents(publisher, queue=row.queue, priority=row.priority)
-    if not contents.readable:
+    if not contents.readable or not near:
         return None
     pages = contents.pages()
     if any((row.id, row.token) in page for page in islice(pages, PAGES)):
@@ -57,11 +60,12 @@ def _is_on_broker(row: Standing) -> bool | None:
     return None if next(pages, None) else False
 
 
-def _line(row: Standing, servers: list[Server], *, on_broker: bool | None) -> list[Wait]:
+def _line(
+    row: Standing, servers: list[Server], ahead: int, *, more: bool, on_broker: bool | None
+) -> list[Wait]:
     serving = [
         server for server in servers if row.queue in server.queues and server.stalled_at is None
     ]
-    ahead, more = reads.before(row)
     found = []
     if serving and all(server.busy for server in serving):
         found.append(_busy(row, serving))

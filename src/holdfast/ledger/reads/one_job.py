@@ -189,14 +189,14 @@ def call(job: Standing) -> Call | None:
     return Call(**row | {"headers": json.loads(row["headers"]), "message": message})
 
 
-def kept(job_id: str) -> Kept | None:
-    """Return what is stored of the job's result or progress; two looks, as of a call."""
+def kept(job_id: str, *, largest: int | None = LARGEST) -> Kept | None:
+    """Return what is stored of the job's result or progress; two looks, as of a call. None reads all of any size."""
     rows = Result.objects.using(alias()).filter(id=job_id)
     row = rows.defer("result").annotate(size=Length("result")).first()
     if row is None:
         return None
     size = row.size or 0
-    data = rows.values_list("result", flat=True).first() if 0 < size <= LARGEST else None
+    data = rows.values_list("result", flat=True).first() if 0 < size <= (largest or size) else None
     stored = StoredResult(
         status=row.status,
         result=None if data is None else bytes(data),
