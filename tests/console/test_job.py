@@ -120,6 +120,7 @@ def test_what_people_did_stands_between_the_attempts(operator: Client, worker: U
     events = data(operator, id)["events"]
     kinds = [(event["action"] or event["attempt"]["outcome"], event["actor"]) for event in events]
     assert kinds == [("failed", ""), ("edit", "ada"), ("replay", "ada"), ("failed", "")]
+    assert events[1]["detail"] == "", "the arguments of old are no detail: they hold secrets"
     assert events[1]["difference"] == ['- args:   "4242",', '+ args:   "4243",']
     shown = text(operator, id)
     assert "<del>" in shown

@@ -72,6 +72,7 @@ def test_secret_is_replaced_by_what_is_written_over_it(app: Celery) -> None:
     "cards",
     [
         [{"secret": STARS, "n": 2}],
+        [{"secret": STARS, "n": 9}],
         [{"secret": STARS, "n": 1}, {"secret": STARS, "n": 2}, {"secret": STARS, "n": 3}],
         [{"secret": STARS, "n": 2}, {"secret": STARS, "n": 1}],
         [STARS, {"secret": STARS, "n": 2}],
