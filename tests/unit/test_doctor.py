@@ -233,3 +233,11 @@ def test_container_is_known_by_its_signs(
         (tmp_path / name).write_text(text)
     found = Surroundings.read(environment=environment, root=tmp_path)
     assert (found.container, bool(found.sign)) == (container, bool(container))
+
+
+def test_every_finding_of_the_broker_has_a_test_that_makes_it() -> None:
+    probes()
+    folders = (Path(page.ROOT, "tests", name) for name in ("doctor", "brokers"))
+    tests = "\n".join(file.read_text() for folder in folders for file in folder.rglob("*.py"))
+    own = {id for id in REGISTRY if 200 < int(id[-3:]) < 210 or 300 < int(id[-3:]) < 400}
+    assert {id for id in own if f'"{id[len("holdfast.") :]}"' not in tests} == set()

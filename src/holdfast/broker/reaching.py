@@ -172,6 +172,8 @@ def _identified(place: Place, seconds: float) -> tuple[Trouble, str] | None:
         return Trouble.NEEDS_TLS, "it answers a TLS handshake"
     for question, name, fits in (
         (_SSL_REQUEST, "PostgreSQL", lambda answer: answer in {b"S", b"N"}),
+        # A version that nobody speaks: RabbitMQ answers with its own.
+        (b"AMQP\x00\x00\x00\x00", "RabbitMQ (AMQP)", lambda answer: answer.startswith(b"AMQP")),
         (b"", "", bool),
         (b"GET / HTTP/1.0\r\n\r\n", "HTTP", lambda answer: answer.startswith(b"HTTP/")),
     ):

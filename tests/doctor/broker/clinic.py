@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.processes import ROOT
 from tests.surroundings import inherited
 
+ROOT = Path(__file__).resolve().parents[3]
 NOWHERE = "redis://127.0.0.1:1/0"
 # What a test process itself runs in is not what is asked.
 OUTSIDE = {"DOCTOR_IN_CONTAINER": "no"}

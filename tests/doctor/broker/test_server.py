@@ -214,6 +214,13 @@ def test_redis_that_loads_its_data(clinic: Clinic) -> None:
     assert_said(seen, "E327", "loading the dataset")
 
 
+def test_redis_in_its_protected_mode(clinic: Clinic) -> None:
+    """In its own words: it says so to other hosts alone, and by its version's own rules."""
+    with answering(b"-DENIED Redis is running in protected mode because\r\n") as port:
+        seen = clinic.doctor(*ONLY, broker=f"redis://127.0.0.1:{port}/0")
+    assert_said(seen, "E332", "protected mode")
+
+
 def test_old_redis_is_told(clinic: Clinic, healthy_redis: RedisServer) -> None:
     """A real one, whose version is made older on its way."""
     with retold(healthy_redis.port, rb"redis_version:\d\.\d", b"redis_version:5.0") as port:
