@@ -19,6 +19,7 @@ from holdfast.doctor.probing import Absent, Probe, chosen, probes
 from holdfast.doctor.report import HEALTHY, SICK, WARNED, Report, Skipped
 from holdfast.doctor.surroundings import Surroundings
 from tests.docs import findings as page
+from tests.docs.pages import ROOT
 
 ERROR = Definition(id="holdfast.E998", title="It Is Broken", leads_to="Harm.", repair="Mend it.")
 WARNING = Definition(id="holdfast.W999", title="It creaks", leads_to="Harm.", repair="Oil it.")
@@ -237,7 +238,7 @@ def test_container_is_known_by_its_signs(
 
 def test_every_finding_of_the_broker_has_a_test_that_makes_it() -> None:
     probes()
-    folders = (Path(page.ROOT, "tests", name) for name in ("doctor", "brokers"))
+    folders = (Path(ROOT, "tests", name) for name in ("doctor", "brokers"))
     tests = "\n".join(file.read_text() for folder in folders for file in folder.rglob("*.py"))
     own = {id for id in REGISTRY if 200 < int(id[-3:]) < 210 or 300 < int(id[-3:]) < 400}
     assert {id for id in own if f'"{id[len("holdfast.") :]}"' not in tests} == set()
