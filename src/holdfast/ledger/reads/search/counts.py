@@ -6,7 +6,6 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from django.db.models import BooleanField, Case, Count, Q, QuerySet, Value, When
 
@@ -15,7 +14,7 @@ from holdfast.ledger.fence import job_rows
 from holdfast.ledger.models import Job
 from holdfast.ledger.reads.search.conditions import asked_of_columns, fitting, has_no_statistics
 from holdfast.ledger.reads.search.filters import JobFilter
-from holdfast.ledger.reads.search.parts import FEW, PARTS, Part
+from holdfast.ledger.reads.search.parts import FEW, PARTS, Part, are_few
 from holdfast.ledger.reads.search.plans import named
 from holdfast.ledger.states import State
 
@@ -51,7 +50,7 @@ def by_state(wanted: JobFilter) -> dict[State, Number]:
     exact. Beyond that PostgreSQL's planner estimates, and SQLite can only say how many there are at least. What jobs
     were called with, and their errors, are not looked at: a filter that asks for them gets an empty dictionary.
 
-    Eight statements, and on PostgreSQL one for each number that is estimated.
+    Two statements for each of eight parts at most.
     """
     wanted = replace(wanted, states=())
     if wanted.looks_into_bodies or wanted.error:
@@ -60,14 +59,21 @@ def by_state(wanted: JobFilter) -> dict[State, Number]:
     few = named(wanted)
     if few is not None:
         return _of_few([fitting(rows, wanted, now=now) for rows in few.sources])
+    asked = asked_of_columns(wanted, now=now)
     found: dict[State, Number] = defaultdict(Number)
+    guessed: set[State] = set()
     for part in PARTS:
-        for state, number in _in_part(part, asked_of_columns(wanted, now=now)).items():
+        if are_few(part.rows(), *part.order):
+            counted = _counted(part, asked, exact=True)
+        elif connection().vendor == "postgresql" and not has_no_statistics(wanted):
+            guessed |= part.states
+            continue
+        else:
+            counted = _counted(part, asked, exact=False)
+        for state, number in counted.items():
             found[state] += number
     return {
-        state: _estimated(found[state], state, wanted, now)
-        if found[state].at_least
-        else found[state]
+        state: _estimated(state, asked, at_least=found[state]) if state in guessed else found[state]
         for state in State
     }
 
@@ -79,28 +85,23 @@ def _of_few(sources: Sequence[QuerySet[Job]]) -> dict[State, Number]:
     return {state: Number(counted[state]) for state in State}
 
 
-def _in_part(part: Part, asked: Q) -> dict[State, Number]:
-    """Count in the first 10,000 rows of a part."""
-    rows = part.rows().annotate(fits=Case(When(asked, then=True), default=False) if asked else _YES)
-    first = rows.order_by(*part.order)[: FEW + 1]
+def _counted(part: Part, asked: Q, *, exact: bool) -> dict[State, Number]:
+    """Count what fits in a part, or in the first 10,000 rows of one that has more."""
+    fits = Case(When(asked, then=True), default=False) if asked else _YES
+    first = part.rows().annotate(fits=fits).order_by(*part.order)[:FEW]
     counted = first.aggregate(
-        total=Count("*"),
         **{
             state.name: Count("id", filter=Q(state=state, fits=True))
             for state in sorted(part.states)
-        },
+        }
     )
-    more = counted["total"] > FEW
     return {
-        state: Number(counted[state.name], exact=not more, at_least=more) for state in part.states
+        state: Number(counted[state.name], exact=exact, at_least=not exact) for state in part.states
     }
 
 
-def _estimated(found: Number, state: State, wanted: JobFilter, now: datetime) -> Number:
-    """Ask the planner, who has statistics; what was counted stands where that is more, or where there is none."""
-    if connection().vendor != "postgresql" or has_no_statistics(wanted):
-        return found
-    rows = job_rows().filter(asked_of_columns(wanted, now=now), state=state)
-    plan = json.loads(rows.explain(format="json"))
+def _estimated(state: State, asked: Q, *, at_least: Number) -> Number:
+    """Ask the planner, who has statistics of the whole table."""
+    plan = json.loads(job_rows().filter(asked, state=state).explain(format="json"))
     guess = int(plan[0]["Plan"]["Plan Rows"])
-    return replace(found, count=guess, at_least=False) if guess > found.count else found
+    return Number(max(guess, at_least.count), exact=False)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from django.db.models import BooleanField, QuerySet
 from django.db.models.expressions import RawSQL
@@ -80,9 +79,13 @@ PARTS = (QUEUED, RUNNING, DUE, PARKED, DEAD, STOPPED, OVER, APART)
 SMALL = (QUEUED, RUNNING, DUE, PARKED, DEAD, STOPPED)
 
 
-def are_few(rows: QuerySet[Job], *order: Any) -> bool:
-    """Tell whether there are at most 10,000 of these rows; reads no more, in the order of their index."""
-    return rows.order_by(*order)[: FEW + 1].count() <= FEW
+def are_few(rows: QuerySet[Job], *order: str) -> bool:
+    """Tell whether there are at most 10,000 of these rows; reads no more entries of their index, in its order."""
+    rows = rows.order_by(*order)
+    if order:
+        # What the index has by itself: no row is fetched for it.
+        rows = rows.values(order[0].removeprefix("-"))
+    return rows[: FEW + 1].count() <= FEW
 
 
 def covering(states: Iterable[State], parts: Iterable[Part]) -> list[Part]:

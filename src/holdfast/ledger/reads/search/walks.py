@@ -18,7 +18,7 @@ from holdfast.ledger.reads.search.ways import Place, Way
 # Rows of the first slice, of the longest one, and how long one should take: the budget is looked at between slices.
 FIRST_ROWS, MOST_ROWS, SLICE_SECONDS = 1_000, 20_000, 0.03
 # Where bodies have to be looked at.
-FIRST_BODIES, MOST_BODIES, CHUNK = 300, 3_000, 100
+FIRST_BODIES, MOST_BODIES, CHUNK = 500, 5_000, 500
 
 
 @dataclass(slots=True)
@@ -51,7 +51,7 @@ def walk(
 
     Whatever asks for what jobs were called with needs an examination: without one it would be left out of account.
 
-    A statement reads 20,000 rows of one index at most, of several as many of each; bodies are read a hundred at a time.
+    A statement reads 20,000 rows of one index at most, of several as many of each; bodies are read 500 at a time.
     """
     if plan.wanted.looks_into_bodies and examination is None:
         raise ValueError("This filter asks for what jobs were called with: say how to look.")
@@ -91,13 +91,16 @@ class _Pace:
         self.rows, self._most = (FIRST_BODIES, MOST_BODIES) if bodies else (FIRST_ROWS, MOST_ROWS)
         self._began = time.monotonic()
         self._until = self._began + seconds
+        self._last = 0.0
 
     @property
     def is_over(self) -> bool:
-        return time.monotonic() >= self._until
+        """Whether another slice like the last one would take too long."""
+        return time.monotonic() + self._last >= self._until
 
     def note_slice(self) -> None:
         now = time.monotonic()
+        self._last = now - self._began
         fitting = self.rows * SLICE_SECONDS / max(now - self._began, 0.001)
         self.rows = int(min(max(fitting, self.rows / 4, 100), self.rows * 4, self._most))
         self._began = now
