@@ -14,25 +14,27 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from celery import Celery, current_app
 
-from holdfast.exceptions import OperationRefused
+from holdfast.dispatch.argument_search import examination_of
+from holdfast.exceptions import OperationRefused, SelectionRefused
 from holdfast.ledger import operations as ledger
 from holdfast.ledger import slices
-from holdfast.ledger.matching import Matching, of_json, of_words
 from holdfast.ledger.operations import KINDS, RUNNING_JOBS, OperationRow
 from holdfast.ledger.reads import matches
-from holdfast.ledger.reads.matches import Sample
 from holdfast.ledger.reads.queries import live_workers
+from holdfast.ledger.reads.search import texts
+from holdfast.ledger.reads.search.filters import JobFilter
+from holdfast.ledger.reads.search.listing import JobRow
 from holdfast.ledger.rerouting import refuse
 from holdfast.tickets import to_publish
 
 __all__ = [
     "KINDS",
     "OperationRow",
-    "Sample",
     "Trial",
     "ask",
     "find",
@@ -59,26 +61,28 @@ class Trial:
     """Whether the jobs were counted; else there may be more of them, or the number is an estimate."""
     everything: bool
     """Whether it would be done to every job there is: to ask for it, that has to be said."""
-    samples: list[Sample]
+    samples: list[JobRow]
 
 
 def try_out(kind: str, filter: Mapping[str, Any] | str, *, running: str = ledger.LEAVE) -> Trial:
     """Count what an operation would move, and show a few of the jobs; nothing is changed.
 
     Raises:
-        OperationRefused: there is no such kind, or something in the filter is unknown.
+        OperationRefused: there is no such kind.
+        SelectionRefused: something in the filter is unknown.
     """
     wanted = _matching(filter)
     options = _options(kind, queue="-", priority=0, running=running)
-    states = ledger.states_for(kind, options, wanted.states)
-    count, exact = matches.count(wanted, states)
+    states = ledger.states_for(kind, options, frozenset(wanted.states))
+    examination = examination_of(current_app, wanted)
+    count, exact = matches.count(wanted, states, examination=examination)
     return Trial(
         kind=kind,
-        filter=wanted.words(),
+        filter=texts.write(wanted),
         count=count,
         exact=exact,
-        everything=wanted.is_everything,
-        samples=matches.samples(wanted, states, limit=SAMPLES),
+        everything=_is_everything(wanted),
+        samples=matches.samples(wanted, states, examination=examination, limit=SAMPLES),
     )
 
 
@@ -101,7 +105,8 @@ def ask(
     Args:
         kind: "replay" (finished jobs; dead letters, unless the filter names other states), "cancel" (jobs that wait,
             and others as `running` says), "discard" (dead letters), "queue" or "priority" (jobs that wait).
-        filter: what the jobs have in common: `"task:shop.charge state:failed"`, or the same as a dictionary.
+        filter: what the jobs have in common, in the words of the console's list of jobs, such as
+            "task:shop.charge error:timeout", or the same as a dictionary.
         actor: who asks, for the audit.
         reason: why, for the audit.
         queue: where they are to wait, for "queue".
@@ -111,18 +116,21 @@ def ask(
 
     Raises:
         OperationRefused: it would match everything and nobody said so; or there is no such kind, or what it takes is
-            missing, or something in the filter is unknown.
+            missing.
+        SelectionRefused: something in the filter is unknown.
     """
     wanted = _matching(filter)
     options = _options(kind, queue=queue, priority=priority, running=running)
-    if wanted.is_everything and not everything:
+    if _is_everything(wanted) and not everything:
         raise OperationRefused(
             f"This would {kind} every job there is: say which jobs in the filter, or everything=True if it is meant so."
         )
-    count, exact = matches.count(wanted, ledger.states_for(kind, options, wanted.states))
+    states = ledger.states_for(kind, options, frozenset(wanted.states))
+    examination = examination_of(current_app, wanted)
+    count, exact = matches.count(wanted, states, examination=examination)
     id = ledger.ask(
         kind,
-        filter=wanted.as_json(),
+        filter=wanted.flat(),
         options=options,
         actor=str(actor),
         reason=reason,
@@ -163,8 +171,8 @@ def run(app: Celery | None = None) -> int:
     Beside a worker that does the same each slice is done once.
     """
     app = app or current_app
-    count, waiting = 0, list[int]()
-    while (worked := slices.work(but=waiting)) is not None:
+    look, count, waiting = partial(examination_of, app), 0, list[int]()
+    while (worked := slices.work(look, but=waiting)) is not None:
         count += 1
         if tickets := to_publish(worked.tickets):
             app.outbox.publish(tickets)
@@ -183,16 +191,18 @@ def is_worked() -> bool:
 def words(filter: Mapping[str, Any]) -> str:
     """Return the filter of an operation in words; of one that this release cannot read, what is written there."""
     try:
-        return of_json(filter).words()
-    except ValueError:
+        return texts.write(JobFilter.of(filter))
+    except SelectionRefused:
         return str(dict(filter))
 
 
-def _matching(filter: Mapping[str, Any] | str) -> Matching:
-    try:
-        return of_words(filter) if isinstance(filter, str) else of_json(filter)
-    except ValueError as error:
-        raise OperationRefused(str(error)) from None
+def _matching(filter: Mapping[str, Any] | str) -> JobFilter:
+    return texts.read(filter) if isinstance(filter, str) else JobFilter.of(filter)
+
+
+def _is_everything(wanted: JobFilter) -> bool:
+    """Tell whether a filter leaves out no job, or none but by its state."""
+    return all(pair.key == "state" for pair in wanted.pairs())
 
 
 def _options(kind: str, *, queue: str | None, priority: int | None, running: str) -> dict[str, Any]:

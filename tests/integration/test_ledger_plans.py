@@ -176,8 +176,8 @@ def let_in_at_once(*, lined_up: bool) -> None:
 def operation(kind: str, **filter: Any) -> None:
     """Ask for an operation, work off its first slices, and stop it."""
     id = operations.ask(kind, filter=filter, options={"queue": "q9"}, actor="ada")
-    assert slices.work() is not None
-    slices.work()
+    assert slices.work(lambda _: None) is not None
+    slices.work(lambda _: None)
     operations.stop(id, actor="ada")
 
 

@@ -14,10 +14,11 @@ import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connections
+from django.db.models import F
 from django.db.models.functions import Now
 
 from holdfast import Celery, operations
-from holdfast.exceptions import OperationRefused
+from holdfast.exceptions import OperationRefused, SelectionRefused
 from holdfast.ledger import audit, slices, transitions, walks
 from holdfast.ledger import operations as ledger_operations
 from holdfast.ledger.models import Job, Payload
@@ -68,7 +69,7 @@ def tokens(ids: list[str]) -> dict[str, int]:
     return dict(Job.objects.using("ledger").filter(id__in=ids).values_list("id", "token"))
 
 
-def ask(kind: str, filter: dict[str, Any], **more: Any) -> OperationRow:
+def ask(kind: str, filter: dict[str, Any] | str, **more: Any) -> OperationRow:
     return operations.ask(kind, filter, actor="ada", **more)
 
 
@@ -173,6 +174,40 @@ def test_jobs_are_put_on_another_queue_and_those_there_are_left(app: Celery, sma
     assert (now(row).done, set(tokens(ids).values())) == (9, {3})
 
 
+def test_jobs_are_chosen_by_what_they_were_called_with(app: Celery, small: None) -> None:
+    ids = dead_letters(8)
+    for number, id in enumerate(ids):
+        Payload.objects.using("ledger").filter(job=id).update(body=b"[[%d], {}, {}]" % (number % 2))
+    row = ask("discard", "args.0:1")
+    assert (row.total, row.total_exact) == (4, True)
+    operations.run(app)
+    assert (now(row).done, now(row).skipped) == (4, 0)
+    assert (states(ids[1::2]), states(ids[::2])) == ({"CANCELLED": 4}, {"FAILED": 4})
+
+
+def test_jobs_that_an_index_names_are_walked_in_slices_too(app: Celery, small: None) -> None:
+    members = waiting(8, batch_id="b")
+    others = waiting(2)
+    row = ask("cancel", {"batch": "b"})
+    operations.run(app)
+    assert (now(row).done, states(members)) == (8, {"CANCELLED": 8})
+    row = ask("queue", {"id": others}, queue="other")
+    operations.run(app)
+    assert (now(row).done, states(others)) == (2, {"QUEUED": 2})
+
+
+def test_time_that_is_said_as_ago_is_meant_as_of_when_it_was_asked(app: Celery) -> None:
+    ids = waiting(2)
+    rows = Job.objects.using("ledger")
+    rows.filter(id=ids[0]).update(recorded_at=Now() - timedelta(minutes=59))
+    row = ask("cancel", {"until": "30m"})
+    # It is worked off an hour later: by then all of them are as old as that.
+    rows.update(recorded_at=F("recorded_at") - timedelta(hours=1))
+    Operation.objects.using("ledger").update(asked_at=F("asked_at") - timedelta(hours=1))
+    operations.run(app)
+    assert (now(row).done, states(ids)) == (1, {"CANCELLED": 1, "QUEUED": 1})
+
+
 def test_filter_that_matches_nothing_is_done_at_once(app: Celery) -> None:
     dead_letters(1)
     for filter in ({"task": "nobody's"}, {"task": "t", "state": ["running"]}):
@@ -201,7 +236,7 @@ def test_filter_that_matches_nothing_is_done_at_once(app: Celery) -> None:
 def test_what_was_not_meant_is_refused(
     app: Celery, kind: str, filter: dict[str, Any], more: dict[str, Any], told: str
 ) -> None:
-    with pytest.raises(OperationRefused, match=told):
+    with pytest.raises((OperationRefused, SelectionRefused), match=told):
         ask(kind, filter, **more)
     assert operations.listed() == []
 
@@ -235,7 +270,7 @@ def test_death_between_any_two_statements_moves_each_job_once(
     row = ask(kind, {"task": "t"}, queue="other" if kind == "queue" else None)
     for statement in range(60):
         with crash_before_statement("ledger", statement % 30):
-            slices.work()
+            slices.work(lambda _: None)
         connections["ledger"].close()
     operations.run(app)
     assert (now(row).state, now(row).done, now(row).skipped) == ("done", 5, 0)
@@ -251,7 +286,7 @@ def test_two_that_work_at_once_move_each_job_once(app: Celery, small: None) -> N
     def work() -> None:
         try:
             while now(row).state == "running":
-                slices.work()
+                slices.work(lambda _: None)
         finally:
             connections["ledger"].close()
 
@@ -322,7 +357,7 @@ def test_operation_that_cannot_be_read_fails_and_holds_up_no_other(app: Celery) 
 def test_stopped_operation_moves_no_more(app: Celery, small: None) -> None:
     ids = dead_letters(7)
     row = ask("discard", {"task": "t"})
-    slices.work()
+    slices.work(lambda _: None)
     assert operations.stop(row.id, actor="grace")
     assert not operations.stop(row.id, actor="grace")
     assert operations.run(app) == 0

@@ -14,7 +14,8 @@ from django.utils.translation import gettext_lazy as _
 from holdfast import operations as all_matching
 from holdfast.console.access import OPERATE
 from holdfast.console.pages import Done, Refused, action, actor, page
-from holdfast.operations import OperationRow, Sample
+from holdfast.ledger.reads.search.listing import JobRow
+from holdfast.operations import OperationRow
 
 PAGE = 50
 # From so many on the number is typed.
@@ -119,7 +120,7 @@ class TrialPage:
     """Whether it would be every job there is, and must be said."""
     sure: bool
     """Whether the number must be typed."""
-    samples: list[Sample]
+    samples: list[JobRow]
 
 
 @page(

@@ -19,8 +19,9 @@ from django.db.models.functions import Now
 from holdfast.ledger import interventions, operations
 from holdfast.ledger.database import atomic, is_passing
 from holdfast.ledger.fence import lock
-from holdfast.ledger.matching import of_json
 from holdfast.ledger.models.operations import RUNNING, Operation
+from holdfast.ledger.reads.search.bodies import Examination, Unread, examine
+from holdfast.ledger.reads.search.filters import JobFilter
 from holdfast.ledger.records import Ticket
 from holdfast.ledger.rerouting import reroute
 from holdfast.ledger.walks import END, SLICE, Seen, Walk
@@ -53,10 +54,17 @@ class _Moved:
     stopped: list[str] = field(default_factory=list)
 
 
-def work(*, but: Sequence[int] = ()) -> Worked | None:
+Look = Callable[[JobFilter], Examination | None]
+
+
+def work(look: Look, *, but: Sequence[int] = ()) -> Worked | None:
     """Work off one slice of the operation that has waited longest, but for some; None: there is nothing to do.
 
     Jobs that were recorded, or ended, after it was asked for are left alone.
+
+    Args:
+        look: returns how jobs are looked into for a filter that asks for what they were called with.
+        but: operations that are left for later.
 
     Raises:
         DatabaseError: the connection or a lock failed; nothing of the slice has happened.
@@ -64,7 +72,7 @@ def work(*, but: Sequence[int] = ()) -> Worked | None:
     try:
         with atomic():
             row = _next(but)
-            return None if row is None else _slice(row)
+            return None if row is None else _slice(row, look)
     except _Broken as broken:
         # The slice is rolled back; that it can never succeed is noted by a transaction of its own.
         logger.exception("Operation %d cannot go on", broken.operation)
@@ -86,14 +94,14 @@ def _next(but: Sequence[int]) -> Operation | None:
     return fair.select_for_update(skip_locked=True).first()
 
 
-def _slice(row: Operation) -> Worked:
+def _slice(row: Operation, look: Look) -> Worked:
     worked = Worked(row.id)
     try:
-        wanted, options = of_json(json.loads(row.filter)), json.loads(row.options)
-        states = operations.states_for(row.kind, options, wanted.states)
+        wanted, options = JobFilter.of(json.loads(row.filter)), json.loads(row.options)
+        states = operations.states_for(row.kind, options, frozenset(wanted.states))
         walk = Walk(row.id, wanted, states, asked_at=row.asked_at)
         again = row.cursor == END or len(json.loads(row.put_off)) >= MOST_PUT_OFF
-        seen = _put_off(row, walk) if again else _next_page(row, walk)
+        seen = _put_off(row, walk) if again else _next_page(row, walk, look(wanted))
         # From here on they are ours: what a verb does to them waits for nobody.
         free = lock(walk.among(one.id for one in seen), wait=False)
         mine = [Seen(*values) for values in free.values_list(*Seen._fields)]
@@ -121,9 +129,11 @@ def _slice(row: Operation) -> Worked:
     return worked
 
 
-def _next_page(row: Operation, walk: Walk) -> list[Seen]:
+def _next_page(row: Operation, walk: Walk, examination: Examination | None) -> list[Seen]:
     seen, row.cursor = walk.next_page(row.cursor)
-    return seen
+    # Of what cannot be read nobody can say that it is meant: it is left alone.
+    fits = examine([one.id for one in seen], examination, Unread())
+    return [one for one in seen if one.id in fits]
 
 
 def _put_off(row: Operation, walk: Walk) -> list[Seen]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -16,8 +17,10 @@ from django.db.models.functions import Cast
 from holdfast.ledger import operations
 from holdfast.ledger.database import connection
 from holdfast.ledger.fence import job_rows
-from holdfast.ledger.matching import Matching
 from holdfast.ledger.models import Job
+from holdfast.ledger.reads.search.conditions import fitting
+from holdfast.ledger.reads.search.filters import JobFilter
+from holdfast.ledger.reads.search.plans import named
 from holdfast.ledger.states import DEAD_LETTERS, FINAL
 
 # Jobs moved by one transaction, and rows read for them.
@@ -39,16 +42,22 @@ class Walk:
     """The jobs of one operation: dead letters in the order of their ends, by their index; all others by their key."""
 
     def __init__(
-        self, operation: int, wanted: Matching, states: frozenset[int], *, asked_at: datetime
+        self, operation: int, wanted: JobFilter, states: frozenset[int], *, asked_at: datetime
     ) -> None:
-        self._fingerprint = wanted.fingerprint
+        """Begin a walk; what the filter says relative to a clock is meant as of `asked_at`."""
+        self._wanted = wanted
         self._by_end = states <= DEAD_LETTERS
         # Compared where both were stamped: SQLite takes times for texts, and one that was read may have other digits.
         stamp = operations.rows().filter(id=operation).values("asked_at")
         # What arrives from then on is nobody's choice; it would not end, either.
         last = "finished_at__lte" if states <= FINAL else "recorded_at__lte"
-        rows = wanted.rows(now=asked_at)
-        self._rows = rows.filter(state__in=sorted(states), **{last: stamp})
+        rows = fitting(job_rows(), replace(wanted, states=()), now=asked_at)
+        if self._by_end:
+            rows = rows.filter(state__in=sorted(states))
+        else:
+            # An expression, so that no index of a state is read from one end to the other: see the search.
+            rows = rows.annotate(at_state=F("state") + 0).filter(at_state__in=sorted(states))
+        self._rows = rows.filter(**{last: stamp})
 
     def among(self, ids: Iterable[str]) -> QuerySet[Job]:
         """Return those of some jobs that still match."""
@@ -60,6 +69,8 @@ class Walk:
 
     def _next_by_key(self, cursor: str) -> tuple[list[Seen], str]:
         after = json.loads(cursor) if cursor else ""
+        if (few := named(self._wanted)) is not None:
+            return self._next_of_few(few.sources, after)
         keys = job_rows().filter(id__gt=after).order_by("id").values_list("id", flat=True)
         last = keys[WINDOW - 1 : WINDOW].first()
         rows = self._rows.filter(id__gt=after)
@@ -70,19 +81,27 @@ class Walk:
             return seen, json.dumps(seen[-1].id)
         return seen, END if last is None else json.dumps(last)
 
+    def _next_of_few(self, sources: Iterable[QuerySet[Job]], after: str) -> tuple[list[Seen], str]:
+        """Go on among jobs that an index names, such as the members of a batch: 10,000 at most."""
+        ids = {id for rows in sources for id in rows.order_by().values_list("id", flat=True)}
+        behind = job_rows().filter(id__in=ids, id__gt=after).order_by("id")
+        page = list(behind.values_list("id", flat=True)[:SLICE])
+        rows = self.among(page).order_by("id").values_list(*Seen._fields)
+        return [Seen(*row) for row in rows], json.dumps(page[-1]) if len(page) == SLICE else END
+
     def _next_by_end(self, cursor: str) -> tuple[list[Seen], str]:
         after = _read(cursor) if cursor else None
         letters = job_rows().filter(state__in=sorted(DEAD_LETTERS), finished_at__isnull=False)
-        if self._fingerprint is not None:
-            letters = letters.filter(fingerprint=self._fingerprint)
+        if self._wanted.fingerprint:
+            letters = letters.filter(fingerprint=self._wanted.fingerprint)
         behind = _behind(letters, after)
-        last = behind.values_list("place", "id")[WINDOW - 1 : WINDOW].first()
+        last = behind.values_list("ended", "id")[WINDOW - 1 : WINDOW].first()
         rows = _behind(self._rows, after)
         if last is not None:
             there = _moment(last[0])
             at_most = Q(finished_at=there, id__lte=last[1]) | Q(finished_at__lt=there)
             rows = rows.filter(at_most, finished_at__lte=there)
-        found = list(rows.values_list(*Seen._fields, "place")[:SLICE])
+        found = list(rows.values_list(*Seen._fields, "ended")[:SLICE])
         seen = [Seen(*row[:-1]) for row in found]
         if len(seen) == SLICE:
             return seen, _written(found[-1][-1], seen[-1].id)
@@ -92,7 +111,7 @@ class Walk:
 def _behind(rows: QuerySet[Job], after: tuple[Any, str] | None) -> Any:
     is_text = connection().vendor == "sqlite"
     place: Any = Cast("finished_at", TextField()) if is_text else F("finished_at")
-    ordered = rows.annotate(place=place).order_by("finished_at", "id")
+    ordered = rows.annotate(ended=place).order_by("finished_at", "id")
     if after is None:
         return ordered
     there = _moment(after[0])

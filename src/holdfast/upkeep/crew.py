@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.db import Error
 
 from holdfast.conf import get_settings
+from holdfast.dispatch.argument_search import examination_of
 from holdfast.ledger import duty, publishing, workers
 from holdfast.ledger.duty import Work
 from holdfast.ledger.records import Beat
@@ -75,7 +77,9 @@ class Crew:
         self._completer = Completer(app.backend.finish_batch, monotonic)
         self._counter = Counter(monotonic)
         self._queues = QueueWatch(monotonic)
-        self._operator = Operator(outbox.publish, app.control.tell_workers, monotonic)
+        self._operator = Operator(
+            outbox.publish, app.control.tell_workers, partial(examination_of, app), monotonic
+        )
         self._pruner = Pruner(
             results_kept_seconds=app.backend.expires, retention=Retention(app.tasks.get)
         )

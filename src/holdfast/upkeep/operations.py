@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from holdfast.ledger import slices
 from holdfast.ledger.records import Ticket
+from holdfast.ledger.slices import Look
 from holdfast.tickets import to_publish
 
 # Then the other work of the loop has its turn.
@@ -20,6 +21,7 @@ class Operator:
         self,
         publish: Callable[[Sequence[Ticket]], None],
         tell: Callable[[list[str]], None],
+        look: Look,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Make one.
@@ -27,17 +29,19 @@ class Operator:
         Args:
             publish: puts tickets on the broker; never raises for it.
             tell: tells workers of jobs that are cancelled while they run; never raises for the broker.
+            look: see `slices.work`.
             monotonic: a clock in seconds.
         """
         self._publish = publish
         self._tell = tell
+        self._look = look
         self._monotonic = monotonic
 
     def one_pass(self) -> bool:
         """Work for a quarter of a second at most; True if there is more to do at once."""
         begun = self._monotonic()
         waiting: list[int] = []
-        while (worked := slices.work(but=waiting)) is not None:
+        while (worked := slices.work(self._look, but=waiting)) is not None:
             # Committed: whoever dies here leaves it to the reconciler, and workers find out by themselves.
             if tickets := to_publish(worked.tickets):
                 self._publish(tickets)
