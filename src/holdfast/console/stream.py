@@ -26,8 +26,8 @@ from holdfast.console.snapshots import Snapshot, texts
 
 # Proxies cut what is silent for a minute.
 HEARTBEAT_SECONDS = 15.0
-# Then the browser connects again, and it is asked again who it is.
-LIFETIME_SECONDS = 600.0
+# Then the browser connects again, and is asked again who it is; a server that stops may wait for the stream as long.
+LIFETIME_SECONDS = 120.0
 RETRY_MILLISECONDS = 3000
 
 
