@@ -88,6 +88,38 @@ def test_who_asks_once_gets_the_snapshot_of_a_moment_ago(console: str, film: Fil
     assert not hub.is_watching
 
 
+def test_those_who_ask_while_one_is_taken_get_that_one(console: str, film: Film) -> None:
+    asked, go = threading.Semaphore(0), threading.Event()
+
+    class Slow(Film):
+        def take(self) -> Snapshot:
+            assert go.wait(60)
+            return super().take()
+
+    slow = Slow()
+    hub = Hub(lambda: slow, pause_seconds=3600.0)
+
+    def ask() -> None:
+        asked.release()
+        hub.current()
+
+    threads = [threading.Thread(target=ask) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for _ in threads:
+        assert asked.acquire(timeout=60)
+    go.set()
+    for thread in threads:
+        thread.join(60)
+    assert slow.taken == 1
+
+
+def test_thread_does_not_wait_out_its_pause_for_nobody(console: str, film: Film) -> None:
+    hub = Hub(lambda: film, pause_seconds=3600.0)
+    asyncio.run(watch(hub, until=lambda snapshot: snapshot.version >= 1))
+    eventually(lambda: not hub.is_watching)
+
+
 def test_slow_snapshots_are_taken_less_often(console: str, film: Film) -> None:
     now = [100.0]
 

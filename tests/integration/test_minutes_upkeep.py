@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
 
 import pytest
 
 from holdfast.ledger import minutes, transitions, workers
-from holdfast.ledger.models import Job, Minute
+from holdfast.ledger.models import Duty, Job, Minute
 from holdfast.ledger.states import State
 from holdfast.testing.services import RedisServer
 from holdfast.upkeep import pulse
@@ -50,6 +51,27 @@ def test_worker_without_the_duty_counts_nothing(ledger: str, idle: Minutes) -> N
     finished(3, at=last_full())
     idle.pass_for(120)
     assert not Minute.objects.using(ledger).exists()
+
+
+def test_worker_that_takes_the_duty_asks_how_far_minutes_are_counted(
+    ledger: str, idle: Minutes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = []
+    real = MinuteKeeper.begin
+
+    def begin(keeper: MinuteKeeper) -> None:
+        begun.append(idle.now)
+        real(keeper)
+
+    monkeypatch.setattr(MinuteKeeper, "begin", begin)
+    idle.pass_for(120)
+    assert len(begun) == 1
+    # Another worker has it for a while.
+    Duty.objects.using(ledger).update(holder=hire(), until=minutes.now() + timedelta(hours=1))
+    idle.pass_for(120)
+    Duty.objects.using(ledger).update(until=minutes.now() - timedelta(seconds=1))
+    idle.pass_for(120)
+    assert len(begun) == 2
 
 
 def test_failure_to_count_holds_up_no_other_upkeep(
