@@ -19,7 +19,6 @@ from typing import Any, Self, TypeVar, cast
 from django.db import Error
 from django.utils.translation import gettext as _
 
-from holdfast.console import sources  # noqa: F401  # registers what the attention list looks at
 from holdfast.console.snapshots import Camera, Snapshot
 from holdfast.ledger.connections.watchdog import answer_within
 from holdfast.ledger.database import close_connection, connection

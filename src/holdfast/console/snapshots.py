@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from holdfast.console import sources  # noqa: F401  # registers what the attention list looks at
 from holdfast.console.attention import Attention, Seen, Trouble
 from holdfast.console.recent import Recent
 from holdfast.ledger import minutes
