@@ -41,6 +41,7 @@ TABLES = (
     *SCHEDULE_TABLES,
     "holdfast_limit",
     "holdfast_pause",
+    "holdfast_queue_sample",
     "holdfast_worker",
     "holdfast_release",
     "holdfast_duty",

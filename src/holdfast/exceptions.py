@@ -14,6 +14,8 @@ HoldfastError
 │   └── EffectBusy          somebody else is making the call right now
 ├── UniqueConflict          a unique call was not recorded: another job has its key
 ├── LimitNotFound           no limit of this name
+├── WorkerNotFound          no live worker with this id
+├── WorkerSilent            a worker does not answer, or does not do what it is told
 ├── ScheduleNotFound        no schedule of this name
 ├── Aborted                 raised by a body to leave as cancelled
 ├── InvalidArguments        an argument does not fit its annotation: the call is not sent, or the body not run
@@ -116,6 +118,14 @@ class BatchNotFound(BatchError, LookupError):
 
 class LimitNotFound(HoldfastError, LookupError):
     """Neither the ledger nor the code of this process has a limit of this name."""
+
+
+class WorkerNotFound(HoldfastError, LookupError):
+    """No worker with this id lives."""
+
+
+class WorkerSilent(HoldfastError):
+    """A live worker did not answer in time, or refused what it was told; nothing was changed."""
 
 
 class ScheduleNotFound(HoldfastError, LookupError):

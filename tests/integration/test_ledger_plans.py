@@ -26,7 +26,9 @@ from holdfast.ledger import (
     operations,
     pauses,
     publishing,
+    purging,
     rerouting,
+    samples,
     slices,
     transitions,
     unique,
@@ -34,7 +36,7 @@ from holdfast.ledger import (
     workers,
 )
 from holdfast.ledger.database import dialect
-from holdfast.ledger.limiting import admission, limits, line_reads, lines, looks
+from holdfast.ledger.limiting import admission, limits, line_reads, lines, looks, shown
 from holdfast.ledger.limiting.bounds import Bounds
 from holdfast.ledger.models.effects import Effect
 from holdfast.ledger.reads import (
@@ -235,6 +237,13 @@ ASKED: dict[str, Callable[[], Any]] = {
     "health: untold": lambda: health.untold(seconds=60),
     "health: outlived": lambda: health.outlived(seconds=86400),
     "health: waiting tasks": health.waiting_tasks,
+    "queues: one of them": lambda: queue_reads.queue("q1"),
+    "queues: samples": samples.take,
+    "queues: count of what waits": lambda: purging.waiting("q1"),
+    "queues: purge": lambda: purging.purge(
+        "q1", until=datetime.now(UTC), later=True, actor="ada", most=1500
+    ),
+    "workers: jobs": lambda: worker_reads.jobs_of(WORKER),
     "settler": lambda: queries.unsettled(limit=200),
     "pruner: finished": lambda: queries.prune_finished(
         states=FINAL - DEAD_LETTERS, before=timedelta(days=1), limit=1000
@@ -279,6 +288,9 @@ ASKED: dict[str, Callable[[], Any]] = {
     "limits: why": lambda: line_reads.place_of("job-50"),
     "limits: holders": lambda: line_reads.holders(Use("plans", "1"), of_key=True),
     "limits: counts": lambda: line_reads.counts("plans"),
+    "limits: shown": shown.limits,
+    "limits: who is in": lambda: shown.holders("plans"),
+    "limits: lines by key": lambda: shown.waiters("plans"),
     "pauses: wake": lambda: pauses.wake(limit=500),
     "dead letters: count": lambda: letters.count(letters.Wanted(task="t")),
     "dead letters: groups": lambda: letters.groups(letters.Wanted()),

@@ -18,6 +18,10 @@ NOUNS = (
     "batches",
     "workflows",
     "schedules",
+    "queues",
+    "workers",
+    "limits",
+    "activity",
     "doctor",
 )
 

@@ -91,6 +91,11 @@ class Body(Coroutine[Any, Any, Any]):
         self._at = loop_thread()
         self._run: asyncio.Task[Any]
 
+    @property
+    def coroutine(self) -> Coroutine[Any, Any, Any]:
+        """What the task's function returned, for whoever shows where it stands."""
+        return self._coroutine
+
     def begin(self, *, then: Callable[[], object]) -> None:
         """Begin; `then` is called in the loop's thread when the body is over."""
         self._begun = True

@@ -115,6 +115,11 @@ def loop_thread() -> LoopThread:
         return _of_process
 
 
+def loop_of_process() -> LoopThread | None:
+    """Return this process's event loop, if a coroutine body has begun one."""
+    return _of_process
+
+
 def has_greenlets_for_threads() -> bool:
     """Tell whether gevent has put greenlets in the place of this process's threads."""
     monkey = sys.modules.get("gevent.monkey")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 
 from holdfast.ledger.database import alias
@@ -53,6 +53,8 @@ class EventLine:
     size: int
     count: int
     accepted: bool
+    id: int
+    """Rises with each row; `search` goes on behind it."""
 
 
 _COLUMNS = tuple(EventLine.__dataclass_fields__)
@@ -85,16 +87,37 @@ def note_more(row: int, *, count: int) -> None:
 def lines(*, since: datetime | None = None, limit: int = 100) -> list[EventLine]:
     """Return the latest events, newest first."""
     rows = _rows() if since is None else _rows().filter(last_at__gte=since)
-    return [
-        EventLine(**{name: getattr(row, name) for name in _COLUMNS})
-        for row in rows.order_by("-id")[:limit]
-    ]
+    return [_shown(row) for row in rows.order_by("-id")[:limit]]
+
+
+def search(
+    *,
+    kind: str = "",
+    since: datetime | None = None,
+    until: datetime | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[EventLine]:
+    """Return events by what was wrong and when they began, newest first; with `before`, those behind that one."""
+    rows = _rows().filter(kind=kind) if kind else _rows()
+    if since is not None:
+        rows = rows.filter(at__gte=since)
+    if until is not None:
+        rows = rows.filter(at__lt=until)
+    if before is not None:
+        there = Subquery(_rows().filter(id=before).values("at"))
+        rows = rows.filter(Q(at__lt=there) | Q(at=there, id__lt=before), at__lte=there)
+    return [_shown(row) for row in rows.order_by("-at", "-id")[:limit]]
 
 
 def prune(*, older_than: timedelta, limit: int) -> int:
     """Delete one batch of old events; return how many."""
     old = _rows().filter(at__lt=Now() - older_than).order_by("at")
     return _rows().filter(id__in=list(old.values_list("id", flat=True)[:limit])).delete()[0]
+
+
+def _shown(row: SecurityEvent) -> EventLine:
+    return EventLine(**{name: getattr(row, name) for name in _COLUMNS})
 
 
 def _clean(text: str) -> str:

@@ -83,9 +83,9 @@ def register(incarnation: Incarnation) -> None:
     Worker.objects.using(alias()).bulk_create([row], ignore_conflicts=True)
 
 
-def note_queues(worker: UUID, queues: Sequence[str]) -> None:
-    """Note from which queues a worker takes jobs from now on; from none, while it is stopping."""
-    _workers().filter(id=worker).update(queues=json.dumps(list(queues)))
+def note_queues(worker: UUID, queues: Sequence[str], *, slots: int) -> None:
+    """Note from which queues a worker takes jobs from now on, none while it is stopping, and in how many slots."""
+    _workers().filter(id=worker).update(queues=json.dumps(list(queues)), concurrency=slots)
 
 
 def renew(worker: UUID, *, consuming: Consuming = Consuming()) -> Beat | None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from holdfast import events
 from holdfast.conf import get_settings
 from holdfast.ledger.reads import queue_reads
+from holdfast.upkeep.sampler import Sampler
 
 logger = logging.getLogger("holdfast.upkeep")
 
@@ -21,6 +22,7 @@ class QueueWatch:
         self._since: dict[str, float] = {}
         self._told: set[str] = set()
         self._next_look = float("-inf")
+        self._sampler = Sampler(monotonic)
 
     @property
     def has_told(self) -> bool:
@@ -48,3 +50,5 @@ class QueueWatch:
                     queue,
                 )
                 events.queue_unserved.send(sender=type(self), queue=queue)
+        # Last: a chart that fails holds up nothing.
+        self._sampler.one_pass()

@@ -32,7 +32,8 @@ from holdfast.lineage import patience_seconds
 from holdfast.upkeep.crew import Crew
 from holdfast.upkeep.loop import Loop
 from holdfast.upkeep.pulse import Pulse
-from holdfast.worker import processes
+from holdfast.worker import inside, processes
+from holdfast.worker.child_stacks import ChildStacks
 from holdfast.worker.condition import Condition
 from holdfast.worker.deliveries import Held
 from holdfast.worker.intake import Intake, current_intake
@@ -63,6 +64,10 @@ class Lifeline(bootsteps.StartStopStep):
         parent.lifeline = self
         # Before the pool is made: its processes inherit it.
         quiet_logs.install(parent.app)
+        inside.answer()
+        self.child_stacks = ChildStacks()
+        if "prefork" in getattr(getattr(parent, "pool_cls", None), "__module__", ""):
+            self.child_stacks.install()
         self._parent = parent
         self._intake: Intake = current_intake(parent.app)
         self.condition = Condition()
@@ -81,6 +86,7 @@ class Lifeline(bootsteps.StartStopStep):
         self._stopped_children: dict[int, float] = {}
         self._registered = False
         self._queues: list[str] = []
+        self._slots = 0
         self._stopping = False
         self._retired = False
 
@@ -132,6 +138,7 @@ class Lifeline(bootsteps.StartStopStep):
         if self._retired:
             return
         self._retired = True
+        self.child_stacks.remove()
         if self._crew is not None:
             self._crew.stop(seconds=STOP_SECONDS)
         self._intake.admissions.stop(seconds=STOP_SECONDS)
@@ -185,7 +192,7 @@ class Lifeline(bootsteps.StartStopStep):
 
     def _register(self) -> None:
         parent = self._parent
-        self._queues = self._serves()
+        self._queues, self._slots = self._serves(), int(parent.concurrency or 1)
         pool = (
             type(parent.pool).__module__.rsplit(".", 1)[-1]
             if getattr(parent, "pool", None)
@@ -198,7 +205,7 @@ class Lifeline(bootsteps.StartStopStep):
                 host=socket.gethostname(),
                 pid=os.getpid(),
                 pool=pool,
-                concurrency=int(parent.concurrency or 1),
+                concurrency=self._slots,
                 queues=self._queues,
                 code=self._code,
             )
@@ -215,9 +222,11 @@ class Lifeline(bootsteps.StartStopStep):
 
     def _note_queues(self) -> None:
         serves = self._serves()
-        if serves != self._queues:
-            workers.note_queues(self._intake.worker, serves)
-            self._queues = serves
+        # Remote control may change them too.
+        slots = self._intake.slots if self._intake.open else self._slots
+        if (serves, slots) != (self._queues, self._slots):
+            workers.note_queues(self._intake.worker, serves, slots=slots)
+            self._queues, self._slots = serves, slots
 
     def _start_anew(self) -> None:
         """This worker was declared lost: all it runs belongs to others now. Stop that, and begin a new life."""

@@ -25,6 +25,7 @@ from holdfast.ledger.models.minutes import Minute
 from holdfast.ledger.models.operations import Operation
 from holdfast.ledger.models.pauses import Pause, Shelved
 from holdfast.ledger.models.releases import Release
+from holdfast.ledger.models.samples import QueueSample
 from holdfast.ledger.models.schedules import Occurrence, Schedule, SchedulerProcess
 from holdfast.ledger.models.security import SecurityEvent
 from holdfast.ledger.models.unique import UniqueKey
@@ -51,6 +52,7 @@ __all__ = [
     "Operation",
     "Pause",
     "Payload",
+    "QueueSample",
     "Release",
     "Result",
     "Schedule",

@@ -314,6 +314,8 @@ class Audit(models.Model):
         indexes = [
             models.Index(fields=["at"], name="holdfast_audit_at"),
             models.Index(fields=["job"], name="holdfast_audit_job", condition=Q(job__isnull=False)),
+            models.Index(fields=["actor", "at"], name="holdfast_audit_actor"),
+            models.Index(fields=["action", "at"], name="holdfast_audit_action"),
         ]
 
     def __str__(self) -> str:

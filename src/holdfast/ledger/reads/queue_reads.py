@@ -82,6 +82,23 @@ def queues(*, held: bool = True) -> list[Queue]:
     return [found[name] for name in sorted(found)]
 
 
+def queue(name: str) -> Queue:
+    """Return one queue as `queues` does, whether it has jobs or not: a few looks for each of its priorities."""
+    found = Queue(name=name)
+    now = dialect().now()
+    lists = job_rows().filter(state=State.QUEUED, queue=name)
+    priority = lists.order_by("-priority").values_list("priority", flat=True).first()
+    while priority is not None:
+        _count_list(found, priority, now)
+        below = lists.filter(priority__lt=priority).order_by("-priority")
+        priority = below.values_list("priority", flat=True).first()
+    found.running = job_rows().filter(state=State.RUNNING, queue=name).count()
+    held = job_rows().filter(state=State.HELD, due_at__isnull=False).order_by("due_at")
+    found.held = Counter(held.values_list("queue", flat=True)[:MOST])[name]
+    found.workers = sorted(_served().get(name, ()))
+    return found
+
+
 def unserved_queues() -> list[str]:
     """Return the queues in which jobs wait that no live worker takes: a short look for each list, and one for all."""
     with_jobs = {name for name, _ in queries.queued_lists()}
