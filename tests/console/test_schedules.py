@@ -195,9 +195,7 @@ def test_timeline_shows_when_many_are_due_at_once(viewer: Client, app: Celery) -
     (minute,) = [m for m in timeline["crowded"] if m["names"][0].startswith("n")]
     assert minute["names"] == ["n0", "n1", "n2", "n3"]
     assert {strip["name"] for strip in timeline["strips"] if strip["often"]} == {"refresh"}
-    assert [
-        sum(c["count"] for c in s["cells"]) for s in timeline["strips"] if s["name"] == "n0"
-    ] == [1]
+    assert [sum(s["counts"]) for s in timeline["strips"] if s["name"] == "n0"] == [1]
     assert "n4" not in {strip["name"] for strip in timeline["strips"]}
     assert "schedules in the same minute" in viewer.get("/holdfast/schedules/").content.decode()
 

@@ -41,15 +41,19 @@ from holdfast.ledger.limiting.bounds import Bounds
 from holdfast.ledger.models.effects import Effect
 from holdfast.ledger.reads import (
     backlog,
+    batch_reads,
     details,
     errors,
     health,
     letters,
+    occurrences,
     one_job,
+    outlines,
     queries,
     queue_reads,
     rates,
     standing,
+    tallies,
     troubles,
     worker_reads,
 )
@@ -331,6 +335,15 @@ ASKED: dict[str, Callable[[], Any]] = {
     "pruner: chords": lambda: chords.prune(
         before=timedelta(days=1), unfired_before=timedelta(days=30), limit=1000
     ),
+    "batch: pages": lambda: [batch_reads.page(w, before="x", limit=25) for w in batch_reads.WHICH],
+    "batch: counted": lambda: batch_reads.counted({"b": ["b", "c"]}, most=20_000),
+    "batch: causes": lambda: batch_reads.faults(["b", "c"]),
+    "batch: dead letters": lambda: letters.tokens(
+        letters.Wanted(batches=("b", "c")), after=None, limit=500
+    ),
+    "outline": lambda: outlines.find(["job-1", "job-2"], batches=["b"], groups=["g"]),
+    "outline: opened": lambda: outlines.find([], groups=["g"], opened={("group", "g"): 50}),
+    "history of a schedule": lambda: occurrences.history_of("s", before=None, limit=25),
     "graph": lambda: kin(["job-1", "job-2"], batches=["b"], groups=["g"], limit=1000),
     "minutes: look": lambda: minutes.look(minutes.now() - minutes.MINUTE),
     "minutes: count": lambda: minutes.ended_between(
@@ -413,4 +426,37 @@ def tables_read_whole(alias: str, ask: Callable[[], Any]) -> list[str]:
             answer = cursor.fetchone()[0]
         plan = answer if isinstance(answer, list) else json.loads(answer)
         found += full_reads(plan[0]["Plan"])
+    return found
+
+
+@pytest.mark.parametrize("column", ["batch_id", "group_id"])
+def test_members_are_counted_from_their_index_and_no_further_than_the_bound(
+    big_ledger: str, column: str
+) -> None:
+    sent: list[tuple[str, Any]] = []
+
+    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        sent.append((sql, params))
+        return execute(sql, params, many, context)
+
+    with connections[big_ledger].execute_wrapper(note):
+        found = tallies.tally(column, [column[0]], most=50)
+    assert max(found[column[0]].values()) == 51
+    (sql, params) = sent[0]
+    with connections[big_ledger].cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", params)
+        answer = cursor.fetchone()[0]
+    plan = answer if isinstance(answer, list) else json.loads(answer)
+    read = rows_of_jobs(plan[0]["Plan"])
+    assert read
+    assert max(read) <= 51
+
+
+def rows_of_jobs(plan: dict[str, Any]) -> list[float]:
+    """Return how many entries or rows of jobs each part of a plan has read, each time it ran."""
+    found = [plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)]
+    if plan.get("Relation Name") != "holdfast_job":
+        found = []
+    for child in plan.get("Plans", ()):
+        found += rows_of_jobs(child)
     return found

@@ -58,6 +58,9 @@ def crowded(days: Iterable[Day], *, least: int) -> list[tuple[datetime, list[str
     """Return the minutes in which at least so many schedules are due, with their names, the fullest first."""
     minutes: dict[datetime, list[str]] = {}
     for day in days:
+        # One that is due every minute says nothing of this one.
+        if day.more:
+            continue
         for minute in sorted({due.replace(second=0, microsecond=0) for due in day.due}):
             minutes.setdefault(minute, []).append(day.name)
     full = [(minute, names) for minute, names in minutes.items() if len(names) >= least]

@@ -86,13 +86,12 @@ class Minute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """Half an hour of the next day, for one schedule or for all."""
+    """Half an hour of the next day."""
 
-    at: datetime
     count: int
     """Due times in it."""
     level: int
-    """How many that is among all cells, from 0 to 4."""
+    """How many that is beside the other cells, from 0 to 4."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,15 +99,18 @@ class Strip:
     """The next 24 hours of one schedule."""
 
     name: str
-    cells: list[Cell]
+    counts: list[int]
+    """Due times in each half hour."""
     often: bool
-    """Whether it is due more than 96 times, and its cells are not counted."""
+    """Whether it is due more than 96 times: then only the first 96 are counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
-    """When what is due within the next 24 hours; what is paused or switched off is left out."""
+    """When what is due within the next 24 hours, in half hours; what is paused or switched off is left out."""
 
+    start: datetime
+    """When the first half hour begins."""
     hours: list[datetime]
     """The hours at which the strips are marked."""
     together: list[Cell]
@@ -296,12 +298,10 @@ def _timeline(days: list[Day], now: datetime) -> Timeline:
     together = [sum(counted[name][at] for name in some) for at in range(CELLS)]
     most = max(together, default=0)
     return Timeline(
+        start=start,
         hours=[start + timedelta(hours=hour) for hour in range(0, 24, 3)],
-        together=_levelled(together, start, most),
-        strips=[
-            Strip(name=day.name, cells=_levelled(counted[day.name], start, 4), often=day.more)
-            for day in days
-        ],
+        together=[Cell(count=count, level=_level(count, most)) for count in together],
+        strips=[Strip(name=day.name, counts=counted[day.name], often=day.more) for day in days],
         crowded=[
             Minute(at=at, names=names)
             for at, names in plans.crowded(days, least=MANY)[:MOST_MINUTES]
@@ -318,12 +318,5 @@ def _cells(due: list[datetime], start: datetime) -> list[int]:
     return cells
 
 
-def _levelled(counts: list[int], start: datetime, most: int) -> list[Cell]:
-    return [
-        Cell(
-            at=start + timedelta(minutes=30 * at),
-            count=count,
-            level=0 if not count else min(4, 1 + 3 * (count - 1) // max(1, most - 1)),
-        )
-        for at, count in enumerate(counts)
-    ]
+def _level(count: int, most: int) -> int:
+    return 0 if not count else min(4, 1 + 3 * (count - 1) // max(1, most - 1))

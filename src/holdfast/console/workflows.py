@@ -9,7 +9,8 @@ from typing import Any
 
 from django import forms
 from django.http import Http404, HttpRequest
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from holdfast.console.pages import page
 from holdfast.exceptions import JobNotFound
@@ -56,11 +57,17 @@ class WorkflowPage:
     counts: Mapping[str, int]
     """Jobs and steps by state, as far as they were counted."""
 
+    @property
+    def title(self) -> str:
+        """What it begins with."""
+        first = next((box.task for box in self.boxes if box.task), "")
+        return _("Workflow of %(first)s") % {"first": first} if first else _("Workflow")
+
 
 @page(
     "workflows/<str:id>/",
     name="workflow",
-    title=_("Workflow"),
+    title=gettext_lazy("Workflow"),
     template="holdfast/workflow.html",
     query=WorkflowQuery,
 )

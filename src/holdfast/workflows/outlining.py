@@ -10,7 +10,7 @@ counted by state and not read.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -52,7 +52,7 @@ class Box:
     kind: str
     """"job", "step", "batch", "many" or "steps"."""
     task: str
-    """The name of the task; of a batch its own name."""
+    """The name of the task; of a batch its own name; of a group or batch of different tasks, one of them."""
     state: str
     """The state in words. Of many: "running" if one runs, else "queued" or "held" if one waits, else the worst end."""
     counts: dict[str, int]
@@ -182,8 +182,7 @@ class _Outliner:
         if crowd.one is None or not states:
             return
         id = crowd.key
-        task = crowd.one.task if crowd.kind == "group" else ""
-        self.boxes[id] = _many(id, task, states, more=crowd.more, one=crowd.one)
+        self.boxes[id] = _many(id, crowd.one.task, states, more=crowd.more, one=crowd.one)
         if crowd.one.id not in {row.id for row in single} | self.found.rows.keys():
             self.stands[crowd.one.id] = id
             single.append(crowd.one)
@@ -304,8 +303,27 @@ class _Outliner:
     def _box(self, id: str) -> str:
         return self.stands.get(id, id)
 
+    def _in_order(self) -> list[Node]:
+        """Return the nodes, each after those that lead to it; what stands in a circle comes last."""
+        nodes = self.graph.nodes
+        before = dict.fromkeys(nodes, 0)
+        after: dict[str, list[str]] = {}
+        for edge in self.graph.edges:
+            before[edge.target] += 1
+            after.setdefault(edge.source, []).append(edge.target)
+        ready = deque(id for id, count in before.items() if not count)
+        order: dict[str, None] = {}
+        while ready:
+            id = ready.popleft()
+            order[id] = None
+            for next_id in after.get(id, ()):
+                before[next_id] -= 1
+                if not before[next_id]:
+                    ready.append(next_id)
+        return [nodes[id] for id in [*order, *(id for id in nodes if id not in order)]]
+
     def _told(self) -> Outline:
-        nodes = list(self.graph.nodes.values())
+        nodes = self._in_order()
         if len(nodes) > MOST_BOXES:
             self.graph.complete = False
             nodes = nodes[:MOST_BOXES]

@@ -168,7 +168,9 @@ class _Search:
                     self._take_crowd(kind, id, counts[id])
 
     def _take_crowd(self, kind: str, id: str, counts: Counter[State]) -> None:
-        crowd = Crowd(kind, id, counts, more=any(n > MOST_COUNTED for n in counts.values()))
+        more = any(n > MOST_COUNTED for n in counts.values())
+        kept = Counter({state: min(n, MOST_COUNTED) for state, n in counts.items()})
+        crowd = Crowd(kind, id, kept, more=more)
         members = job_rows().filter(**{f"{kind}_id": id})
         wanted = self.opened.get((kind, id), 0)
         if wanted:

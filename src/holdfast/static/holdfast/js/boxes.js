@@ -7,6 +7,11 @@ const SIGNS = {
 };
 const QUIET = new Set(["next", "child", "member"]);
 
+// What follows what needs no words.
+export function isQuiet(line) {
+  return QUIET.has(line.kind);
+}
+
 function make(name, attributes, text) {
   const made = document.createElementNS(NS, name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -21,8 +26,11 @@ function short(task, most = 25) {
 }
 
 function words(box) {
-  if (box.kind === "many" || box.kind === "steps") return `${box.more ? "> " : ""}${box.size.toLocaleString()} · ${box.state}`;
-  return box.state;
+  if (box.kind !== "many" && box.kind !== "steps") return box.state;
+  const size = `${box.more ? "> " : ""}${box.size.toLocaleString()}`;
+  const failed = (box.counts.failed || 0) + (box.counts.dead || 0);
+  const some = box.counts[box.state] < box.size ? `${box.counts[box.state].toLocaleString()} ${box.state}` : box.state;
+  return `${size} · ${some}${failed && box.state !== "failed" && box.state !== "dead" ? `, ${failed.toLocaleString()} ✕` : ""}`;
 }
 
 // A line through the points of its route, with its corners rounded.
@@ -109,10 +117,10 @@ export function draw(view, layer, data, places, routes) {
   const defs = make("defs", {});
   defs.append(tip);
   const lines = data.lines.flatMap((line, at) => {
-    const drawn = [make("path", { class: `line ${line.kind}`, d: path(routes[at]), "marker-end": "url(#tip)" })];
-    if (!QUIET.has(line.kind)) {
-      const middle = routes[at][Math.floor(routes[at].length / 2)];
-      drawn.push(make("text", { class: "kind", x: middle.x, y: middle.y - 4, "text-anchor": "middle" }, line.kind.replace("_", " ")));
+    const route = routes[at];
+    const drawn = [make("path", { class: `line ${line.kind}`, d: path(route.points), "marker-end": "url(#tip)" })];
+    if (!isQuiet(line) && route.x !== undefined) {
+      drawn.push(make("text", { class: "kind", x: route.x, y: route.y - 4, "text-anchor": "middle" }, line.kind.replace("_", " ")));
     }
     return drawn;
   });

@@ -1,6 +1,7 @@
 // What is seen of a drawing: moved and zoomed by mouse, wheel, fingers, keys and buttons.
 const LEAST = 0.08;
 const MOST = 2.5;
+const READABLE = 0.62;
 const NS = "http://www.w3.org/2000/svg";
 
 export class Camera {
@@ -49,15 +50,29 @@ export class Camera {
     this.apply();
   }
 
-  // All of it, but no larger than life, and no smaller than can be read: then its beginning.
+  // All of it, but no larger than life.
   fit() {
     const { width, height } = this.size();
-    const whole = Math.min(width / this.width, height / this.height, 1);
-    this.scale = Math.max(whole, 0.35);
-    this.x = this.width * this.scale <= width ? (width - this.width * this.scale) / 2 : 0;
-    this.y = this.height * this.scale <= height ? (height - this.height * this.scale) / 2 : (height - this.height * this.scale) / 2;
-    if (this.height * this.scale > height && this.width * this.scale <= width) this.y = 0;
+    this.scale = Math.max(LEAST, Math.min(width / this.width, height / this.height, 1));
+    this.x = (width - this.width * this.scale) / 2;
+    this.y = (height - this.height * this.scale) / 2;
     this.apply();
+  }
+
+  // All of it if that can be read; else what lies at a place, in a size that can.
+  begin(place) {
+    this.fit();
+    if (this.scale >= READABLE) return;
+    const { width, height } = this.size();
+    this.scale = READABLE;
+    const start = (at, whole, seen) => Math.min(0, Math.max(seen - whole * this.scale, seen / 2 - at * this.scale));
+    this.x = this.width * this.scale <= width ? (width - this.width * this.scale) / 2 : start(place.x, this.width, width);
+    this.y = this.height * this.scale <= height ? (height - this.height * this.scale) / 2 : start(place.y, this.height, height);
+    this.apply();
+  }
+
+  readable() {
+    if (this.scale < READABLE) this.zoom(READABLE / this.scale);
   }
 
   zoom(by, at) {

@@ -1,7 +1,7 @@
 // The graph of a workflow: fetched as JSON, laid out by dagre, drawn as SVG; it goes on living while it is looked at.
 import { layout, Graph } from "../vendor/dagre.esm.js";
 import { Camera } from "./camera.js";
-import { draw, SIZE } from "./boxes.js";
+import { draw, isQuiet, SIZE } from "./boxes.js";
 
 const root = document.getElementById("graph");
 const [OPEN, CLOSE, JOB, BATCH, LIST, , STALE, MEMBERS, MORE_THAN] = root.dataset.words.split("|");
@@ -30,10 +30,13 @@ function arrange(data) {
   graph.setGraph({ rankdir: view.clientWidth < 620 ? "TB" : "LR", nodesep: 22, ranksep: 56, marginx: 20, marginy: 20 });
   graph.setDefaultEdgeLabel(() => ({}));
   for (const box of data.boxes) graph.setNode(box.id, { width: SIZE.width, height: SIZE.height });
-  data.lines.forEach((line, at) => graph.setEdge(line.source, line.target, {}, String(at)));
+  data.lines.forEach((line, at) => {
+    const room = isQuiet(line) ? {} : { width: 72, height: 14, labelpos: "c" };
+    graph.setEdge(line.source, line.target, room, String(at));
+  });
   layout(graph);
   places = new Map(data.boxes.map((box) => [box.id, graph.node(box.id)]));
-  const routes = data.lines.map((line, at) => graph.edge(line.source, line.target, String(at)).points);
+  const routes = data.lines.map((line, at) => graph.edge(line.source, line.target, String(at)));
   const size = graph.graph();
   return { routes, width: size.width || 1, height: size.height || 1 };
 }
@@ -56,16 +59,25 @@ function show(data) {
   if (outline !== shape) {
     const held = first ? kept() : anchor();
     const laid = arrange(data);
+    // A chain needs no more than its own height.
+    view.style.height = `${Math.max(240, Math.min(innerHeight * 0.66, 640, laid.height + 60))}px`;
     camera.bounds(laid.width, laid.height);
     draw(view, camera.layer, data, places, laid.routes);
     shape = outline;
     if (held && places.has(held.id)) camera.put(places.get(held.id), held.at, held.scale);
-    else camera.fit();
+    else camera.begin(places.get(interesting(data)));
   } else {
     draw(view, camera.layer, data, places, null);
   }
   if (root.querySelector("[data-graph=follow]").getAttribute("aria-pressed") === "true") follow();
   if (chosen) choose(data.boxes.find((box) => box.id === chosen) || null);
+}
+
+// What somebody wants to see first: what runs, else what failed or waits, else the beginning.
+function interesting(data) {
+  const of = (states) => data.boxes.find((box) => states.includes(box.state));
+  const box = of(["running"]) || of(["failed", "dead"]) || of(["queued", "held"]) || data.boxes[0];
+  return box.id;
 }
 
 function kept() {
@@ -199,7 +211,10 @@ root.addEventListener("click", (event) => {
     const on = pressed.getAttribute("aria-pressed") !== "true";
     pressed.setAttribute("aria-pressed", String(on));
     pressed.classList.toggle("primary", on);
-    if (on) follow();
+    if (on) {
+      camera.readable();
+      follow();
+    }
   }
 });
 
