@@ -177,6 +177,17 @@ def test_jobs_that_each_member_of_a_crowd_has_sent_stand_together(
     assert lines(found) == ["begin child each", "each child child"]
 
 
+def test_crowd_is_named_by_a_member_and_not_by_the_body_of_its_chord(
+    ledger: str, app: Celery, few_are_a_crowd: None
+) -> None:
+    root = members("root", 1, State.SUCCEEDED, task="begin")[0]
+    around = {"root_id": root, "group_id": "g"}
+    each = members("m", 30, State.SUCCEEDED, task="each", parent_id=root, **around)
+    # Its id is the first of all.
+    members("a", 1, State.SUCCEEDED, task="total", parent_id=each[0], **around)
+    assert "each" in by_task(outline(root))
+
+
 def test_chord_of_three_thousand_costs_as_much_as_one_of_three_hundred(
     ledger: str, app: Celery
 ) -> None:

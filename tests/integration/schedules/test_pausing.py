@@ -113,19 +113,20 @@ def test_pause_returns_only_when_no_decision_is_left_that_has_not_seen_it(
         paused.append(holdfast.pause(schedule="one"))
         connections.close_all()
 
-    decision = threading.Thread(target=decide_slowly)
-    decision.start()
-    assert decided.wait(20)
-    pausing = threading.Thread(target=pause)
-    pausing.start()
-    if connections[ledger].vendor == "postgresql":
-        # It has committed by now, and waits for the decision.
-        eventually(lambda: pauses.schedule_pause("one") is not None, told="the pause is there")
-        pausing.join(0.1)
-    assert not paused
-    go_on.set()
-    for thread in (decision, pausing):
-        thread.join(30)
+    decision, pausing = threading.Thread(target=decide_slowly), threading.Thread(target=pause)
+    try:
+        decision.start()
+        assert decided.wait(20)
+        pausing.start()
+        if connections[ledger].vendor == "postgresql":
+            # It has committed by now, and waits for the decision.
+            eventually(lambda: pauses.schedule_pause("one") is not None, told="the pause is there")
+            pausing.join(0.1)
+        assert not paused
+    finally:
+        go_on.set()
+        for thread in (decision, pausing):
+            thread.join(30)
     assert paused == [True]
     assert counted() == {"fired": 1}
 
