@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import time
@@ -12,7 +13,8 @@ from typing import Any
 from holdfast.doctor import fix_words
 from holdfast.doctor.examining import examine
 from holdfast.doctor.findings import Finding, Severity
-from holdfast.doctor.report import SICK, Report
+from holdfast.doctor.report import HEALTHY, SICK, Report
+from holdfast.doctor.triage import TREES, triage
 
 Say = Callable[[str], None]
 _PAINTS = {Severity.ERROR: "31;1", Severity.WARNING: "33", Severity.INFO: "36"}
@@ -42,6 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="SECONDS",
         help="look again and again, and print what appears and what is mended",
+    )
+    parser.add_argument(
+        "--triage",
+        nargs="?",
+        const="failures",
+        choices=list(TREES),
+        help="walk a decision tree to one sentence: which of the ways to fail it is, or why connections drop",
     )
     parser.add_argument(
         "--timeout", type=float, metavar="SECONDS", help="how long each probe may take"
@@ -94,6 +103,11 @@ def answer(options: dict[str, Any], *, say: Say, remark: Say, colourful: bool = 
     except ValueError as refused:
         remark(f"doctor: {refused}")
         return SICK
+    if options["triage"]:
+        found = triage(report, options["triage"])
+        for line in [json.dumps(found.as_dict())] if options["json"] else found.lines():
+            say(line)
+        return SICK if found.sick else HEALTHY
     _tell(report, options, say, paint)
     return report.status(fail_on=Severity(options["fail_on"]))
 
