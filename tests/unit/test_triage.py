@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from holdfast.doctor.examining import PROBE_FAILED
 from holdfast.doctor.findings import REGISTRY, Finding
 from holdfast.doctor.probing import probes
 from holdfast.doctor.report import Report
@@ -66,3 +69,9 @@ def test_first_of_several_decides() -> None:
     assert found.as_dict()["path"][0]["because"] == [
         {"id": "holdfast.E311", "evidence": "seen E311"}
     ]
+
+
+def test_question_whose_probe_has_failed_is_not_known() -> None:
+    failed = PROBE_FAILED.seen("it raised", probe="workers_wait_for_the_broker")
+    found = triage(replace(_report(), findings=[failed]), "connection-drops")
+    assert {step.key for step in found.path if step.answer == NOT_KNOWN} == {"patience"}

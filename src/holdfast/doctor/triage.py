@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from holdfast.doctor.findings import REGISTRY, Finding
+from holdfast.doctor.findings import Finding
 from holdfast.doctor.probing import probes
 from holdfast.doctor.report import Report, first_sentence, lowered
 from holdfast.doctor.triage_signs import (
@@ -136,18 +136,11 @@ def _found(report: Report, signs: Sequence[str]) -> list[Finding]:
 
 
 def _is_unknown(report: Report, signs: Sequence[str]) -> bool:
-    """Tell whether nobody was asked who could have found one of the signs."""
-    ids = {f"holdfast.{sign}" for sign in signs} & set(REGISTRY)
-    asked = [
-        probe
-        for probe in probes()
-        if probe.name in report.asked and not _failed(report, probe.name)
-    ]
-    return not any(one.id in ids for probe in asked for one in probe.finds)
-
-
-def _failed(report: Report, name: str) -> bool:
-    return any(finding.data.get("probe") == name for finding in report.findings)
+    """Tell whether nobody was asked who could have found one of the signs, or somebody could not answer."""
+    ids = {f"holdfast.{sign}" for sign in signs}
+    names = {one.name for one in probes() if any(kind.id in ids for kind in one.finds)}
+    failed = {finding.data.get("probe") for finding in report.findings}
+    return not names.intersection(report.asked) or bool(names & failed)
 
 
 def _sentence(verdict: Verdict, decided: Finding | None, path: Sequence[Step]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import defaultdict
 from collections.abc import Iterator
 from importlib import metadata
@@ -109,7 +110,8 @@ def tasks_are_there_once(look: Look) -> Iterator[Finding]:
 
     places: dict[tuple[str, str], set[str]] = defaultdict(set)
     for task in project_tasks(look).values():
-        code = getattr(getattr(task, "run", None), "__code__", None)
+        # Celery wraps bodies of its own around those with autoretry_for: all of one file.
+        code = getattr(inspect.unwrap(getattr(task, "run", None)), "__code__", None)
         if code is not None:
             places[str(Path(code.co_filename).resolve()), code.co_name].add(str(task.__module__))
     twice: dict[str, set[str]] = defaultdict(set)
