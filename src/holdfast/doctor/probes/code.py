@@ -111,7 +111,7 @@ def tasks_are_there_once(look: Look) -> Iterator[Finding]:
     places: dict[tuple[str, str], set[str]] = defaultdict(set)
     for task in project_tasks(look).values():
         # Celery wraps bodies of its own around those with autoretry_for: all of one file.
-        code = getattr(inspect.unwrap(getattr(task, "run", None)), "__code__", None)
+        code = getattr(inspect.unwrap(getattr(task, "run", task)), "__code__", None)
         if code is not None:
             places[str(Path(code.co_filename).resolve()), code.co_name].add(str(task.__module__))
     twice: dict[str, set[str]] = defaultdict(set)
