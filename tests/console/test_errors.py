@@ -127,7 +127,6 @@ def test_group_shows_its_traceback_jobs_and_what_they_have_in_common(
     common = {each["what"]: (each["value"], each["count"], each["of"]) for each in data["alike"]}
     assert common == {
         "queue": ("slow", 4, 4),
-        "priority": ("0", 4, 4),
         "worker": ("w", 4, 4),
         "argument gateway": ("west", 4, 4),
     }

@@ -48,7 +48,7 @@ def alike(ids: Sequence[str]) -> list[Alike]:
     seen: dict[str, Counter[str]] = {}
     for row in errors.places(ids):
         _count(seen, _("queue"), row["queue"])
-        _count(seen, _("priority"), row["priority"])
+        _count(seen, _("priority"), row["priority"] or None)
         _count(seen, _("batch"), row["batch_id"])
     for name in errors.last_workers(ids).values():
         _count(seen, _("worker"), name)
