@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 
@@ -65,6 +66,8 @@ def sick(private_folder: Path) -> Told:
 
 @pytest.mark.parametrize("id", sorted(SEEN))
 def test_item_of_the_checklist_that_fails_is_a_finding(sick: Told, id: str) -> None:
+    if id == "W723" and not all(path.stat().st_mode & 0o001 for path in Path(gettempdir()).parents):
+        pytest.skip("nobody else can get into the folder for temporary files")
     assert SEEN[id] in sick.evidence(id)
 
 

@@ -8,12 +8,13 @@ from datetime import timedelta
 import pytest
 from django.db.models.functions import Now
 
-from holdfast.ledger import releases, workers
-from holdfast.ledger.models import Release, Worker
+from holdfast.ledger import releases, schedules, workers
+from holdfast.ledger.models import Duty, Release, Worker
 from holdfast.ledger.releases import Code
 from tests.doctor.asking import ask, only
 from tests.doctor.hired import hire
-from tests.harness import new_site
+from tests.eventually import eventually
+from tests.harness import SHORT, new_site
 
 CODE = Code(key="k", tasks={"shop.charge": "card"}, versions={"celery": "5.7.0"})
 TASK = "tests.project.tasks.effect"
@@ -23,11 +24,20 @@ TASK = "tests.project.tasks.effect"
 def test_site_at_work_is_silent_until_its_code_differs(
     kind: str, request: pytest.FixtureRequest
 ) -> None:
-    settings = {"beat_scheduler": "holdfast.beat:Scheduler", "task_time_limit": 600}
-    with new_site(kind, request, celery=settings) as site:
+    hourly = {"tick": {"task": TASK, "schedule": 3600, "args": ["tick"]}}
+    settings = {
+        "beat_scheduler": "holdfast.beat:Scheduler",
+        "beat_schedule": hourly,
+        "task_time_limit": 600,
+    }
+    # A machine that is busy must not make a heartbeat late, which would be a finding.
+    with new_site(kind, request, celery=settings, holdfast={**SHORT, "lease_seconds": 30}) as site:
         site.worker()
         beat = site.beat()
-        site.await_effect("end tick")
+        leads = Duty.objects.using(site.alias).filter(name=schedules.DUTY, holder__isnull=False)
+        eventually(leads.exists, told="a scheduler leads")
+        site.task("effect").delay("once")
+        site.await_effect("end once")
         told = ask(site.environment, *only("workers", "queues", "jobs", "schedules"))
         assert told.findings == []
         assert {"workers_have_this_code", "a_scheduler_leads", "upkeep_is_held"} <= set(told.asked)

@@ -140,6 +140,11 @@ def _rules(look: Look) -> Iterator[Any]:
 
 
 def _dues(rule: Any) -> Iterator[datetime]:
+    """Yield when a rule is due in the next day: none for an interval, which begins when a scheduler first sees it."""
+    from holdfast.beat.timing import Interval
+
+    if isinstance(rule.timing, Interval):
+        return
     now = datetime.now(UTC)
     found: list[datetime] = []
     due = rule.due_after(now, anchor=now)

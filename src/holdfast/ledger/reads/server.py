@@ -168,6 +168,11 @@ def is_pooled() -> bool:
     return info is not None and info.backend_pid != pid
 
 
+def answer() -> None:
+    """Let the server answer a question that costs it nothing."""
+    _rows("SELECT 1")
+
+
 def commit_nothing() -> None:
     """Commit a transaction that waits for the disk and changes no row: a message in the log of the database alone."""
     _rows("SELECT pg_logical_emit_message(true, 'holdfast', 'how long does a commit take?')")
