@@ -165,9 +165,14 @@ def empty(text: Any, hint: Any = "") -> SafeString:
 
 @register.simple_tag
 def chart(data: str, label: Any, kind: str = "") -> SafeString:
-    """A place for a chart of the data in the `json_script` with the id `data`; `kind` says how it is drawn."""
+    """A place for a chart of the data in the `json_script` with the id `data`; `kind` says how it is drawn.
+
+    In a part that fetches itself the drawing stays, and takes up the new data.
+    """
     return format_html(
-        '<figure class="chart" data-chart="{}" data-kind="{}" aria-label="{}"></figure>',
+        '<figure class="chart" id="chart-{}" hx-preserve="true" data-chart="{}" data-kind="{}" '
+        'aria-label="{}"></figure>',
+        data,
         data,
         kind,
         label,
