@@ -20,7 +20,7 @@ from holdfast.ledger.reads.search.listing import Listing, listing
 from holdfast.ledger.reads.search.ways import Sort
 from holdfast.testing.services import RedisServer
 from tests.rows import hire
-from tests.searched import all_pages, called, failed, queued
+from tests.searched import all_pages, called, failed, queued, succeeded
 from tests.surroundings import shop_app
 
 
@@ -107,9 +107,9 @@ def test_a_secret_is_not_found_by_guessing(app: Celery) -> None:
 
 def test_what_cannot_be_searched_is_counted_and_not_shown(app: Celery) -> None:
     plain = charged("4111", 7)
-    queued(body=b"gAAAA 7", content_encoding="utf-8+encrypted:0a")
-    queued(body=b"\x80 7", content_type="application/x-python-serialize")
-    queued(body=b"7", headers=json.dumps({"compression": "application/x-gzip"}))
+    queued(body=b"gAAAA", content_encoding="utf-8+encrypted:0a")
+    queued(body=b"\x80", content_type="application/x-python-serialize")
+    queued(body=b"x\x9c", headers=json.dumps({"compression": "application/x-gzip"}))
     said = json.dumps({"argsrepr": "the seventh", "kwargsrepr": "{}"})
     queued(task="shop.charge", headers=said, body=called("4111", 7))
     page = look(app, "args.amount:7")
@@ -135,6 +135,26 @@ def test_jobs_are_found_by_their_correlation(app: Celery) -> None:
         body=called("4111", amount=7),
     )
     assert found(app, "correlation:ü args.amount:7") == [both]
+
+
+def test_histories_of_different_density_are_put_together(
+    app: Celery, ledger: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walks, "FIRST_BODIES", 2)
+    worker = hire()
+    # Two of a task with a retention of its own, far apart, and many of others between them.
+    ids = [
+        succeeded(worker, task="shop.charge", kept_apart=apart, body=called("4111", 3))
+        for apart in (True, *[False] * 10, True)
+    ]
+    text = "args.amount:3 task:shop.charge"
+    found_ids = all_pages(
+        text,
+        limit=50,
+        sort=Sort.LAST_FINISHED,
+        examination=examination_of(app, texts.read(text)),
+    )
+    assert sorted(found_ids) == sorted(ids)
 
 
 def test_a_look_into_bodies_goes_on_where_its_time_was_over(

@@ -14,7 +14,7 @@ from typing import Any
 from celery import Celery
 
 from holdfast.dispatch import calls
-from holdfast.dispatch.redaction import STARS, redaction_of
+from holdfast.dispatch.redaction import redaction_of
 from holdfast.ledger.reads.search.bodies import Examination
 from holdfast.ledger.reads.search.filters import JobFilter
 from holdfast.ledger.reads.search.values import Argument
@@ -85,9 +85,7 @@ def _inside(value: Any, path: Sequence[str]) -> Any:
 
 
 def _equals(value: Any, asked: str) -> bool:
-    """Tell whether a value is what was written, as its text; never of one that is hidden."""
-    if value == STARS:
-        return False
+    """Tell whether a value is what was written, as its text. A hidden one's is stars: nobody can ask so."""
     if isinstance(value, bool) or value is None:
         return asked.lower() in _WORDS and value is _WORDS[asked.lower()]
     if isinstance(value, Mapping | list | tuple):
