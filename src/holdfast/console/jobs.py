@@ -127,11 +127,6 @@ class JobsPage:
             "worker": names.workers,
         }
 
-    @property
-    def parts(self) -> tuple[str, str]:
-        """The template of what is done to all jobs that fit, where there is one."""
-        return ("holdfast/_all_matching.html", "holdfast/parts/nothing.html")
-
 
 @page("jobs/", name="jobs", title=_("Jobs"), template="holdfast/jobs.html", query=JobsQuery)
 def jobs(request: HttpRequest, query: Mapping[str, Any]) -> JobsPage:

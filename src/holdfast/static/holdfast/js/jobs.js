@@ -128,9 +128,9 @@ if (box) new Completion(box);
 
 document.querySelector("select[data-submits]")?.addEventListener("change", (event) => event.target.form.requestSubmit());
 
-// A refresh would untick what somebody is about to move.
+// A refresh would untick what somebody is about to move, and close what is open.
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (event.target.id === "live" && event.target.querySelector("input[data-row]:checked")) event.preventDefault();
+  if (event.target.id === "live" && event.target.querySelector("input[data-row]:checked, details[open], :focus-visible")) event.preventDefault();
 });
 document.addEventListener("htmx:afterSwap", () => {
   document.querySelector("input[data-all-rows]")?.dispatchEvent(new Event("change", { bubbles: true }));
