@@ -69,6 +69,10 @@ bench-peers: $(PEERS)/requirements.lock ## Measure beside other systems; writes 
 budgets: $(DEV) ## Count what a job costs and hold it against the budgets; ARGS=--write records it
 	$(BIN)/python -m benchmarks.budgets $(ARGS)
 
+.PHONY: bench-pages
+bench-pages: $(DEV) ## Measure the console's pages on ten million jobs; writes benchmarks/results/pages.json
+	$(BIN)/python -m benchmarks.pages $(ARGS)
+
 .PHONY: bench-scale
 bench-scale: $(DEV) ## Measure many workers, rows and jobs; writes benchmarks/results/scale.json
 	$(BIN)/python -m benchmarks.scale $(ARGS)

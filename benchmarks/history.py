@@ -75,12 +75,12 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     begun = datetime.now(UTC)
-    with _ledgers() as server:
-        filled = _fill(options.rows, queued=options.queued)
+    with ledgers() as server:
+        filled = fill(options.rows, queued=options.queued)
         size = _size_in_gib()
         with machine.watched() as others:
             runs = _time_the_moves(options.rounds)
-            with _in("full"):
+            with inside("full"):
                 renewed = {} if options.queued else _renew(options.rows)
         figures = {
             move: {
@@ -110,7 +110,8 @@ def main() -> None:
 
 
 @contextmanager
-def _ledgers() -> Iterator[PostgresServer]:
+def ledgers() -> Iterator[PostgresServer]:
+    """Start a server with two migrated ledgers, of which one is to be filled; Django is set up for both."""
     # Below /tmp: PostgreSQL's unprivileged user must be able to reach it.
     directory = Path(tempfile.mkdtemp(prefix="holdfast-history-"))
     directory.chmod(0o755)
@@ -128,7 +129,7 @@ def _ledgers() -> Iterator[PostgresServer]:
         databases["empty"] = databases["default"]
         databases["full"] = databases["default"] | {"NAME": "full"}
         for ledger in LEDGERS:
-            with _in(ledger):
+            with inside(ledger):
                 call_command("migrate", "holdfast", database=ledger, verbosity=0)
         yield server
         connections.close_all()
@@ -138,12 +139,14 @@ def _ledgers() -> Iterator[PostgresServer]:
 
 
 @contextmanager
-def _in(ledger: str) -> Iterator[None]:
+def inside(ledger: str) -> Iterator[None]:
+    """Work on one of the two ledgers."""
     with override_settings(HOLDFAST={"database": ledger}):
         yield
 
 
-def _fill(rows: int, *, queued: int) -> float:
+def fill(rows: int, *, queued: int) -> float:
+    """Fill the ledger that is to be full; return how many seconds it took."""
     begun = time.monotonic()
     with connections["full"].cursor() as cursor:
         cursor.execute("SET synchronous_commit = off")
@@ -186,13 +189,13 @@ def _time_the_moves(rounds: int) -> dict[str, dict[str, list[float]]]:
     }
     workers = {}
     for ledger in LEDGERS:
-        with _in(ledger):
+        with inside(ledger):
             workers[ledger] = _hire()
             dialect().own_session()  # as a worker's clerk does
             _one_round(workers[ledger])  # plans, pages and the interpreter get warm
     for number in range(rounds):
         for ledger in LEDGERS if number % 2 else reversed(LEDGERS):
-            with _in(ledger):
+            with inside(ledger):
                 for move, microseconds in _one_round(workers[ledger]).items():
                     runs[move][ledger].append(microseconds)
     return runs
