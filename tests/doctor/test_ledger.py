@@ -173,6 +173,15 @@ def test_pauses_limits_and_tasks_that_keep_jobs_waiting(site: Site) -> None:
     assert told.one("E607")["data"]["count"] == 2
 
 
+def test_schedule_that_has_been_paused_for_long(site: Site) -> None:
+    pauses.pause("schedule", "nightly report", actor="ada", reason="")
+    Pause.objects.using(site.alias).update(at=ago(3 * 86400))
+    told = see(site, "queues")
+    assert told.ids == {"W604"}
+    assert "paused by ada 3 days ago; its due times are skipped" in told.evidence("W604")
+    assert told.one("W604")["repair"] == "manage.py holdfast resume --schedule 'nightly report'"
+
+
 # -- jobs ----------------------------------------------------------------------------------------------
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from django.db import connections
 
 from holdfast import dead_letters
-from holdfast.ledger.reads import batch_reads
+from holdfast.ledger.reads import batch_reads, tallies
 from holdfast.ledger.states import State
 from tests.members import batch, failures, members, statements
 
@@ -103,3 +105,45 @@ def test_ten_batches_cost_as_many_statements_as_two(ledger: str) -> None:
         return len(sent)
 
     assert cost(2) == cost(10) <= 5
+
+
+@pytest.mark.parametrize("column", ["batch_id", "group_id"])
+def test_members_are_counted_from_their_index_and_no_further_than_the_bound(
+    ledger: str, column: str
+) -> None:
+    if connections[ledger].vendor != "postgresql":
+        pytest.skip("only PostgreSQL tells how many rows a statement has read")
+    with connections[ledger].cursor() as cursor:
+        # Many enough that a planner need not take the index to be quick.
+        cursor.execute(
+            f"INSERT INTO holdfast_job (id, task, queue, priority, state, token, attempts, failures, losses, suspect, "
+            f"ahead, hold, reason, recorded_at, ignore_result, linked, unsettled, {column}) "
+            "SELECT 'm-' || n, 't', 'q', 0, 3, 1, 1, 0, 0, false, false, '', '', now(), false, false, false, CASE WHEN n %% 4 = 0 THEN 'a' END "
+            "FROM generate_series(1, 20000) AS n",
+            [],
+        )
+        cursor.execute("ANALYZE holdfast_job")
+    plans: list[Any] = []
+
+    def explain(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        with connections[ledger].cursor() as cursor:
+            cursor.cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", params)
+            plans.append(cursor.fetchone()[0])
+        return execute(sql, params, many, context)
+
+    with connections[ledger].execute_wrapper(explain):
+        found = tallies.tally(column, ["a"], most=50)
+    assert found["a"] == {State.SUCCEEDED: 51}
+    read = rows_of_jobs(plans[0][0]["Plan"])
+    assert read
+    assert max(read) <= 51
+
+
+def rows_of_jobs(plan: dict[str, Any]) -> list[float]:
+    """Return how many entries or rows of jobs each part of a plan has read, each time it ran."""
+    found = [plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)]
+    if plan.get("Relation Name") != "holdfast_job":
+        found = []
+    for child in plan.get("Plans", ()):
+        found += rows_of_jobs(child)
+    return found

@@ -53,7 +53,6 @@ from holdfast.ledger.reads import (
     queue_reads,
     rates,
     standing,
-    tallies,
     troubles,
     worker_reads,
 )
@@ -426,37 +425,4 @@ def tables_read_whole(alias: str, ask: Callable[[], Any]) -> list[str]:
             answer = cursor.fetchone()[0]
         plan = answer if isinstance(answer, list) else json.loads(answer)
         found += full_reads(plan[0]["Plan"])
-    return found
-
-
-@pytest.mark.parametrize("column", ["batch_id", "group_id"])
-def test_members_are_counted_from_their_index_and_no_further_than_the_bound(
-    big_ledger: str, column: str
-) -> None:
-    sent: list[tuple[str, Any]] = []
-
-    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        sent.append((sql, params))
-        return execute(sql, params, many, context)
-
-    with connections[big_ledger].execute_wrapper(note):
-        found = tallies.tally(column, [column[0]], most=50)
-    assert max(found[column[0]].values()) == 51
-    (sql, params) = sent[0]
-    with connections[big_ledger].cursor() as cursor:
-        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", params)
-        answer = cursor.fetchone()[0]
-    plan = answer if isinstance(answer, list) else json.loads(answer)
-    read = rows_of_jobs(plan[0]["Plan"])
-    assert read
-    assert max(read) <= 51
-
-
-def rows_of_jobs(plan: dict[str, Any]) -> list[float]:
-    """Return how many entries or rows of jobs each part of a plan has read, each time it ran."""
-    found = [plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)]
-    if plan.get("Relation Name") != "holdfast_job":
-        found = []
-    for child in plan.get("Plans", ()):
-        found += rows_of_jobs(child)
     return found

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from holdfast.doctor.findings import Finding
@@ -140,7 +141,7 @@ def _of_the_ledger(short: str, finding: Finding, *, resume: bool) -> Iterator[Fi
         what = {data["kind"]: data["name"]}
         yield Fix(
             finding=finding.id,
-            statement=f"manage.py holdfast resume --{data['kind']} {data['name']}",
+            statement=f"manage.py holdfast resume --{data['kind']} {quote(data['name'])}",
             do=lambda: pausing.resume(actor="doctor --fix", **what),
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from shlex import quote
 from typing import Any
 
 from holdfast.doctor.findings import Finding, define
@@ -31,8 +32,8 @@ SLOW_TO_EMPTY = define(
 LONG_PAUSE = define(
     "holdfast.W604",
     title="Something has been paused for long",
-    leads_to="Its jobs are held until somebody resumes it; those with expires end unrun.",
-    repair="manage.py holdfast resume, with --queue or --task and its name.",
+    leads_to="Its jobs are held until somebody resumes it; those with expires end unrun. A schedule makes none.",
+    repair="manage.py holdfast resume, with --queue, --task or --schedule and its name.",
 )
 LONG_LINE = define(
     "holdfast.W605",
@@ -130,13 +131,16 @@ def pauses_are_short(look: Look) -> Iterator[Finding]:
         seconds = (now - paused.at).total_seconds()
         if seconds < PAUSE_SECONDS:
             continue
-        held = health.shelved(**{paused.kind: paused.name})
+        if paused.kind == pauses.SCHEDULE:
+            means = "its due times are skipped"
+        else:
+            held = health.shelved(**{paused.kind: paused.name})
+            means = f"{counted(held, 'job', most=health.MOST)} are held for it"
         by = f" by {paused.by}" if paused.by else ""
         why = f" ({paused.reason})" if paused.reason else ""
         yield LONG_PAUSE.seen(
-            f"The {paused.kind} {paused.name!r} was paused{by}{why} {lasting(seconds)} ago; "
-            f"{counted(held, 'job', most=health.MOST)} are held for it.",
-            repair=f"manage.py holdfast resume --{paused.kind} {paused.name}",
+            f"The {paused.kind} {paused.name!r} was paused{by}{why} {lasting(seconds)} ago; {means}.",
+            repair=f"manage.py holdfast resume --{paused.kind} {quote(paused.name)}",
             about=f"{paused.kind} {paused.name}",
             kind=paused.kind,
             name=paused.name,
