@@ -116,10 +116,10 @@ def test_members_are_counted_from_their_index_and_no_further_than_the_bound(
     with connections[ledger].cursor() as cursor:
         # Many enough that a planner need not take the index to be quick.
         cursor.execute(
-            f"INSERT INTO holdfast_job (id, task, queue, priority, state, token, attempts, failures, losses, suspect, "
+            "INSERT INTO holdfast_job (id, task, queue, priority, state, token, attempts, failures, losses, suspect, "
             f"ahead, hold, reason, recorded_at, ignore_result, linked, unsettled, {column}) "
-            "SELECT 'm-' || n, 't', 'q', 0, 3, 1, 1, 0, 0, false, false, '', '', now(), false, false, false, CASE WHEN n %% 4 = 0 THEN 'a' END "
-            "FROM generate_series(1, 20000) AS n",
+            "SELECT 'm-' || n, 't', 'q', 0, 3, 1, 1, 0, 0, false, false, '', '', now(), false, false, false, "
+            "CASE WHEN n %% 4 = 0 THEN 'a' END FROM generate_series(1, 20000) AS n",
             [],
         )
         cursor.execute("ANALYZE holdfast_job")

@@ -76,7 +76,7 @@ function inside(box) {
     made.push(make("rect", { class: "behind", x: 5, y: 5, width: SIZE.width, height: SIZE.height, rx: 9 }));
   }
   made.push(outline(box));
-  made.push(make("text", { class: "sign", x: 22, y: 32 }, SIGNS[box.state] || "?"));
+  made.push(make("text", { class: "sign", x: 22, y: 32, "aria-hidden": "true" }, SIGNS[box.state] || "?"));
   made.push(make("text", { x: 40, y: 23 }, short(box.task || box.kind)));
   made.push(make("text", { class: "word", x: 40, y: 39 }, words(box)));
   if (Object.keys(box.counts).length) made.push(parts(box));
@@ -100,7 +100,6 @@ function dress(group, box) {
   group.dataset.said = said;
   const chosen = group.classList.contains("chosen") ? " chosen" : "";
   group.setAttribute("class", `box k-${box.kind} g-${box.state.replace(" ", "-")}${chosen}`);
-  group.setAttribute("aria-label", `${box.task || box.kind}: ${words(box)}`);
   group.replaceChildren(...inside(box));
 }
 
