@@ -86,7 +86,8 @@ def _told(look: Look, place: Place, how: Reach) -> Finding:
             f"{place.address} does not answer{said}, and this process is in {container} ({look.surroundings.sign}): "
             "there localhost is the container itself.",
             repair=f'Name the service: CELERY_BROKER_URL = "{place.scheme}://redis:{place.port}/{place.database}", '
-            "where `redis` is its name in the Compose file or the Kubernetes service.",
+            "where `redis` is its name in the Compose file or the Kubernetes service. If it is meant to run in this "
+            "very container, as in a cloud workspace, start it here.",
             **data,
         )
     if how.trouble is Trouble.NAME:
