@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from holdfast import checks
-from holdfast.doctor import command, examining, probing
+from holdfast.doctor import command, examining, probing, starting
 from holdfast.doctor.findings import REGISTRY, Definition, Finding, Severity, define
 from holdfast.doctor.look import Look
 from holdfast.doctor.probing import Absent, Probe, chosen, probes
@@ -242,3 +242,10 @@ def test_every_finding_of_the_broker_has_a_test_that_makes_it() -> None:
     tests = "\n".join(file.read_text() for folder in folders for file in folder.rglob("*.py"))
     own = {id for id in REGISTRY if 200 < int(id[-3:]) < 210 or 300 < int(id[-3:]) < 400}
     assert {id for id in own if f'"{id[len("holdfast.") :]}"' not in tests} == set()
+
+
+def test_django_is_not_set_up_again_in_a_web_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would set up the logging again, under those who log."""
+    asked: list[None] = []
+    monkeypatch.setattr("django.setup", lambda: asked.append(None))
+    assert (starting.set_up(), asked) == ([], [])
