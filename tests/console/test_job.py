@@ -222,6 +222,17 @@ def test_job_shows_its_family_its_chord_and_what_is_to_come(
     assert "chain: shop.charge" in shown
 
 
+def test_job_leads_to_its_queue_its_worker_its_cause_and_to_others_of_any_id(
+    viewer: Client, worker: UUID
+) -> None:
+    id = fail(record("4242"), worker)
+    transitions.record([new_job("odd/id", root_id=id, parent_id=id)])
+    shown = text(viewer, id)
+    for link in ("queues/q/", f"workers/{worker}/", f"errors/{row(id).fingerprint}/"):
+        assert f'href="{ROOT}{link}"' in shown
+    assert "<a>t</a>" in shown, "an id with a slash has no page, and breaks none"
+
+
 def test_job_shows_what_it_holds(viewer: Client, app: Celery, worker: UUID) -> None:
     @app.task(name="shop.report", shared=False, unique=Unique(scope="unfinished"))
     def report(day: str) -> None:

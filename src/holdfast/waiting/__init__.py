@@ -45,7 +45,8 @@ def why_waits(job: str | AsyncResult[Any], *, broker: bool = True) -> list[Wait]
     row = reads.standing(job_id)
     if row is None:
         raise JobNotFound(
-            f"Job {job_id} is not in the ledger: it was never recorded, or deleted after its retention."
+            f"Job {job_id} is not in the ledger: it was never recorded, it was deleted after its retention, or it is a "
+            "step of a workflow that has not been sent yet: `holdfast graph` of a job before it shows that."
         )
     return why(row, broker=broker)
 
