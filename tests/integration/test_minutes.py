@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connections
 from django.db.models import QuerySet
+from django.test import override_settings
 
 from holdfast.ledger import interventions, minutes, tallies
 from holdfast.ledger.histograms import quantile
 from holdfast.ledger.models import Job, Minute
+from holdfast.ledger.reads import rates
 from holdfast.ledger.states import Reason, State
 from holdfast.ledger.tallies import Tally
 from holdfast.upkeep.minutes import MOST, MinuteKeeper
@@ -86,6 +88,19 @@ def test_neither_a_minute_that_is_not_over_nor_the_next_one_is_counted(
     finished(1, at=minutes.now())
     keeper.one_pass()
     assert list(rows(ledger).filter(task="", queue="").values_list("at", "succeeded")) == [(at, 2)]
+
+
+@pytest.mark.parametrize("zone", ["America/Chicago", "Asia/Kathmandu"])
+@pytest.mark.parametrize("apart", [False, True])
+def test_zone_of_the_site_moves_no_minute(
+    ledger: str, keeper: MinuteKeeper, zone: str, *, apart: bool
+) -> None:
+    at = last_full(2)
+    with override_settings(TIME_ZONE=zone):
+        finished(4, at=at, kept_apart=apart)
+        keeper.one_pass()
+        assert rates.series().whole.succeeded == 4
+    assert (row(ledger).at, row(ledger).succeeded) == (at, 4)
 
 
 def test_minute_is_counted_once_by_however_many(ledger: str) -> None:

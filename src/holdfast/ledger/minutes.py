@@ -217,12 +217,10 @@ def _moment(moment: datetime) -> Any:
 
 
 def _as_moment(read: Any) -> datetime:
-    """Return a moment as a plain statement reads it: on SQLite a text in UTC."""
-    if isinstance(read, datetime):
-        return read.astimezone(UTC)
-    moment = parse_datetime(read)
+    """Return a moment as a plain statement reads it: on SQLite in UTC without saying so, as a text or not."""
+    moment = read if isinstance(read, datetime) else parse_datetime(read)
     assert moment is not None
-    return moment.replace(tzinfo=UTC)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _rows() -> QuerySet[Minute]:
