@@ -20,6 +20,7 @@ from holdfast.ledger.fence import job_rows
 from holdfast.ledger.models import Job
 from holdfast.ledger.reads.search.conditions import fitting
 from holdfast.ledger.reads.search.filters import JobFilter
+from holdfast.ledger.reads.search.parts import DEAD
 from holdfast.ledger.reads.search.plans import named
 from holdfast.ledger.states import DEAD_LETTERS, FINAL
 
@@ -51,12 +52,10 @@ class Walk:
         stamp = operations.rows().filter(id=operation).values("asked_at")
         # What arrives from then on is nobody's choice; it would not end, either.
         last = "finished_at__lte" if states <= FINAL else "recorded_at__lte"
-        rows = fitting(job_rows(), replace(wanted, states=()), now=asked_at)
-        if self._by_end:
-            rows = rows.filter(state__in=sorted(states))
-        else:
-            # An expression, so that no index of a state is read from one end to the other: see the search.
-            rows = rows.annotate(at_state=F("state") + 0).filter(at_state__in=sorted(states))
+        base = DEAD.rows() if self._by_end else job_rows()
+        rows = fitting(base, replace(wanted, states=()), now=asked_at)
+        # An expression, so that no index of another state is read from one end to the other: see the search.
+        rows = rows.annotate(at_state=F("state") + 0).filter(at_state__in=sorted(states))
         self._rows = rows.filter(**{last: stamp})
 
     def among(self, ids: Iterable[str]) -> QuerySet[Job]:
@@ -91,7 +90,7 @@ class Walk:
 
     def _next_by_end(self, cursor: str) -> tuple[list[Seen], str]:
         after = _read(cursor) if cursor else None
-        letters = job_rows().filter(state__in=sorted(DEAD_LETTERS), finished_at__isnull=False)
+        letters = DEAD.rows().filter(finished_at__isnull=False)
         if self._wanted.fingerprint:
             letters = letters.filter(fingerprint=self._wanted.fingerprint)
         behind = _behind(letters, after)

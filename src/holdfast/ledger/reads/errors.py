@@ -20,6 +20,7 @@ from holdfast.ledger.fence import job_rows
 from holdfast.ledger.models import Attempt
 from holdfast.ledger.models.failures import Cause
 from holdfast.ledger.reads.letters import last_errors
+from holdfast.ledger.reads.search.parts import DEAD
 from holdfast.ledger.states import DEAD_LETTERS, State
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -138,7 +139,7 @@ def charts_begin(now: datetime, *, back: timedelta, each: timedelta) -> datetime
 
 def samples(fingerprint: str, *, limit: int) -> list[str]:
     """Return jobs of a group: dead letters, the newest first, and others that failed so lately."""
-    letters = job_rows().filter(state__in=sorted(DEAD_LETTERS), fingerprint=fingerprint)
+    letters = DEAD.rows().filter(fingerprint=fingerprint)
     ids = list(letters.order_by("-finished_at").values_list("id", flat=True)[:limit])
     row = causes().filter(fingerprint=fingerprint).first()
     recent = [one[0] for one in json.loads(row.recent)] if row is not None else []
@@ -187,7 +188,7 @@ def _of_row(row: Cause) -> ErrorGroup:
 def _strays(only: str | None = None) -> list[ErrorGroup]:
     """Return groups of dead letters that no counted attempt stands for: of an older release, or never run."""
     if only is not None:
-        letters = job_rows().filter(state__in=sorted(DEAD_LETTERS), fingerprint=only)
+        letters = DEAD.rows().filter(fingerprint=only)
         newest_id, oldest_id = (
             letters.order_by(order).values_list("id", flat=True).first()
             for order in ("-finished_at", "finished_at")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from holdfast.ledger.database import dialect
-from holdfast.ledger.fence import job_rows
 from holdfast.ledger.reads.search.bodies import Examination
 from holdfast.ledger.reads.search.conditions import fitting
 from holdfast.ledger.reads.search.counts import by_state
 from holdfast.ledger.reads.search.filters import JobFilter
 from holdfast.ledger.reads.search.listing import JobRow, listing, matches
+from holdfast.ledger.reads.search.parts import DEAD
 from holdfast.ledger.states import DEAD_LETTERS, State
 
 # Dead letters of one cause are counted up to here, and up to there where each job must be looked at.
@@ -30,7 +30,7 @@ def count(
         return 0, True
     wanted = replace(wanted, states=tuple(State(state) for state in sorted(states)))
     if wanted.fingerprint and states <= DEAD_LETTERS and not wanted.looks_into_bodies:
-        letters = job_rows().filter(state__in=sorted(DEAD_LETTERS), finished_at__isnull=False)
+        letters = DEAD.rows().filter(finished_at__isnull=False)
         rows = fitting(letters, wanted, now=dialect().now()).order_by("finished_at")
         found = rows.values("id")[: MOST + 1].count()
         return min(found, MOST), found <= MOST
