@@ -35,6 +35,17 @@ def told(*args: Any, **kwargs: Any) -> str:
     return repr((args, kwargs))
 
 
+_hoard: list[bytes] = []
+
+
+@shared_task
+def hoard(mib: int, seconds: float = 0.0) -> int:
+    """Keep memory for ever, as a cache without a bound does."""
+    _hoard.append(b"x" * (mib * 2**20))
+    time.sleep(seconds)
+    return len(_hoard)
+
+
 @shared_task
 def effect(name: str, seconds: float = 0.0) -> str:
     note(f"start {name}")

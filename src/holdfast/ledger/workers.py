@@ -30,6 +30,7 @@ __all__ = [
     "declare_lost",
     "lapsed_jobs",
     "leave_duty",
+    "note_growth",
     "note_queues",
     "prune_workers",
     "register",
@@ -96,6 +97,11 @@ def renew(worker: UUID, *, consuming: Consuming = Consuming()) -> Beat | None:
         heard=consuming.heard_seconds,
         stalled=consuming.stalled_seconds,
     )
+
+
+def note_growth(worker: UUID, growth: str) -> None:
+    """Note how the memory of a worker's processes grows, as JSON; empty if it does not."""
+    _workers().filter(id=worker).update(growth=growth)
 
 
 def retire(worker: UUID) -> None:

@@ -38,6 +38,7 @@ from holdfast.worker.condition import Condition
 from holdfast.worker.deliveries import Held
 from holdfast.worker.intake import Intake, current_intake
 from holdfast.worker.last_words import hear_last_words
+from holdfast.worker.memory import Memory, processes_of
 from holdfast.worker.processes import is_dropped
 
 logger = logging.getLogger("holdfast.worker")
@@ -82,6 +83,7 @@ class Lifeline(bootsteps.StartStopStep):
         self._intake.waiting.renew = self._beat.wake
         self._crew: Crew | None = None
         self._code = Code()
+        self._memory = Memory(lambda: processes_of(getattr(parent, "pool", None)))
         self._orphans: set[tuple[str, int]] = set()
         self._stopped_children: dict[int, float] = {}
         self._registered = False
@@ -178,6 +180,7 @@ class Lifeline(bootsteps.StartStopStep):
             self._crew.hear(beat)
         self._intake.guard.write_soon()
         self._note_queues()
+        self._note_growth()
         # Who holds nothing, and of whom the ledger says so too, has nothing to put right.
         soon = (self._intake.held or beat.booked or self._orphans) and self._audit()
         return min(settings.beat_seconds, END_SECONDS) if soon else settings.beat_seconds
@@ -227,6 +230,11 @@ class Lifeline(bootsteps.StartStopStep):
         if (serves, slots) != (self._queues, self._slots):
             workers.note_queues(self._intake.worker, serves, slots=slots)
             self._queues, self._slots = serves, slots
+
+    def _note_growth(self) -> None:
+        growth = self._memory.look()
+        if growth is not None:
+            workers.note_growth(self._intake.worker, growth)
 
     def _start_anew(self) -> None:
         """This worker was declared lost: all it runs belongs to others now. Stop that, and begin a new life."""

@@ -279,6 +279,8 @@ class Worker(models.Model):
     stalled_at = models.DateTimeField(null=True)
     # Its code, a key of the table of releases; empty if it is not known.
     release = models.CharField(max_length=64, default="", db_default="", blank=True)
+    # JSON of how the memory of one of its processes grows; empty if none does. Rarely written.
+    growth = models.TextField(default="", db_default="", blank=True)
 
     class Meta:
         db_table = "holdfast_worker"

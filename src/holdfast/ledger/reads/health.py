@@ -48,6 +48,18 @@ class WorkerSign:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """A process whose memory grows, by the line through the samples of up to an hour."""
+
+    pool: str
+    pid: int
+    from_mib: float
+    to_mib: float
+    seconds: float
+    mib_per_hour: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
     """A job that runs by the ledger."""
 
@@ -111,6 +123,15 @@ def workers() -> list[WorkerSign]:
         )
         for row in rows.order_by("name", "started_at")
     ]
+
+
+def growing() -> list[tuple[str, Growth]]:
+    """Return (worker's name, growth) of the live workers that have told of a process that grows."""
+    live = Worker.objects.using(alias()).filter(
+        lost_at=None, stopped_at=None, lease_until__gt=Now()
+    )
+    rows = live.exclude(growth="").order_by("name").values_list("name", "pool", "growth")
+    return [(name, Growth(pool=pool, **json.loads(growth))) for name, pool, growth in rows]
 
 
 def duty(name: str) -> DutyState | None:
