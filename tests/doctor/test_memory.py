@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pytest
 
 from holdfast.conf import get_settings
-from holdfast.worker.memory import BEATS_APART, FEWEST_SAMPLES, Memory, mib_of
+from holdfast.worker.growth import BEATS_APART, FEWEST_SAMPLES, Growth, mib_of
 from tests.doctor.asking import ask, only, until
 from tests.harness import SHORT, new_site
 
@@ -39,7 +39,7 @@ def told_of(*sizes: Iterable[float]) -> list[str | None]:
     """Return what is told when the memory of processes 1, 2, ... goes this way, sample by sample."""
     clock = [0.0]
     series = {pid: list(size) for pid, size in enumerate(sizes, start=1)}
-    memory = Memory(
+    memory = Growth(
         lambda: list(series), monotonic=lambda: clock[0], read=lambda pid: series[pid].pop(0)
     )
     told = []
@@ -68,7 +68,7 @@ def test_worst_process_is_told_again_only_when_it_has_changed() -> None:
 def test_process_that_is_replaced_begins_anew_and_what_was_told_is_taken_back() -> None:
     clock = [0.0]
     pids, sizes = [1], iter([50, 60, 70, 80, 90, 50])
-    memory = Memory(lambda: pids, monotonic=lambda: clock[0], read=lambda _: next(sizes))
+    memory = Growth(lambda: pids, monotonic=lambda: clock[0], read=lambda _: next(sizes))
     told = []
     for number in range(6):
         pids[:] = [1] if number < 5 else [2]

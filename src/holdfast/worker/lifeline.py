@@ -36,9 +36,9 @@ from holdfast.worker import inside, processes
 from holdfast.worker.child_stacks import ChildStacks
 from holdfast.worker.condition import Condition
 from holdfast.worker.deliveries import Held
+from holdfast.worker.growth import Growth, processes_of
 from holdfast.worker.intake import Intake, current_intake
 from holdfast.worker.last_words import hear_last_words
-from holdfast.worker.memory import Memory, processes_of
 from holdfast.worker.processes import is_dropped
 
 logger = logging.getLogger("holdfast.worker")
@@ -83,7 +83,7 @@ class Lifeline(bootsteps.StartStopStep):
         self._intake.waiting.renew = self._beat.wake
         self._crew: Crew | None = None
         self._code = Code()
-        self._memory = Memory(lambda: processes_of(getattr(parent, "pool", None)))
+        self._growth = Growth(lambda: processes_of(getattr(parent, "pool", None)))
         self._orphans: set[tuple[str, int]] = set()
         self._stopped_children: dict[int, float] = {}
         self._registered = False
@@ -232,7 +232,7 @@ class Lifeline(bootsteps.StartStopStep):
             self._queues, self._slots = serves, slots
 
     def _note_growth(self) -> None:
-        growth = self._memory.look()
+        growth = self._growth.look()
         if growth is not None:
             workers.note_growth(self._intake.worker, growth)
 
