@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,10 +14,11 @@ from pytest_django import DjangoDbBlocker
 
 from holdfast import Celery
 from holdfast.dispatch.argument_search import examination_of
+from holdfast.ledger.reads import letters, queries
 from holdfast.ledger.reads.search import counts, suggestions, texts
 from holdfast.ledger.reads.search.listing import Listing, listing
 from holdfast.ledger.reads.search.ways import Sort
-from holdfast.ledger.states import State
+from holdfast.ledger.states import DEAD_LETTERS, FINAL, State
 from holdfast.testing.services import PostgresServer
 from tests.ledgers import ledger_in, sqlite_url
 
@@ -138,8 +140,6 @@ def test_common_searches_read_little(long_ledger: str, text: str, sort: Sort | N
 
 
 def test_a_full_read_would_be_seen(long_ledger: str) -> None:
-    from holdfast.ledger.reads import queries
-
     cost = cost_of(long_ledger, queries.count_by_state)
     assert cost.total > cost.bound
 
@@ -182,6 +182,27 @@ def test_counts_read_ten_thousand_of_each_part(long_ledger: str, text: str) -> N
     # Five sets are read to their end here, and two to their bound.
     assert max(cost.each) <= cost.bound_each
     assert cost.total <= 2 * cost.bound, cost.statements
+
+
+OTHERS: dict[str, Callable[[], Any]] = {
+    "pruner: finished": lambda: queries.prune_finished(
+        states=FINAL - DEAD_LETTERS, before=timedelta(days=365), limit=1000
+    ),
+    "pruner: dead letters": lambda: queries.prune_finished(
+        states=DEAD_LETTERS, before=timedelta(days=365), limit=1000
+    ),
+    "pruner: tasks with a rule": lambda: list(queries.tasks_kept_apart()),
+    "dead letters": lambda: letters.batch(letters.Wanted(), after=None, limit=50),
+    "dead letters: clock": letters.clock,
+}
+
+
+@pytest.mark.parametrize("name", sorted(OTHERS))
+def test_an_index_of_some_states_serves_those_who_ask_for_several(
+    long_ledger: str, name: str
+) -> None:
+    cost = cost_of(long_ledger, OTHERS[name])
+    assert cost.total <= cost.bound / 20, cost.statements
 
 
 def test_names_are_those_of_the_latest_jobs(long_ledger: str) -> None:

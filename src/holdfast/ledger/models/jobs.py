@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import F, Q
+from django.db.models.lookups import In
+from django.db.models.sql.compiler import SQLCompiler
 
 from holdfast.ledger.states import DEAD_LETTERS, FINAL, State
 
 if TYPE_CHECKING:
     _CharField = models.CharField[str, str]
+    _SmallIntegerField = models.SmallIntegerField[int, int]
 else:
     _CharField = models.CharField
+    _SmallIntegerField = models.SmallIntegerField
 
 
 class KeyField(_CharField):
@@ -29,6 +33,29 @@ class KeyField(_CharField):
         return super().db_type(connection)
 
 
+class StateField(_SmallIntegerField):
+    """The state of a job; to migrations a small integer like any other."""
+
+    def deconstruct(self) -> Any:
+        """Name the field that it is in the database."""
+        name, _, args, kwargs = super().deconstruct()
+        return name, "django.db.models.SmallIntegerField", args, kwargs
+
+
+@StateField.register_lookup
+class StateIn(In):
+    """Is one of several states. On SQLite they are written out: it takes a partial index for a statement only if that
+    repeats the condition of the index, and parameters in a list are no repetition. It would read the whole table.
+    """
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> Any:
+        """Write numbers in place of parameters; what is no list of states stays as it is."""
+        sql, params = self.as_sql(compiler, connection)
+        if params and all(isinstance(value, int) for value in params):
+            return sql % tuple(int(value) for value in params), []
+        return sql, params
+
+
 class Job(models.Model):
     """One call of a task: the narrow row that moves. Its body and result lie in tables of their own."""
 
@@ -36,7 +63,7 @@ class Job(models.Model):
     task = models.CharField(max_length=255)
     queue = models.CharField(max_length=255)
     priority = models.SmallIntegerField(default=0)
-    state = models.SmallIntegerField(choices=[(int(s), s.name.lower()) for s in State])
+    state = StateField(choices=[(int(s), s.name.lower()) for s in State])
     token = models.BigIntegerField(default=1)
     attempts = models.IntegerField(default=0)
     failures = models.IntegerField(default=0)
