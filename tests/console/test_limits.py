@@ -157,3 +157,11 @@ def test_limits_are_shown_in_pages_at_a_fixed_cost(
         names += [row["name"] for row in page["limits"]]
         after = page["after"]
     assert names == [f"l{number}" for number in range(9)]
+
+
+def test_job_that_waits_at_a_limit_leads_to_it(line: UUID, viewer: Client) -> None:
+    html = viewer.get(f"{ROOT}jobs/job-1/").content.decode()
+    assert f'href="{ROOT}limits/shop/exports/"' in html
+    html = viewer.get(f"{ROOT}jobs/job-0/").content.decode()
+    assert f'href="{ROOT}workers/{line}/"' in html
+    assert f'href="{ROOT}queues/q/"' in html

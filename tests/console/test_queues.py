@@ -166,7 +166,7 @@ def test_read_only_console_pauses_and_purges_nothing(busy: str, operator: Client
 
 def test_purge_shows_the_count_and_cancels_what_was_counted(busy: str, operator: Client) -> None:
     page = operator.get(f"{ROOT}queues/mail/purge/")
-    assert b"3 jobs wait now: 3 on the broker" in page.content
+    assert b"3 jobs of queue mail wait now: 3 on the broker" in page.content
     form = page.context["form"].initial
     (new,) = record("mail")
     moment = dialect().now() + timedelta(minutes=1)

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from holdfast import pausing, purging
-from holdfast.console import charts
+from holdfast.console import charts, links
 from holdfast.console.access import OPERATE
 from holdfast.console.charts import Chart, Line
 from holdfast.console.pages import Done, Refused, action, actor, page
@@ -128,6 +128,11 @@ class QueuePage:
     def title(self) -> str:
         """What the page is called."""
         return _("Queue %(name)s") % {"name": self.queue.name}
+
+    @property
+    def jobs_url(self) -> str:
+        """The list of the jobs that wait in it."""
+        return links.jobs(queue=self.queue.name, state="queued")
 
     @property
     def stretches(self) -> list[tuple[int, str]]:
@@ -251,14 +256,15 @@ class PurgeForm(forms.Form):
     confirm = forms.CharField(
         required=False,
         label=gettext_lazy("Name of the queue"),
-        help_text=gettext_lazy("Type it to cancel more than 100 jobs."),
+        help_text=gettext_lazy("Type the name of the queue to cancel more than 100 jobs."),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         told = self.initial.get("counted") or (self.data.get("counted") if self.is_bound else "")
         if told:
-            self.fields["confirm"].help_text = str(told)
+            # What was counted is said where it is confirmed.
+            self.fields["confirm"].label = str(told)
 
     def clean_until(self) -> datetime | None:
         """Read the moment."""
@@ -275,8 +281,8 @@ class PurgeForm(forms.Form):
 def _counted(_request: HttpRequest, name: str) -> dict[str, Any]:
     found = purging.waiting(name)
     told = _(
-        "%(total)s jobs wait now: %(queued)s on the broker, %(paused)s held by a pause, %(limited)s at a limit, "
-        "%(due)s due. %(later)s more have a time that is to come. Type the queue's name to cancel more than 100."
+        "%(total)s jobs of queue %(queue)s wait now: %(queued)s on the broker, %(paused)s held by a pause, %(limited)s "
+        "at a limit, %(due)s due. %(later)s more have a time that is to come."
     )
     parts = {
         part: f"{getattr(found, part):,}"
@@ -284,7 +290,7 @@ def _counted(_request: HttpRequest, name: str) -> dict[str, Any]:
     }
     return {
         "until": found.until.isoformat(),
-        "counted": (_("More than ") if found.more else "") + told % parts,
+        "counted": (_("More than ") if found.more else "") + told % {**parts, "queue": name},
     }
 
 

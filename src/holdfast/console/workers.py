@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from holdfast import remote
+from holdfast.console import links
 from holdfast.console.access import ADMINISTER
 from holdfast.console.pages import Done, Refused, action, actor, page
 from holdfast.exceptions import WorkerNotFound, WorkerSilent
@@ -88,6 +89,11 @@ class WorkerPage:
     """The longest first, 200 at most."""
     can_ask: bool
     """Whether remote control is on in the settings, so that it can be asked about itself."""
+
+    @property
+    def jobs_url(self) -> str:
+        """The list of all jobs it has run or runs."""
+        return links.jobs(worker=self.title)
 
     @property
     def title(self) -> str:

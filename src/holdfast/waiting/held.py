@@ -96,7 +96,15 @@ def _at_limit(row: Standing) -> list[Wait]:
     else:
         ends = _("There is room: the next admission lets it in, or those before it.")
     more = _(" To allow more: manage.py holdfast limits set %(limit)s.") % words
-    return [Wait(kind=Kind.LIMIT, text=text % words, ends=ends + more, jobs=tuple(holders))]
+    return [
+        Wait(
+            kind=Kind.LIMIT,
+            text=text % words,
+            ends=ends + more,
+            jobs=tuple(holders),
+            limit=use.limit,
+        )
+    ]
 
 
 def _allows(bounds: Bounds) -> str:

@@ -52,5 +52,7 @@ class Wait:
     """Other jobs that stand in the way; the first 20."""
     workers: tuple[str, ...] = ()
     """Names of the workers that have to do with it."""
+    limit: str = ""
+    """The limit it waits at, if it is one."""
     trouble: bool = False
     """Nothing ends it unless somebody does what `ends` says, or something is wrong."""
