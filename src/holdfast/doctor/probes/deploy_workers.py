@@ -22,8 +22,8 @@ IN_CLEAR = define(
     "holdfast.W731",
     title="The way to the broker is in clear",
     leads_to="Whoever is in between reads the password and the messages of tasks with durable=False, and can send.",
-    repair="Let the broker speak TLS, and write rediss:// (amqps://) with ?ssl_cert_reqs=required; or silence this where "
-    "the network is yours alone.",
+    repair="Let the broker speak TLS, and write rediss:// (amqps://) with ?ssl_cert_reqs=required; or silence this "
+    "where the network is yours alone.",
 )
 
 
