@@ -15,6 +15,8 @@ from benchmarks.budgets.wire import Tally
 WARM, QUEUED, SINGLE = 10, 200, 15
 PATIENCE_SECONDS = 60.0
 IDLE_SECONDS = 8.0
+# Twelve seconds after its start the pruner has looked once (`crew.PRUNE_SECONDS`), and looks again half a minute later.
+PRUNED_SECONDS = 12.0
 # Of what is queued, the share after which the batches of a worker have found their size.
 SETTLED = 0.2
 
@@ -179,13 +181,17 @@ def _counted(written: list[dict[str, Any]], task: str) -> tuple[float, float]:
 
 
 def _idle(stand: CountingStand) -> Readings:
-    """Count what a worker with nothing to do asks in a minute, with the default pauses of its loops."""
+    """Count what a worker with nothing to do asks in a minute, with the default pauses of its loops.
+
+    Between the first look of the pruner, and the second: these are ever further apart.
+    """
     stand.clear(stand.contender)
     with (
         stand.counting(BENCH_LOOPS="1") as wire,
         stand.worker(stand.contender, pool="prefork", slots=2),
     ):
         _await_loops(wire)
+        time.sleep(PRUNED_SECONDS)
         before, begun = wire.tallies(), time.monotonic()
         time.sleep(IDLE_SECONDS)
         minutes = (time.monotonic() - begun) / 60
