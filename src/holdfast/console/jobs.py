@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -21,11 +22,20 @@ from holdfast.exceptions import SelectionRefused
 from holdfast.ledger.reads.search import counts, suggestions, texts
 from holdfast.ledger.reads.search.counts import Number
 from holdfast.ledger.reads.search.filters import KEYS, JobFilter
-from holdfast.ledger.reads.search.listing import PAGE, JobRow, Listing, listing, usual_sort
+from holdfast.ledger.reads.search.listing import (
+    BUDGET_SECONDS,
+    PAGE,
+    JobRow,
+    Listing,
+    listing,
+    usual_sort,
+)
 from holdfast.ledger.reads.search.values import Pair
 from holdfast.ledger.reads.search.ways import Sort
 from holdfast.ledger.states import State
 
+# What is left of the budget for the look itself, however long it took to count.
+LEAST_SECONDS = 0.05
 SORTS = {
     Sort.NEWEST: _("recorded last"),
     Sort.OLDEST: _("recorded first"),
@@ -138,6 +148,9 @@ def jobs(request: HttpRequest, query: Mapping[str, Any]) -> JobsPage:
             raise BadRequest(str(error)) from error
         return _nothing(query["q"], str(error))
     sort = Sort(query["sort"]) if query["sort"] else usual_sort(wanted)
+    began = time.monotonic()
+    tabs = _tabs(wanted)
+    left = BUDGET_SECONDS - (time.monotonic() - began)
     try:
         found = listing(
             wanted,
@@ -145,10 +158,11 @@ def jobs(request: HttpRequest, query: Mapping[str, Any]) -> JobsPage:
             cursor=query["cursor"],
             limit=query["limit"] or PAGE,
             examination=examination_of(current_app._get_current_object(), wanted),  # noqa: SLF001  # the app itself
+            budget_seconds=max(left, LEAST_SECONDS),
         )
     except SelectionRefused as error:
         raise BadRequest(str(error)) from error
-    return _page(wanted, found, sort_chosen=bool(query["sort"]))
+    return _page(wanted, found, tabs, sort_chosen=bool(query["sort"]))
 
 
 def _wanted(request: HttpRequest, words: str) -> JobFilter:
@@ -165,7 +179,7 @@ def _is_api(request: HttpRequest) -> bool:
     return bool(match and (match.url_name or "").startswith("api-"))
 
 
-def _page(wanted: JobFilter, found: Listing, *, sort_chosen: bool) -> JobsPage:
+def _page(wanted: JobFilter, found: Listing, tabs: list[Tab], *, sort_chosen: bool) -> JobsPage:
     return JobsPage(
         q=texts.write(wanted),
         filter=wanted.flat(),
@@ -177,7 +191,7 @@ def _page(wanted: JobFilter, found: Listing, *, sort_chosen: bool) -> JobsPage:
         previous=found.previous,
         looked_to=found.looked_to,
         unread=found.unread.total,
-        tabs=_tabs(wanted),
+        tabs=tabs,
         chips=[
             Chip(text=str(pair), without=texts.write(wanted.without(pair)))
             for pair in wanted.pairs()

@@ -18,7 +18,7 @@ from holdfast.ledger.reads.search.ways import Place, Way
 # Rows of the first slice, of the longest one, and how long one should take: the budget is looked at between slices.
 FIRST_ROWS, MOST_ROWS, SLICE_SECONDS = 1_000, 20_000, 0.03
 # Where bodies have to be looked at.
-FIRST_BODIES, MOST_BODIES, CHUNK = 500, 5_000, 500
+FIRST_BODIES, MOST_BODIES, CHUNK = 500, 2_000, 500
 
 
 @dataclass(slots=True)
