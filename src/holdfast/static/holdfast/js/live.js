@@ -118,6 +118,11 @@ function isBusy(part) {
 
 let kept = null;
 
+// What the button of an action is known by in the part that comes: where it sends, and what it says.
+function buttonOf(button) {
+  return `${button.form.getAttribute("action")} ${button.textContent.trim()}`;
+}
+
 export function startLive() {
   body.addEventListener("htmx:beforeRequest", (event) => {
     const { elt, requestConfig } = event.detail;
@@ -133,6 +138,7 @@ export function startLive() {
       shut: [...part.querySelectorAll("details[id]:not([open])")].map((each) => each.id),
       focus: focused && focused.id,
       href: focused && focused.getAttribute("href"),
+      button: focused && focused.matches("form.act button") ? buttonOf(focused) : null,
     };
   });
 
@@ -144,7 +150,9 @@ export function startLive() {
     for (const id of state.shut) document.getElementById(id)?.removeAttribute("open");
     const same = state.focus
       ? document.getElementById(state.focus)
-      : state.href && [...document.querySelectorAll("main a")].find((link) => link.getAttribute("href") === state.href);
+      : state.button
+        ? [...document.querySelectorAll("form.act button")].find((button) => buttonOf(button) === state.button)
+        : state.href && [...document.querySelectorAll("main a")].find((link) => link.getAttribute("href") === state.href);
     if (same && document.activeElement !== same) same.focus({ preventScroll: true });
   });
 
