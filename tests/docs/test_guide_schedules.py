@@ -55,6 +55,7 @@ def test_entries_of_the_guide_are_scheduled_listed_and_run(
         scheduler = Scheduler(app)
         scheduler.one_pass()
         run(BLOCKS[2], {"holdfast": holdfast})
+        run(BLOCKS[3], {"holdfast": holdfast})
         scheduler.close()
         rule = sources.read(app)["invoices"]
     assert "invoices crontab 30 2 * * * in Europe/Berlin" in capsys.readouterr().out
@@ -64,6 +65,6 @@ def test_entries_of_the_guide_are_scheduled_listed_and_run(
 
 
 def test_settings_of_the_guide_are_taken(ledger: str, calendar: ModuleType) -> None:
-    said = run(BLOCKS[3], {})["HOLDFAST"]
+    said = run(BLOCKS[4], {})["HOLDFAST"]
     with override_settings(HOLDFAST={"database": ledger, **said}):
         assert get_settings().schedules == said["schedules"]
