@@ -83,6 +83,26 @@ class Clinic:
         command: tuple[str, ...] = ("-m", "holdfast.doctor"),
     ) -> Seen:
         """Ask as a process; a variable that is None is not set."""
+        done = subprocess.run(
+            [sys.executable, *command, *words],
+            cwd=self.folder,
+            env=self.environment(broker=broker, celery=celery, more=environment),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=100,
+        )
+        assert done.stdout, done.stderr
+        return Seen(done.returncode, json.loads(done.stdout), done.stderr)
+
+    def environment(
+        self,
+        *,
+        broker: str | None,
+        celery: Mapping[str, Any] | None = None,
+        more: Mapping[str, str | None] | None = None,
+    ) -> dict[str, str]:
+        """Write the settings, and return the environment that leads to them."""
         (self.folder / "sick.py").write_text(f"from tests.settings import *\n{self.code}\n")
         variables: dict[str, str | None] = {
             **inherited(),
@@ -92,16 +112,6 @@ class Clinic:
             "TEST_DATABASE_URL": f"sqlite:///{self.folder / 'ledger.sqlite3'}",
             "TEST_CELERY": json.dumps({"task_time_limit": 60, **(celery or {})}),
             "TEST_BROKER_URL": broker,
-            **(environment or {}),
+            **(more or {}),
         }
-        done = subprocess.run(
-            [sys.executable, *command, *words],
-            cwd=self.folder,
-            env={name: value for name, value in variables.items() if value is not None},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=100,
-        )
-        assert done.stdout, done.stderr
-        return Seen(done.returncode, json.loads(done.stdout), done.stderr)
+        return {name: value for name, value in variables.items() if value is not None}
