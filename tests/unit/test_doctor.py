@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -249,3 +250,11 @@ def test_django_is_not_set_up_again_in_a_web_process(monkeypatch: pytest.MonkeyP
     asked: list[None] = []
     monkeypatch.setattr("django.setup", lambda: asked.append(None))
     assert (starting.set_up(), asked) == ([], [])
+
+
+def test_guide_names_findings_that_there_are() -> None:
+    probes()
+    guide = Path(ROOT, "docs", "guides", "doctor.md").read_text()
+    named = set(re.findall(r"\b[EWI]\d{3}\b", guide))
+    assert named
+    assert {f"holdfast.{id}" for id in named} <= set(REGISTRY)
