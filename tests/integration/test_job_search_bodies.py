@@ -16,6 +16,7 @@ from holdfast import Celery
 from holdfast.dispatch.argument_search import examination_of
 from holdfast.ledger.models import Payload
 from holdfast.ledger.reads.search import texts, walks
+from holdfast.ledger.reads.search.bodies import LONGEST
 from holdfast.ledger.reads.search.listing import Listing, listing
 from holdfast.ledger.reads.search.ways import Sort
 from holdfast.testing.services import RedisServer
@@ -112,16 +113,13 @@ def test_what_cannot_be_searched_is_counted_and_not_shown(app: Celery) -> None:
     queued(body=b"x\x9c", headers=json.dumps({"compression": "application/x-gzip"}))
     said = json.dumps({"argsrepr": "the seventh", "kwargsrepr": "{}"})
     queued(task="shop.charge", headers=said, body=called("4111", 7))
+    queued(task="shop.charge", body=called("4111", 7, note="x" * LONGEST))
     page = look(app, "args.amount:7")
     assert [row.id for row in page.rows] == [plain]
     unread = page.unread
-    assert (unread.encrypted, unread.other_serializer, unread.compressed, unread.described) == (
-        1,
-        1,
-        1,
-        1,
-    )
-    assert unread.total == 4
+    assert (unread.encrypted, unread.other_serializer, unread.compressed) == (1, 1, 1)
+    assert (unread.described, unread.too_long) == (1, 1)
+    assert unread.total == 5
 
 
 def test_jobs_are_found_by_their_correlation(app: Celery) -> None:

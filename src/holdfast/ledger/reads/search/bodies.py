@@ -20,6 +20,8 @@ from django.db.models import (
     Value,
     When,
 )
+from django.db.models.functions import Length
+from django.db.models.lookups import GreaterThan
 from django.db.models.sql.compiler import SQLCompiler
 
 from holdfast.ledger.database import alias
@@ -27,6 +29,10 @@ from holdfast.ledger.fence import job_rows
 from holdfast.ledger.models import Payload
 from holdfast.ledger.records import Message
 from holdfast.vault import MARK
+
+# Bytes of the longest body that is looked into.
+LONGEST = 131_072
+_JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +57,8 @@ class Unread:
     encrypted: int = 0
     compressed: int = 0
     other_serializer: int = 0
+    too_long: int = 0
+    """Of more than 128 KiB: five hundred of them at once would not fit into everybody's memory."""
     described: int = 0
     """Their sender said in words of his own what may be seen of the arguments, or they cannot be decoded here."""
 
@@ -69,28 +77,32 @@ def examine(ids: Sequence[str], examination: Examination | None, unread: Unread)
         rows = rows.filter(headers__contains=text)
     columns = ["job", "headers", "content_type", "content_encoding", "shown"]
     if examination.body:
-        rows = rows.annotate(plain=Case(When(_PLAIN, then=True), default=False))
+        rows = rows.annotate(
+            long=GreaterThan(Length("body"), LONGEST),
+            plain=Case(When(_PLAIN, long=False, then=True), default=False),
+        )
         holding = _holding(examination.body)
         if holding:
-            rows = rows.filter(~_PLAIN | holding)
+            rows = rows.filter(Q(plain=False) | holding)
         rows = rows.annotate(shown=Case(When(plain=True, then=F("body")), default=None))
-        columns.append("plain")
+        columns += ["plain", "long"]
     else:
-        rows = rows.annotate(shown=F("body"))
+        rows = rows.annotate(shown=Value(b"", output_field=BinaryField()))
     found = []
     for row in rows.values(*columns):
         if row.get("plain", True):
             found.append(row)
         elif MARK in row["content_encoding"]:
             unread.encrypted += 1
-        elif row["content_type"] == _JSON:
-            unread.compressed += 1
-        else:
+        elif row["content_type"] != _JSON:
             unread.other_serializer += 1
+        elif row["long"]:
+            unread.too_long += 1
+        else:
+            unread.compressed += 1
     return _judged(found, examination, unread) if found else set()
 
 
-_JSON = "application/json"
 _PLAIN = (
     Q(content_type=_JSON)
     & ~Q(content_encoding__contains=MARK)
