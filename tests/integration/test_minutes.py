@@ -139,8 +139,9 @@ def test_keeper_that_dies_while_it_writes_leaves_the_minute_to_the_next(
 def test_keeper_goes_on_where_the_last_one_stopped_a_few_minutes_at_a_time(
     ledger: str, keeper: MinuteKeeper
 ) -> None:
-    for back in range(1, 13):
-        finished(1, at=last_full(back))
+    latest = last_full()
+    for back in range(12):
+        finished(1, at=latest - back * MINUTE)
     finished(1, at=minutes.now() - timedelta(hours=3))
     assert keeper.one_pass() == 0.0
     assert rows(ledger).filter(task="", queue="").count() == MOST
@@ -193,10 +194,11 @@ def test_clock_that_was_set_back_does_not_stop_the_counting(
     ahead = minutes.now() + timedelta(hours=5)
     minutes.write(minutes.begin_of(ahead), {})
     keeper._until = minutes.begin_of(ahead)
-    finished(1, at=last_full())
+    at = last_full()
+    finished(1, at=at)
     assert keeper.one_pass() == 0.0
     keeper.one_pass()
-    assert row_at(ledger, last_full()).succeeded == 1
+    assert row_at(ledger, at).succeeded == 1
 
 
 def row_at(ledger: str, at: datetime) -> Minute:

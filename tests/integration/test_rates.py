@@ -45,7 +45,7 @@ def day(ledger: str, now: datetime) -> str:
 
 
 def test_hour_is_told_by_the_minute_without_gaps(day: str, now: datetime) -> None:
-    series = rates.series()
+    series = rates.series(tail=Tail(since=now, until=now))
     assert series.step_seconds == 60
     assert len(series.points) in {61, 62}
     gaps = {
@@ -60,8 +60,8 @@ def test_hour_is_told_by_the_minute_without_gaps(day: str, now: datetime) -> Non
     assert quiet.run.p50 is None
 
 
-def test_day_is_told_in_longer_steps_and_by_name(day: str) -> None:
-    series = rates.series(DAY, task="mail")
+def test_day_is_told_in_longer_steps_and_by_name(day: str, now: datetime) -> None:
+    series = rates.series(DAY, task="mail", tail=Tail(since=now, until=now))
     assert series.step_seconds == 600
     assert len(series.points) in {145, 146}
     assert series.whole.succeeded in {2 * 33, 2 * 34}
