@@ -93,7 +93,7 @@ export class Camera {
     const top = Math.min(...places.map((p) => p.y)) - size.height / 2 - 16;
     const bottom = Math.max(...places.map((p) => p.y)) + size.height / 2 + 16;
     const needs = Math.min(width / (right - left), height / (bottom - top));
-    if (needs < this.scale) this.zoom(Math.max(needs, 0.3) / this.scale);
+    if (needs < this.scale) this.zoom(Math.max(needs, LEAST) / this.scale);
     const far = (low, high, most) => {
       if (high - low > most) return most / 2 - (low + high) / 2;
       return low < 0 ? -low : high > most ? most - high : 0;
