@@ -62,6 +62,7 @@ def test_list_tells_progress_states_and_pace(viewer: Client, sales: str) -> None
     ]
     assert line["ends"] == ["failed"]
     assert line["per_second"] > 0
+    assert line["calls"] == [{"event": "failure", "task": "say", "job": None}]
     html = viewer.get("/holdfast/batches/").content.decode()
     assert "import &lt;7&gt;" in html
     assert "/holdfast/batches/sales/" in html

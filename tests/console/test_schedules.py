@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from celery.schedules import crontab
+from celery.schedules import BaseSchedule, crontab
 from django.conf import settings
 from django.test import Client, override_settings
 
@@ -198,6 +198,25 @@ def test_timeline_shows_when_many_are_due_at_once(viewer: Client, app: Celery) -
     assert [sum(s["counts"]) for s in timeline["strips"] if s["name"] == "n0"] == [1]
     assert "n4" not in {strip["name"] for strip in timeline["strips"]}
     assert "schedules in the same minute" in viewer.get("/holdfast/schedules/").content.decode()
+
+
+class Broken(BaseSchedule):  # type: ignore[misc]  # celery.schedules has no types here
+    """A rule of a project's own that cannot be asked."""
+
+    def remaining_estimate(self, last_run_at: datetime) -> timedelta:
+        raise ZeroDivisionError
+
+
+def test_schedule_that_cannot_be_computed_is_told_and_hides_no_other(
+    viewer: Client, app: Celery
+) -> None:
+    app.conf.beat_schedule = {**ENTRIES, "broken": {"task": "add", "schedule": Broken()}}
+    line = line_of(viewer, "broken")
+    assert line["state"] == "broken"
+    assert "ZeroDivisionError" in line["problem"]
+    assert line_of(viewer, "refresh")["state"] == "ok"
+    assert asked(viewer, "broken/")["next_due"] == []
+    assert "ZeroDivisionError" in viewer.get("/holdfast/schedules/broken/").content.decode()
 
 
 def test_forty_schedules_cost_as_many_statements_as_three(viewer: Client, app: Celery) -> None:

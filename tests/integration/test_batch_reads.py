@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from datetime import UTC, datetime
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connections
 
 from holdfast import dead_letters
@@ -91,6 +94,9 @@ def test_dead_letters_are_selected_by_their_batch_and_those_inside(ledger: str) 
     members("x", 4, State.FAILED)
     assert dead_letters.filter(batch="a").count() == 3
     assert dead_letters.filter(batch="b").count() == 1
+    out = StringIO()
+    call_command("holdfast", "dead-letters", "list", "--batch", "b", "--json", stdout=out)
+    assert [letter["id"] for letter in json.loads(out.getvalue())] == ["b-000000"]
 
 
 def test_ten_batches_cost_as_many_statements_as_two(ledger: str) -> None:

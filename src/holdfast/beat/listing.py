@@ -51,6 +51,8 @@ class ScheduleInfo:
     """The zone whose clock it means; None if it means none."""
     paused: Paused | None = None
     """Who has paused it, since when, and why: its due times are skipped."""
+    problem: str = ""
+    """Why its next due time cannot be computed: then it does not run. Empty if it can."""
     overdue_seconds: float = 0.0
     """How long its next due time has been past: more than a second or two, and no scheduler decides."""
 
@@ -122,18 +124,17 @@ def schedule(
     last = ledger.last_occurrences([name]).get(name)
     now = dialect().now()
     call = plans.call_of(current_app, rule)
+    info = _info(rule, standing, last, pauses.schedule_pause(name), now=now)
+    due = [] if info.problem else plans.due_times(rule, standing, now=now, most=runs)
     return Plan(
-        info=_info(rule, standing, last, pauses.schedule_pause(name), now=now),
+        info=info,
         args=call.args,
         kwargs=call.kwargs,
         hidden=call.hidden,
         options=plans.options_of(rule),
         overlap=plans.overlap_of(current_app, rule),
         has_condition=rule.should_run is not None,
-        next_due=[
-            due.astimezone(plans.clock_of(rule))
-            for due in plans.due_times(rule, standing, now=now, most=runs)
-        ],
+        next_due=[moment.astimezone(plans.clock_of(rule)) for moment in due],
         history=history_of(name, before=before, limit=history),
     )
 
@@ -201,13 +202,13 @@ def _info(
     *,
     now: datetime,
 ) -> ScheduleInfo:
-    due = None
-    if rule.enabled:
-        due = (
-            rule.due_after(standing.decided_until, anchor=standing.anchor_at)
-            if standing is not None and rule.is_standing(standing)
-            else rule.due_after(now, anchor=now)
-        )
+    due, problem = None, ""
+    try:
+        due = next(iter(plans.due_times(rule, standing, now=now, most=1)), None)
+    except (
+        Exception
+    ) as error:  # a class of the project's own may raise anything, and must hide no other schedule
+        problem = f"its next due time cannot be computed, so it does not run: {error!r}"
     return ScheduleInfo(
         name=rule.name,
         task=rule.task,
@@ -223,5 +224,6 @@ def _info(
         words=in_words(rule.timing),
         zone=plans.zone_of(rule),
         paused=paused,
+        problem=problem,
         overdue_seconds=max(0.0, (now - due).total_seconds()) if due is not None else 0.0,
     )

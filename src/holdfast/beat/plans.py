@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import islice
@@ -47,10 +48,12 @@ def due_times(rule: Rule, standing: Standing | None, *, now: datetime, most: int
 def day_of(rule: Rule, standing: Standing | None, *, now: datetime) -> Day:
     """Return when a schedule is due within the next 24 hours."""
     found: list[datetime] = []
-    for due in _due_from(rule, standing, now=now):
-        if due >= now + DAY or len(found) > MOST_MARKS:
-            break
-        found.append(due)
+    # One whose due times cannot be computed says so in the list, and has none here.
+    with suppress(Exception):
+        for due in _due_from(rule, standing, now=now):
+            if due >= now + DAY or len(found) > MOST_MARKS:
+                break
+            found.append(due)
     return Day(name=rule.name, due=found[:MOST_MARKS], more=len(found) > MOST_MARKS)
 
 

@@ -68,6 +68,17 @@ class StateCount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What is called at an end of a batch, in short."""
+
+    event: str
+    """"success", "complete" or "failure"."""
+    task: str
+    job: str | None
+    """The job it became; None if its end has not come."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BatchLine:
     """One batch, with the progress of its members and of those of its inner batches."""
 
@@ -92,9 +103,11 @@ class BatchLine:
     at_most: bool
     """Whether the fraction is the most it can be."""
     per_second: float | None
-    """Ends per second since it was made."""
+    """Ends per second since it was made; None if more have ended than were counted."""
     left_seconds: float | None
     """How long the open members take at that pace; None if nobody can tell."""
+    calls: list[Call]
+    """What is called at its ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,7 +284,8 @@ def _line(row: BatchRow, counted: Counted, now: datetime) -> BatchLine:
     fraction = (counted.done / total if total else 1.0) if not (open_more and done_more) else None
     ended = row.completed_at
     seconds = ((ended or now) - row.created_at).total_seconds()
-    pace = counted.done / seconds if counted.done and seconds > 0 else None
+    pace = counted.done / seconds if counted.done and seconds > 0 and not done_more else None
+    signatures, called = json.loads(row.callbacks), json.loads(row.called)
     ends = {
         "failed": row.failed_at if row.succeeded_at is None else None,
         "complete": row.completed_at if row.succeeded_at is None else None,
@@ -301,6 +315,11 @@ def _line(row: BatchRow, counted: Counted, now: datetime) -> BatchLine:
         left_seconds=counted.open / pace
         if pace and counted.open and ended is None and not counted.more
         else None,
+        calls=[
+            Call(event=event, task=str(signatures[event].get("task") or "?"), job=called.get(event))
+            for event in EVENTS
+            if event in signatures
+        ],
     )
 
 

@@ -72,8 +72,10 @@ class ScheduleLine:
     """"fired", "skipped", "missed" or "failed"."""
     last_reason: str
     last_job: str | None
+    problem: str
+    """Why its next due time cannot be computed; empty if it can."""
     state: str
-    """"paused", "off", "overdue", "over" if it is never due again, or "ok"."""
+    """"paused", "off", "broken", "overdue", "over" if it is never due again, or "ok"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,6 +279,7 @@ def _line(info: ScheduleInfo) -> ScheduleLine:
         last_outcome=info.last_outcome,
         last_reason=info.last_reason,
         last_job=info.last_job,
+        problem=info.problem,
         state=_state(info, overdue=overdue),
     )
 
@@ -284,6 +287,8 @@ def _line(info: ScheduleInfo) -> ScheduleLine:
 def _state(info: ScheduleInfo, *, overdue: bool) -> str:
     if not info.enabled:
         return "off"
+    if info.problem:
+        return "broken"
     if info.paused is not None:
         return "paused"
     if overdue:

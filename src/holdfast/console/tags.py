@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +12,7 @@ from django import template
 from django.template import Context
 from django.templatetags.static import static
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -26,6 +27,7 @@ register = template.Library()
 NOTHING = "\N{EN DASH}"
 
 _ICONS = Path(__file__).resolve().parents[1] / "static" / "holdfast" / "icons.svg"
+_ENDS = ("succeeded", "failed", "dead", "cancelled", "expired")
 _UNITS = ((86_400.0, "d", 3600.0, "h"), (3600.0, "h", 60.0, "min"), (60.0, "min", 1.0, "s"))
 
 
@@ -176,6 +178,26 @@ def chart(data: str, label: Any, kind: str = "") -> SafeString:
         data,
         kind,
         label,
+    )
+
+
+@register.simple_tag
+def bar(parts: Sequence[Any]) -> SafeString:
+    """A bar of jobs by state, ends first; `parts` have `state` and `count`. Its words must stand beside it."""
+    known = {part.state: part.count for part in parts}
+    order = [*(s for s in _ENDS if s in known), *(s for s in reversed(known) if s not in _ENDS)]
+    whole, at = sum(known.values()) or 1, 0.0
+    drawn = []
+    for name in order:
+        width = 1000 * known[name] / whole
+        drawn.append((name, f"{at:.1f}", f"{max(width, 4):.1f}"))
+        at += width
+    rows = format_html_join(
+        "", '<rect class="part-{}" x="{}" width="{}" height="10"></rect>', drawn
+    )
+    return format_html(
+        '<svg class="parts" viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true">{}</svg>',
+        rows,
     )
 
 

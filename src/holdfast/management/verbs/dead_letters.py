@@ -111,11 +111,12 @@ def _add_filters(parser: CommandParser) -> None:
         help="ended since then: 2026-01-31T12:00, 90m, 6h, 2d",
     )
     parser.add_argument("--until", type=moment, metavar="TIME", help="ended before then")
+    parser.add_argument("--batch", metavar="ID", help="members of it and of those inside it")
     parser.add_argument("--id", action="append", dest="ids", metavar="ID", help="may be repeated")
 
 
 def _selection(options: dict[str, Any]) -> Selection:
-    names = ("task", "queue", "reason", "error", "fingerprint", "since", "until", "ids")
+    names = ("task", "queue", "reason", "error", "fingerprint", "since", "until", "ids", "batch")
     return dead_letters.filter(**{name: options[name] for name in names})
 
 

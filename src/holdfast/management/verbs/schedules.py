@@ -108,6 +108,8 @@ def _row(info: ScheduleInfo) -> list[Any]:
 def _note(info: ScheduleInfo) -> str:
     if not info.enabled:
         return "switched off"
+    if info.problem:
+        return info.problem
     if info.paused is not None:
         by = f" by {info.paused.by}" if info.paused.by else ""
         return f"paused{by}" + (f": {info.paused.reason}" if info.paused.reason else "")
