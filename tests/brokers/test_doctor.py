@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from holdfast.testing.services import RabbitServer
+from tests.brokers.asked import needs
 from tests.doctor.broker.clinic import Clinic
+
+pytestmark = needs("rabbitmq")
 
 
 @pytest.mark.parametrize(
