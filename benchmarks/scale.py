@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import cluster, crowds, footprint, machine
+from benchmarks import cluster, crowds, footprint, machine, watchers
 from benchmarks.stand import Stand
 
 RESULTS = machine.ROOT / "benchmarks" / "results" / "scale.json"
@@ -30,6 +30,11 @@ FIGURES: dict[str, tuple[Callable[..., dict[str, Any]], tuple[str, ...], str]] =
         crowds.far_etas,
         ("postgres", "sqlite"),
         "100,000 cost a worker no memory; what is due at low load begins within 1 s",
+    ),
+    "watchers": (
+        watchers.watchers,
+        ("postgres", "sqlite"),
+        "20 open consoles cost a drain nothing that can be seen",
     ),
     "start": (footprint.start, ("postgres", "sqlite"), "80 ms more than plain Celery in Django"),
     "memory": (footprint.memory, ("postgres", "sqlite"), "8 MiB more a process (PSS)"),

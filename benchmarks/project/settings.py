@@ -42,3 +42,8 @@ INSTALLED_APPS += [
 DATABASES = {"default": _database(os.environ["BENCH_DATABASE_URL"])}
 # For the tasks that use it; no secret, it encrypts nothing but numbers.
 HOLDFAST: dict[str, object] = {"encryption_keys": ["bWVhc3VyZWQtaW4tcHJpdmF0ZS1tZWFzdXJlZC1pbi0="]}
+if os.environ.get("BENCH_WEB"):
+    ROOT_URLCONF = "benchmarks.project.web"
+    ALLOWED_HOSTS = ["localhost"]
+    STATIC_URL = "/static/"
+    HOLDFAST["console_access"] = "benchmarks.project.web.everybody"
