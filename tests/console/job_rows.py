@@ -21,11 +21,15 @@ def row(id: str) -> Job:
     return found
 
 
-def record(*args: Any, headers: dict[str, Any] | None = None, **more: Any) -> str:
+def record(*args: Any, headers: dict[str, Any] | str | None = None, **more: Any) -> str:
     """Record a call of the shop; return its id."""
     kwargs = more.pop("kwargs", {})
     body = json.dumps([args, kwargs, {}]).encode()
-    said = {"task": "shop.charge", "headers": json.dumps(headers or {}), "body": body}
+    said = {
+        "task": "shop.charge",
+        "headers": headers if isinstance(headers, str) else json.dumps(headers or {}),
+        "body": body,
+    }
     job = new_job(**said | more)
     transitions.record([job])
     return job.id

@@ -170,6 +170,7 @@ def test_large_result_is_shown_in_part_and_can_be_fetched_by_operators(
         ({"body": b"\xff{"}, "cannot be decoded"),
         ({"body": b"cos", "content_type": "application/x-python-serialize"}, "cannot be decoded"),
         ({"content_encoding": "utf-8+encrypted:1a2b3c4d"}, "1a2b3c4d"),
+        ({"headers": "{"}, "cannot be decoded"),
     ],
 )
 def test_call_that_cannot_be_read_says_why(viewer: Client, more: dict[str, Any], says: str) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from threading import Barrier, Thread
 from typing import Any
 from uuid import UUID
 
 import pytest
 from celery import current_app
 from django.conf import settings
+from django.db import connections
 from django.test import Client, override_settings
 
 from holdfast import Celery
@@ -207,7 +209,31 @@ def test_job_that_is_gone_is_refused(operator: Client) -> None:
     assert operator.get(f"{ROOT}jobs/nobody/cancel/").status_code == 409
 
 
-def test_two_who_act_at_once_act_once(operator: Client, worker: UUID) -> None:
+def test_form_that_is_sent_twice_at_once_is_done_once(
+    operator: Client, console: str, worker: UUID
+) -> None:
+    together = Barrier(2)
+    for _ in range(4):
+        id = fail(record("4242"), worker)
+        answers: list[int] = []
+
+        def send(id: str = id, token: int = row(id).token, answers: list[int] = answers) -> None:
+            together.wait(10)
+            try:
+                answers.append(post(operator, id, "replay", token=token).status_code)
+            finally:
+                connections[console].close()
+
+        threads = [Thread(target=send) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert sorted(answers) == [200, 409]
+        assert noted(id) == [("replay", "operate@test")]
+
+
+def test_two_people_with_the_same_page_act_once(operator: Client, worker: UUID) -> None:
     id = fail(record("4242"), worker)
     token = row(id).token
     first = post(operator, id, "replay", token=token)

@@ -41,8 +41,8 @@ def shown(app: Celery, message: Message) -> ShownCall:
     gave `argsrepr` or `kwargsrepr` has said what may be seen. A body that cannot be read here is an error in words,
     never an exception.
     """
-    headers = json.loads(message.headers)
     try:
+        headers = json.loads(message.headers)
         args, kwargs, _ = _decode(app, message, headers)
     except Exception as error:  # every serializer has its own tree of errors
         return ShownCall(args=None, kwargs=None, hidden=f"cannot be decoded here: {error!r}")
@@ -73,7 +73,7 @@ def arguments(app: Celery, message: Message) -> tuple[Any, Any]:
     Raises:
         SelectionRefused: the body cannot be read here.
     """
-    args, kwargs, _ = _decoded(app, message, json.loads(message.headers))
+    _, args, kwargs, _ = _decoded(app, message)
     return args, kwargs
 
 
@@ -100,8 +100,7 @@ def edited(
     Raises:
         SelectionRefused: the body cannot be read or written here, or the task does not take these arguments.
     """
-    headers = json.loads(message.headers)
-    old_args, old_kwargs, embed = _decoded(app, message, headers)
+    headers, old_args, old_kwargs, embed = _decoded(app, message)
     new_args = list(old_args) if args is None else list(args)
     new_kwargs = dict(old_kwargs) if kwargs is None else dict(kwargs)
     _refuse_what_does_not_fit(app, message, new_args, new_kwargs)
@@ -124,9 +123,11 @@ def edited(
     )
 
 
-def _decoded(app: Celery, message: Message, headers: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+def _decoded(app: Celery, message: Message) -> tuple[dict[str, Any], Any, Any, Any]:
+    """Return (headers, args, kwargs, embed)."""
     try:
-        return _decode(app, message, headers)
+        headers: dict[str, Any] = json.loads(message.headers)
+        return headers, *_decode(app, message, headers)
     except Exception as error:  # every serializer has its own tree of errors
         raise SelectionRefused(
             f"Job {message.job} cannot be edited here: its body cannot be decoded ({error!r}). "

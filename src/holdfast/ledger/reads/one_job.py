@@ -6,7 +6,6 @@ megabytes, nor for the ten thousand others of its workflow.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,7 +23,7 @@ from holdfast.ledger.models.effects import Effect, EffectState
 from holdfast.ledger.models.limits import Place
 from holdfast.ledger.models.logs import AttemptLog
 from holdfast.ledger.reads.attempts import AttemptRow
-from holdfast.ledger.reads.standing import Lease, Standing
+from holdfast.ledger.reads.standing import Lease, Standing, headers_in
 from holdfast.ledger.records import Message, StoredResult
 from holdfast.ledger.states import DEAD_LETTERS, FINAL, State
 
@@ -186,7 +185,7 @@ def call(job: Standing) -> Call | None:
             content_type=row["content_type"],
             content_encoding=row["content_encoding"],
         )
-    return Call(**row | {"headers": json.loads(row["headers"]), "message": message})
+    return Call(**row | {"headers": headers_in(row["headers"]), "message": message})
 
 
 def kept(job_id: str, *, largest: int | None = LARGEST) -> Kept | None:

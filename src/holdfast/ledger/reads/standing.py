@@ -262,10 +262,18 @@ def open_kin(job: Standing) -> list[Other]:
 
 
 def headers_of(job_id: str) -> dict[str, Any]:
-    """Return the headers of a job; none if its call is gone."""
+    """Return the headers of a job; none if its call is gone, or they are no JSON."""
     rows = Payload.objects.using(alias()).filter(job=job_id).values_list("headers", flat=True)
-    found: dict[str, Any] = json.loads(rows.first() or "{}")
-    return found
+    return headers_in(rows.first() or "{}")
+
+
+def headers_in(text: str) -> dict[str, Any]:
+    """Return the headers that a text holds; none if it is damaged."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def who_has(key: str) -> tuple[str, datetime] | None:
