@@ -42,7 +42,8 @@ def purge(
     """Cancel what waits in a queue, for good; nothing that runs is touched.
 
     A thousand are cancelled in one transaction, with a line of the audit. If the process dies in the middle some are
-    left: ask again with the same moment.
+    left: ask again with the same moment. A job that was published again since, for the broker had lost it, counts as
+    one that came later.
 
     Args:
         queue: its name.

@@ -9,6 +9,7 @@ import pytest
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
+from holdfast.ledger import transitions
 from holdfast.ledger.limiting import shown
 from holdfast.ledger.records import Use
 from tests.limited import admit, bound, run, wait
@@ -50,6 +51,20 @@ def test_limit_shows_who_is_in_and_who_waits_by_key(ledger: str, worker: UUID) -
         "a": (2, ["a1", "a2"]),
         "b": (1, ["light"]),
     }
+
+
+def test_job_that_is_over_holds_nothing_though_nobody_has_told_yet(
+    ledger: str, worker: UUID
+) -> None:
+    bound("l", concurrency=2)
+    for number in range(2):
+        wait(f"j{number}")
+    admit("l")
+    assert transitions.succeed(run(worker, "j0"), stored=None)
+    limit = shown.limit("l")
+    assert limit is not None
+    assert (limit.taken, limit.is_full) == (1, False)
+    assert [one.job for one in shown.holders("l")] == ["j1"]
 
 
 def test_rate_says_when_the_next_one_comes_and_a_look_changes_nothing(ledger: str) -> None:
