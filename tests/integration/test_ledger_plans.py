@@ -15,6 +15,7 @@ from django.db import connections
 from pytest_django import DjangoDbBlocker
 
 from holdfast.ledger import (
+    audit,
     batches,
     checkpoints,
     chords,
@@ -72,6 +73,8 @@ BIG = {
     "holdfast_effect",
     "holdfast_unique_key",
     "holdfast_limited",
+    "holdfast_audit",
+    "holdfast_queue_sample",
     "holdfast_minute",
 }
 
@@ -133,6 +136,16 @@ def big_ledger(
                 "waits, runs) "
                 "SELECT date_trunc('minute', now()) - n * interval '1 minute', task, '', 1, 0, 0, 0, 1, '{}', '{}' "
                 "FROM generate_series(1, 4000) AS n, unnest(ARRAY['', 'a', 'b', 'c', 'd', 'e']) AS task"
+            )
+            cursor.execute(
+                "INSERT INTO holdfast_audit (at, actor, action, job, detail) SELECT now() - n * interval '1 minute', "
+                "'user-' || n % 997, CASE WHEN n % 500 = 0 THEN 'purge' ELSE 'cancel' END, 'job-' || n, '' "
+                "FROM generate_series(1, 60000) AS n"
+            )
+            cursor.execute(
+                "INSERT INTO holdfast_queue_sample (at, queue, waiting, oldest_seconds) "
+                "SELECT now() - n * interval '1 minute', 'q' || q, n, n "
+                "FROM generate_series(1, 6000) AS n, generate_series(1, 10) AS q"
             )
             cursor.execute("ANALYZE")
         hire(WORKER)
@@ -291,6 +304,23 @@ ASKED: dict[str, Callable[[], Any]] = {
     "limits: why": lambda: line_reads.place_of("job-50"),
     "limits: holders": lambda: line_reads.holders(Use("plans", "1"), of_key=True),
     "limits: counts": lambda: line_reads.counts("plans"),
+    "activity: newest": audit.search,
+    "activity: further": lambda: audit.search(before=30_000),
+    "activity: of somebody": lambda: audit.search(actor="user-7"),
+    "activity: of somebody, further": lambda: audit.search(actor="user-7", before=30_000),
+    "activity: an action": lambda: audit.search(action="purge"),
+    "activity: about a job": lambda: audit.search(job="job-7"),
+    "activity: of a time": lambda: audit.search(
+        since=datetime.now(UTC) - timedelta(days=20), until=datetime.now(UTC) - timedelta(days=19)
+    ),
+    "activity: which actions": audit.actions,
+    "queues: chart of one": lambda: samples.of_queue(
+        "q1", since=datetime.now(UTC) - timedelta(hours=6)
+    ),
+    "queues: charts of all": lambda: samples.latest(
+        since=datetime.now(UTC) - timedelta(minutes=10)
+    ),
+    "pruner: samples": lambda: samples.prune(older_than=timedelta(days=3), limit=500),
     "limits: shown": shown.limits,
     "limits: who is in": lambda: shown.holders("plans"),
     "limits: lines by key": lambda: shown.waiters("plans"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -106,7 +107,7 @@ def test_directory_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatc
     def full(**_: Any) -> str:
         raise OSError("no space left")
 
-    monkeypatch.setattr(child_stacks.tempfile, "mkdtemp", full)
+    monkeypatch.setattr(tempfile, "mkdtemp", full)
     broken = ChildStacks()
     broken.install()
     assert "no space left" in broken.reason
