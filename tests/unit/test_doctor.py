@@ -214,6 +214,12 @@ def test_passwords_are_taken_out_of_everything() -> None:
     assert shown.evidence == "at redis://:***@h"
 
 
+def test_password_of_an_address_is_taken_out_of_errors_that_nobody_knows() -> None:
+    said = "ValueError: 'redis://jobs:pa55@word@h:1/0' and amqp://:pa55@h//, not http://h:80/a"
+    shown = examining._without([], ERROR.seen(said)).evidence
+    assert shown == "ValueError: 'redis://jobs:***@h:1/0' and amqp://:***@h//, not http://h:80/a"
+
+
 @pytest.mark.parametrize(
     ("environment", "files", "container"),
     [

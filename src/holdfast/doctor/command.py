@@ -129,9 +129,10 @@ def _tell(report: Report, options: dict[str, Any], say: Say, paint: Any) -> None
 
 def _watch(options: dict[str, Any], say: Say, paint: Any) -> int:
     """Look again and again until somebody interrupts it; then the last look is what counts."""
-    report = _examine(options)
-    _tell(report, options, say, paint)
+    report = Report(findings=[])
     try:
+        report = _examine(options)
+        _tell(report, options, say, paint)
         while True:
             time.sleep(options["watch"])
             before, report = report, _examine(options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import re
 import threading
 import time
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from holdfast.doctor.report import Report, Skipped
 from holdfast.doctor.starting import failed, set_up
 
 AT_ONCE = 6
+_ACCOUNT = re.compile(r"(://[^\s:/@]*:)[^\s'\"]+(@)")
 # Shorter ones are too likely to be part of another word.
 SHORTEST_SECRET = 4
 
@@ -242,7 +244,8 @@ def _without(secrets: Sequence[str], value: Any) -> Any:
     if isinstance(value, str):
         for secret in secrets:
             value = value.replace(secret, "***")
-        return value
+        # Settings that do not load name no passwords, and their errors may.
+        return _ACCOUNT.sub(r"\1***\2", value)
     if isinstance(value, dict):
         return {key: _without(secrets, each) for key, each in value.items()}
     if isinstance(value, list | tuple):
