@@ -21,6 +21,7 @@ from holdfast.console import urls as _registered  # noqa: F401  # the console's 
 from holdfast.console.access import ADMINISTER, NONE, OPERATE, VIEW, role
 from holdfast.console.encode import as_json
 from holdfast.console.pages import Done, Refused, action, actor, page
+from holdfast.console.schemas import of_type
 from holdfast.exceptions import ConfigurationError
 
 ROOT = "/holdfast/"
@@ -254,6 +255,22 @@ def test_description_is_complete_and_says_what_is_needed() -> None:
     }
     assert thing["description"] == "One thing."
     json.dumps(found)
+
+
+def test_classes_of_one_name_are_described_each() -> None:
+    @dataclass
+    class Twin:
+        one: int
+
+    first = Twin
+
+    @dataclass
+    class Twin:  # type: ignore[no-redef]
+        two: str
+
+    found: dict[str, Any] = {}
+    assert of_type(first, found) != of_type(Twin, found)
+    assert [list(each["properties"]) for each in found.values()] == [["one"], ["two"]]
 
 
 def test_json_has_only_what_json_has() -> None:

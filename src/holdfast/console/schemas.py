@@ -33,6 +33,8 @@ _FIELDS: tuple[tuple[type[forms.Field], dict[str, Any]], ...] = (
     (forms.Field, {"type": "string"}),
 )
 
+_NAMED: dict[str, type] = {}
+
 
 def of_type(hint: Any, schemas: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of a type; a dataclass is described once, in `schemas`, and referred to."""
@@ -79,7 +81,7 @@ def _class(hint: type, schemas: dict[str, Any]) -> dict[str, Any]:
         return {"enum": [each.value for each in hint]}
     if not is_dataclass(hint):
         return {}
-    name = hint.__name__
+    name = _name(hint)
     if name not in schemas:
         made: dict[str, Any] = {}
         schemas[name] = made
@@ -93,3 +95,13 @@ def _class(hint: type, schemas: dict[str, Any]) -> dict[str, Any]:
             },
         }
     return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _name(hint: type) -> str:
+    """Return the name of a dataclass's schema; a second class of the same name has its module's before it."""
+    first = _NAMED.setdefault(hint.__name__, hint)
+    return (
+        hint.__name__
+        if first is hint
+        else f"{hint.__module__.rsplit('.')[-1].title()}{hint.__name__}"
+    )
