@@ -123,13 +123,17 @@ class Look:
         from django.db import transaction
 
         connection = self.connection
+        if connection.vendor != "postgresql":
+            # Without a transaction: SQLite's would take the lock of whoever writes.
+            with connection.cursor() as cursor:
+                cursor.execute(sql, parameters)
+                return list(cursor.fetchall())
         with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-            if connection.vendor == "postgresql":
-                # Local to the transaction: a pooler gives the connection to somebody else afterwards.
-                milliseconds = max(1, int(self.seconds_left() * 1000))
-                cursor.execute(
-                    "SELECT set_config('statement_timeout', %s, true)", [f"{milliseconds}ms"]
-                )
+            # Local to the transaction: a pooler gives the connection to somebody else afterwards.
+            milliseconds = max(1, int(self.seconds_left() * 1000))
+            cursor.execute(
+                "SELECT set_config('statement_timeout', %s, true)", [f"{milliseconds}ms"]
+            )
             cursor.execute(sql, parameters)
             return list(cursor.fetchall())
 
