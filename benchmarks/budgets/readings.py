@@ -201,11 +201,15 @@ def _idle(stand: CountingStand) -> Readings:
 
 
 def _await_loops(wire: Wire) -> None:
-    """Wait until the worker waits for jobs."""
+    """Wait until the worker waits for jobs and has looked once for what is over: the next such look is far off."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while wire.tallies()[1].waits < 2:
+    waits = None
+    # What was over has made it look again at once: that is done when it has waited twice more.
+    while waits is None or wire.tallies()[1].waits < waits + 2:
+        if waits is None and any("holdfast_audit" in head for head in wire.tallies()[0].statements):
+            waits = wire.tallies()[1].waits
         if time.monotonic() > deadline:
-            raise TimeoutError("the worker did not begin to wait for jobs")
+            raise TimeoutError("the worker did not begin to wait for jobs, or does not prune")
         time.sleep(0.1)
 
 
