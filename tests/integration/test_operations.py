@@ -102,6 +102,20 @@ def test_every_match_is_replayed_once_and_no_other(app: Celery, small: None, man
     assert operations.run(app) == 0
 
 
+@pytest.mark.parametrize("kind", ["cancel", "discard"])
+def test_few_that_match_are_found_among_many_that_do_not(
+    app: Celery, small: None, kind: str
+) -> None:
+    make = waiting if kind == "cancel" else dead_letters
+    others = make(9, task="other")
+    mine = make(2, task="mine")
+    others += make(9, task="other")
+    row = ask(kind, {"task": "mine"})
+    assert operations.run(app) >= 5
+    assert (now(row).done, states(mine)) == (2, {"CANCELLED": 2})
+    assert "CANCELLED" not in states(others)
+
+
 def test_what_arrives_or_ends_after_it_was_asked_is_left_alone(app: Celery) -> None:
     first = dead_letters(2)
     asked = ask("replay", {"task": "t"})
