@@ -13,7 +13,10 @@ from django.conf import settings
 from django.test import Client, override_settings
 
 from holdfast import Celery, Limit, pausing
+from holdfast.beat import leader
+from holdfast.beat.plans import Day
 from holdfast.beat.scheduler import Scheduler
+from holdfast.console import schedules as console
 from holdfast.ledger import audit, schedulers, schedules, workers
 from holdfast.ledger.schedules import Decided
 from holdfast.ledger.states import State
@@ -154,7 +157,11 @@ def test_viewer_and_read_only_console_change_nothing(viewer: Client, operator: C
     assert audit.lines() == []
 
 
-def test_page_tells_who_leads_and_who_stands_by(viewer: Client, app: Celery) -> None:
+def test_page_tells_who_leads_and_who_stands_by(
+    viewer: Client, app: Celery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leader, "DUTY_SECONDS", 600.0)
+    monkeypatch.setattr(schedulers, "ALIVE_SECONDS", 600.0)
     assert asked(viewer)["scheduler"] == {"leader": None, "standing_by": [], "led": False}
     leads, waits = Scheduler(app), Scheduler(app)
     try:
@@ -196,6 +203,10 @@ def test_timeline_shows_when_many_are_due_at_once(viewer: Client, app: Celery) -
     assert minute["names"] == ["n0", "n1", "n2", "n3"]
     assert {strip["name"] for strip in timeline["strips"] if strip["often"]} == {"refresh"}
     assert [sum(s["counts"]) for s in timeline["strips"] if s["name"] == "n0"] == [1]
+    # At 03:10 the next one is a day ahead, and is shown all the same.
+    late = datetime(2026, 6, 1, 3, 10, tzinfo=UTC)
+    due = Day(name="n0", due=[late.replace(hour=3, minute=0) + timedelta(days=1)], more=False)
+    assert sum(console._timeline([due], late).strips[0].counts) == 1
     assert "n4" not in {strip["name"] for strip in timeline["strips"]}
     assert "schedules in the same minute" in viewer.get("/holdfast/schedules/").content.decode()
 

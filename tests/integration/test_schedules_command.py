@@ -13,8 +13,9 @@ from django.core.management import CommandError, call_command
 
 import holdfast
 from holdfast import Celery
+from holdfast.beat import leader
 from holdfast.beat.scheduler import Scheduler
-from holdfast.ledger import audit
+from holdfast.ledger import audit, schedulers
 from tests.batched import NOWHERE, app_with_tasks
 from tests.surroundings import current_app
 
@@ -41,7 +42,11 @@ def told(*words: str) -> tuple[str, str]:
     return out.getvalue(), error.getvalue()
 
 
-def test_all_are_shown_in_words_with_who_leads(app: Celery) -> None:
+def test_all_are_shown_in_words_with_who_leads(
+    app: Celery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leader, "DUTY_SECONDS", 600.0)
+    monkeypatch.setattr(schedulers, "ALIVE_SECONDS", 600.0)
     shown, remark = told()
     assert "at 07:05 on weekdays, Europe/Berlin" in shown
     assert "No scheduler leads" in remark

@@ -31,7 +31,8 @@ MANY = 3
 MOST_MINUTES = 8
 # A schedule whose next due time has been past for so long is told: somebody looks each second.
 OVERDUE_SECONDS = 15.0
-CELLS = 48
+# Of the half hour that has begun, and of the day after it.
+CELLS = 49
 
 
 class HistoryQuery(forms.Form):
