@@ -149,12 +149,12 @@ def test_server_that_is_set_wrong_or_full(
 
 def test_nearly_all_clients_are_taken(clinic: Clinic, server: RedisServer) -> None:
     with ExitStack() as held:
-        for _ in range(30):
+        for _ in range(60):
             client = redis.Redis(port=server.port, single_connection_client=True)
             held.callback(client.close)
             client.ping()
         # The doctor's own probes connect as well.
-        server.command("CONFIG SET maxclients 37")
+        server.command("CONFIG SET maxclients 74")
         seen = clinic.doctor("--only", "W354", broker=server.url)
         server.command("CONFIG SET maxclients 10000")
     assert_said(seen, "W354", "clients are connected", only=False)
