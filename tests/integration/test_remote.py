@@ -48,6 +48,13 @@ def crew(site: Site) -> dict[str, WorkerProcess]:
     return found
 
 
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is busy answers late: who is silent for good is told by the tests about that alone."""
+    monkeypatch.setattr(remote, "ANSWER_SECONDS", 20.0)
+    monkeypatch.setattr(remote, "STACKS_SECONDS", 20.0)
+
+
 @pytest.fixture
 def gate(tmp_path: Path) -> Iterator[Path]:
     gate = tmp_path / "gate"
@@ -131,8 +138,10 @@ def test_stack_shows_where_a_body_stands_and_no_value(
 
 
 def test_process_that_is_stopped_is_silent_and_the_others_show_themselves(
-    site: Site, crew: dict[str, WorkerProcess], gate: Path
+    site: Site, crew: dict[str, WorkerProcess], gate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Less than a lease, after which it is killed for it.
+    monkeypatch.setattr(remote, "STACKS_SECONDS", 2.0)
     worker = id_of(crew["prefork"])
     sent = hold(site, "prefork", gate)
     (child,) = [process.pid for process in remote.look(worker).processes if process.job == sent.id]
