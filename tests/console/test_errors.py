@@ -14,7 +14,7 @@ from django.test import Client, override_settings
 
 from holdfast.console.alike import alike
 from holdfast.ledger import audit, failures, transitions
-from holdfast.ledger.models import Attempt, Job, Payload
+from holdfast.ledger.models import Attempt, Job, Payload, Worker
 from holdfast.ledger.records import Hold
 from holdfast.ledger.states import State
 from tests.integration.test_idle_statements import counted
@@ -119,6 +119,7 @@ def test_group_shows_its_traceback_jobs_and_what_they_have_in_common(
     for number, id in enumerate(ids):
         body = f'[[{number}], {{"gateway": "west", "api_token": "s3cret"}}, {{}}]'.encode()
         Payload.objects.using("ledger").filter(job=id).update(body=body)
+    Worker.objects.using("ledger").update(release="0123456789abcdef")
     address = f"errors/{print_of(ids[0])}/"
     data = viewer.get(f"{ROOT}api/{address}").json()
     assert (data["group"]["letters"], data["looked_at"]) == (4, 4)
@@ -128,6 +129,7 @@ def test_group_shows_its_traceback_jobs_and_what_they_have_in_common(
     assert common == {
         "queue": ("slow", 4, 4),
         "worker": ("w", 4, 4),
+        "code of the worker": ("0123456789ab", 4, 4),
         "argument gateway": ("west", 4, 4),
     }
     assert [letter["id"] for letter in data["letters"]] == ids[::-1]

@@ -50,8 +50,9 @@ def alike(ids: Sequence[str]) -> list[Alike]:
         _count(seen, _("queue"), row["queue"])
         _count(seen, _("priority"), row["priority"] or None)
         _count(seen, _("batch"), row["batch_id"])
-    for name in errors.last_workers(ids).values():
+    for name, release in errors.last_workers(ids).values():
         _count(seen, _("worker"), name)
+        _count(seen, _("code of the worker"), release[:12])
     for message in letters.messages(ids[:MOST_CALLS]).values():
         for name, value in _arguments(message).items():
             _count(seen, name, value)

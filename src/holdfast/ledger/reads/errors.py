@@ -17,7 +17,7 @@ from django.db.models import Sum
 from holdfast.ledger.database import alias, connection, dialect
 from holdfast.ledger.failures import KEPT, STEP, causes, counts, one_line, step_of
 from holdfast.ledger.fence import job_rows
-from holdfast.ledger.models import Attempt
+from holdfast.ledger.models import Attempt, Worker
 from holdfast.ledger.models.failures import Cause
 from holdfast.ledger.reads.letters import last_errors
 from holdfast.ledger.reads.search.parts import DEAD
@@ -159,10 +159,16 @@ def traceback_of(fingerprint: str, ids: Sequence[str]) -> tuple[str, str, str] |
     )
 
 
-def last_workers(ids: Sequence[str]) -> dict[str, str]:
-    """Return the name of the worker of each job's latest attempt that did not succeed."""
+def last_workers(ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Return the worker of each job's latest attempt that did not succeed: its name, and the key of its code.
+
+    The key is empty of a worker that is forgotten, or that told none.
+    """
     rows = Attempt.objects.using(alias()).filter(job__in=list(ids)).order_by("id")
-    return {job: name for job, name in rows.values_list("job", "worker_name") if name}
+    found = {job: (name, id) for job, name, id in rows.values_list("job", "worker_name", "worker")}
+    workers = Worker.objects.using(alias()).filter(id__in={id for _, id in found.values() if id})
+    release = dict(workers.values_list("id", "release"))
+    return {job: (name, release.get(id, "") if id else "") for job, (name, id) in found.items()}
 
 
 def places(ids: Sequence[str]) -> list[dict[str, Any]]:
