@@ -197,6 +197,6 @@ def test_pages_ask_as_often_for_many_as_for_few(viewer: Client, worker: UUID) ->
 
     few = asked(1)
     assert few == asked(12)
-    assert max(few) <= 20
+    assert max(few) <= 24
     old = Attempt.objects.using("ledger").update(ended_at=Now() - timedelta(days=1))
     assert old
