@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 from statistics import median, quantiles
 from uuid import uuid4
 
@@ -63,6 +64,7 @@ def _taken(url: str, pause: float) -> dict[str, list[float]]:
         worker.pgconn.prepare(b"claim", _CLAIM)
         worker.pgconn.prepare(b"nothing", b"SELECT 1")
         incarnation = str(uuid4()).encode()
+        steps: tuple[tuple[str, Any, bytes, list[bytes]], ...]
         for number in range(COUNT + WARM_UP):
             id = f"{number:036d}".encode()
             steps = (
