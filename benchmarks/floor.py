@@ -10,8 +10,8 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 from statistics import median, quantiles
+from typing import Any
 from uuid import uuid4
 
 import psycopg
