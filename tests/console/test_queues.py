@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 import holdfast
 from holdfast import pausing, purging
-from holdfast.console import queues as views
+from holdfast.console import queue_charts, queues
 from holdfast.ledger import audit, transitions, workers
 from holdfast.ledger.database import dialect
 from holdfast.ledger.models import Job
@@ -121,13 +121,13 @@ def test_points_of_a_chart_are_few_and_keep_the_most() -> None:
         Sample(minute - timedelta(minutes=ago), waiting, float(waiting))
         for ago, waiting in ((200, 7), (199, 9), (61, 5), (59, 6), (0, 1))
     ]
-    hours = views.depth(past, until=until, hours=6)
+    hours = queue_charts.depth(past, until=until, hours=6)
     assert len(hours) == 361
     by_minute = {int((minute - point.at) / timedelta(minutes=1)): point.waiting for point in hours}
     assert [by_minute[ago] for ago in (201, 200, 199, 198, 61, 60, 59, 58, 0)] == (
         [0, 7, 9, 0, 5, None, 6, 0, 1]
     )
-    day = views.depth(past, until=until, hours=24)
+    day = queue_charts.depth(past, until=until, hours=24)
     assert len(day) == 361
     assert max(point.waiting or 0 for point in day) == 9
 
@@ -182,7 +182,7 @@ def test_purge_shows_the_count_and_cancels_what_was_counted(busy: str, operator:
 def test_many_are_purged_only_by_who_types_the_name(
     console: str, operator: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(views, "TYPED_FROM", 2)
+    monkeypatch.setattr(queues, "TYPED_FROM", 2)
     record("mail", 3)
     record("mail", delay_seconds=600.0)
     for typed in ("", "male"):

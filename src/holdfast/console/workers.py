@@ -53,27 +53,11 @@ class WorkerNow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerGone:
-    """A worker that is not there any more."""
-
-    id: UUID
-    name: str
-    host: str
-    pid: int
-    pool: str
-    slots: int
-    started_at: datetime
-    gone_at: datetime
-    lost: bool
-    """Whether its lease ran out; else it stopped in order."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkersPage:
     """The workers that live, and those that were lost in the last day."""
 
     workers: list[WorkerNow]
-    lost: list[WorkerGone]
+    lost: list[GoneWorker]
     slots: int
     busy: int
 
@@ -84,7 +68,7 @@ class WorkerPage:
 
     worker: WorkerNow | None
     """None if it is gone."""
-    gone: WorkerGone | None
+    gone: GoneWorker | None
     jobs: list[RunningJob]
     """The longest first, 200 at most."""
     can_ask: bool
@@ -140,7 +124,7 @@ def workers(_request: HttpRequest) -> WorkersPage:
     rows = [_row(worker, claimed.get(worker.id, 0)) for worker in alive]
     return WorkersPage(
         workers=rows,
-        lost=[_gone(worker) for worker in worker_reads.gone(within=DAY)],
+        lost=worker_reads.gone(within=DAY),
         slots=sum(row.slots for row in rows),
         busy=sum(row.busy for row in rows),
     )
@@ -165,7 +149,7 @@ def worker(_request: HttpRequest, worker: UUID) -> WorkerPage:
     claimed = worker_reads.running_by_worker().get(worker, 0)
     return WorkerPage(
         worker=_row(found, claimed) if isinstance(found, LiveWorker) else None,
-        gone=_gone(found) if isinstance(found, GoneWorker) else None,
+        gone=found if isinstance(found, GoneWorker) else None,
         jobs=jobs,
         can_ask=alive and bool(current_app.conf.worker_enable_remote_control),
     )
@@ -278,10 +262,6 @@ def _row(found: LiveWorker, claimed: int) -> WorkerNow:
         heard_seconds=found.heard_seconds,
         stalled_seconds=found.stalled_seconds,
     )
-
-
-def _gone(found: GoneWorker) -> WorkerGone:
-    return WorkerGone(**{name: getattr(found, name) for name in WorkerGone.__dataclass_fields__})
 
 
 def _at(worker: UUID) -> str:
