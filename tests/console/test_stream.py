@@ -96,7 +96,7 @@ def test_silence_is_filled_with_heartbeats_and_a_stream_ends_some_day(
     async def listen(events: AsyncIterator[str]) -> list[str]:
         return [event async for event in events]
 
-    found = asyncio.run(listen(stream.told(hub, heartbeat=0.02, lifetime=0.2)))
+    found = asyncio.run(listen(stream.told(hub, heartbeat=0.02, lifetime=1.0)))
     assert found[0] == f"retry: {stream.RETRY_MILLISECONDS}\n\n"
     assert set(found[1:]) == {"event: heartbeat\ndata: {}\n\n"}
 

@@ -22,7 +22,14 @@ def watching(
 ) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     """A doctor who looks all the time, and what it has printed."""
     told = clinic.folder / "told.txt"
-    command = ["-m", "holdfast.doctor", "--watch", "0.1", "--only", "broker", "--timeout", "30"]
+    bind = die_with(os.getpid())
+
+    def begin() -> None:
+        bind()
+        # Tests that run in the background ignore SIGINT, and would hand that on.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    command = ["-m", "holdfast.doctor", "--watch", "0.5", "--only", "broker", "--timeout", "30"]
     with told.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, *command],
@@ -30,7 +37,7 @@ def watching(
             env=clinic.environment(broker=healthy_redis.url),
             stdout=output,
             stderr=subprocess.STDOUT,
-            preexec_fn=die_with(os.getpid()),  # noqa: PLW1509  # one system call
+            preexec_fn=begin,  # noqa: PLW1509  # two system calls
         )
     yield process, told
     process.kill()
