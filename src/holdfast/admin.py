@@ -10,6 +10,7 @@ from django.db import connections
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
+from holdfast.dispatch.prose import Prose
 from holdfast.models import (
     Attempt,
     AttemptLog,
@@ -97,10 +98,22 @@ class JobAdmin(ReadOnlyAdmin):
 class AttemptAdmin(ReadOnlyAdmin):
     """Attempts that did not end in success."""
 
-    list_display = ("job", "number", "outcome", "worker_name", "started_at", "ended_at", "error")
+    list_display = ("job", "number", "outcome", "worker_name", "started_at", "ended_at", "said")
     list_filter = ("outcome",)
     search_fields = ("job__exact",)
     ordering = ("-id",)
+    exclude = ("error", "traceback")
+    readonly_fields = ("said", "said_last")
+
+    @admin.display(description="error")
+    def said(self, attempt: Attempt) -> str:
+        """The error without what is a secret by its name or its form."""
+        return Prose().clean(attempt.error)
+
+    @admin.display(description="traceback")
+    def said_last(self, attempt: Attempt) -> str:
+        """The traceback, the same."""
+        return Prose().clean(attempt.traceback)
 
 
 @admin.register(AttemptLog)
@@ -110,6 +123,13 @@ class AttemptLogAdmin(ReadOnlyAdmin):
     list_display = ("job", "number")
     search_fields = ("job__exact",)
     ordering = ("-id",)
+    exclude = ("text",)
+    readonly_fields = ("said",)
+
+    @admin.display(description="text")
+    def said(self, log: AttemptLog) -> str:
+        """The lines without what is a secret by its name or its form."""
+        return Prose().clean(log.text)
 
 
 @admin.register(Worker)

@@ -20,7 +20,8 @@ from typing import Any
 
 from celery import current_app
 
-from holdfast.dispatch import calls
+from holdfast.dispatch import calls, said
+from holdfast.dispatch.prose import Prose
 from holdfast.exceptions import SelectionRefused
 from holdfast.ledger import batches, interventions
 from holdfast.ledger.database import atomic
@@ -40,7 +41,7 @@ IDS_SAID = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """One failed or dead job, with its arguments as people may see them."""
+    """One failed or dead job, with its arguments and its error as people may see them."""
 
     id: str
     task: str
@@ -75,7 +76,9 @@ class Selection:
 
         Reads every selected row once.
         """
-        return letters.groups(self.wanted)
+        found = letters.groups(self.wanted)
+        rules = said.of_jobs(current_app, {group.sample: group.task for group in found})
+        return [replace(group, error=rules[group.sample].clean(group.error)) for group in found]
 
     def __iter__(self) -> Iterator[DeadLetter]:
         """Yield them in the order of their ends; those that end meanwhile are left out."""
@@ -267,4 +270,8 @@ def _shown(letter: letters.Letter, message: Any) -> DeadLetter:
         else calls.shown(current_app, message)
     )
     values = {key: value for key, value in asdict(letter).items() if key != "token"}
+    if message is not None:
+        values["error"] = said.of_message(current_app, message).clean(letter.error)
+    else:
+        values["error"] = Prose(current_app.tasks.get(letter.task)).clean(letter.error)
     return DeadLetter(**values, args=call.args, kwargs=call.kwargs, hidden=call.hidden)

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from celery import Celery, current_app
 
+from holdfast.dispatch import said
 from holdfast.dispatch.argument_search import examination_of
 from holdfast.exceptions import OperationRefused, SelectionRefused
 from holdfast.ledger import operations as ledger
@@ -82,7 +83,7 @@ def try_out(kind: str, filter: Mapping[str, Any] | str, *, running: str = ledger
         count=count,
         exact=exact,
         everything=_is_everything(wanted),
-        samples=matches.samples(wanted, states, examination=examination, limit=SAMPLES),
+        samples=_shown(matches.samples(wanted, states, examination=examination, limit=SAMPLES)),
     )
 
 
@@ -203,6 +204,13 @@ def _matching(filter: Mapping[str, Any] | str) -> JobFilter:
 def _is_everything(wanted: JobFilter) -> bool:
     """Tell whether a filter leaves out no job, or none but by its state."""
     return all(pair.key == "state" for pair in wanted.pairs())
+
+
+def _shown(rows: list[JobRow]) -> list[JobRow]:
+    rules = said.of_jobs(current_app, {row.id: row.task for row in rows if row.error})
+    return [
+        replace(row, error=rules[row.id].clean(row.error)) if row.error else row for row in rows
+    ]
 
 
 def _options(kind: str, *, queue: str | None, priority: int | None, running: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +18,7 @@ from django.utils.translation import ngettext
 from holdfast import dead_letters
 from holdfast.batches import Batch
 from holdfast.console.pages import Done, Refused, action, actor, page
-from holdfast.dispatch import calls
+from holdfast.dispatch import calls, said
 from holdfast.exceptions import BatchNotFound
 from holdfast.ledger import batches as ledger
 from holdfast.ledger.batches import BatchRow
@@ -195,7 +195,7 @@ def batch(_request: HttpRequest, id: str) -> BatchPage:
     failed = sum(one.count for one in lines[0].states if one.state in ("failed", "dead"))
     return BatchPage(
         batch=lines[0],
-        faults=batch_reads.faults(within[id]) if failed else [],
+        faults=_faults(within[id]) if failed else [],
         callbacks=_callbacks(row),
         inner=lines[1:],
         failed=failed,
@@ -321,6 +321,12 @@ def _line(row: BatchRow, counted: Counted, now: datetime) -> BatchLine:
             if event in signatures
         ],
     )
+
+
+def _faults(ids: list[str]) -> list[Fault]:
+    found = batch_reads.faults(ids)
+    rules = said.of_jobs(current_app, {fault.sample: fault.task for fault in found})
+    return [replace(fault, error=rules[fault.sample].clean(fault.error)) for fault in found]
 
 
 def _callbacks(row: BatchRow) -> list[Callback]:

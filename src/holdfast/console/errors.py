@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
+from celery import current_app
 from django import forms
 from django.http import Http404, HttpRequest
 from django.urls import NoReverseMatch, reverse
@@ -18,6 +19,7 @@ from holdfast.console.alike import MOST as MOST_SAMPLES
 from holdfast.console.alike import Alike, alike
 from holdfast.console.pages import Done, Refused, action, actor, page
 from holdfast.dead_letters import DeadLetter
+from holdfast.dispatch import said
 from holdfast.ledger.failures import KEPT
 from holdfast.ledger.reads import errors as reads
 from holdfast.ledger.reads.errors import ErrorGroup
@@ -170,7 +172,7 @@ def errors(_request: HttpRequest, query: Mapping[str, Any]) -> ErrorsPage:
         wanted, by_count=query["sort"] == "count", start=(number - 1) * PAGE, limit=PAGE
     )
     return ErrorsPage(
-        groups=[ErrorRow(**asdict(group)) for group in found],
+        groups=_shown(found),
         total=total,
         more=more,
         page=number,
@@ -195,13 +197,15 @@ def error(_request: HttpRequest, query: Mapping[str, Any], fingerprint: str) -> 
             % {"fingerprint": fingerprint}
         )
     ids = reads.samples(fingerprint, limit=MOST_SAMPLES)
-    said = reads.traceback_of(fingerprint, ids)
+    (shown,) = _shown([group])
+    told = reads.traceback_of(fingerprint, ids)
+    rules = said.of_jobs(current_app, {told[0]: group.task}) if told else {}
     return ErrorPage(
-        group=ErrorRow(**asdict(group)),
+        group=shown,
         chart=_chart(group),
-        error=said[1] if said else group.error,
-        traceback=said[2] if said else "",
-        traceback_of=said[0] if said else "",
+        error=rules[told[0]].clean(told[1]) if told else shown.error,
+        traceback=rules[told[0]].clean(told[2]) if told else "",
+        traceback_of=told[0] if told else "",
         alike=alike(ids),
         looked_at=len(ids),
         letters=dead_letters.latest(fingerprint=fingerprint, limit=LETTERS),
@@ -230,6 +234,15 @@ def error_probe(request: HttpRequest, fingerprint: str) -> Done:
         to=f"{address}?probe={newest[0].id}",
         data={"job": newest[0].id},
     )
+
+
+def _shown(found: list[ErrorGroup]) -> list[ErrorRow]:
+    """Return groups without the secrets of what their latest jobs said."""
+    rules = said.of_jobs(current_app, {group.sample: group.task for group in found})
+    return [
+        ErrorRow(**asdict(group) | {"error": rules[group.sample].clean(group.error)})
+        for group in found
+    ]
 
 
 def _chart(group: ErrorGroup) -> dict[str, list[float]]:

@@ -134,8 +134,8 @@ def job(_request: HttpRequest, id: str) -> JobPage:
     """Return one job; some thirty looks by key or small index, however large what stands around it is."""
     row = _standing(id)
     lease = standing.lease_of(row.worker) if row.worker else None
-    past = one_job.past(row, lease)
     call, kept = one_job.call(row), one_job.kept(id)
+    past = values.past(one_job.past(row, lease), row, call)
     left = one_job.checkpoint(id)
     failed = _failure(row, past.attempts)
     shared = {

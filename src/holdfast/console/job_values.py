@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -14,10 +14,11 @@ from celery import current_app, states
 from django.utils.translation import gettext as _
 
 from holdfast import vault
-from holdfast.dispatch import calls
+from holdfast.dispatch import calls, said
 from holdfast.dispatch.progress import in_words
+from holdfast.dispatch.prose import Prose
 from holdfast.ledger.reads.backlog import OpenJob
-from holdfast.ledger.reads.one_job import LARGEST, Call, Kept
+from holdfast.ledger.reads.one_job import LARGEST, Call, Kept, Past
 from holdfast.ledger.reads.standing import Standing
 from holdfast.results import encoding
 from holdfast.signatures.calls import Unreadable, calls_of
@@ -100,6 +101,17 @@ def shown_call(row: Standing, call: Call | None) -> ShownCall | None:
         note=note,
         headers=headers,
     )
+
+
+def past(found: Past, row: Standing, call: Call | None) -> Past:
+    """Return attempts with what they said as people may see it."""
+    message = call.message if call else None
+    prose = (
+        said.of_message(current_app, message)
+        if message is not None
+        else Prose(current_app.tasks.get(row.task))
+    )
+    return replace(found, attempts=[said.attempt(one, prose) for one in found.attempts])
 
 
 def shown(value: Any, *, size: int, most: int = SHOWN) -> Shown:

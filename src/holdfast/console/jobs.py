@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from holdfast.console import jobs_actions as _actions  # noqa: F401  # registers them
 from holdfast.console.numbers import said
 from holdfast.console.pages import page
+from holdfast.dispatch import said as said_of
 from holdfast.dispatch.argument_search import examination_of
 from holdfast.exceptions import SelectionRefused
 from holdfast.ledger.reads.search import counts, suggestions, texts
@@ -186,7 +187,7 @@ def _page(wanted: JobFilter, found: Listing, tabs: list[Tab], *, sort_chosen: bo
         mistake="",
         sort=found.sort,
         sort_chosen=sort_chosen,
-        jobs=found.rows,
+        jobs=without_secrets(found.rows),
         next=found.next,
         previous=found.previous,
         looked_to=found.looked_to,
@@ -198,6 +199,14 @@ def _page(wanted: JobFilter, found: Listing, tabs: list[Tab], *, sort_chosen: bo
         ],
         first=not found.previous,
     )
+
+
+def without_secrets(rows: list[JobRow]) -> list[JobRow]:
+    """Return rows whose errors are as people may see them; one statement if there are any."""
+    rules = said_of.of_jobs(current_app, {row.id: row.task for row in rows if row.error})
+    return [
+        replace(row, error=rules[row.id].clean(row.error)) if row.error else row for row in rows
+    ]
 
 
 def _nothing(words: str, mistake: str) -> JobsPage:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from holdfast.beat import listing
 from holdfast.conf import get_settings
 from holdfast.console.attention import Seen, Severity, Trouble, register
-from holdfast.dispatch.redaction import Redaction
+from holdfast.dispatch import said
 from holdfast.ledger.reads import troubles
 
 DAY = timedelta(days=1)
@@ -64,8 +64,9 @@ def lost_workers(_seen: Seen) -> Iterator[Trouble]:
 def dead_letters(_seen: Seen) -> Iterator[Trouble]:
     """Failed and dead jobs: the largest groups of the last day, and those that lie here for longer."""
     found = troubles.dead_letters(within=DAY)
+    rules = said.of_jobs(current_app, {group.sample: group.task for group in found.groups})
     for group in found.groups:
-        error = Redaction().text(group.error)[:ERROR_LENGTH]
+        error = rules[group.sample].clean(group.error)[:ERROR_LENGTH]
         yield Trouble(
             kind="dead-letters",
             severity=Severity.WARNING,

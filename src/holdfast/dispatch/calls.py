@@ -67,6 +67,16 @@ def clean(app: Celery, task: str, value: Any) -> Any:
     return _cleanse("", redaction_of(app.tasks.get(task)).value("", value))
 
 
+def secrets(app: Celery, message: Message) -> list[Any]:
+    """Return the values among a job's arguments that nobody may see; none if they cannot be read here."""
+    try:
+        _, args, kwargs, _ = _decoded(app, message)
+    except SelectionRefused:
+        return []
+    clean_args, clean_kwargs = _clean(redaction_of(app.tasks.get(message.task)), args, kwargs)
+    return [*_starred(list(args), clean_args), *_starred(kwargs, clean_kwargs)]
+
+
 def arguments(app: Celery, message: Message) -> tuple[Any, Any]:
     """Return the positional and the keyword arguments of a job as they are, secrets and all: for no eyes.
 

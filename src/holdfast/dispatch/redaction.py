@@ -45,6 +45,10 @@ class Redaction:
         """Tell whether a value of this name is a secret."""
         return isinstance(name, str) and _hides(name, self._names)
 
+    def hides_by_project(self, name: str) -> bool:
+        """Tell whether the project itself has said that a value of this name is a secret."""
+        return _hides_by_project(name, self._names)
+
     def args(self, args: Sequence[Any]) -> list[Any]:
         """Return positional arguments without their secrets."""
         names = [*self.parameters[: len(args)], *[""] * (len(args) - len(self.parameters))]
@@ -112,6 +116,11 @@ def _hides(name: str, more: tuple[str, ...]) -> bool:
     return bool(_pattern(more).search(name))
 
 
+@lru_cache(maxsize=4096)
+def _hides_by_project(name: str, more: tuple[str, ...]) -> bool:
+    return any(re.search(part, name, re.IGNORECASE) for part in (*get_settings().redact, *more))
+
+
 @lru_cache(maxsize=256)
 def _pattern(more: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{part})" for part in _parts(more)), re.IGNORECASE)
@@ -143,7 +152,7 @@ def _parameters(task: Any) -> list[str]:
 
 def _forget(*, setting: str, **_: Any) -> None:
     if setting in {"HOLDFAST", "DEFAULT_EXCEPTION_REPORTER_FILTER"}:
-        for cache in (_known, _for_all, _hides, _pattern):
+        for cache in (_known, _for_all, _hides, _hides_by_project, _pattern):
             cache.cache_clear()
 
 

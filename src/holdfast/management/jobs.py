@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from celery import current_app
 
-from holdfast.dispatch import calls
+from holdfast.dispatch import calls, said
 from holdfast.dispatch.progress import in_words as in_words_of_progress
+from holdfast.dispatch.prose import Prose
 from holdfast.exceptions import JobNotFound
 from holdfast.ledger.reads import letters, queue_reads
 from holdfast.ledger.reads.details import Details, details
@@ -33,6 +34,12 @@ def show(job_id: str, terminal: Terminal, *, as_json: bool) -> None:
         )
     message = letters.messages([job_id]).get(job_id)
     call = calls.shown(current_app, message) if message else None
+    prose = (
+        said.of_message(current_app, message)
+        if message
+        else Prose(current_app.tasks.get(found.task))
+    )
+    found = replace(found, past=[said.attempt(one, prose) for one in found.past])
     if as_json:
         shown = asdict(found) | {"call": asdict(call) if call else None}
         shown["audit"] = [

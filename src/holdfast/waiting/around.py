@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from holdfast.conf import get_settings
 from holdfast.dispatch import calls
+from holdfast.dispatch.said import of_jobs
 from holdfast.exceptions import HoldfastError
 from holdfast.ledger import pauses
 from holdfast.ledger.reads import letters
@@ -20,6 +21,11 @@ from holdfast.waiting.words import length, listed, moment
 
 # The arguments of a job are read for its key only up to so many bytes.
 LARGEST_CALL = 65_536
+
+
+def said(row: Standing, error: str) -> str:
+    """Return what an attempt of a job said, as people may see it; one statement if it said anything."""
+    return of_jobs(current_app, {row.id: row.task})[row.id].clean(error) if error else ""
 
 
 def paused(row: Standing) -> list[Wait]:

@@ -37,7 +37,8 @@ def _for_its_time(row: Standing) -> Wait:
     early = _("The relay puts it on the broker then. Run now ends the wait.")
     if row.hold in {Hold.RETRY, Hold.SNOOZE}:
         last = reads.last_attempt(row.id)
-        number, _outcome, error, ended_at = last or (row.attempts, "", "", None)
+        number, _outcome, raw, ended_at = last or (row.attempts, "", "", None)
+        error = around.said(row, raw)
         words |= {"number": number, "error": error or "?", "ended": moment(ended_at)}
     if row.hold == Hold.RETRY:
         text = _(

@@ -176,7 +176,7 @@ def _suspect(row: Standing) -> Wait:
     }
     last = reads.last_attempt(row.id)
     said = (
-        _(" Attempt %(n)s: %(error)s.") % {"n": last[0], "error": last[2]}
+        _(" Attempt %(n)s: %(error)s.") % {"n": last[0], "error": around.said(row, last[2])}
         if last and last[2]
         else ""
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,7 @@ from django.db.models import (
     TextField,
     Value,
 )
-from django.db.models.functions import Cast, Now
+from django.db.models.functions import Cast, Length, Now
 
 from holdfast.ledger.database import alias, connection
 from holdfast.ledger.fence import job_rows
@@ -74,6 +74,8 @@ class Group:
     count: int
     first: datetime
     last: datetime
+    sample: str = ""
+    """The id of the one that said so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,7 @@ def groups(wanted: Wanted) -> list[Group]:
             count=row["n"],
             first=row["first"],
             last=row["last"],
+            sample=row["sample"],
         )
         for row in rows
     ]
@@ -170,6 +173,22 @@ def messages(ids: Sequence[str]) -> dict[str, Message]:
         )
         for row in Payload.objects.using(alias()).filter(job__in=ids)
         if row.job in tasks
+    }
+
+
+def small_messages(tasks: Mapping[str, str], *, largest: int) -> dict[str, Message]:
+    """Return what jobs are called with, given with their tasks, where that has so many bytes at most; one statement."""
+    rows = Payload.objects.using(alias()).filter(job__in=list(tasks))
+    return {
+        row.job: Message(
+            job=row.job,
+            task=tasks[row.job],
+            headers=row.headers,
+            body=bytes(row.body),
+            content_type=row.content_type,
+            content_encoding=row.content_encoding,
+        )
+        for row in rows.annotate(size=Length("body")).filter(size__lte=largest)
     }
 
 

@@ -49,6 +49,8 @@ class LetterGroup:
     error: str
     """First line of the error of one of them."""
     count: int
+    sample: str
+    """The id of that one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +108,7 @@ def dead_letters(*, within: timedelta, groups: int = 5) -> DeadLetters:
                 task=tasks.get(one_of[fingerprint], ""),
                 error=errors.get(one_of[fingerprint], "").split("\n", 1)[0],
                 count=count,
+                sample=one_of[fingerprint],
             )
             for fingerprint, count in most
         ],
