@@ -62,16 +62,22 @@ def pause(
 
 
 def resume(
-    *, queue: str | None = None, task: Any = None, schedule: str | None = None, actor: str = ""
+    *,
+    queue: str | None = None,
+    task: Any = None,
+    schedule: str | None = None,
+    actor: str = "",
+    reason: str = "",
 ) -> bool:
     """Let a paused queue, task or schedule go on; a queue's or task's jobs become due.
 
-    The first thousand do at once, the others by the relay. A schedule goes on with its next due time.
+    The first thousand do at once, the others by the relay. A schedule goes on with its next due time. The audit keeps
+    the actor and the reason.
 
     Returns False if it was not paused.
     """
     kind, name = _named(queue, task, schedule)
-    ended = ledger.resume(kind, name, actor=actor)
+    ended = ledger.resume(kind, name, actor=actor, reason=reason)
     if kind != SCHEDULE:
         ledger.wake(limit=WAKE)
     return ended

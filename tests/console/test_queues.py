@@ -144,13 +144,13 @@ def test_operator_pauses_and_resumes(busy: str, operator: Client, viewer: Client
     said = operator.post(f"{ROOT}api/queues/mail/pause/").json()["message"]
     assert said == "Queue mail was paused before."
     assert viewer.post(f"{ROOT}api/queues/mail/resume/").status_code == 403
-    assert operator.post(f"{ROOT}api/queues/mail/resume/").json() == {
+    assert operator.post(f"{ROOT}api/queues/mail/resume/", {"reason": "dry again"}).json() == {
         "message": "Queue mail goes on."
     }
     assert not [p for p in holdfast.pauses() if p.name == "mail"]
     lines = [(line.action, line.actor, line.detail) for line in audit.search(limit=2)]
     assert lines == [
-        ("resume", "operate@test", "queue mail"),
+        ("resume", "operate@test", "queue mail: dry again"),
         ("pause", "operate@test", "queue mail: a flood"),
     ]
 

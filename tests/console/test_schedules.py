@@ -124,13 +124,15 @@ def test_operator_pauses_resumes_and_runs_one(operator: Client) -> None:
     assert "stock-taking" in operator.get("/holdfast/schedules/").content.decode()
     job = operator.post(f"{API}{name}/run/").json()["job"]
     assert asked(operator, f"{name}/")["history"][0]["job"] == job
-    assert operator.post(f"{API}{name}/resume/").json()["changed"]
+    form = operator.get(f"/holdfast/schedules/{name}/resume/").content.decode()
+    assert 'name="reason"' in form
+    assert operator.post(f"{API}{name}/resume/", {"reason": "counted"}).json()["changed"]
     assert line_of(operator, "nights/clean up")["state"] == "ok"
-    assert [(entry.action, entry.actor) for entry in audit.lines()] == [
-        ("resume", "operate@test"),
-        ("run now", "operate@test"),
-        ("pause", "operate@test"),
+    assert [(entry.action, entry.actor, entry.detail) for entry in audit.lines()][::2] == [
+        ("resume", "operate@test", "schedule nights/clean up: counted"),
+        ("pause", "operate@test", "schedule nights/clean up: stock-taking"),
     ]
+    assert [entry.action for entry in audit.lines()] == ["resume", "run now", "pause"]
 
 
 def test_call_that_cannot_be_made_is_told_and_leaves_nothing(operator: Client, app: Celery) -> None:

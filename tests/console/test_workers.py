@@ -14,9 +14,11 @@ from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 
 from holdfast import remote
+from holdfast.dispatch.code import code_of
 from holdfast.exceptions import WorkerSilent
 from holdfast.ledger import transitions, workers
 from holdfast.ledger.models import Worker
+from holdfast.ledger.releases import UNKNOWN, Code
 from holdfast.ledger.workers import Consuming, Incarnation
 from holdfast.remote import Inside, ProcessInside, Stacks, StackShown
 from tests.rows import hire, new_job
@@ -25,7 +27,9 @@ from tests.surroundings import current_app
 ROOT = "/holdfast/"
 
 
-def start(name: str, *, slots: int = 2, queues: tuple[str, ...] = ("mail",)) -> UUID:
+def start(
+    name: str, *, slots: int = 2, queues: tuple[str, ...] = ("mail",), code: Code = UNKNOWN
+) -> UUID:
     worker = uuid4()
     workers.register(
         Incarnation(
@@ -36,6 +40,7 @@ def start(name: str, *, slots: int = 2, queues: tuple[str, ...] = ("mail",)) -> 
             pool="prefork",
             concurrency=slots,
             queues=queues,
+            code=code,
         )
     )
     return worker
@@ -219,3 +224,62 @@ def test_fifty_workers_cost_as_many_statements_as_one(console: str, viewer: Clie
     for number in range(49):
         claim(start(f"w{number}"), 2)
     assert asked() == one
+
+
+def test_worker_with_other_code_is_marked_with_what_does_not_fit(
+    console: str, viewer: Client
+) -> None:
+    routes = {"shop.elsewhere": {"queue": "other"}}
+    with current_app("redis://127.0.0.1:1/0", task_default_queue="mail", task_routes=routes) as app:
+
+        @app.task(name="shop.charge", shared=False)
+        def charge(card: str) -> None:
+            """Never run here."""
+
+        @app.task(name="shop.refund", shared=False)
+        def refund(card: str) -> None:
+            """Never run here."""
+
+        @app.task(name="shop.elsewhere", shared=False)
+        def elsewhere() -> None:
+            """Never run here."""
+
+        here = code_of(app)
+        tasks = {**here.tasks, "shop.charge": "card, amount"}
+        del tasks["shop.refund"]
+        del tasks["shop.elsewhere"]
+        start("same", code=here)
+        old = start("old", code=Code(key="0ld" * 9, tasks=tasks, versions={"celery": "5.4.0"}))
+        start("not known")
+        other = {name: text for name, text in here.tasks.items() if name != "shop.elsewhere"}
+        start("enough", code=Code(key="n0t", tasks=other, versions=here.versions))
+
+        rows = {
+            row["name"]: row["code"] for row in viewer.get(f"{ROOT}api/workers/").json()["workers"]
+        }
+        assert {name: (code["differs"], code["release"]) for name, code in rows.items()} == {
+            "same": (False, here.key[:8]),
+            "old": (True, "0ld0ld0l"),
+            "not known": (False, ""),
+            # What it lacks does not go to its queues.
+            "enough": (False, "n0t"),
+        }
+        assert rows["old"]["lacks"] == ["shop.refund"]
+        assert rows["old"]["other"] == ["shop.charge"]
+        assert rows["old"]["libraries"] == [f"celery 5.4.0 ({here.versions['celery']})"]
+        html = viewer.get(f"{ROOT}workers/").content.decode()
+        assert f'href="{ROOT}workers/{old}/#code"' in html
+        assert html.count("does not fit") == 1
+        html = viewer.get(f"{ROOT}workers/{old}/").content.decode()
+        assert f'href="{ROOT}doctor/?area=workers"' in html
+        assert "shop.refund" in html
+
+
+def test_tasks_that_cannot_be_imported_here_leave_the_workers_shown(
+    console: str, viewer: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with current_app("redis://127.0.0.1:1/0") as app:
+        start("one", code=Code(key="k", tasks={"a": ""}))
+        monkeypatch.setattr(app.loader, "import_default_modules", lambda: 1 / 0)
+        (row,) = viewer.get(f"{ROOT}api/workers/").json()["workers"]
+        assert (row["code"]["release"], row["code"]["differs"]) == ("k", False)

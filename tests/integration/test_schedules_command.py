@@ -97,7 +97,11 @@ def test_schedule_is_paused_and_resumed_at_the_terminal() -> None:
     out = StringIO()
     call_command("holdfast", "pause", "--schedule", "refresh", "--reason", "r", stdout=out)
     call_command("holdfast", "pause", stdout=out)
-    call_command("holdfast", "resume", "--schedule", "refresh", stdout=out)
+    call_command("holdfast", "resume", "--schedule", "refresh", "--reason", "done", stdout=out)
+    assert [line.detail for line in audit.lines()] == [
+        "schedule refresh: done",
+        "schedule refresh: r",
+    ]
     said = out.getvalue()
     assert "schedule refresh is paused" in said
     assert "schedule refresh goes on" in said

@@ -203,10 +203,26 @@ def pause(request: HttpRequest, asked: Mapping[str, Any], name: str) -> Done:
     return Done(said % {"name": name}, to=_at(name))
 
 
-@action("queues/<path:name>/resume/", name="queue-resume", label=gettext_lazy("Resume"))
-def resume(request: HttpRequest, name: str) -> Done:
+class ResumeForm(forms.Form):
+    """Why a queue goes on."""
+
+    reason = forms.CharField(
+        required=False,
+        max_length=200,
+        label=gettext_lazy("Reason"),
+        help_text=gettext_lazy("Kept in the audit."),
+    )
+
+
+@action(
+    "queues/<path:name>/resume/",
+    name="queue-resume",
+    label=gettext_lazy("Resume"),
+    form=ResumeForm,
+)
+def resume(request: HttpRequest, asked: Mapping[str, Any], name: str) -> Done:
     """Let a paused queue go on."""
-    ended = pausing.resume(queue=name, actor=actor(request))
+    ended = pausing.resume(queue=name, actor=actor(request), reason=asked["reason"])
     said = _("Queue %(name)s goes on.") if ended else _("Queue %(name)s was not paused.")
     return Done(said % {"name": name}, to=_at(name))
 

@@ -52,6 +52,14 @@ class PauseForm(forms.Form):
     )
 
 
+class ResumeForm(forms.Form):
+    """Why it goes on."""
+
+    reason = forms.CharField(
+        label=_("Reason"), required=False, max_length=200, help_text=_("Kept in the audit.")
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleLine:
     """One schedule."""
@@ -237,10 +245,16 @@ def pause(request: HttpRequest, asked: Mapping[str, Any], name: str) -> Done:
     return Done(told % {"name": name}, to=_address(name), data={"changed": new})
 
 
-@action("schedules/<path:name>/resume/", name="schedule-resume", label=_("Resume"))
-def resume(request: HttpRequest, name: str) -> Done:
+@action(
+    "schedules/<path:name>/resume/",
+    name="schedule-resume",
+    label=_("Resume"),
+    form=ResumeForm,
+    explains=_("It goes on with its next due time; those that were skipped are not made up for."),
+)
+def resume(request: HttpRequest, asked: Mapping[str, Any], name: str) -> Done:
     """Let a paused schedule go on with its next due time."""
-    ended = pausing.resume(schedule=name, actor=actor(request))
+    ended = pausing.resume(schedule=name, actor=actor(request), reason=asked["reason"])
     told = _("Schedule %(name)s goes on.") if ended else _("Schedule %(name)s was not paused.")
     return Done(told % {"name": name}, to=_address(name), data={"changed": ended})
 

@@ -16,8 +16,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from holdfast import remote
-from holdfast.console import links
+from holdfast.console import code_skew, links
 from holdfast.console.access import ADMINISTER
+from holdfast.console.code_skew import CodeShown
 from holdfast.console.pages import Done, Refused, action, actor, page
 from holdfast.exceptions import WorkerNotFound, WorkerSilent
 from holdfast.ledger.reads import worker_reads
@@ -50,6 +51,7 @@ class WorkerNow:
     heard_seconds: float | None
     """How long ago a canary of it came last; None if none has."""
     stalled_seconds: float | None
+    code: CodeShown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +123,8 @@ def workers(_request: HttpRequest) -> WorkersPage:
     """Show the workers that live, and those that were lost in the last day."""
     alive = worker_reads.workers()
     claimed = worker_reads.running_by_worker()
-    rows = [_row(worker, claimed.get(worker.id, 0)) for worker in alive]
+    codes = code_skew.of_workers(alive)
+    rows = [_row(worker, claimed.get(worker.id, 0), codes[worker.id]) for worker in alive]
     return WorkersPage(
         workers=rows,
         lost=worker_reads.gone(within=DAY),
@@ -147,8 +150,11 @@ def worker(_request: HttpRequest, worker: UUID) -> WorkerPage:
     jobs = worker_reads.jobs_of(worker)
     alive = isinstance(found, LiveWorker)
     claimed = worker_reads.running_by_worker().get(worker, 0)
+    now = None
+    if isinstance(found, LiveWorker):
+        now = _row(found, claimed, code_skew.of_workers([found])[found.id])
     return WorkerPage(
-        worker=_row(found, claimed) if isinstance(found, LiveWorker) else None,
+        worker=now,
         gone=found if isinstance(found, GoneWorker) else None,
         jobs=jobs,
         can_ask=alive and bool(current_app.conf.worker_enable_remote_control),
@@ -245,7 +251,7 @@ def shut_down(request: HttpRequest, worker: UUID) -> Done:
     return Done(_("The worker ends once what it runs is over."), to=reverse("holdfast:workers"))
 
 
-def _row(found: LiveWorker, claimed: int) -> WorkerNow:
+def _row(found: LiveWorker, claimed: int, code: CodeShown) -> WorkerNow:
     return WorkerNow(
         id=found.id,
         name=found.name,
@@ -261,6 +267,7 @@ def _row(found: LiveWorker, claimed: int) -> WorkerNow:
         beat_seconds=found.beat_seconds,
         heard_seconds=found.heard_seconds,
         stalled_seconds=found.stalled_seconds,
+        code=code,
     )
 
 

@@ -78,8 +78,8 @@ class Prose:
         """Return a text without what is known to be a secret; 100 kB take some three milliseconds."""
         if not text:
             return text
-        for form in self._secrets:
-            text = text.replace(form, STARS)
+        for secret in self._secrets:
+            text = text.replace(secret, STARS)
         text = _without_halves(text, self._secrets)
         for marks, form, kept in _FORMS:
             if any(mark in text for mark in marks):
@@ -199,12 +199,16 @@ def _spans(text: str, names: Iterable[tuple[int, int, str]]) -> Iterator[tuple[i
 
 
 def _is_source(text: str, place: int) -> bool:
-    """Tell whether a place is on a line of source in a traceback: the one below the line that says where."""
+    """Tell whether a place is on a line of source in a traceback: below the line that says where, and further in."""
     begin = text.rfind("\n", 0, place)
     if begin < 0:
         return False
     above = text[text.rfind("\n", 0, begin) + 1 : begin]
-    return above.lstrip(" |").startswith('File "')
+    where = above.lstrip(" |")
+    if not where.startswith('File "'):
+        return False
+    line = text[begin + 1 : place]
+    return len(line) - len(line.lstrip(" |")) > len(above) - len(where)
 
 
 def _end_of_value(text: str, start: int, line_end: int, *, whole: bool) -> int:

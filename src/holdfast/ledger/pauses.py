@@ -52,12 +52,13 @@ def pause(kind: str, name: str, *, actor: str, reason: str) -> bool:
         return not known
 
 
-def resume(kind: str, name: str, *, actor: str) -> bool:
+def resume(kind: str, name: str, *, actor: str, reason: str = "") -> bool:
     """End a pause; False: there was none. The jobs that are held for it are woken after this: see `wake`."""
     with atomic():
         ended = bool(_pauses().filter(kind=kind, name=name).delete()[0])
         if ended:
-            audit.note("resume", actor=actor, detail=f"{kind} {name}")
+            said = f"{kind} {name}" + (f": {reason}" if reason else "")
+            audit.note("resume", actor=actor, detail=said)
         return ended
 
 

@@ -39,6 +39,8 @@ class LiveWorker:
     """For how long it has been stalled; None if it is not."""
     beat_seconds: float | None = None
     """How long ago it renewed its lease; None where it has not told how long one lasts."""
+    release: str = ""
+    """The key of its code, see `holdfast.ledger.releases`; empty if it is not known."""
 
     @property
     def state(self) -> str:
@@ -96,6 +98,7 @@ def workers() -> list[LiveWorker]:
             beat_seconds=ago(row.lease_until - timedelta(seconds=row.lease_seconds))
             if row.lease_seconds
             else None,
+            release=row.release,
         )
         for row in queries.live_workers()
     ]

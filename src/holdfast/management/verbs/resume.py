@@ -17,6 +17,7 @@ def add_arguments(parser: CommandParser) -> None:
     which.add_argument("--queue", metavar="NAME")
     which.add_argument("--task", metavar="NAME")
     which.add_argument("--schedule", metavar="NAME")
+    parser.add_argument("--reason", default="", help="for the audit")
     add_actor(parser)
 
 
@@ -32,7 +33,7 @@ def run(options: dict[str, Any], terminal: Terminal) -> None:
         raise CommandError(
             "What? Say --queue, --task or --schedule; `pause` alone shows what is paused."
         )
-    ended = holdfast.resume(actor=options["actor"], **what)
+    ended = holdfast.resume(actor=options["actor"], reason=options["reason"], **what)
     said = "goes on" if ended else "was not paused"
     ((kind, name),) = what.items()
     terminal.say(f"{kind} {name} {said}")
