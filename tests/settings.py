@@ -7,6 +7,8 @@ import os
 from importlib.util import find_spec
 from urllib.parse import urlsplit
 
+from holdfast import logs
+
 
 def _database(url: str) -> dict[str, object]:
     parts = urlsplit(url)
@@ -62,6 +64,8 @@ def _setting(key: str, value: str) -> object:
         return value.split(",")
     if key.startswith("queue_"):
         return json.loads(value)
+    if key == "tracing":
+        return value == "True"
     return value if key in {"unsigned", "alive_file"} else float(value)
 
 
@@ -100,6 +104,8 @@ TASKS: dict[str, dict[str, object]] = {
         "OPTIONS": {"expires_seconds": 0.2, "time_limit": 1.0},
     },
 }
+if "TEST_LOGS" in os.environ:
+    LOGGING = logs.config(**json.loads(os.environ["TEST_LOGS"]))
 # Only a `celery beat` that a test starts reads it.
 CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "tests.project.tasks.effect", "schedule": 0.5, "args": ["tick"]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from holdfast import logs
 from jost.settings import environment, profiles, queues
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,6 +35,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "holdfast.logs.CorrelationMiddleware",
     "jost.access.OwnHostOnlyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -116,7 +118,12 @@ SPECTACULAR_SETTINGS = {
 }
 
 # Every process that sends is one of ours and has the key.
-HOLDFAST: dict[str, Any] = {"unsigned": "refuse", "console_access": "jost.access.console"}
+HOLDFAST: dict[str, Any] = {
+    "unsigned": "refuse",
+    "console_access": "jost.access.console",
+    # Where spans go is said as OpenTelemetry has it.
+    "tracing": bool(ENVIRONMENT.OTEL_EXPORTER_OTLP_ENDPOINT),
+}
 # Late acknowledgement is meant: it serves the tasks with durable=False.
 SILENCED_SYSTEM_CHECKS = ["holdfast.I001"]
 
@@ -132,17 +139,11 @@ CELERY_TASK_CREATE_MISSING_QUEUES = False
 FOLLOWUP_REPEAT_THRESHOLD = ENVIRONMENT.FOLLOWUP_REPEAT_THRESHOLD or 1440
 TASK_LOCK_TIMEOUT = ENVIRONMENT.TASK_LOCK_TIMEOUT or 60
 
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {"format": "{asctime} {levelname:<7} {name} {message}", "style": "{"},
-    },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": LOG_LEVEL},
-    # At DEBUG these would say so much that nothing else is seen.
-    "loggers": {
-        name: {"level": "INFO" if DEBUG else LOG_LEVEL}
-        for name in ("amqp", "asyncio", "django.db.backends", "django.template", "kombu", "numba")
-    },
-}
+# At DEBUG these would say so much that nothing else is seen.
+_CHATTY = ("amqp", "asyncio", "django.db.backends", "django.template", "kombu", "numba")
+LOGGING: dict[str, Any] = logs.config(
+    json=ENVIRONMENT.LOG_FORMAT == "json",
+    level=LOG_LEVEL,
+    file=ENVIRONMENT.LOG_FILE or "",
+    loggers=dict.fromkeys(_CHATTY, "INFO" if DEBUG else LOG_LEVEL),
+)

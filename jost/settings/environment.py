@@ -73,6 +73,16 @@ class Environment(BaseSettings):
         None,
         description="Logging threshold. Only `DEBUG` turns on debug pages, Swagger UI and ReDoc.",
     )
+    LOG_FORMAT: Literal["lines", "json"] | None = Field(
+        None, description="How log lines are written: for people, or one JSON object each."
+    )
+    LOG_FILE: str | None = Field(
+        None, description="File that log lines are written to beside stderr; turned over at 50 MB."
+    )
+    OTEL_EXPORTER_OTLP_ENDPOINT: str | None = Field(
+        None,
+        description="Where spans of requests and jobs go, over OTLP/HTTP. Needs `pip install 'holdfast[otel]'`.",
+    )
     API_HOST: Hosts = Field(
         (),
         description="Host names Django accepts, divided by semicolons: `d1.example.com; d2.example.com`.",

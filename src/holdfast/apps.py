@@ -13,6 +13,15 @@ class HoldfastConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from django.conf import settings
+
         from holdfast import checks  # noqa: F401  # registers the system checks
         from holdfast.dispatch import django_run  # noqa: F401  # registers the tasks of our own
+        from holdfast.logs import configuring, guids, sentry
         from holdfast.results import tasks  # noqa: F401  # the same
+        from holdfast.telemetry import starting
+
+        configuring.keep_in_workers(getattr(settings, "LOGGING", None))
+        guids.follow_if_there()
+        sentry.tag_if_there()
+        starting.install_if_wanted(settings)

@@ -95,6 +95,8 @@ class Settings:
     """Threads of the asyncio pool in which attempts of coroutines begin and end; each has a database connection."""
     async_sync_threads: int = 8
     """Threads of the asyncio pool for sync tasks; each has a database connection."""
+    tracing: bool = False
+    """Whether calls, publications and attempts are spans of OpenTelemetry."""
     console_access: str = ""
     """Path of a function of yours that gets a request and returns what it may do in the console. Empty: permissions."""
     console_read_only: bool = False
@@ -161,6 +163,10 @@ def read(raw: Mapping[str, Any]) -> Settings:
     if values.get("unsigned", "warn") not in UNSIGNED:
         raise ConfigurationError(
             f"HOLDFAST['unsigned'] is {values['unsigned']!r}: it must be one of {', '.join(UNSIGNED)}"
+        )
+    if not isinstance(values.get("tracing", False), bool):
+        raise ConfigurationError(
+            f"HOLDFAST['tracing'] is {values['tracing']!r}: it must be True or False"
         )
     _check_queues(values)
     _check_console(values.get("console_access", ""))

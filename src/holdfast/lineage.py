@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from holdfast.ledger.records import Hold
-from holdfast.tickets import COUNTED, HEADER, RULES
+from holdfast.tickets import COUNTED, FORMER, HEADER, RULES
 
 PATIENCE_SECONDS = 20.0
 # Custom headers that the jobs recorded inside inherit unless they bring their own.
@@ -35,12 +35,17 @@ _memory: ContextVar[dict[str, Any] | None] = ContextVar("holdfast_memory", defau
 @contextmanager
 def inheriting(headers: Mapping[str, Any] | None) -> Iterator[None]:
     """Let every job recorded inside inherit these custom headers."""
-    own = {HEADER, RULES, COUNTED}
+    own = {HEADER, RULES, COUNTED, FORMER}
     reset = _inherited.set({k: v for k, v in (headers or {}).items() if k not in own})
     try:
         yield
     finally:
         _inherited.reset(reset)
+
+
+def is_bare() -> bool:
+    """Tell whether a job recorded now inherits no headers and joins no batch, as most do."""
+    return not _inherited.get() and _batch.get() is None
 
 
 def inherited_headers() -> Mapping[str, Any]:

@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 # The header under which a message says that it is a durable job's, and a claimed request whose attempt it is.
 HEADER = "holdfast"
-# Headers of a job itself, which what follows it does not inherit: its retry rules, and what they have counted.
+# Headers of a job itself, which what follows it does not inherit: its retry rules, what they have counted, ...
 RULES = "holdfast_retry_rules"
 COUNTED = "holdfast_retried"
+# The header by which a retry tells its attempt of the one before, where calls are traced.
+FORMER = "holdfast_former"
 # The header that names the batch a job is a member of; what its end sends on inherits it.
 BATCH = "holdfast_batch"
 # The key under which a limited job's stored headers name its limits, for whoever ends an attempt of it.

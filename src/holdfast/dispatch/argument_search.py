@@ -13,6 +13,7 @@ from typing import Any
 
 from celery import Celery
 
+from holdfast.correlation import CORRELATION, SAID
 from holdfast.dispatch import calls
 from holdfast.dispatch.redaction import redaction_of
 from holdfast.ledger.reads.search.bodies import Examination
@@ -20,8 +21,6 @@ from holdfast.ledger.reads.search.filters import JobFilter
 from holdfast.ledger.reads.search.values import Argument
 from holdfast.ledger.records import Message
 
-# The header of a call that says what it belongs to, over several services.
-CORRELATION = "correlation_id"
 _NOTHING = object()
 _WORDS = {"true": True, "false": False, "null": None, "none": None}
 
@@ -36,7 +35,8 @@ def examination_of(app: Celery, wanted: JobFilter) -> Examination | None:
             return False
         return _fits(app, message, wanted.arguments) if wanted.arguments else True
 
-    headers = [CORRELATION, *_plain_text(wanted.correlation)] if wanted.correlation else []
+    # Part of both names that the header may have.
+    headers = ["correlation", *_plain_text(wanted.correlation)] if wanted.correlation else []
     return Examination(
         body=[_needles(argument.value) for argument in wanted.arguments],
         headers=headers,
@@ -46,7 +46,7 @@ def examination_of(app: Celery, wanted: JobFilter) -> Examination | None:
 
 def _belongs(message: Message, correlation: str) -> bool:
     headers: Mapping[str, Any] = json.loads(message.headers)
-    return str(headers.get(CORRELATION)) == correlation
+    return correlation in {str(headers.get(CORRELATION)), str(headers.get(SAID))}
 
 
 def _fits(app: Celery, message: Message, arguments: Sequence[Argument]) -> bool | None:

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from celery.exceptions import Ignore, Reject, Retry
 
-from holdfast import vault
+from holdfast import spans, vault
 from holdfast.conf import get_settings
+from holdfast.correlation import CORRELATION, correlated
 from holdfast.dispatch.bodies import AttemptStopped, BodyStopped
 from holdfast.dispatch.handover import hand_over
 from holdfast.dispatch.retrying import bounded, run_body
@@ -57,6 +58,19 @@ _MOVE = "holdfast_move"
 
 def run(task: LedgerTask, request: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """Run the body of a claimed job and end the attempt the way the body leaves."""
+    headers = request.headers
+    if spans.tracer is None and not (headers and CORRELATION in headers):
+        return _run(task, request, args, kwargs)
+    span = None if spans.tracer is None else spans.tracer.running(task, request)
+    try:
+        with correlated((headers or {}).get(CORRELATION, "")):
+            return _run(task, request, args, kwargs)
+    finally:
+        if span is not None:
+            span.end()
+
+
+def _run(task: LedgerTask, request: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     hold = hold_from(request)
     if hold is None or request.is_eager:
         return _run_unrecorded(task, args, kwargs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from json.encoder import encode_basestring_ascii as quoted
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,10 @@ _FEW = 8
 class Mould:
     """What all messages of one task with the same options have in common, read off the first."""
 
-    def __init__(self, template: NewJob, task: LedgerTask) -> None:
+    def __init__(
+        self, template: NewJob, task: LedgerTask, *, without: Collection[str] = ()
+    ) -> None:
+        """Take a message; headers named in `without` are its own, and not those of all."""
         headers = json.loads(template.headers)
         self.template = template
         self.task = task
@@ -47,7 +50,8 @@ class Mould:
             for field in fields(template)
             if field.name not in _OWN_FIELDS
         }
-        shared = {key: value for key, value in headers.items() if key not in _OWN_HEADERS}
+        own = _OWN_HEADERS.union(without)
+        shared = {key: value for key, value in headers.items() if key not in own}
         self._opening = json.dumps(shared)[:-1] + (", " if shared else "")
         self._compression = headers.get("compression")
         self._serializer = serialization.registry.type_to_name[template.content_type]
@@ -72,14 +76,26 @@ class Mould:
         return (args, kwargs) if self._dump is None else self._dump(args, kwargs)
 
     def cast(
-        self, args: Any, kwargs: Any, *, root_id: str | None = None, parent_id: str | None = None
+        self,
+        args: Any,
+        kwargs: Any,
+        *,
+        root_id: str | None = None,
+        parent_id: str | None = None,
+        carried: Mapping[str, str] | None = None,
     ) -> NewJob:
-        """Make the message of one call, with arguments that are checked; without a root it is its own."""
+        """Make the message of one call, with arguments that are checked; without a root it is its own.
+
+        `carried` are headers that this call takes along.
+        """
         job_id = new_id()
         root_id = root_id or job_id
+        headers = self.headers(args, kwargs, root_id, parent_id)
+        if carried:
+            headers = f"{headers[:-1]}, {json.dumps(carried)[1:]}"
         return NewJob(
             id=job_id,
-            headers=self.headers(args, kwargs, root_id, parent_id),
+            headers=headers,
             body=self.body(args, kwargs),
             root_id=root_id,
             parent_id=parent_id,

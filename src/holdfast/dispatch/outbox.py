@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from django.db import connections, transaction
 
+from holdfast import spans
 from holdfast.broker.publisher import Publisher, Unavailable
 from holdfast.dispatch import limiting
 from holdfast.ledger import publishing, transitions
@@ -188,6 +189,7 @@ class Outbox:
 
     def publish(self, tickets: Sequence[Ticket]) -> None:
         """Publish now; what the broker does not take goes back to the relay. Never raises for the broker."""
+        span = None if spans.tracer is None else spans.tracer.publishing(tickets)
         try:
             self.publisher.publish(tickets)
         except Unavailable as unavailable:
@@ -200,6 +202,9 @@ class Outbox:
                 logger.warning(
                     "Could not note that %d jobs are unpublished: %s", len(unavailable.rest), error
                 )
+        finally:
+            if span is not None:
+                span.end()
 
 
 class _Publication:

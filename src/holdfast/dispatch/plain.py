@@ -27,10 +27,11 @@ from celery.app.routes import MapRoute
 from django.core.signals import setting_changed
 
 from holdfast import vault
+from holdfast.dispatch import carrying
 from holdfast.dispatch.moulds import Mould
 from holdfast.dispatch.unique_calls import UniqueCall
 from holdfast.ledger.records import NewJob
-from holdfast.lineage import batch_to_join, inherited_headers, is_awaited
+from holdfast.lineage import is_awaited, is_bare
 from holdfast.policies.limits import Limit, limits_of, uses_of
 
 if TYPE_CHECKING:
@@ -80,8 +81,7 @@ def send(task: LedgerTask, args: Any, kwargs: Any, options: Mapping[str, Any]) -
     if (
         signals.before_task_publish.receivers
         or signals.after_task_publish.receivers
-        or inherited_headers()
-        or batch_to_join() is not None
+        or not is_bare()
         or not isinstance(args or (), tuple | list)
         or type(kwargs or {}) is not dict
     ):
@@ -97,22 +97,33 @@ def send(task: LedgerTask, args: Any, kwargs: Any, options: Mapping[str, Any]) -
     if current is not None and plan.inherits_priority:
         return None
     args, kwargs = plan.mould.checked(args or (), kwargs or {})
-    if current is None:
-        job = plan.mould.cast(args, kwargs)
-    else:
-        request = current.request
-        job = plan.mould.cast(
-            args, kwargs, root_id=request.root_id or request.id, parent_id=request.id
-        )
-    if plan.limits or plan.is_unique:
-        result = _send_own(task, plan, job, args, kwargs)
-    else:
-        app.outbox.add_fresh(job)
-        result = task.AsyncResult(job.id)
+    span, carried = carrying.begin(task.name, plan.mould.template.queue)
+    try:
+        result = _send_copy(task, plan, current, args, kwargs, carried)
+    finally:
+        if span is not None:
+            span.end()
     result.ignored = plan.ignored
     if current is not None:
         current.add_trail(result)
     return result
+
+
+def _send_copy(
+    task: LedgerTask, plan: Plan, current: Any, args: Any, kwargs: Any, carried: Mapping[str, str]
+) -> Any:
+    """Send a copy of the plan's message with arguments that are checked; `current` is the task whose body sends."""
+    assert plan.mould is not None
+    if current is None:
+        job = plan.mould.cast(args, kwargs, carried=carried)
+    else:
+        request = current.request
+        root = request.root_id or request.id
+        job = plan.mould.cast(args, kwargs, root_id=root, parent_id=request.id, carried=carried)
+    if plan.limits or plan.is_unique:
+        return _send_own(task, plan, job, args, kwargs)
+    task.app.outbox.add_fresh(job)
+    return task.AsyncResult(job.id)
 
 
 def _send_own(task: LedgerTask, plan: Plan, job: NewJob, args: Any, kwargs: Any) -> Any:
@@ -141,7 +152,8 @@ def _first(task: LedgerTask, args: Any, kwargs: Any, options: Mapping[str, Any],
     limits: tuple[Limit, ...] = ()
     if len(captured) == 1 and _is_plain(captured[0]):
         (job,) = captured
-        mould, is_unique = Mould(job, task), job.unique is not None
+        mould = Mould(job, task, without=carrying.fields())
+        is_unique = job.unique is not None
         limits = limits_of(task, job.queue) if job.limits else ()
     app.plans[key] = Plan(
         _rests_on(task),

@@ -18,6 +18,8 @@ from kombu.utils.json import dumps
 from holdfast import vault
 from holdfast.broker.connection import Connection
 from holdfast.conf import get_settings
+from holdfast.dispatch import carrying
+from holdfast.dispatch.protocols import as_protocol_2, id_of, name_of
 from holdfast.dispatch.redaction import redaction_of
 from holdfast.dispatch.retrying import rules_to_send
 from holdfast.dispatch.unique_calls import UniqueCall
@@ -120,14 +122,32 @@ class LedgerAMQP(AMQP):
         target = self._durable_queue(name, durable, exchange, routing_key, queue)
         unique: UniqueCall | None = options.pop("unique", None)
         encrypts = self._is_to_be_encrypted(name, message, options.pop("encrypt", None))
-        if target is None:
+        if target is not None and self._is_running(id_of(message)):
+            span, carried = None, carrying.putting_back()
+        else:
+            span, carried = carrying.begin(name, target or name_of(queue) or routing_key or "")
+        try:
+            if target is not None:
+                self._record(
+                    producer,
+                    name,
+                    message,
+                    target,
+                    carried,
+                    unique,
+                    limit,
+                    options,
+                    encrypts=encrypts,
+                )
+                return None
             _refuse_plain_member(name)
             if unique is not None:
                 unique.refuse_plain(name)
             _refuse_plain_secret(name, encrypts)
             message.headers.pop(HEADER, None)
-            send = super().send_task_message
-            return send(
+            if carried:
+                options["headers"] = carrying.added(options.get("headers"), carried)
+            return super().send_task_message(
                 producer,
                 name,
                 message,
@@ -136,9 +156,26 @@ class LedgerAMQP(AMQP):
                 queue=queue,
                 **options,
             )
-        headers, properties, body, sent_event = _as_protocol_2(message)
+        finally:
+            if span is not None:
+                span.end()
+
+    def _record(
+        self,
+        producer: Any,
+        name: str,
+        message: task_message,
+        target: str,
+        carried: Mapping[str, str],
+        unique: UniqueCall | None,
+        limit: Any,
+        options: dict[str, Any],
+        *,
+        encrypts: bool,
+    ) -> None:
+        headers, properties, body, sent_event = as_protocol_2(message)
         said = headers.pop(HEADER, None) or {}
-        self._add_headers(headers, options.pop("headers", None) or {})
+        self._add_headers(headers, carrying.added(options.pop("headers", None), carried))
         serializer = options.pop("serializer", None) or self.app.conf.task_serializer
         compression = options.pop("compression", None) or self.app.conf.task_compression
         options.pop("retry_policy", None)
@@ -182,7 +219,6 @@ class LedgerAMQP(AMQP):
             )
         if sent_event:
             self._announce(producer, sent_event, target)
-        return None
 
     def _uses(self, name: str, queue: str, body: Any, own: Any) -> tuple[Use, ...]:
         task = self.app._tasks.get(name)
@@ -192,7 +228,7 @@ class LedgerAMQP(AMQP):
     def _is_to_be_encrypted(self, name: str, message: task_message, said: bool | None) -> bool:
         if "task" in message.headers:
             return ENCRYPT in (message.headers.get(HEADER) or ())
-        return self._encrypts(name, message.body["id"], said)  # protocol 1
+        return self._encrypts(name, id_of(message), said)  # protocol 1
 
     def _encrypts(self, name: str, job_id: str | None, said: bool | None) -> bool:
         """Tell whether a call is encrypted: as it says, as its task says, and as it was when it is put back."""
@@ -358,19 +394,6 @@ def _refuse_plain_secret(name: str, encrypts: bool) -> None:
             f"A call of {name!r} is to be encrypted, and it is plain Celery: only what is in the ledger can be. Make "
             "it durable, or leave encrypt=True away. Nothing was sent."
         )
-
-
-def _as_protocol_2(message: task_message) -> task_message:
-    headers, properties, body, sent_event = message
-    if not isinstance(body, dict):
-        return message
-    embed = {key: body.get(key) for key in ("callbacks", "errbacks", "chord")} | {"chain": None}
-    headers = headers | {
-        key: body.get(key)
-        for key in ("task", "id", "group", "group_index", "retries", "eta", "expires", "timelimit")
-    }
-    headers.setdefault("root_id", body["id"])
-    return task_message(headers, properties, (body["args"], body["kwargs"], embed), sent_event)
 
 
 def _priority(priority: int | None) -> int:

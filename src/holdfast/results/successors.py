@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from celery import states
@@ -14,7 +14,7 @@ from celery.canvas import group, maybe_signature
 from celery.exceptions import ChordError, NotRegistered
 from kombu.serialization import loads
 
-from holdfast import vault
+from holdfast import spans, vault
 from holdfast.exceptions import UniqueConflict
 from holdfast.ledger import chords
 from holdfast.ledger.database import atomic, is_passing
@@ -27,6 +27,7 @@ from holdfast.tickets import HEADER
 
 logger = logging.getLogger("holdfast.results")
 ERRBACK_TASK = "holdfast.call_errback"
+MOST_MEMBERS_TRACED = 32
 
 
 def send(backend: Any, task: Any, value: Any) -> None:
@@ -283,9 +284,16 @@ def _send_body(backend: Any, request: Any, like: StoredResult) -> None:
                     backend.chord_error_from_stack(body, exc=error)
             return
         values.append(value)
-    with inheriting(getattr(request, "headers", None)):
+    with inheriting(getattr(request, "headers", None)), _set_off_by(request.group):
         try:
             with awaiting():
                 body.delay(values)
         except UniqueConflict as conflict:
             backend.chord_error_from_stack(body, exc=conflict)
+
+
+def _set_off_by(group_id: str) -> AbstractContextManager[None]:
+    """Let a trace show by which members a chord's body was set off: the first so many of them."""
+    if spans.tracer is None:
+        return nullcontext()
+    return spans.tracer.joining(queries.headers_of_group(group_id, limit=MOST_MEMBERS_TRACED))

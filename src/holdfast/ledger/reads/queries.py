@@ -244,6 +244,13 @@ def message_of(job_id: str) -> tuple[str, str, bytes, str, str] | None:
     return task, row[0], bytes(row[1]), row[2], row[3]
 
 
+def headers_of_group(group_id: str, *, limit: int) -> list[str]:
+    """Return the stored headers of the first so many jobs of a group, as JSON; two reads of so many rows at most."""
+    ids = list(_jobs().filter(group_id=group_id).values_list("id", flat=True)[:limit])
+    rows = Payload.objects.using(alias()).filter(job__in=ids)
+    return list(rows.values_list("headers", flat=True))
+
+
 def ending_of(job_id: str) -> tuple[int, str] | None:
     """Return (state, reason) of a job."""
     return _jobs().filter(id=job_id).values_list("state", "reason").first()

@@ -1,0 +1,49 @@
+"""Where tracing plugs in: calls, publications and attempts tell whoever is set here. None: nobody is told, at no cost.
+
+`holdfast.telemetry` sets it. A span ends in a `finally`, where it sees the error that leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from holdfast.tickets import Ticket
+
+
+class Span(Protocol):
+    """Something that has begun and will be over."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers that a message takes along, so that what runs it knows where it came from."""
+
+    def end(self) -> None:
+        """It is over; the error that is on its way, if there is one, is its end. Never raises."""
+
+
+class Tracer(Protocol):
+    """Who is told. None of its methods raises."""
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """Names of the headers that calls take along."""
+
+    def sending(self, task: str, queue: str, *, count: int = 1) -> Span:
+        """Begin a call, or many of one kind; what is sent inside is its child."""
+
+    def putting_back(self) -> Mapping[str, str]:
+        """Return headers that tell the next attempt of a job of the one that runs here."""
+
+    def publishing(self, tickets: Sequence[Ticket]) -> Span | None:
+        """Begin to put tickets on the broker; None if that is nobody's business."""
+
+    def running(self, task: Any, request: Any) -> Span:
+        """Begin an attempt; what its body does is its child."""
+
+    def joining(self, members: Iterable[str]) -> AbstractContextManager[None]:
+        """Let what is sent inside be set off by jobs with these stored headers: the members of a chord."""
+
+
+tracer: Tracer | None = None
