@@ -62,7 +62,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 def _setting(key: str, value: str) -> object:
     if key.endswith("_keys"):
         return value.split(",")
-    if key.startswith("queue_"):
+    if key.startswith("queue_") or key == "autoscale_levels":
         return json.loads(value)
     if key == "tracing":
         return value == "True"
@@ -80,6 +80,9 @@ for _whole in (
     "max_lost_attempts",
     "prune_batch",
     "claim_ahead_max",
+    "queued_per_worker",
+    "workers_least",
+    "workers_most",
 ):
     if _whole in HOLDFAST:
         HOLDFAST[_whole] = int(float(str(HOLDFAST[_whole])))

@@ -91,6 +91,18 @@ class Settings:
     """How long a worker with room may take nothing before its consumer is started anew, and then before it ends."""
     alive_file: str = ""
     """File that a worker touches while it is alive; %n and %h stand for parts of its name. Empty: none."""
+    autoscale_levels: tuple[tuple[int, int], ...] | None = None
+    """(jobs, slots) of a worker with --autoscale, smallest first: the first below so many jobs, the others above."""
+    autoscale_wait_seconds: float = 30.0
+    """A job that has waited longer makes an autoscaled pool larger, however few wait."""
+    autoscale_cooldown_seconds: float = 60.0
+    """For how long too few jobs must wait before an autoscaled pool gets smaller, one level at a time."""
+    queued_per_worker: int = 100
+    """How many waiting jobs one worker is for, where workers are started and ended by how many wait."""
+    workers_least: int = 2
+    """Fewest workers that a queue asks for."""
+    workers_most: int = 10
+    """Most workers that a queue asks for."""
     async_desks: int = 4
     """Threads of the asyncio pool in which attempts of coroutines begin and end; each has a database connection."""
     async_sync_threads: int = 8
@@ -125,11 +137,22 @@ _POSITIVE = (
     "effect_days",
     "log_bytes",
     "stall_seconds",
+    "autoscale_wait_seconds",
+    "autoscale_cooldown_seconds",
+    "queued_per_worker",
+    "workers_least",
+    "workers_most",
     "async_desks",
     "async_sync_threads",
 )
 
-_THREADS = ("async_desks", "async_sync_threads")
+_WHOLE = {
+    "async_desks": "threads",
+    "async_sync_threads": "threads",
+    "queued_per_worker": "jobs",
+    "workers_least": "workers",
+    "workers_most": "workers",
+}
 _SEVERAL = ("signing_keys", "encryption_keys", "redact")
 UNSIGNED = ("accept", "warn", "refuse")
 
@@ -149,10 +172,10 @@ def read(raw: Mapping[str, Any]) -> Settings:
             raise ConfigurationError(
                 f"HOLDFAST[{key!r}] is {values[key]!r}: it must be a number greater than 0; remove it for the default"
             )
-    for key in _THREADS:
+    for key, things in _WHOLE.items():
         if type(values.get(key, 1)) is not int:
             raise ConfigurationError(
-                f"HOLDFAST[{key!r}] is {values[key]!r}: it must be a whole number of threads"
+                f"HOLDFAST[{key!r}] is {values[key]!r}: it must be a whole number of {things}"
             )
     _require_log(values.get("log_lines", 0), values.get("log_level", "INFO"))
     if not isinstance(values.get("keep") or {}, Mapping):
@@ -172,7 +195,35 @@ def read(raw: Mapping[str, Any]) -> Settings:
     _check_console(values.get("console_access", ""))
     settings = Settings(**values)
     _check_canaries(settings.canary_seconds, settings.stall_seconds)
+    _check_scaling(settings)
     return settings
+
+
+def _check_scaling(settings: Settings) -> None:
+    if settings.workers_least > settings.workers_most:
+        raise ConfigurationError(
+            f"HOLDFAST['workers_least'] is {settings.workers_least!r}, HOLDFAST['workers_most'] "
+            f"{settings.workers_most!r}: the first must not be greater"
+        )
+    if settings.autoscale_levels is None:
+        return
+    try:
+        jobs, slots = zip(
+            *((int(jobs), int(slots)) for jobs, slots in settings.autoscale_levels), strict=True
+        )
+    except (TypeError, ValueError):
+        jobs, slots = (), ()
+    if (
+        len(jobs) < 2
+        or jobs[0] < 1
+        or slots[0] < 1
+        or list(jobs) != sorted(set(jobs))
+        or list(slots) != sorted(slots)
+    ):
+        raise ConfigurationError(
+            f"HOLDFAST['autoscale_levels'] is {settings.autoscale_levels!r}: it must be two or more pairs of whole "
+            "numbers (jobs, slots), each greater than the one before, like ((10, 2), (100, 5), (500, 10))"
+        )
 
 
 def _check_console(path: Any) -> None:

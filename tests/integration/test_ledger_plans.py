@@ -43,6 +43,7 @@ from holdfast.ledger.models.effects import Effect
 from holdfast.ledger.reads import (
     backlog,
     batch_reads,
+    depth,
     details,
     errors,
     health,
@@ -242,6 +243,7 @@ ASKED: dict[str, Callable[[], Any]] = {
     "cancel": lambda: interventions.cancel(["job-1"], running=False, ask=True),
     "checkpoint": lambda: checkpoints.load("job-1"),
     "queues": queue_reads.queues,
+    "queues: depth": lambda: depth.depth(["q0", "q1", "q2"], most=501),
     "queues: unserved": queue_reads.unserved_queues,
     "health: running": health.running,
     "health: abandoned": lambda: health.abandoned(seconds=60),

@@ -110,7 +110,7 @@ def test_worker_tells_its_memory_its_slots_and_its_jobs(
         assert len(inside.processes) == (3 if pool == "prefork" else 1)
         running = {process.job for process in inside.processes} - {None}
         assert running == ({held[pool].id} if pool == "prefork" else set())
-        assert bool(inside.fixed) == (pool == "threads")
+        assert inside.fixed == ""
     for sent in held.values():
         release(gate, sent)
 
@@ -156,7 +156,7 @@ def test_process_that_is_stopped_is_silent_and_the_others_show_themselves(
     release(gate, sent)
 
 
-@pytest.mark.parametrize("pool", ["prefork", "custom"])
+@pytest.mark.parametrize("pool", ["prefork", "threads", "custom"])
 def test_pool_grows_and_shrinks_and_the_ledger_says_so(
     site: Site, crew: dict[str, WorkerProcess], gate: Path, pool: str
 ) -> None:
@@ -186,9 +186,11 @@ def test_sizes_that_make_no_sense_are_refused(crew: dict[str, WorkerProcess], sl
         remote.resize(id_of(crew["prefork"]), slots=slots, actor="ada")
 
 
-def test_pool_that_cannot_change_says_so(crew: dict[str, WorkerProcess]) -> None:
+def test_pool_that_cannot_change_says_so(site: Site) -> None:
+    worker = site.worker(pool="solo", queues="solo", concurrency=1)
     with pytest.raises(WorkerSilent, match="fixed number of slots: start it with another -c"):
-        remote.resize(id_of(crew["threads"]), slots=5, actor="ada")
+        remote.resize(id_of(worker), slots=5, actor="ada")
+    worker.kill()
 
 
 def silent(ask: Callable[[], object]) -> str:

@@ -23,6 +23,7 @@ from holdfast.ledger import pauses, samples
 from holdfast.ledger.reads import queue_reads, rates, worker_reads
 from holdfast.ledger.reads.queue_reads import Queue
 from holdfast.ledger.samples import Sample
+from holdfast.policies.scaling import desired_workers
 
 # How far back the speed of a queue is judged.
 SPEED = timedelta(minutes=10)
@@ -65,6 +66,8 @@ class QueueNow:
     """By how many jobs the queue has grown a minute of late; negative while it shrinks, None if that is not known."""
     empty_seconds: float | None
     """Until it is empty, if it goes on like that; None unless it shrinks."""
+    desired_workers: int
+    """How many workers it should have, for whatever starts and ends them by how much waits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -345,6 +348,7 @@ def _row(found: Queue, paused: pauses.Paused | None, recent: Sequence[Sample]) -
         else PauseShown(by=paused.by, reason=paused.reason, at=paused.at),
         change_per_minute=change,
         empty_seconds=found.total / -change * 60 if shrinks and change and not found.more else None,
+        desired_workers=desired_workers(found),
     )
 
 

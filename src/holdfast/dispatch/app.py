@@ -43,6 +43,8 @@ class Celery(StockCelery):
         self.add_defaults(
             {
                 "worker_consumer": "holdfast.worker.consumer:LedgerConsumer",
+                # Celery's own would never grow a pool: what waits, waits in the ledger.
+                "worker_autoscaler": "holdfast.worker.autoscaler:QueueAutoscaler",
                 # Celery's Django fixup closes every connection around every task unless told otherwise.
                 "CELERY_DB_REUSE_MAX": 1_000_000,
                 # A Redis that became a replica refuses instead of breaking off; a worker would end over it.

@@ -15,11 +15,10 @@ from typing import Any
 
 import celery
 import django
-from celery.worker import control
 from celery.worker import state as worker_state
 from celery.worker.control import Panel
 
-from holdfast.worker import memory, processes, stacks
+from holdfast.worker import memory, pools, processes, stacks
 from holdfast.worker.intake import current_intake
 
 logger = logging.getLogger("holdfast.worker")
@@ -93,10 +92,8 @@ def resize(state: Any, worker: str = "", slots: int = 0, **_: Any) -> dict[str, 
     change = slots - intake.slots
     if not refused and change < 0 and len(intake.held) > slots:
         refused = f"it holds {len(intake.held)} jobs, and only idle slots can go: pause its queues, or wait"
-    if not refused and change:
-        move = control.pool_grow if change > 0 else control.pool_shrink
-        said = move(state, n=abs(change))
-        refused = said.get("error", "")
+    if not refused and change and intake.resize(slots) != slots:
+        refused = f"only idle slots can go, and {intake.slots} are left: wait for those that start or end a job"
     if not refused:
         consumer.controller.lifeline.tell()
     return _mine(state) | {"refused": refused, "slots": intake.slots}
@@ -126,10 +123,7 @@ def _resizable(consumer: Any) -> str:
     """Return why the pool cannot be made larger or smaller; empty if it can."""
     if getattr(consumer.controller, "autoscaler", None):
         return "it scales its pool by itself (--autoscale)"
-    if not (hasattr(consumer.pool, "grow") and hasattr(consumer.pool, "shrink")):
-        name = type(consumer.pool).__module__.rpartition(".")[2]
-        return f"its pool ({name}) has a fixed number of slots: start it with another -c"
-    return ""
+    return pools.why_fixed(consumer.pool)
 
 
 def _processes(pool: Any) -> list[Any]:

@@ -25,6 +25,7 @@ from holdfast.ledger.reads import queries
 from holdfast.ledger.records import ClaimedJob, End, Hold, Refusal, Ticket
 from holdfast.ledger.states import Reason
 from holdfast.tickets import HEADER
+from holdfast.worker import pools
 from holdfast.worker.admissions import Admissions
 from holdfast.worker.clerk import Clerk
 from holdfast.worker.deliveries import Delivery, Held, straight
@@ -53,7 +54,7 @@ class Intake:
         self.handlers: dict[str, Callable[..., Any]] = {}
         self.open = False
         self.claiming = 0
-        self.in_threads = self.begins_late = False
+        self.in_threads = self.begins_late = self.lines_up = False
         self.pace = Pace()
         self._consumer: Any = None
         self._pool: Any = None
@@ -82,6 +83,13 @@ class Intake:
         """Fetch short jobs by the batch: one round trip for one job costs as much as for many."""
         return self.room() > self._ahead() // 2
 
+    def resize(self, slots: int) -> int:
+        """Give the pool so many slots, as far as those that go are idle; return how many it has. In the event loop."""
+        pools.resize(self._pool, max(1, slots), running=self._running())
+        self.lines_up = self.in_threads and not pools.has_spare_threads(self._pool)
+        self._fill_slots()
+        return self.slots
+
     def idle(self) -> bool:
         """Tell that there is nothing here to do."""
         return not (self.held or self.waiting or self.claiming)
@@ -100,6 +108,7 @@ class Intake:
         self._consumer = consumer
         self._pool = consumer.pool
         self.in_threads = "concurrency.thread" in type(consumer.pool).__module__
+        self.lines_up = self.in_threads and not pools.has_spare_threads(consumer.pool)
         self.begins_late = self.in_threads or getattr(consumer.pool, "begins_late", False)
         self.open = True
         self._deliver()
@@ -250,7 +259,7 @@ class Intake:
 
     def _places(self) -> int:
         # A thread that has ended a short job takes the next one itself: the event loop gets its turn late then.
-        return self.slots + (min(self._ahead(), self.slots * LINED_UP) if self.in_threads else 0)
+        return self.slots + (min(self._ahead(), self.slots * LINED_UP) if self.lines_up else 0)
 
     def waits(self, held: Held) -> bool:
         """Tell whether a job waits here still: for a slot, or for a thread that leaves it if it is taken away."""

@@ -195,7 +195,8 @@ class Lifeline(bootsteps.StartStopStep):
 
     def _register(self) -> None:
         parent = self._parent
-        self._queues, self._slots = self._serves(), int(parent.concurrency or 1)
+        # With --autoscale a pool begins with the lower bound, whatever -c says.
+        self._queues, self._slots = self._serves(), int(parent.min_concurrency or 1)
         pool = (
             type(parent.pool).__module__.rsplit(".", 1)[-1]
             if getattr(parent, "pool", None)

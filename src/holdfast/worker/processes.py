@@ -136,6 +136,37 @@ def end(pool: Any, request: Any, *, heard: bool = True) -> bool:
         _hearing.release()
 
 
+def end_idle(processes: AsynPool, slots: int) -> int:
+    """End processes for good that no job runs in, waits for or has just ended in unheard; return how many.
+
+    In the event loop's thread: nobody else gives jobs to them. Celery's own way of making a pool smaller may end one
+    that has a job in its pipe.
+    """
+    open_jobs = [job for job in list(processes._cache.values()) if not job.ready()]
+    ended = 0
+    for process in list(processes._pool):
+        if ended == slots:
+            break
+        if process in processes._waiting_to_start or _has_job(processes, process, open_jobs):
+            continue
+        # Until it is gone it looks like one that could take a job.
+        processes._busy_workers.add(process.inqW_fd)
+        processes._processes -= 1
+        if processes._putlock is not None:
+            processes._putlock.shrink()
+        process.terminate_controlled()
+        ended += 1
+    return ended
+
+
+def _has_job(processes: Any, process: Any, open_jobs: list[Any]) -> bool:
+    given = any(
+        process in (job._write_to, job._scheduled_for) or process.pid in job.worker_pids()
+        for job in open_jobs
+    )
+    return given or process.inqW_fd in processes._busy_workers or _says(process)
+
+
 def _end(pool: Any, request: Any, job: Any, *, heard: bool) -> bool:
     processes = pool._pool
     process = _process_of(processes, job)
