@@ -21,7 +21,7 @@ def intake(*, run_time: float, delivered: int) -> tuple[Intake, list[Callable[[]
     found = Intake(SimpleNamespace())
     found._consumer = SimpleNamespace(hub=SimpleNamespace(call_soon=asked.append))
     found._pool = SimpleNamespace(num_processes=THREADS)
-    found.in_threads = True
+    found.in_threads = found.lines_up = True
     found.pace.ran(run_time)
     for number in range(delivered):
         hold = Hold(str(number), 2, uuid4())

@@ -31,6 +31,9 @@ LATE_SECONDS = 2.0
 class QueueAutoscaler(Autoscaler):
     """Chosen by the `worker_autoscaler` setting that `holdfast.Celery` fills in."""
 
+    max_concurrency: int
+    min_concurrency: int
+
     def __init__(
         self,
         pool: Any,
