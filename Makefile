@@ -89,13 +89,19 @@ chaos-campaign: $(DEV) ## Many seeds in a row on DB, those that have no result y
 docs: $(DEV) ## Check that the documentation's links and examples hold
 	$(BIN)/python -m pytest tests/docs $(ARGS)
 
+SITE := .venv-docs
+
+.PHONY: site
+site: $(SITE)/requirements-docs.lock ## Build the documentation site in docs/_build/html; a warning fails it
+	$(SITE)/bin/sphinx-build -q -E -W --keep-going -c docs -b html . docs/_build/html
+
 .PHONY: lock
 lock: ## Resolve the lock files anew (needs uv)
 	./.ci/lock
 
 .PHONY: clean
 clean: ## Remove the environment and all caches; var/ (JOST's data) stays
-	rm -rf $(VENV) $(PEERS) .nox .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) $(PEERS) $(SITE) docs/_build .nox .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: .venv
@@ -115,4 +121,11 @@ $(DEV): requirements-dev.lock $(RUNTIME)
 $(PEERS)/requirements.lock: benchmarks/peers/requirements.lock
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	cp $< $@
+
+# Sphinx and what it draws in stay out of the lock of the tests.
+$(SITE)/requirements-docs.lock: requirements-docs.lock
+	$(PYTHON) -m venv $(SITE)
+	$(SITE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(SITE)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	cp $< $@

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from holdfast.doctor.findings import REGISTRY
 from holdfast.doctor.probing import probes
+from holdfast.doctor.report import lowered
 from holdfast.doctor.triage import TREES, Question, Verdict
 from tests.docs.pages import ROOT
 
@@ -70,7 +71,7 @@ def _table(tree: Question) -> Iterator[str]:
 
 def _link(sign: str) -> str:
     title = REGISTRY[f"holdfast.{sign}"].title
-    return f"[{sign}](reference/findings.md#holdfast{sign.lower()}) {title[:1].lower()}{title[1:]}"
+    return f"[{sign}](reference/findings.md#holdfast{sign.lower()}) {lowered(title)}"
 
 
 if __name__ == "__main__":

@@ -124,6 +124,9 @@ def _plural(count: int, word: str) -> str:
     return f"1 {word}" if count == 1 else f"{count} {word}s"
 
 
+_NAMES = {"Autovacuum", "Celery", "Django", "Flower", "PostgreSQL", "Redis"}
+
+
 def first_sentence(text: str) -> str:
     """Return a text up to the end of its first sentence, on one line."""
     line = " ".join(text.split())
@@ -133,4 +136,5 @@ def first_sentence(text: str) -> str:
 def lowered(text: str) -> str:
     """Begin a text small, unless it begins with a name."""
     first = text.partition(" ")[0]
-    return text if first.isupper() or "_" in first or "." in first else text[:1].lower() + text[1:]
+    named = first in _NAMES or (first.isupper() and len(first) > 1) or "_" in first or "." in first
+    return text if named else text[:1].lower() + text[1:]
