@@ -5,10 +5,11 @@ python -m tests.docs.findings --write
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 
-from holdfast.doctor.findings import AREAS, REGISTRY, Definition, Severity, area_of
+from holdfast.doctor.findings import AREAS, REGISTRY, RETIRED, Definition, Severity, area_of
 from holdfast.doctor.probing import Probe, probes
 from tests.docs.pages import ROOT
 
@@ -20,7 +21,7 @@ END = "<!-- end of what is made -->"
 def render() -> str:
     """Return everything between the two marks."""
     all = probes()
-    return "\n".join(line for area in AREAS for line in _area(area, all))
+    return "\n".join([*(line for area in AREAS for line in _area(area, all)), *_retired()])
 
 
 def page_with(rendered: str) -> str:
@@ -40,6 +41,19 @@ def said_by(definition: Definition, all: tuple[Probe, ...]) -> list[Probe]:
     return [probe for probe in all if any(one.id == definition.id for one in probe.finds)]
 
 
+def _retired() -> Iterator[str]:
+    yield "## Said no more"
+    yield ""
+    for id, became in sorted(RETIRED.items()):
+        yield f"- `{id}`: {became}"
+    yield ""
+
+
+def _linked(text: str) -> str:
+    """Turn the pages that a text names into links."""
+    return re.sub(r"docs/((?:[\w-]+/)*([\w-]+)\.md(?:#[\w-]+)?)", r"[\2](../\1)", text)
+
+
 def _area(area: str, all: tuple[Probe, ...]) -> Iterator[str]:
     found = sorted(
         (one for one in REGISTRY.values() if area_of(one.id) == area),
@@ -57,8 +71,8 @@ def _entry(definition: Definition, probes: list[Probe]) -> Iterator[str]:
     yield ""
     yield f"**{definition.title}.** {_kind(definition.severity, probes)}"
     yield ""
-    yield f"- Leads to: {definition.leads_to}"
-    yield f"- Repair: {definition.repair}"
+    yield f"- Leads to: {_linked(definition.leads_to)}"
+    yield f"- Repair: {_linked(definition.repair)}"
     yield ""
 
 

@@ -76,7 +76,10 @@ def test_every_finding_can_be_said_by_a_probe_or_by_what_comes_before() -> None:
     assert set(REGISTRY) == before | said
 
 
-@pytest.mark.parametrize("id", ["holdfast.E310", "holdfast.W310", "holdfast.X1", "E999"])
+@pytest.mark.parametrize(
+    "id",
+    ["holdfast.E310", "holdfast.W310", "holdfast.X1", "E999", "holdfast.W520", "holdfast.E520"],
+)
 def test_id_that_is_taken_or_is_none_is_refused(id: str) -> None:
     probes()
     with pytest.raises(ValueError, match=id):

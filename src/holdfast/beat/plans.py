@@ -23,7 +23,6 @@ from holdfast.policies.unique import Unique
 DAY = timedelta(days=1)
 # One that is due more often in a day is said to be, and its due times are not counted out.
 MOST_MARKS = 96
-LAZY = "computed at each run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +81,10 @@ def clock_of(rule: Rule) -> tzinfo:
 
 def call_of(app: Any, rule: Rule) -> ShownCall:
     """Return what a schedule calls its task with, without secrets."""
-    args = [LAZY if isinstance(value, BeatLazyFunc) else value for value in rule.args]
+    lazy = _("computed at each run")
+    args = [lazy if isinstance(value, BeatLazyFunc) else value for value in rule.args]
     kwargs = {
-        key: LAZY if isinstance(value, BeatLazyFunc) else value
+        key: lazy if isinstance(value, BeatLazyFunc) else value
         for key, value in rule.kwargs.items()
     }
     return calls.shown_arguments(app, rule.task, args, kwargs)

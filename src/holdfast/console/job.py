@@ -23,6 +23,7 @@ from holdfast.console.access import OPERATE
 from holdfast.console.job_timeline import Event, Lane
 from holdfast.console.job_values import Progress, Shown, ShownCall, Step
 from holdfast.console.pages import page
+from holdfast.console.state_names import named
 from holdfast.dispatch import calls, editing
 from holdfast.ledger import audit
 from holdfast.ledger.ids import minted_at
@@ -114,7 +115,7 @@ class JobPage:
     @property
     def title(self) -> str:
         """The task and the state: a tab among many says what has become of it."""
-        return f"{self.task} · {_(self.state)}"
+        return f"{self.task} · {named(self.state)}"
 
     @property
     def open(self) -> bool:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from holdfast import operations as all_matching
 from holdfast.console.access import OPERATE
+from holdfast.console.numbers import grouped
 from holdfast.console.pages import Done, Refused, action, actor, page
 from holdfast.ledger.reads.search.listing import JobRow
 from holdfast.operations import OperationRow
@@ -194,7 +195,7 @@ def operation_try(_request: HttpRequest, asked: Mapping[str, Any]) -> Done:
     trial = all_matching.try_out(asked["kind"], asked["filter"])
     said = _("%(count)s jobs match.") if trial.exact else _("More than %(count)s jobs match.")
     return Done(
-        said % {"count": f"{trial.count:,}"},
+        said % {"count": grouped(trial.count)},
         to=_address(asked["kind"], trial.filter),
         data={
             "count": trial.count,
@@ -249,12 +250,12 @@ def _refuse_unless_sure(count: int, asked: Mapping[str, Any]) -> None:
     if typed != str(count if shown is None else shown):
         raise Refused(
             _("%(count)s jobs match: type this number if all of them are meant.")
-            % {"count": f"{count:,}"}
+            % {"count": grouped(count)}
         )
     if shown is not None and count > shown * 1.1:
         raise Refused(
             _("%(count)s jobs match by now, and %(shown)s were shown: look again.")
-            % {"count": f"{count:,}", "shown": f"{shown:,}"}
+            % {"count": grouped(count), "shown": grouped(shown)}
         )
 
 

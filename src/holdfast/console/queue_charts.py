@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from holdfast.console import charts
 from holdfast.console.charts import Chart, Line
+from holdfast.console.numbers import grouped
 from holdfast.ledger.reads.rates import Series
 from holdfast.ledger.samples import Sample
 
@@ -82,7 +83,7 @@ def drawn(points: Sequence[DepthPoint], series: Series) -> QueueCharts:
             unit="count",
             x=x,
             series=[Line(label=_("waiting"), values=[point.waiting for point in points])],
-            says=_("at most %(most)s waited") % {"most": f"{most:,}"},
+            says=_("at most %(most)s waited") % {"most": grouped(most)},
         ),
         oldest=Chart(
             kind="lines",

@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from holdfast import pausing, purging
 from holdfast.console import links, queue_charts
 from holdfast.console.access import OPERATE
+from holdfast.console.numbers import grouped
 from holdfast.console.pages import Done, Refused, action, actor, page
 from holdfast.console.queue_charts import QueueCharts
 from holdfast.ledger import pauses, samples
@@ -278,7 +279,7 @@ def _counted(_request: HttpRequest, name: str) -> dict[str, Any]:
         "at a limit, %(due)s due. %(later)s more have a time that is to come."
     )
     parts = {
-        part: f"{getattr(found, part):,}"
+        part: grouped(getattr(found, part))
         for part in ("queued", "paused", "limited", "due", "later", "total")
     }
     return {
@@ -310,18 +311,18 @@ def purge(request: HttpRequest, asked: Mapping[str, Any], name: str) -> Done:
                 "%(total)s jobs of queue %(name)s would be cancelled, and nothing was: type the name of the queue to "
                 "confirm that."
             )
-            % {"total": f"{total:,}", "name": name}
+            % {"total": grouped(total), "name": name}
         )
     purged = purging.purge(name, until=until, later=asked["later"], actor=actor(request))
     said = ngettext(
         "%(count)s job of queue %(name)s is cancelled.",
         "%(count)s jobs of queue %(name)s are cancelled.",
         purged.cancelled,
-    ) % {"count": f"{purged.cancelled:,}", "name": name}
+    ) % {"count": grouped(purged.cancelled), "name": name}
     if purged.left:
         said += " " + _(
             "%(left)s are left: 10,000 are cancelled at a time, and none that a transaction holds. Ask again."
-        ) % {"left": f"{purged.left:,}"}
+        ) % {"left": grouped(purged.left)}
     return Done(
         said,
         to=_at(name),

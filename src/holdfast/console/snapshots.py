@@ -10,6 +10,7 @@ from typing import Any
 
 from holdfast.console import sources  # noqa: F401  # registers what the attention list looks at
 from holdfast.console.attention import Attention, Seen, Trouble
+from holdfast.console.numbers import grouped
 from holdfast.console.recent import Recent
 from holdfast.ledger import minutes
 from holdfast.ledger.reads import queue_reads, rates, worker_reads
@@ -134,7 +135,7 @@ def texts(figures: Figures) -> dict[str, Any]:
     from holdfast.console.tags import count, duration, percent
 
     return {
-        "ended_per_second": f"{figures.ended_per_second:,.1f}/s",
+        "ended_per_second": f"{grouped(float(figures.ended_per_second))}/s",
         "failed": count(figures.failed),
         "wait_p50": duration(figures.wait_p50),
         "wait_p95": duration(figures.wait_p95),

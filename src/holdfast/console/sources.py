@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 from celery import current_app
+from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
 
 from holdfast.beat import listing
 from holdfast.conf import get_settings
 from holdfast.console.attention import Seen, Severity, Trouble, register
+from holdfast.console.numbers import grouped
+from holdfast.console.state_names import NAMES
 from holdfast.dispatch import said
 from holdfast.ledger.reads import troubles
 
@@ -143,7 +147,11 @@ def schedules(seen: Seen) -> Iterator[Trouble]:
             kind="missed",
             severity=Severity.WARNING,
             message=_("Schedule %(schedule)s: %(n)s due times in the last 24 h were %(outcome)s"),
-            values={"schedule": one.schedule, "n": one.count, "outcome": one.outcome},
+            values={
+                "schedule": one.schedule,
+                "n": one.count,
+                "outcome": NAMES.get(one.outcome, one.outcome),
+            },
             route="schedule",
             arguments=(one.schedule,),
             otherwise="schedules",
@@ -182,8 +190,9 @@ def broker(_seen: Seen) -> Iterator[Trouble]:
         )
 
 
-def _counted(number: int, *, more: bool) -> str:
-    return f"{number:,}+" if more else f"{number:,}"
+def _counted(number: int, *, more: bool) -> Any:
+    """Return a lazy text: what is found for all is shown to each in their language."""
+    return lazy(lambda: grouped(number) + "+" * more, str)()
 
 
 register(unserved_queues, every_seconds=0)

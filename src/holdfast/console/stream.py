@@ -15,6 +15,7 @@ from datetime import datetime
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.utils.translation import get_language, override
 from django.utils.translation import gettext_lazy as _
 
 from holdfast.console import answers
@@ -74,7 +75,9 @@ async def events(request: HttpRequest) -> HttpResponseBase:
         return answers.secured(await sync_to_async(answers.denied)(request, VIEW, json=True))
     if not isinstance(request, ASGIRequest) or hub.is_full:
         return answers.secured(HttpResponse(status=204, headers={"Retry-After": "60"}))
-    stream = StreamingHttpResponse(told(hub), content_type="text/event-stream")
+    stream = StreamingHttpResponse(
+        told(hub, language=get_language()), content_type="text/event-stream"
+    )
     # Neither kept nor packed nor collected on its way.
     stream["Cache-Control"] = "no-store, no-transform"
     stream["Content-Encoding"] = "identity"
@@ -83,16 +86,28 @@ async def events(request: HttpRequest) -> HttpResponseBase:
 
 
 async def told(
-    source: Hub, *, heartbeat: float = HEARTBEAT_SECONDS, lifetime: float = LIFETIME_SECONDS
+    source: Hub,
+    *,
+    heartbeat: float = HEARTBEAT_SECONDS,
+    lifetime: float = LIFETIME_SECONDS,
+    language: str | None = None,
 ) -> AsyncIterator[str]:
-    """Yield events until the lifetime is over, or the browser has gone: then the generator is closed."""
+    """Yield events until the lifetime is over, or the browser has gone: then the generator is closed.
+
+    Figures are written as in `language`: the request's own is over by then for whoever sends the answer.
+    """
     end = time.monotonic() + lifetime
     yield f"retry: {RETRY_MILLISECONDS}\n\n"
     try:
         with source.watch() as watcher:
             while time.monotonic() < end:
                 snapshot = await watcher.next(seconds=heartbeat)
-                yield "event: heartbeat\ndata: {}\n\n" if snapshot is None else tick(snapshot)
+                if snapshot is None:
+                    yield "event: heartbeat\ndata: {}\n\n"
+                    continue
+                with override(language):
+                    said = tick(snapshot)
+                yield said
     except Full:
         return
 

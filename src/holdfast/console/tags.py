@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -12,12 +13,15 @@ from django import template
 from django.template import Context
 from django.templatetags.static import static
 from django.urls import reverse
+from django.utils.formats import number_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from holdfast.console import state_names
 from holdfast.console.access import role
+from holdfast.console.numbers import grouped
 from holdfast.console.pages import ACTIONS
 from holdfast.console.trees import tree
 
@@ -57,9 +61,9 @@ def duration(seconds: float | None) -> str:
             more = int(rest // smaller)
             return f"{sign}{int(whole)} {unit}" + (f" {more} {smaller_unit}" if more else "")
     if length >= 1 or length == 0:
-        return f"{sign}{length:.3g} s"
+        return f"{sign}{number_format(f'{length:.3g}')} s"
     if length >= 0.001:
-        return f"{sign}{length * 1000:.3g} ms"
+        return f"{sign}{number_format(f'{length * 1000:.3g}')} ms"
     return f"{sign}{length * 1e6:.0f} µs"
 
 
@@ -68,7 +72,7 @@ def count(number: float | None) -> str:
     """A number in groups of three digits."""
     if number is None:
         return NOTHING
-    return f"{number:,}" if isinstance(number, int) else f"{number:,.1f}"
+    return grouped(number)
 
 
 @register.filter
@@ -86,7 +90,19 @@ def as_json(value: Any) -> SafeString:
 @register.simple_tag
 def state(name: str) -> SafeString:
     """A state as a pill: its colour is never alone."""
-    return format_html('<span class="pill state-{}">{}</span>', name, _(name).replace("_", " "))
+    return format_html('<span class="pill state-{}">{}</span>', name, state_names.named(name))
+
+
+@register.filter
+def named(name: str) -> str:
+    """The name of a state where it stands in a sentence or beside a number."""
+    return state_names.named(name)
+
+
+@register.simple_tag
+def state_words() -> str:
+    """The names of all states, for a script: an object of JSON."""
+    return json.dumps(state_names.all_names(), ensure_ascii=False)
 
 
 @register.simple_tag
@@ -204,7 +220,7 @@ def bar(parts: Sequence[Any]) -> SafeString:
 @register.simple_tag
 def jobs_count(number: int, *, exact: bool = True) -> str:
     """A number of jobs in words; one that is not exact says so."""
-    text = ngettext("%(n)s job", "%(n)s jobs", number) % {"n": f"{number:,}"}
+    text = ngettext("%(n)s job", "%(n)s jobs", number) % {"n": grouped(number)}
     return text if exact else _("about %(jobs)s") % {"jobs": text}
 
 

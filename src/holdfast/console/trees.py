@@ -9,6 +9,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from holdfast.console.numbers import grouped
+
 # What is shown of a long list, a long text, a deep tree; the rest is said to be there.
 MOST_ITEMS = 100
 MOST_TEXT = 2000
@@ -60,5 +62,5 @@ def _cut(text: str) -> str:
     if len(text) <= MOST_TEXT:
         return text
     return (
-        text[:MOST_TEXT] + " " + _("... %(n)s letters more") % {"n": f"{len(text) - MOST_TEXT:,}"}
+        text[:MOST_TEXT] + " " + _("... %(n)s letters more") % {"n": grouped(len(text) - MOST_TEXT)}
     )

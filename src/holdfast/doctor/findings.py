@@ -100,6 +100,10 @@ def area_of(id: str) -> str:
 
 
 REGISTRY: dict[str, Definition] = {}
+# Ids that are said no more, with what became of them: they keep their place, and mean nothing else.
+RETIRED = {
+    "holdfast.W520": "A process of a worker on this host grew: W511 tells of the workers of all hosts.",
+}
 
 
 def define(id: str, *, title: str, leads_to: str, repair: str) -> Definition:
@@ -112,7 +116,7 @@ def define(id: str, *, title: str, leads_to: str, repair: str) -> Definition:
     if found is None:
         raise ValueError(f"{id!r} is no id of a finding: write holdfast.E, W or I and three digits")
     # A finding that becomes milder or worse gets a new number: the old one keeps its meaning.
-    numbers = {known.rpartition(".")[2][1:]: known for known in REGISTRY}
+    numbers = {known.rpartition(".")[2][1:]: known for known in (*RETIRED, *REGISTRY)}
     taken = numbers.get(found[2])
     # The checks have counted their letters apart from each other.
     if taken is not None and (int(found[2]) > 199 or taken == id):

@@ -34,8 +34,12 @@ def paused(row: Standing) -> list[Wait]:
     for pause in pauses.listed():
         if (pause.kind, pause.name) not in {(pauses.QUEUE, row.queue), (pauses.TASK, row.task)}:
             continue
-        text = _("The %(kind)s %(name)s is paused since %(at)s, by %(by)s%(why)s.") % {
-            "kind": pause.kind,
+        said = (
+            _("The queue %(name)s is paused since %(at)s, by %(by)s%(why)s.")
+            if pause.kind == pauses.QUEUE
+            else _("The task %(name)s is paused since %(at)s, by %(by)s%(why)s.")
+        )
+        text = said % {
             "name": pause.name,
             "at": moment(pause.at),
             "by": pause.by or _("somebody"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from holdfast.ledger.limiting import limits, line_reads
@@ -81,7 +82,7 @@ def _at_limit(row: Standing) -> list[Wait]:
         "key": _(" for %(key)s") % {"key": use.key} if use.key else "",
         "bounds": _allows(bounds),
         "ahead": jobs(place.ahead, more=place.ahead >= line_reads.MOST_COUNTED),
-        "place": f"{place.ahead + 1:,}",
+        "place": number_format(place.ahead + 1, force_grouping=True),
     }
     text = _(
         "The limit %(limit)s has no room%(key)s: it allows %(bounds)s. It is number %(place)s in line, "

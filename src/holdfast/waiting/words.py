@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -24,7 +25,8 @@ def length(seconds: float) -> str:
             said.append(f"{int(left // size)} {unit}")
             left %= size
     if len(said) < 2 and (left >= 1 or not said):
-        said.append(f"{left:.1f} s" if not said and left < 10 else f"{left:.0f} s")
+        text = f"{left:.1f}" if not said and left < 10 else f"{left:.0f}"
+        said.append(f"{number_format(text)} s")
     return " ".join(said[:2])
 
 
@@ -38,5 +40,7 @@ def listed(names: Iterable[str], *, most: int = 5) -> str:
 
 def jobs(count: int, *, more: bool = False) -> str:
     """Return a number of jobs; `more` says that there are more than were counted."""
-    text = ngettext("%(n)s job", "%(n)s jobs", count) % {"n": f"{count:,}"}
+    text = ngettext("%(n)s job", "%(n)s jobs", count) % {
+        "n": number_format(count, force_grouping=True)
+    }
     return _("more than %(jobs)s") % {"jobs": text} if more else text

@@ -103,7 +103,8 @@ VISIBILITY = 3600.0
 def life_of_a_job(look: Look) -> Iterator[Finding]:
     """Settings of where jobs run, how far ahead they are claimed, how workers stop, how long jobs are kept."""
     conf = look.conf
-    if conf.task_always_eager:
+    # In a deployment the check holdfast.E006 says so, as an error.
+    if conf.task_always_eager and (look.django.DEBUG or not look.deploy):
         yield EAGER.seen("CELERY_TASK_ALWAYS_EAGER is True.")
     if not conf.result_expires:
         yield KEPT_FOR_EVER.seen(f"CELERY_RESULT_EXPIRES is {conf.result_expires!r}.")

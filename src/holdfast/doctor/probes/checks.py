@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from holdfast.doctor.findings import REGISTRY, Finding
-from holdfast.doctor.probes.check_words import WORDS
+from holdfast.doctor.probes.check_words import ALWAYS, AT_DEPLOYMENT
 from holdfast.doctor.probing import probe
 
 if TYPE_CHECKING:
@@ -34,14 +34,14 @@ def _findings(*, deploy: bool) -> Iterator[Finding]:
         yield REGISTRY[message.id].seen(str(message.msg), repair=str(message.hint or ""))
 
 
-@probe(area="settings", finds=WORDS, live=False, seconds=5.0)
+@probe(area="settings", finds=ALWAYS, live=False, seconds=5.0)
 def system_checks(look: Look) -> Iterator[Finding]:
     """What `manage.py check` says of Holdfast."""
     del look
     yield from _findings(deploy=False)
 
 
-@probe(area="deploy", finds=WORDS, live=False, deploy=True, seconds=5.0)
+@probe(area="deploy", finds=AT_DEPLOYMENT, live=False, deploy=True, seconds=5.0)
 def deployment_checks(look: Look) -> Iterator[Finding]:
     """What `manage.py check --deploy` adds of Holdfast."""
     del look

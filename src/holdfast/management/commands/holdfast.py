@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError, ProgrammingError
+from django.utils.translation import override
 
 from holdfast.doctor import last_resort
 from holdfast.exceptions import HoldfastError
@@ -34,7 +35,9 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         terminal = Terminal(self.stdout, self.stderr, style=self.style)
         try:
-            _modules()[options["verb"]].run(options, terminal)
+            # What a terminal says is in one language: most of it is not translated.
+            with override("en"):
+                _modules()[options["verb"]].run(options, terminal)
         except HoldfastError as error:
             raise CommandError(str(error)) from error
         except (OperationalError, ProgrammingError) as error:

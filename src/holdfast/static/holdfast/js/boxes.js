@@ -6,6 +6,12 @@ const SIGNS = {
   "to come": "…", "never sent": "–", open: "⬡", complete: "◑",
 };
 const QUIET = new Set(["next", "child", "member"]);
+const STATES = JSON.parse(document.getElementById("graph").dataset.states);
+
+// The name of a state in the language of the page.
+export function named(state) {
+  return STATES[state] || state;
+}
 
 // What follows what needs no words.
 export function isQuiet(line) {
@@ -26,10 +32,10 @@ function short(task, most = 25) {
 }
 
 function words(box) {
-  if (box.kind !== "many" && box.kind !== "steps") return box.state;
+  if (box.kind !== "many" && box.kind !== "steps") return named(box.state);
   const size = `${box.more ? "> " : ""}${box.size.toLocaleString()}`;
   const failed = (box.counts.failed || 0) + (box.counts.dead || 0);
-  const some = box.counts[box.state] < box.size ? `${box.counts[box.state].toLocaleString()} ${box.state}` : box.state;
+  const some = box.counts[box.state] < box.size ? `${box.counts[box.state].toLocaleString()} ${named(box.state)}` : named(box.state);
   return `${size} · ${some}${failed && box.state !== "failed" && box.state !== "dead" ? `, ${failed.toLocaleString()} ✕` : ""}`;
 }
 
