@@ -95,6 +95,10 @@ SITE := .venv-docs
 site: $(SITE)/requirements-docs.lock ## Build the documentation site in docs/_build/html; a warning fails it
 	$(SITE)/bin/sphinx-build -q -E -W --keep-going -c docs -b html . docs/_build/html
 
+.PHONY: messages
+messages: $(DEV) ## Bring the catalogues of translations up to date with the code; ARGS="--language fr" begins one
+	DJANGO_SETTINGS_MODULE=tests.django_settings $(BIN)/python -m tests.texts.catalogue --write $(ARGS)
+
 .PHONY: lock
 lock: ## Resolve the lock files anew (needs uv)
 	./.ci/lock

@@ -18,12 +18,15 @@ from django.utils.functional import Promise
 from django.utils.translation import override
 
 from holdfast import pausing
-from holdfast.console import stream, tags
+from holdfast.console import state_names, stream, tags
 from holdfast.console import urls as _registered  # noqa: F401  # the console's own pages
 from holdfast.console.hub import Hub
 from holdfast.console.pages import ACTIONS, PAGES
 from holdfast.console.snapshots import Figures, texts
+from holdfast.doctor.findings import AREAS
 from holdfast.ledger import pauses, transitions
+from holdfast.ledger.security import Kind
+from holdfast.ledger.states import Hold, Outcome, Reason, State
 from tests.rows import hire, new_job
 
 SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
@@ -147,6 +150,29 @@ def test_terminal_speaks_one_language(console: str) -> None:
         call_command("holdfast", "jobs", "why", job.id, stdout=out)
 
     assert "It is not due" in out.getvalue()
+
+
+def test_every_word_of_a_row_has_a_name() -> None:
+    words = [
+        *(state.name.lower() for state in State),
+        *(value for of in (Hold, Outcome, Reason, Kind) for value in _values(of)),
+        *AREAS,
+    ]
+    assert [word for word in words if word not in state_names.NAMES] == UNCHANGED
+
+
+# What a person writes in code stays as it is written there.
+UNCHANGED = ["eta"]
+
+
+def _values(words: type) -> list[str]:
+    return [value for name, value in vars(words).items() if name.isupper()]
+
+
+def test_name_that_nobody_knows_stays_as_it_is() -> None:
+    with override("de"):
+        assert state_names.named("FETCHING_ROWS") == "FETCHING ROWS"
+        assert state_names.named("handed back") == "zurückgegeben"
 
 
 def test_everything_that_is_registered_is_translated_when_it_is_shown() -> None:

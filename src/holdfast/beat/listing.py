@@ -10,6 +10,7 @@ from typing import Any
 
 from celery import current_app
 from celery.result import AsyncResult
+from django.utils.translation import gettext as _
 
 from holdfast.beat import firing, plans, sources
 from holdfast.beat.plans import Day
@@ -208,7 +209,9 @@ def _info(
     except (
         Exception
     ) as error:  # a class of the project's own may raise anything, and must hide no other schedule
-        problem = f"its next due time cannot be computed, so it does not run: {error!r}"
+        problem = _("its next due time cannot be computed, so it does not run: %(error)s") % {
+            "error": repr(error)
+        }
     return ScheduleInfo(
         name=rule.name,
         task=rule.task,

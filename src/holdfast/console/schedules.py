@@ -10,6 +10,7 @@ from typing import Any
 from django import forms
 from django.http import Http404, HttpRequest
 from django.urls import reverse
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 from kombu.exceptions import EncodeError
 
@@ -220,7 +221,9 @@ def schedule(_request: HttpRequest, query: Mapping[str, Any], name: str) -> Sche
         overlap=plan.overlap,
         catch_up=plan.info.catch_up,
         has_condition=plan.has_condition,
-        next_due=[NextRun(at=due, there=f"{due:%a %Y-%m-%d %H:%M:%S %Z}") for due in plan.next_due],
+        next_due=[
+            NextRun(at=due, there=date_format(due, "D Y-m-d H:i:s T")) for due in plan.next_due
+        ],
         history=plan.history[:HISTORY],
         before=plan.history[HISTORY - 1].due_at if len(plan.history) > HISTORY else None,
     )

@@ -1,4 +1,4 @@
-"""The names of states, ends and reasons in the language of a page; the ledger and the JSON keep the English ones.
+"""The names of states, ends and kinds in the language of a page; the ledger and the JSON keep the English ones.
 
 They have a context of their own for translators: "open" is a batch that is not over here, and a verb on a button.
 """
@@ -65,6 +65,12 @@ NAMES: dict[str, Any] = {
     "ok": pgettext_lazy("state", "ok"),
     "fired": pgettext_lazy("state", "fired"),
     "missed": pgettext_lazy("state", "missed"),
+    "success": pgettext_lazy("state", "success"),
+    "failure": pgettext_lazy("state", "failure"),
+    # of a job at a limit
+    "away": pgettext_lazy("state", "away"),
+    "waiting": pgettext_lazy("state", "waiting"),
+    "admitted": pgettext_lazy("state", "admitted"),
     # of operations
     "done": pgettext_lazy("state", "done"),
     "stopped": pgettext_lazy("state", "stopped"),
@@ -74,11 +80,39 @@ NAMES: dict[str, Any] = {
     "unsigned message": pgettext_lazy("state", "unsigned message"),
     "malformed message": pgettext_lazy("state", "malformed message"),
     "unknown job": pgettext_lazy("state", "unknown job"),
+    # of the doctor's areas
+    "System checks": pgettext_lazy("state", "System checks"),
+    "Settings and environment": pgettext_lazy("state", "Settings and environment"),
+    "Broker": pgettext_lazy("state", "Broker"),
+    "Database": pgettext_lazy("state", "Database"),
+    "Workers, pools, memory": pgettext_lazy("state", "Workers, pools, memory"),
+    "Jobs, queues, schedules": pgettext_lazy("state", "Jobs, queues, schedules"),
+    "Security and deployment": pgettext_lazy("state", "Security and deployment"),
+    # of where a stack was taken
+    "process": pgettext_lazy("state", "process"),
+    "thread": pgettext_lazy("state", "thread"),
+    "greenlet": pgettext_lazy("state", "greenlet"),
+    "coroutine": pgettext_lazy("state", "coroutine"),
+    # of what people did
+    "cancel": pgettext_lazy("state", "cancel"),
+    "replay": pgettext_lazy("state", "replay"),
+    "edit": pgettext_lazy("state", "edit"),
+    "discard": pgettext_lazy("state", "discard"),
+    "run now": pgettext_lazy("state", "run now"),
+    "reroute": pgettext_lazy("state", "reroute"),
+    "purge": pgettext_lazy("state", "purge"),
+    "resume": pgettext_lazy("state", "resume"),
+    "operation": pgettext_lazy("state", "operation"),
+    "operation ended": pgettext_lazy("state", "operation ended"),
+    "examine": pgettext_lazy("state", "examine"),
+    "look at stacks": pgettext_lazy("state", "look at stacks"),
+    "resize": pgettext_lazy("state", "resize"),
+    "shut down": pgettext_lazy("state", "shut down"),
 }
 
 
 def named(name: str) -> str:
-    """Return the name of a state in words; one that is not known here, such as a task's own, as it is."""
+    """Return a name in words; one that is not known here, such as a task's own, as it is."""
     known = NAMES.get(name)
     return name.replace("_", " ") if known is None else str(known)
 

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any
 
 from celery.exceptions import SoftTimeLimitExceeded
+from django.utils.translation import gettext as _
 
 from holdfast.ledger.connections.aside import has_transaction, in_event_loop
 from holdfast.ledger.connections.watchdog import answer_within
@@ -105,6 +106,8 @@ def meta_of(done: float, total: float | None, message: str) -> dict[str, Any]:
 def in_words(meta: dict[str, Any]) -> str:
     """Return progress as a person reads it."""
     done, total = meta.get("done"), meta.get("total")
-    share = f" of {total} ({done / total:.0%})" if total and done is not None else ""
-    message = f": {meta['message']}" if meta.get("message") else ""
-    return f"{done}{share}{message}"
+    said = f"{done}"
+    if total and done is not None:
+        words = {"done": done, "total": total, "percent": f"{done / total:.0%}"}
+        said = _("%(done)s of %(total)s (%(percent)s)") % words
+    return f"{said}: {meta['message']}" if meta.get("message") else said

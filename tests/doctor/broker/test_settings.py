@@ -132,3 +132,16 @@ def _project(folder: Path, *, init: str) -> None:
         "from holdfast import Celery\napp = Celery('lone')\n"
         "app.config_from_object('django.conf:settings', namespace='CELERY')\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "debug", "id"),
+    [((), False, "W230"), (("--deploy",), True, "W230"), (("--deploy",), False, "E006")],
+)
+def test_eager_mode_is_said_once(
+    clinic: Clinic, words: tuple[str, ...], debug: bool, id: str
+) -> None:
+    clinic.code = f"DEBUG = {debug}"
+    both = ("--only", "celery", "--only", "deploy") if words else ("--only", "celery")
+    seen = clinic.doctor(*words, *both, celery={"task_always_eager": True})
+    assert seen.ids & {"W230", "E006"} == {id}, seen.told()
