@@ -99,13 +99,19 @@ site: $(SITE)/requirements-docs.lock ## Build the documentation site in docs/_bu
 messages: $(DEV) ## Bring the catalogues of translations up to date with the code; ARGS="--language fr" begins one
 	DJANGO_SETTINGS_MODULE=tests.django_settings $(BIN)/python -m tests.texts.catalogue --write $(ARGS)
 
+RELEASE := .venv-release
+
+.PHONY: package
+package: $(RELEASE)/requirements-release.lock ## Build what a release has into dist/: wheel, sources, bill of materials
+	PATH=$(CURDIR)/$(RELEASE)/bin:$$PATH ./.ci/package
+
 .PHONY: lock
 lock: ## Resolve the lock files anew (needs uv)
 	./.ci/lock
 
 .PHONY: clean
 clean: ## Remove the environment and all caches; var/ (JOST's data) stays
-	rm -rf $(VENV) $(PEERS) $(SITE) docs/_build .nox .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) $(PEERS) $(SITE) docs/_build $(RELEASE) .nox .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: .venv
@@ -132,4 +138,10 @@ $(SITE)/requirements-docs.lock: requirements-docs.lock
 	$(PYTHON) -m venv $(SITE)
 	$(SITE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	$(SITE)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	cp $< $@
+
+# What builds a release is not what it is tested with.
+$(RELEASE)/requirements-release.lock: requirements-release.lock
+	$(PYTHON) -m venv $(RELEASE)
+	$(RELEASE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	cp $< $@

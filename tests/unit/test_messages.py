@@ -8,10 +8,12 @@ import json
 from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from holdfast import Celery
 from holdfast.broker import messages
 from holdfast.broker.arrivals import Origin, read
 from holdfast.tickets import HEADER, Ticket
@@ -158,3 +160,10 @@ def test_white_space_around_a_message_is_no_part_of_it(around: str) -> None:
 def test_what_has_more_behind_its_end_is_malformed(after: str) -> None:
     item = (messages.encode(TICKET) + after).encode()
     assert read(item, queue=TICKET.queue).origin is Origin.MALFORMED
+
+
+def test_project_without_a_secret_hears_of_it_at_its_first_call() -> None:
+    app = Celery("no-secret", set_as_current=False)
+    with override_settings(SECRET_KEY="", HOLDFAST={}), pytest.raises(ImproperlyConfigured):
+        _ = app.outbox
+    assert app.outbox

@@ -64,9 +64,12 @@ class Celery(StockCelery):
         if self._outbox is None:
             # Projects make their app while Django is still loading; the ledger's models come later.
             _set_django_up()
+            from holdfast.broker.messages import signing_keys
             from holdfast.broker.publisher import Publisher
             from holdfast.dispatch.outbox import Outbox
 
+            # A project without a secret hears of it at its first call, not of a broker that takes no messages.
+            signing_keys()
             self._outbox = Outbox(Publisher(self))
         return self._outbox
 
