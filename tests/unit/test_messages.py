@@ -166,4 +166,4 @@ def test_project_without_a_secret_hears_of_it_at_its_first_call() -> None:
     app = Celery("no-secret", set_as_current=False)
     with override_settings(SECRET_KEY="", HOLDFAST={}), pytest.raises(ImproperlyConfigured):
         _ = app.outbox
-    assert app.outbox
+    assert app.outbox is app.outbox
