@@ -34,6 +34,8 @@ JOB_TABLES = (
     "holdfast_operation",
     "holdfast_cause",
     "holdfast_cause_count",
+    "holdfast_total",
+    "holdfast_count",
 )
 SCHEDULE_TABLES = ("holdfast_schedule", "holdfast_occurrence", "holdfast_scheduler")
 TABLES = (

@@ -9,6 +9,7 @@ from base64 import urlsafe_b64decode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from ipaddress import ip_network
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -109,6 +110,18 @@ class Settings:
     """Threads of the asyncio pool for sync tasks; each has a database connection."""
     tracing: bool = False
     """Whether calls, publications and attempts are spans of OpenTelemetry."""
+    scheduler_alive_file: str = ""
+    """The same of a scheduler; %h stands for its host. Empty: none."""
+    ready_file: str = ""
+    """File that is there, and young, exactly while a worker takes jobs; %n and %h as in `alive_file`. Empty: none."""
+    ready_needs: tuple[str, ...] = ("database", "migrations")
+    """Parts of the health that a process must find well to be ready: database, migrations, broker, backlog."""
+    backlog_seconds: float = 300.0
+    """How long the oldest queued job may have waited before the backlog counts as not well."""
+    metrics_token: str = ""
+    """Bearer token with which metrics may be read. Empty: none."""
+    metrics_from: tuple[str, ...] = ()
+    """Addresses and networks from which metrics may be read without a token, such as 10.0.0.0/8."""
     console_access: str = ""
     """Path of a function of yours that gets a request and returns what it may do in the console. Empty: permissions."""
     console_read_only: bool = False
@@ -144,6 +157,7 @@ _POSITIVE = (
     "workers_most",
     "async_desks",
     "async_sync_threads",
+    "backlog_seconds",
 )
 
 _WHOLE = {
@@ -153,7 +167,8 @@ _WHOLE = {
     "workers_least": "workers",
     "workers_most": "workers",
 }
-_SEVERAL = ("signing_keys", "encryption_keys", "redact")
+_SEVERAL = ("signing_keys", "encryption_keys", "redact", "ready_needs", "metrics_from")
+HEALTH_PARTS = ("database", "migrations", "broker", "backlog")
 UNSIGNED = ("accept", "warn", "refuse")
 
 
@@ -193,6 +208,8 @@ def read(raw: Mapping[str, Any]) -> Settings:
         )
     _check_queues(values)
     _check_console(values.get("console_access", ""))
+    _check_health(values.get("ready_needs", ()))
+    _check_networks(values.get("metrics_from", ()))
     settings = Settings(**values)
     _check_canaries(settings.canary_seconds, settings.stall_seconds)
     _check_scaling(settings)
@@ -232,6 +249,25 @@ def _check_console(path: Any) -> None:
             f"HOLDFAST['console_access'] is {path!r}: it must be the path of a function, like 'shop.access.console'; "
             "remove it to let Django's permissions decide"
         )
+
+
+def _check_health(needs: Iterable[Any]) -> None:
+    for part in needs:
+        if part not in HEALTH_PARTS:
+            raise ConfigurationError(
+                f"HOLDFAST['ready_needs'] has {part!r}: its parts are {', '.join(HEALTH_PARTS)}"
+            )
+
+
+def _check_networks(networks: Iterable[Any]) -> None:
+    for network in networks:
+        try:
+            ip_network(network, strict=False)
+        except (ValueError, TypeError) as error:
+            raise ConfigurationError(
+                f"HOLDFAST['metrics_from'] has {network!r}, which is no address and no network ({error}): write one "
+                "like '127.0.0.1' or '10.0.0.0/8'"
+            ) from None
 
 
 def _check_canaries(pause: Any, patience: Any) -> None:

@@ -11,7 +11,7 @@ from django.dispatch import Signal
 from holdfast import checks, events
 from holdfast.conf import Settings
 from holdfast.ledger.states import Hold, Outcome, Reason, State
-from tests.docs import lifecycle
+from tests.docs import lifecycle, metrics
 from tests.docs.pages import ROOT
 
 DOCS = ROOT / "docs"
@@ -49,6 +49,11 @@ def test_every_check_has_an_entry_among_the_findings() -> None:
 def test_lifecycle_is_what_the_table_of_states_says() -> None:
     stale = "docs/lifecycle.md is stale: run python -m tests.docs.lifecycle --write"
     assert lifecycle.page_with(lifecycle.render()) == lifecycle.PAGE.read_text(), stale
+
+
+def test_metrics_are_what_their_contract_says() -> None:
+    stale = "docs/reference/metrics.md is stale: run python -m tests.docs.metrics --write"
+    assert metrics.page_with(metrics.render()) == metrics.PAGE.read_text(), stale
 
 
 @pytest.mark.parametrize("words", [Hold, Reason, Outcome])

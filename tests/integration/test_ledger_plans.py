@@ -31,6 +31,7 @@ from holdfast.ledger import (
     rerouting,
     samples,
     slices,
+    totals,
     transitions,
     unique,
     wishes,
@@ -46,6 +47,7 @@ from holdfast.ledger.reads import (
     depth,
     details,
     errors,
+    gauges,
     health,
     letters,
     occurrences,
@@ -61,6 +63,7 @@ from holdfast.ledger.reads import (
 from holdfast.ledger.reads.kin import kin
 from holdfast.ledger.records import Hold, NewJob, UniqueRequest, Use
 from holdfast.ledger.states import DEAD_LETTERS, FINAL, State
+from holdfast.metrics.parts import PARTS
 from holdfast.testing.services import PostgresServer
 from tests.ledgers import ledger_in
 from tests.rows import hire, new_job
@@ -306,6 +309,17 @@ ASKED: dict[str, Callable[[], Any]] = {
     "limits: why": lambda: line_reads.place_of("job-50"),
     "limits: holders": lambda: line_reads.holders(Use("plans", "1"), of_key=True),
     "limits: counts": lambda: line_reads.counts("plans"),
+    "metrics: held": gauges.held,
+    "metrics: causes": lambda: gauges.latest_causes(limit=50),
+    "metrics: oldest": gauges.oldest_queued_seconds,
+    "metrics: silent workers": lambda: gauges.silent_workers(within=timedelta(minutes=15)),
+    "metrics: all of it": lambda: [list(part.read()) for part in PARTS if part.asks_database],
+    "calls: next to be counted": lambda: totals.next_recorded(datetime.now(UTC)),
+    "calls: counted": lambda: totals.count_recorded(
+        datetime.now(UTC) - timedelta(minutes=2),
+        datetime.now(UTC) - timedelta(minutes=1),
+        before=totals.begin_recorded(),
+    ),
     "activity: newest": audit.search,
     "activity: further": lambda: audit.search(before=30_000),
     "activity: of somebody": lambda: audit.search(actor="user-7"),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.worker.alive import AliveFile, tell_systemd
+from holdfast.upkeep.alive import AliveFile, tell_systemd
 from tests.docs.pages import ROOT
 
 GUIDE = (ROOT / "docs" / "guides" / "workers.md").read_text()

@@ -23,15 +23,17 @@ from holdfast.beat.rules import Rule
 from holdfast.beat.sources import Sources
 from holdfast.conf import get_settings
 from holdfast.exceptions import ConfigurationError
-from holdfast.ledger import schedulers, schedules
+from holdfast.ledger import counts, schedulers, schedules
 from holdfast.ledger.connections.watchdog import answer_within
 from holdfast.ledger.database import alias, close_connection, connection, dialect, is_passing
+from holdfast.upkeep.alive import AliveFile
 
 logger = logging.getLogger("holdfast.beat")
 # Longest pause between two looks: at the duty, and at schedules that were edited.
 LOOK_SECONDS = 1.0
 AFTER_ERROR_SECONDS = 0.5
 PRUNE_SECONDS = 10.0
+TOUCH_SECONDS = 5.0
 CONNECT_SECONDS = 5
 
 
@@ -51,6 +53,13 @@ class Scheduler(StockScheduler):
         self._told: tuple[float, bool] | None = None
         self._at_work = False
         self._asked_to_leave = False
+        self._counts = counts.Counts()
+        self._alive = AliveFile(
+            get_settings().scheduler_alive_file,
+            name=f"beat@{socket.gethostname()}",
+            setting="scheduler_alive_file",
+        )
+        self._next_touch = 0.0
         super().__init__(app, *args, **kwargs)
         self.max_interval = min(LOOK_SECONDS, self.max_interval)
 
@@ -61,6 +70,7 @@ class Scheduler(StockScheduler):
                 "USE_TZ is False: a due time without its zone is not one moment. Set USE_TZ = True."
             )
         self._sources = Sources(self.app)
+        counts.listen(self._counts)
         # Without it a connect to a host that has gone silent waits for minutes.
         if connection().vendor == "postgresql":
             connection().settings_dict["OPTIONS"].setdefault("connect_timeout", CONNECT_SECONDS)
@@ -77,6 +87,7 @@ class Scheduler(StockScheduler):
             SystemExit: it was asked to leave meanwhile, by whatever a pass has made of that.
         """
         pause = self._pass_safely()
+        self._show()
         if self._asked_to_leave:
             # A signal that came inside a function which SQLite calls was told as an error of the database.
             raise SystemExit
@@ -113,6 +124,7 @@ class Scheduler(StockScheduler):
             self._agenda.hear_clock(now)
         for name in self._agenda.due(now):
             # A long row of them, or one slow condition, may have outlasted the duty.
+            self._show()
             if not self._leads() or not self._decide(self._agenda.rules[name], now):
                 self._agenda.forget()
                 return 0.0
@@ -130,11 +142,19 @@ class Scheduler(StockScheduler):
             return
         try:
             self._leader.leave()
+            self._counts.write()
             schedulers.leave(self._leader.id)
         except Exception as error:
             logger.warning("The duty is not given back (%s): the next leader waits for it", error)
         super().close()
+        self._alive.remove()
         close_connection()
+
+    def _show(self) -> None:
+        """Show that passes come to their end, with an answer of the database or with an error."""
+        if time.monotonic() >= self._next_touch:
+            self._next_touch = time.monotonic() + TOUCH_SECONDS
+            self._alive.touch({"scheduler": str(self._leader.id)})
 
     def _leads(self) -> bool:
         with answer_within(ANSWER_SECONDS):
@@ -150,6 +170,7 @@ class Scheduler(StockScheduler):
             schedulers.tell(
                 self._leader.id, host=socket.gethostname(), pid=os.getpid(), leads=leads
             )
+            self._counts.write()
         self._told = (now, leads)
 
     def _decide(self, rule: Rule, now: datetime) -> bool:

@@ -6,7 +6,7 @@ from importlib import import_module
 
 from django.urls import URLPattern, path
 
-from holdfast.console import openapi, pages, stream
+from holdfast.console import openapi, pages, scrape, stream
 
 # A module of views each.
 NOUNS = (
@@ -33,5 +33,6 @@ for noun in NOUNS:
 urlpatterns: list[URLPattern] = [
     *pages.patterns(),
     path("events/", stream.events, name="events"),
+    path("metrics", scrape.metrics, name="metrics"),
     path("api/openapi.json", openapi.view, name="openapi"),
 ]

@@ -16,12 +16,12 @@ from typing import Any
 from django.db import IntegrityError
 from django.db.models import Max, Q, QuerySet
 from django.db.models.functions import Now
-from django.utils.dateparse import parse_datetime
 
-from holdfast.ledger import histograms, tallies
+from holdfast.ledger import histograms, tallies, totals
 from holdfast.ledger.clocks import NOW
 from holdfast.ledger.database import alias, atomic, connection, dialect
 from holdfast.ledger.models.minutes import Minute
+from holdfast.ledger.moments import as_moment
 from holdfast.ledger.states import DEAD_LETTERS, FINAL, Reason, State
 from holdfast.ledger.tallies import Tallies, Tally
 
@@ -115,8 +115,8 @@ def look(since: datetime) -> Look:
     with here.cursor() as cursor:
         cursor.execute(_LOOK.format(now=NOW[here.vendor]), [_moment(since)] * 3)
         now, *ends = cursor.fetchone()
-    found = [_as_moment(end) for end in ends if end is not None]
-    return Look(_as_moment(now), min(found, default=None))
+    found = [as_moment(end) for end in ends if end is not None]
+    return Look(as_moment(now), min(found, default=None))
 
 
 def ended_between(since: datetime, until: datetime) -> dict[tallies.Key, Tally]:
@@ -146,7 +146,11 @@ def ended_between(since: datetime, until: datetime) -> dict[tallies.Key, Tally]:
 
 
 def write(at: datetime, counted: Tallies) -> bool:
-    """Write a minute as a whole, from what was counted by task and queue; False: somebody has written it before."""
+    """Write a minute as a whole, from what was counted by task and queue, and add it to the sums.
+
+    False: somebody has written it before.
+    """
+    added = tallies.added_up(counted)
     rows = [
         Minute(
             at=at,
@@ -160,11 +164,12 @@ def write(at: datetime, counted: Tallies) -> bool:
             waits=histograms.write(tally.waits),
             runs=histograms.write(tally.runs),
         )
-        for (task, queue), tally in tallies.added_up(counted).items()
+        for (task, queue), tally in added.items()
     ]
     try:
         with atomic():
             _rows().bulk_create(rows)
+            totals.add(added)
     except IntegrityError:
         return False
     return True
@@ -214,13 +219,6 @@ def now() -> datetime:
 def _moment(moment: datetime) -> Any:
     """Return a moment as Django stores it."""
     return connection().ops.adapt_datetimefield_value(moment)
-
-
-def _as_moment(read: Any) -> datetime:
-    """Return a moment as a plain statement reads it: on SQLite in UTC without saying so, as a text or not."""
-    moment = read if isinstance(read, datetime) else parse_datetime(read)
-    assert moment is not None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _rows() -> QuerySet[Minute]:

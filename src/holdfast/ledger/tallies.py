@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from holdfast.ledger.histograms import Histogram
 
-# Tasks, and queues, that a minute tells apart: those with the most ends. The others are counted as one.
+# Tasks, and queues, that a minute tells apart: those with the most ends. The others are counted as one. So many have
+# sums of their own, too: those that came first.
 MOST_NAMES = 100
 # The name of the others; no task and no queue is called so.
 OTHERS = "*"
@@ -22,6 +23,7 @@ class Tally:
     """Jobs that ended in some time.
 
     Attributes:
+        recorded: calls that were recorded; counted in sums alone, see `holdfast.ledger.totals`.
         failed: became dead letters (failed, or dead).
         cancelled: were cancelled, or expired.
         retried: attempts that they took beyond one each.
@@ -30,6 +32,7 @@ class Tally:
         runs: how long they ran.
     """
 
+    recorded: int = 0
     succeeded: int = 0
     failed: int = 0
     cancelled: int = 0
@@ -45,6 +48,7 @@ class Tally:
 
     def add(self, other: Tally) -> None:
         """Take up what another one has counted."""
+        self.recorded += other.recorded
         self.succeeded += other.succeeded
         self.failed += other.failed
         self.cancelled += other.cancelled

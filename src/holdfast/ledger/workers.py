@@ -31,6 +31,7 @@ __all__ = [
     "lapsed_jobs",
     "leave_duty",
     "note_growth",
+    "note_memory",
     "note_queues",
     "prune_workers",
     "register",
@@ -102,6 +103,11 @@ def renew(worker: UUID, *, consuming: Consuming = Consuming()) -> Beat | None:
 def note_growth(worker: UUID, growth: str) -> None:
     """Note how the memory of a worker's processes grows, as JSON; empty if it does not."""
     _workers().filter(id=worker).update(growth=growth)
+
+
+def note_memory(worker: UUID, *, together: int, largest: int) -> None:
+    """Note how many bytes a worker's processes have in memory together, and the largest of them."""
+    _workers().filter(id=worker).update(memory_bytes=together, largest_bytes=largest)
 
 
 def retire(worker: UUID) -> None:

@@ -32,6 +32,7 @@ from holdfast.upkeep.pruner import Pruner
 from holdfast.upkeep.pulse import Pulse
 from holdfast.upkeep.queue_watch import QueueWatch
 from holdfast.upkeep.reconciler import Reconciler
+from holdfast.upkeep.recorded import RecordedKeeper
 from holdfast.upkeep.relay import Relay
 from holdfast.upkeep.rescuer import BATCH, Rescuer
 from holdfast.upkeep.settler import Settler
@@ -84,6 +85,7 @@ class Crew:
             results_kept_seconds=app.backend.expires, retention=Retention(app.tasks.get)
         )
         self._minutes = MinuteKeeper()
+        self._recorded = RecordedKeeper(monotonic)
         begun = monotonic()
         self._on_duty = False
         self._work = Work()
@@ -169,6 +171,7 @@ class Crew:
                 # Only now: a sweep that woke before the duty was noted would go back to sleep until a rescue.
                 self._sweep_at = self._round_at = self._operate_at = self._minute_at = now
                 self._minutes.begin()
+                self._recorded.begin()
                 self._sweep_loop.wake()
         elif self._duty_ask_at == now:
             self._duty_ask_at = now + ASLEEP_SECONDS
@@ -218,7 +221,7 @@ class Crew:
                 more = self._reconciler.has_more
                 self._sweep_at = now + (0.0 if more else settings.sweep_seconds * LOOK)
             self._prune(now)
-            self._count_minutes(now)
+            self._count_minutes(work, now)
         return self._until_next(work)
 
     def _rescue(self, now: float) -> None:
@@ -268,12 +271,15 @@ class Crew:
         )
         self._prune_at = now if busy else now + self._prune_pause
 
-    def _count_minutes(self, now: float) -> None:
+    def _count_minutes(self, work: Work, now: float) -> None:
         if now < self._minute_at:
             return
         # First: a failure holds nothing else up until the next try.
         self._minute_at = now + MINUTE_SECONDS
-        self._minute_at = now + self._minutes.one_pass()
+        pause = self._minutes.one_pass()
+        self._minute_at = (
+            now if self._recorded.one_pass(quiet=self._is_quiet(work)) else now + pause
+        )
 
     def _until_next(self, work: Work) -> float:
         moments = [self._rescue_at]

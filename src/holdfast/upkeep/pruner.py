@@ -17,6 +17,7 @@ from holdfast.ledger import (
     operations,
     releases,
     security,
+    totals,
     unique,
     workers,
 )
@@ -52,6 +53,7 @@ class Pruner:
         looked_at += minutes.prune(
             older_than=timedelta(days=settings.minute_days), limit=settings.prune_batch
         )
+        totals.prune()
         audit_kept = timedelta(days=settings.audit_days)
         audit.prune(older_than=audit_kept, limit=settings.prune_batch)
         security.prune(older_than=audit_kept, limit=settings.prune_batch)

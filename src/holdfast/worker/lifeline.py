@@ -22,7 +22,7 @@ from holdfast import events
 from holdfast.conf import get_settings
 from holdfast.dispatch import quiet_logs
 from holdfast.dispatch.code import code_of
-from holdfast.ledger import transitions, wishes, workers
+from holdfast.ledger import counts, transitions, wishes, workers
 from holdfast.ledger.connections.turns import is_busy
 from holdfast.ledger.database import connection
 from holdfast.ledger.reads import queries
@@ -36,6 +36,7 @@ from holdfast.worker import inside, processes
 from holdfast.worker.child_stacks import ChildStacks
 from holdfast.worker.condition import Condition
 from holdfast.worker.deliveries import Held
+from holdfast.worker.footprint import Footprint
 from holdfast.worker.growth import Growth, processes_of
 from holdfast.worker.intake import Intake, current_intake
 from holdfast.worker.last_words import hear_last_words
@@ -84,6 +85,10 @@ class Lifeline(bootsteps.StartStopStep):
         self._crew: Crew | None = None
         self._code = Code()
         self._growth = Growth(lambda: processes_of(getattr(parent, "pool", None)))
+        self._footprint = Footprint(
+            lambda: [os.getpid(), *processes_of(getattr(parent, "pool", None))]
+        )
+        self._counts = counts.Counts()
         self._orphans: set[tuple[str, int]] = set()
         self._stopped_children: dict[int, float] = {}
         self._registered = False
@@ -106,6 +111,7 @@ class Lifeline(bootsteps.StartStopStep):
                 )
         hear_last_words(parent.pool)
         self._code = code_of(parent.app)
+        counts.listen(self._counts)
         self._crew = Crew(parent.app, lambda: self._intake.worker, self._pulse)
         self._intake.clerk.start()
         self._beat.start()
@@ -153,6 +159,7 @@ class Lifeline(bootsteps.StartStopStep):
         self._intake.following.stop(seconds=STOP_SECONDS)
         self._intake.clerk.submit(self._intake.leave)
         self._intake.clerk.submit(self._intake.guard.write)
+        self._intake.clerk.submit(self._counts.write)
         self._intake.clerk.submit(lambda: workers.retire(self._intake.worker))
         self._intake.clerk.stop(seconds=STOP_SECONDS)
         self._beat.stop(seconds=STOP_SECONDS)
@@ -179,6 +186,8 @@ class Lifeline(bootsteps.StartStopStep):
         if self._crew is not None:
             self._crew.hear(beat)
         self._intake.guard.write_soon()
+        if not self._counts.is_empty:
+            self._intake.clerk.submit(self._counts.write)
         self._note_queues()
         self._note_growth()
         # Who holds nothing, and of whom the ledger says so too, has nothing to put right.
@@ -236,6 +245,9 @@ class Lifeline(bootsteps.StartStopStep):
         growth = self._growth.look()
         if growth is not None:
             workers.note_growth(self._intake.worker, growth)
+        taken = self._footprint.look()
+        if taken is not None:
+            workers.note_memory(self._intake.worker, together=taken[0], largest=taken[1])
 
     def _start_anew(self) -> None:
         """This worker was declared lost: all it runs belongs to others now. Stop that, and begin a new life."""
@@ -247,6 +259,7 @@ class Lifeline(bootsteps.StartStopStep):
         self._intake.worker = uuid4()
         self._intake.forget()
         self._registered = False
+        self._footprint.forget()
         self._pulse.skip()
         events.lease_lost.send(sender=type(self), worker=lost)
         if any(held.delivered and not self._can_stop(held) for held in attempts):

@@ -18,7 +18,7 @@ from holdfast.broker.canary import Canary
 from holdfast.broker.publisher import Unavailable
 from holdfast.broker.transport import Channel
 from holdfast.conf import get_settings
-from holdfast.worker.alive import AliveFile, tell_systemd
+from holdfast.upkeep.alive import AliveFile, tell_systemd
 from holdfast.worker.evidence import Evidence
 from holdfast.worker.intake import current_intake
 from holdfast.worker.leaving import EXIT_STALLED, leave_at_once, leave_in_order
@@ -47,6 +47,7 @@ class ConsumerWatch(bootsteps.StartStopStep):
         self._stalls = Stalls(patience=settings.stall_seconds)
         self._evidence = Evidence(self._canary, parent.app.outbox.publisher)
         self._alive = AliveFile(settings.alive_file, name=parent.hostname)
+        self._ready = AliveFile(settings.ready_file, name=parent.hostname, setting="ready_file")
         self._consumer: Any = None
         self._loop_asked_at: float | None = None
         self._turned_at = 0.0
@@ -76,6 +77,7 @@ class ConsumerWatch(bootsteps.StartStopStep):
     def close(self, parent: Any) -> None:
         """The worker begins to stop: it takes nothing more, and that is right."""
         self._closing = True
+        self._ready.remove()
         tell_systemd("STOPPING=1")
 
     def stop(self, parent: Any) -> None:
@@ -88,6 +90,7 @@ class ConsumerWatch(bootsteps.StartStopStep):
         """The worker has stopped."""
         self._ended.set()
         self._alive.remove()
+        self._ready.remove()
 
     # -- the thread -------------------------------------------------------------------------------
 
@@ -114,9 +117,12 @@ class ConsumerWatch(bootsteps.StartStopStep):
                 self._act(cause, facts, now)
             elif self._condition.stalled_since is not None and self._is_well(facts):
                 self._recover(now)
-        if now >= self._next_touch and self._lives(now):
-            self._next_touch = now + TOUCH_SECONDS
-            self._show()
+        if now >= self._next_touch:
+            lives = self._lives(now)
+            if lives:
+                self._next_touch = now + TOUCH_SECONDS
+                self._show()
+            self._show_ready(ready=lives and self._consumes())
 
     def _ask(self, now: float) -> None:
         if self._loop_asked_at is None:
@@ -264,13 +270,24 @@ class ConsumerWatch(bootsteps.StartStopStep):
             return True
         return self._loop_asked_at is None or now - self._loop_asked_at < TURN_SECONDS
 
-    def _show(self) -> None:
+    def _consumes(self) -> bool:
+        """Tell whether it takes jobs: a canary has come, and it is connected still."""
         heard = self._condition.heard_at is not None or not self._sends
-        consuming = self._consumer is not None and self._consumer.connection is not None and heard
+        connected = self._consumer is not None and self._consumer.connection is not None
+        return heard and connected and not self._closing
+
+    def _show_ready(self, *, ready: bool) -> None:
+        """Let the file that says so come and go; a supervisor that asks for it sends no traffic elsewhere."""
+        if ready:
+            self._ready.touch({"worker": self._parent.hostname})
+        else:
+            self._ready.take_away()
+
+    def _show(self) -> None:
         self._alive.touch(
             {
                 "worker": self._parent.hostname,
-                "consuming": "yes" if consuming and not self._closing else "no",
+                "consuming": "yes" if self._consumes() else "no",
                 "database": "yes" if self._condition.database_reached else "no",
             }
         )

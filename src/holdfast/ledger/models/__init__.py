@@ -28,6 +28,7 @@ from holdfast.ledger.models.releases import Release
 from holdfast.ledger.models.samples import QueueSample
 from holdfast.ledger.models.schedules import Occurrence, Schedule, SchedulerProcess
 from holdfast.ledger.models.security import SecurityEvent
+from holdfast.ledger.models.totals import Count, Total
 from holdfast.ledger.models.unique import UniqueKey
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "Checkpoint",
     "Chord",
     "ChordPart",
+    "Count",
     "Duty",
     "Effect",
     "Examination",
@@ -59,6 +61,7 @@ __all__ = [
     "SchedulerProcess",
     "SecurityEvent",
     "Shelved",
+    "Total",
     "UniqueKey",
     "Worker",
 ]

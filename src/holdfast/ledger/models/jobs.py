@@ -308,6 +308,9 @@ class Worker(models.Model):
     release = models.CharField(max_length=64, default="", db_default="", blank=True)
     # JSON of how the memory of one of its processes grows; empty if none does. Rarely written.
     growth = models.TextField(default="", db_default="", blank=True)
+    # What its processes have in memory together, and the largest of them; told again when that has changed.
+    memory_bytes = models.BigIntegerField(null=True)
+    largest_bytes = models.BigIntegerField(null=True)
 
     class Meta:
         db_table = "holdfast_worker"

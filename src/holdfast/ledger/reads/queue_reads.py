@@ -36,6 +36,8 @@ class Queue:
     """When the one that waits longest was put on the broker."""
     oldest_seconds: float | None = None
     """How long ago that is."""
+    oldest_by_priority: dict[int, float] = field(default_factory=dict)
+    """The same for each priority."""
     running: int = 0
     held: int = 0
     """Jobs that are not due yet, among the 10,000 of the ledger that come next."""
@@ -123,9 +125,11 @@ def _count_list(queue: Queue, priority: int, now: datetime) -> None:
         return  # they have been claimed meanwhile
     queue.waiting[priority] = min(count, MOST)
     queue.more |= count > MOST
-    if oldest is not None and (queue.oldest_at is None or oldest < queue.oldest_at):
-        queue.oldest_at = oldest
-        queue.oldest_seconds = max(0.0, (now - oldest).total_seconds())
+    if oldest is None:
+        return
+    age = queue.oldest_by_priority[priority] = max(0.0, (now - oldest).total_seconds())
+    if queue.oldest_at is None or oldest < queue.oldest_at:
+        queue.oldest_at, queue.oldest_seconds = oldest, age
 
 
 def _served() -> dict[str, set[str]]:

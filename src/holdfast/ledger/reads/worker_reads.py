@@ -41,6 +41,10 @@ class LiveWorker:
     """How long ago it renewed its lease; None where it has not told how long one lasts."""
     release: str = ""
     """The key of its code, see `holdfast.ledger.releases`; empty if it is not known."""
+    memory_bytes: int | None = None
+    """What its processes have in memory together, as told a minute ago; shared pages count for each. None: not told."""
+    largest_bytes: int | None = None
+    """What the largest of them has."""
 
     @property
     def state(self) -> str:
@@ -99,6 +103,8 @@ def workers() -> list[LiveWorker]:
             if row.lease_seconds
             else None,
             release=row.release,
+            memory_bytes=row.memory_bytes,
+            largest_bytes=row.largest_bytes,
         )
         for row in queries.live_workers()
     ]

@@ -1,6 +1,7 @@
-"""Signs of life for whoever supervises a worker: a file whose time is young, and systemd's own messages.
+"""Signs of life for whoever supervises a process: a file whose time is young, and systemd's own messages.
 
-The file needs no Python to be checked. It is gone once the worker has ended in order, and old once it hangs.
+The file needs no Python to be checked. It is gone once the process has ended in order, and old once it hangs. One that
+says "ready" comes and goes: it is there while a worker takes jobs.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ logger = logging.getLogger("holdfast.worker")
 class AliveFile:
     """One small text file: its time says "alive", its lines what else is known."""
 
-    def __init__(self, pattern: str, *, name: str) -> None:
-        """Take a path in which %n, %h and %d stand for parts of the worker's name, as in Celery's own options.
+    def __init__(self, pattern: str, *, name: str, setting: str = "alive_file") -> None:
+        """Take a path in which %n, %h and %d stand for parts of the name, as in Celery's own options.
 
-        Empty: there is no file.
+        Empty: there is no file. `setting` is named where it cannot be written.
         """
+        self._setting = setting
         self._path = Path(node_format(pattern, name)) if pattern else None
         self._text = ""
         self._complained = False
@@ -44,6 +46,11 @@ class AliveFile:
                     self._path, "".join(f"{name}: {value}\n" for name, value in lines.items())
                 )
 
+    def take_away(self) -> None:
+        """Take it away until it is touched again."""
+        with self._writing:
+            self._unlink()
+
     def remove(self) -> None:
         """Take it away for good: who is about to touch it does nothing any more."""
         with self._writing:
@@ -61,8 +68,9 @@ class AliveFile:
         except OSError:
             if not self._complained:
                 logger.exception(
-                    "The file %s cannot be written: correct HOLDFAST['alive_file'], or this worker looks dead",
+                    "The file %s cannot be written: correct HOLDFAST[%r], or this process looks dead",
                     path,
+                    self._setting,
                 )
             self._complained = True
 
@@ -82,5 +90,5 @@ def tell_systemd(message: str) -> None:
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender,
     ):
         # It must never hold up whoever tells that it is alive.
-        sender.setblocking(False)
+        sender.setblocking(False)  # noqa: FBT003  # the socket's own way to say it
         sender.sendto(message.encode(), address.replace("@", "\0", 1))
