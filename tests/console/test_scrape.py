@@ -160,5 +160,5 @@ def test_registry_of_the_project_takes_them_without_asking_the_database(
     with monkeypatch.context() as closed:
         closed.setattr(Numbers, "readings", lambda _self: pytest.fail("it was asked"))
         registry = CollectorRegistry()
-        registry.register(exposition.Collector())  # type: ignore[arg-type]
+        registry.register(exposition.Collector())
     assert read(generate_latest(registry).decode()).value("holdfast_database_up") == 1
