@@ -13,6 +13,7 @@ SEED ?= 1
 SEEDS ?= 1-20
 MINUTES ?= 2
 DB ?= postgres
+DEBUG_WORKER ?=
 ARGS ?=
 
 # A copy of the lock that is installed: installing again happens only when its content changed.
@@ -24,8 +25,8 @@ help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: up
-up: $(RUNTIME) ## Start JOST on PORT (8000): page, workers, scheduler; Ctrl-C stops everything
-	@PORT=$(PORT) exec $(BIN)/python -m jost.embedded.up
+up: $(if $(filter-out 0,$(DEBUG_WORKER)),$(DEV),$(RUNTIME)) ## Start JOST on PORT (8000); Ctrl-C stops everything; DEBUG_WORKER=1 lets a debugger attach
+	@PORT=$(PORT) DEBUG_WORKER=$(DEBUG_WORKER) exec $(BIN)/python -m jost.embedded.up
 
 .PHONY: test
 test: $(DEV) ## Unit and integration tests and the short seeded chaos scenarios

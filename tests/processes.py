@@ -14,6 +14,7 @@ import termios
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -219,3 +220,9 @@ class WorkerProcess(SiteProcess):
         """Return the row of its current incarnation."""
         rows = Worker.objects.using(self.ledger).filter(pid=self.pid, lost_at=None)
         return rows.order_by("-started_at").first()
+
+    def lease_until(self) -> datetime:
+        """Return until when its lease stands; it must have one."""
+        row = self.lease()
+        assert row is not None
+        return row.lease_until

@@ -72,7 +72,8 @@ def _setting(key: str, value: str) -> object:
 HOLDFAST: dict[str, object] = {
     key: _setting(key, value)
     for name, value in os.environ.items()
-    if name.startswith("HOLDFAST_") and (key := name.removeprefix("HOLDFAST_").lower())
+    if name.startswith("HOLDFAST_")
+    and (key := name.removeprefix("HOLDFAST_").lower()) != "debugger"
 }
 for _whole in (
     "async_desks",

@@ -15,6 +15,7 @@ from jost.settings import queues
 # More processes than cores only take turns, and each costs memory.
 _CPU_WORKERS = min(os.cpu_count() or 2, 8)
 _THREADS = 8
+_DEBUGGED = 4
 
 # A worker first finishes what it runs, then gives it back, then is killed.
 _WORKER_ENDING = ((signal.SIGTERM, 10.0), (signal.SIGQUIT, 5.0))
@@ -31,8 +32,15 @@ def redis_program(*, port: int, folder: Path) -> Program:
     return Program(name="redis", command=command, ending=((signal.SIGTERM, 10.0),))
 
 
-def jost_programs(*, port: int, log_level: str) -> list[Program]:
-    """Return web, workers and scheduler."""
+def jost_programs(
+    *, port: int, log_level: str, debug_ports: tuple[int, int] | None = None
+) -> list[Program]:
+    """Return web, workers and scheduler.
+
+    With `debug_ports` a debugger can attach to web and to one worker for all queues, in that order.
+    """
+    if debug_ports is not None:
+        return _debugged(port=port, log_level=log_level, debug_ports=debug_ports)
     others = [name for name in queues.NAMES if name != queues.CPU]
     return [
         Program(name="web", command=_web(port=port)),
@@ -46,12 +54,29 @@ def jost_programs(*, port: int, log_level: str) -> list[Program]:
             command=_worker("jobs", others, "threads", _THREADS, log_level=log_level),
             ending=_WORKER_ENDING,
         ),
-        Program(
-            name="scheduler",
-            # No pid file: the runner knows its processes, and a file outlives kill -9.
-            command=_celery("beat", "--loglevel", log_level, "--pidfile", ""),
-        ),
+        _scheduler(log_level=log_level),
     ]
+
+
+def _debugged(*, port: int, log_level: str, debug_ports: tuple[int, int]) -> list[Program]:
+    web, worker = ({"HOLDFAST_DEBUGGER": f"127.0.0.1:{number}"} for number in debug_ports)
+    return [
+        Program(name="web", command=_web(port=port), environment=web),
+        Program(
+            name="worker",
+            # Processes: one that stands at a breakpoint holds up no other job.
+            command=_worker("worker", queues.NAMES, "prefork", _DEBUGGED, log_level=log_level),
+            ending=_WORKER_ENDING,
+            environment=worker,
+        ),
+        _scheduler(log_level=log_level),
+    ]
+
+
+def _scheduler(*, log_level: str) -> Program:
+    # No pid file: the runner knows its processes, and a file outlives kill -9.
+    command = _celery("beat", "--loglevel", log_level, "--pidfile", "")
+    return Program(name="scheduler", command=command)
 
 
 def _web(*, port: int) -> Sequence[str]:

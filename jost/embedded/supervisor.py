@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from holdfast.testing.services import die_with
 from jost.embedded.console import Console
@@ -25,6 +25,7 @@ class Program:
     name: str
     command: Sequence[str]
     ending: Sequence[tuple[signal.Signals, float]] = ((signal.SIGTERM, 10),)
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class Keeper:
@@ -85,7 +86,7 @@ class Keeper:
     async def _run_once(self) -> int:
         process = self._process = await asyncio.create_subprocess_exec(
             *self.program.command,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **self.program.environment},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import django
@@ -67,8 +68,30 @@ def make_plan(folder: Path) -> Plan:
         run=run,
         redis=redis,
         redis_port=redis_port,
-        programs=programs.jost_programs(port=port, log_level=settings.LOG_LEVEL),
+        programs=programs.jost_programs(
+            port=port, log_level=settings.LOG_LEVEL, debug_ports=debug_ports()
+        ),
     )
+
+
+def debug_ports() -> tuple[int, int] | None:
+    """Return where web and worker listen for a debugger, if DEBUG_WORKER asks for it: 5678 and 5679."""
+    asked = os.environ.get("DEBUG_WORKER", "").lower()
+    if asked in {"", "0", "no", "false"}:
+        return None
+    if find_spec("debugpy") is None:
+        raise CannotStart("DEBUG_WORKER needs debugpy: make up DEBUG_WORKER=1 installs it.")
+    given = os.environ.get("DEBUG_PORTS") or "5678,5679"
+    web, _, worker = given.partition(",")
+    for number in (web, worker):
+        if not number.isdecimal() or not 0 < int(number) < 65536:
+            raise CannotStart(f"DEBUG_PORTS is {given!r}: it must be two ports, like 5678,5679.")
+        if not _is_free(int(number)):
+            raise CannotStart(
+                f"Port {number}, where a debugger is to attach, is taken: end what has it, or give two others: "
+                "make up DEBUG_WORKER=1 DEBUG_PORTS=5688,5689"
+            )
+    return int(web), int(worker)
 
 
 def page_port() -> int:

@@ -15,12 +15,16 @@ class HoldfastConfig(AppConfig):
     def ready(self) -> None:
         from django.conf import settings
 
-        from holdfast import checks  # noqa: F401  # registers the system checks
+        from holdfast import (
+            checks,  # noqa: F401  # registers the system checks
+            debugging,
+        )
         from holdfast.dispatch import django_run  # noqa: F401  # registers the tasks of our own
         from holdfast.logs import configuring, guids, sentry
         from holdfast.results import tasks  # noqa: F401  # the same
         from holdfast.telemetry import starting
 
+        debugging.listen_if_asked()
         configuring.keep_in_workers(getattr(settings, "LOGGING", None))
         guids.follow_if_there()
         sentry.tag_if_there()

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
+from holdfast import debugging
 from holdfast.ledger.connections.forks import gate
 from holdfast.ledger.connections.turns import asking_often
 from holdfast.ledger.connections.watchdog import answer_within
@@ -29,6 +30,7 @@ class Loop:
         after_error: float = 1.0,
         longest: float = 60.0,
         rests: bool = False,
+        undisturbed: bool = False,
     ) -> None:
         """Name a loop.
 
@@ -38,12 +40,14 @@ class Loop:
             after_error: seconds to wait after a pass that failed.
             longest: seconds that a pass may wait for the database.
             rests: keep no connection to the database during long pauses.
+            undisturbed: go on while a debugger has stopped the process.
         """
         self.name = name
         self.one_pass = one_pass
         self._after_error = after_error
         self._longest = longest
         self._rests = rests
+        self._undisturbed = undisturbed
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -51,6 +55,8 @@ class Loop:
     def start(self) -> None:
         """Begin to pass; a database that is away is waited for."""
         self._thread = threading.Thread(target=self._run, name=f"holdfast-{self.name}", daemon=True)
+        if self._undisturbed:
+            debugging.spare(self._thread)
         self._thread.start()
 
     def wake(self) -> None:

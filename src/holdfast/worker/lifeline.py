@@ -80,6 +80,7 @@ class Lifeline(bootsteps.StartStopStep):
             # There must be time for many more tries within the lease.
             after_error=min(1.0, get_settings().lease_seconds / 20),
             longest=get_settings().lease_seconds / 3,
+            undisturbed=True,
         )
         self._intake.waiting.renew = self._beat.wake
         self._crew: Crew | None = None
