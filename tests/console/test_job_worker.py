@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from django.conf import settings
+from django.test import override_settings
 from kombu.utils.uuid import uuid
 
 import holdfast
 from holdfast import waiting
+from holdfast.ledger import audit
 from holdfast.ledger.reads import standing
 from holdfast.waiting import Kind
+from tests.console.conftest import client
 from tests.eventually import eventually
 from tests.harness import Site, new_site
+from tests.project import steered
+
+STEERED = steered.__name__
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -62,3 +69,24 @@ def test_reasons_are_those_of_real_workers(site: Site) -> None:
     worker.kill()
     eventually(lambda: kinds(lost) == [Kind.LOST_WORKER], told="its worker is known to be gone")
     assert holdfast.why_waits(lost)[0].trouble, "nobody is left to give it back"
+
+
+def test_console_asks_a_body_to_stop_and_stops_one_that_does_not_listen(site: Site) -> None:
+    site.worker(f"--include={STEERED}", concurrency=2)
+    listening = steered.steered.delay("listening").id
+    gate = site.directory / uuid()
+    deaf = site.task("wait_for_file").delay(str(gate), "deaf").id
+    eventually(lambda: {"start listening", "start deaf"} <= set(site.effects()), told="both run")
+
+    said = {**settings.HOLDFAST, "console_access": "tests.console.roles.of_header"}
+    with override_settings(HOLDFAST=said):
+        for id, more in ((listening, {}), (deaf, {"terminate": "on"})):
+            done = client("operate").post(
+                f"/holdfast/api/jobs/{id}/cancel/", {"token": token(id), **more}
+            )
+            assert done.status_code == 200, done.content
+
+    assert set(site.wait_all_final().values()) == {"cancelled"}
+    eventually(lambda: "told listening" in site.effects(), told="the body has heard it")
+    assert "end deaf" not in site.effects()
+    assert {line.actor for line in audit.lines()} == {"operate@test"}

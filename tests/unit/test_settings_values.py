@@ -111,6 +111,21 @@ def test_no_profile_touches_the_visibility_timeout(tmp_path: Path, profile: str)
     assert "visibility_timeout" not in settings["CELERY_BROKER_TRANSPORT_OPTIONS"]
 
 
+@pytest.mark.parametrize("profile", ["stable", "conservative"])
+def test_both_profiles_bound_what_a_job_and_a_process_may_take(
+    tmp_path: Path, profile: str
+) -> None:
+    settings = _development(tmp_path, JOST_PROFILE=profile)
+    assert settings["CELERY_WORKER_PREFETCH_MULTIPLIER"] == 1
+    assert settings["CELERY_WORKER_MAX_TASKS_PER_CHILD"] == 1000
+    assert settings["CELERY_WORKER_MAX_MEMORY_PER_CHILD"] == 512_000
+    assert (
+        settings["CELERY_TASK_ACKS_LATE"] is settings["CELERY_TASK_REJECT_ON_WORKER_LOST"] is True
+    )
+    assert 0 < settings["CELERY_TASK_SOFT_TIME_LIMIT"] < settings["CELERY_TASK_TIME_LIMIT"]
+    assert settings["CELERY_RESULT_EXPIRES"] == 86_400
+
+
 def test_connection_timeout_reaches_redis(tmp_path: Path) -> None:
     settings = _development(tmp_path, CELERY_BROKER_CONNECTION_TIMEOUT="7")
     assert settings["CELERY_BROKER_CONNECTION_TIMEOUT"] == 7
@@ -139,6 +154,9 @@ def test_result_expiry_is_read_under_its_documented_name(tmp_path: Path) -> None
     assert settings["CELERY_RESULT_EXPIRES"] == 60
 
 
+REDIS = ("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "CACHE_URL")
+
+
 @pytest.mark.parametrize("name", ["env.list", "local_env.list"])
 def test_env_lists_are_complete_and_valid(tmp_path: Path, name: str) -> None:
     environment = given_by(name) | {"JOST_DATA_DIR": str(tmp_path)}
@@ -146,6 +164,8 @@ def test_env_lists_are_complete_and_valid(tmp_path: Path, name: str) -> None:
     assert settings["DEBUG"] is True
     assert "app" in settings["ALLOWED_HOSTS"]
     assert settings["DATABASES"]["default"]["NAME"] == "app_db"
+    # Broker, results and cache are three databases of Redis.
+    assert [environment[name][-2:] for name in REDIS] == ["/0", "/1", "/2"]
 
 
 def test_every_variable_is_documented() -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import psycopg
 import pytest
+from django.db.models.functions import Now
 
-from holdfast.ledger import interventions, transitions
+from holdfast.ledger import interventions, transitions, workers
+from holdfast.ledger.database import alias
+from holdfast.ledger.models import Worker
 from holdfast.ledger.states import Reason
+from holdfast.ledger.workers import Consuming
 from holdfast.testing.services import Mode, PostgresServer, RedisServer, TcpProxy, free_port
 from tests.doctor.broker.clinic import Clinic
+from tests.doctor.hired import hire
 from tests.rows import new_job
 
 DROPS = ("--triage", "connection-drops")
@@ -80,6 +86,26 @@ def test_worker_that_gives_up_is_told(
 ) -> None:
     _, said = _asked(clinic, *DROPS, broker=healthy_redis.url, celery=celery)
     assert said["decided_by"] == f"holdfast.{id}"
+
+
+def test_worker_that_takes_nothing_has_not_come_back(
+    clinic: Clinic, site: dict[str, Any], healthy_redis: RedisServer
+) -> None:
+    stalled = hire("stalled@host", age=5000)
+    workers.renew(stalled, consuming=Consuming(70.0, 40.0))
+    Worker.objects.using(alias()).update(lease_until=Now() + timedelta(seconds=600))
+    _, said = _asked(clinic, *DROPS, "--timeout", "30", **site)
+    assert (said["decided_by"], said["path"][-1]["key"]) == ("holdfast.E502", "reconnect")
+    assert "does not come back from a reconnect" in said["sentence"]
+
+
+def test_visibility_timeout_is_no_reason_for_connections_that_drop(
+    clinic: Clinic, site: dict[str, Any]
+) -> None:
+    short = {"visibility_timeout": 5}
+    celery = {"broker_transport_options": short, "broker_connection_max_retries": None}
+    status, said = _asked(clinic, *DROPS, celery=celery, **site)
+    assert (status, said["sick"]) == (0, False), said
 
 
 def test_health_says_how_to_wait_for_it(clinic: Clinic, healthy_redis: RedisServer) -> None:
