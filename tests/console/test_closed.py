@@ -15,11 +15,8 @@ from holdfast.console.pages import ACTIONS, PAGES, Action, Page
 from holdfast.ledger import audit
 
 ROOT = "/holdfast/"
-OWN = [
-    each
-    for each in (*PAGES.values(), *ACTIONS.values())
-    if each.function.__module__.startswith("holdfast.")
-]
+ALL: list[Page | Action] = [*PAGES.values(), *ACTIONS.values()]
+OWN = [each for each in ALL if each.function.__module__.startswith("holdfast.")]
 SOME = {"uuid": str(UUID(int=1)), "int": "1"}
 
 
