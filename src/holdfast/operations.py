@@ -14,6 +14,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -22,10 +23,11 @@ from celery import Celery, current_app
 from holdfast.dispatch import said
 from holdfast.dispatch.argument_search import examination_of
 from holdfast.exceptions import OperationRefused, SelectionRefused
+from holdfast.ledger import batches, purging, slices
 from holdfast.ledger import operations as ledger
-from holdfast.ledger import slices
+from holdfast.ledger.database import dialect
 from holdfast.ledger.operations import KINDS, RUNNING_JOBS, OperationRow
-from holdfast.ledger.reads import matches
+from holdfast.ledger.reads import batch_reads, matches
 from holdfast.ledger.reads.queries import live_workers
 from holdfast.ledger.reads.search import texts
 from holdfast.ledger.reads.search.filters import JobFilter
@@ -34,6 +36,7 @@ from holdfast.ledger.rerouting import refuse
 from holdfast.tickets import to_publish
 
 __all__ = [
+    "AT_ONCE",
     "KINDS",
     "OperationRow",
     "Trial",
@@ -48,6 +51,8 @@ __all__ = [
 ]
 
 SAMPLES = 5
+# Up to so many jobs are moved by who asks: by a page, by the command. More are left to an operation.
+AT_ONCE = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,20 +68,37 @@ class Trial:
     everything: bool
     """Whether it would be done to every job there is: to ask for it, that has to be said."""
     samples: list[JobRow]
+    until: datetime | None = None
+    """Of a purge: the moment at which the jobs were counted. Given to `ask`, exactly they are meant."""
 
 
-def try_out(kind: str, filter: Mapping[str, Any] | str, *, running: str = ledger.LEAVE) -> Trial:
+def try_out(
+    kind: str,
+    filter: Mapping[str, Any] | str,
+    *,
+    running: str = ledger.LEAVE,
+    later: bool = False,
+    until: datetime | None = None,
+) -> Trial:
     """Count what an operation would move, and show a few of the jobs; nothing is changed.
 
+    Args:
+        kind: as of `ask`; the others too.
+        filter: which jobs.
+        running: of "cancel" and "cancel-batch".
+        later: of "purge".
+        until: of "purge".
+
     Raises:
-        OperationRefused: there is no such kind.
+        OperationRefused: there is no such kind, or the filter is none for it.
         SelectionRefused: something in the filter is unknown.
     """
     wanted = _matching(filter)
-    options = _options(kind, queue="-", priority=0, running=running)
+    options = _options(kind, queue="-", priority=0, running=running, later=later)
+    _refuse_other_words(kind, wanted)
     states = ledger.states_for(kind, options, frozenset(wanted.states))
     examination = examination_of(current_app, wanted)
-    count, exact = matches.count(wanted, states, examination=examination)
+    count, exact, moment = _count(kind, wanted, options, until)
     return Trial(
         kind=kind,
         filter=texts.write(wanted),
@@ -84,10 +106,11 @@ def try_out(kind: str, filter: Mapping[str, Any] | str, *, running: str = ledger
         exact=exact,
         everything=_is_everything(wanted),
         samples=_shown(matches.samples(wanted, states, examination=examination, limit=SAMPLES)),
+        until=moment,
     )
 
 
-def ask(
+def ask(  # noqa: PLR0913  # each is of some kinds
     kind: str,
     filter: Mapping[str, Any] | str,
     *,
@@ -96,6 +119,8 @@ def ask(
     queue: str | None = None,
     priority: int | None = None,
     running: str = ledger.LEAVE,
+    later: bool = False,
+    until: datetime | None = None,
     everything: bool = False,
 ) -> OperationRow:
     """Ask for something to be done to every job that matches; returns at once.
@@ -105,14 +130,19 @@ def ask(
 
     Args:
         kind: "replay" (finished jobs; dead letters, unless the filter names other states), "cancel" (jobs that wait,
-            and others as `running` says), "discard" (dead letters), "queue" or "priority" (jobs that wait).
+            and others as `running` says), "discard" (dead letters), "queue" or "priority" (jobs that wait), "purge"
+            (what waits in one queue, whose name is the filter: "queue:mail"), "cancel-batch" (the members of one
+            batch, those of inner batches and those that are added later too: "batch:ID").
         filter: what the jobs have in common, in the words of the console's list of jobs, such as
             "task:shop.charge error:timeout", or the same as a dictionary.
         actor: who asks, for the audit.
         reason: why, for the audit.
         queue: where they are to wait, for "queue".
         priority: 0 to 9, for "priority".
-        running: of "cancel": what becomes of jobs that run: "leave", "ask" (they are asked to stop) or "stop".
+        running: of "cancel" and "cancel-batch": what becomes of jobs that run: "leave", "ask" (they are asked to stop)
+            or "stop".
+        later: of "purge": jobs whose time is to come as well: with an ETA, a countdown, or a retry that waits.
+        until: of "purge": only what waited at that moment, by the database's clock; None is now.
         everything: say so if it is meant for all jobs there are.
 
     Raises:
@@ -121,23 +151,32 @@ def ask(
         SelectionRefused: something in the filter is unknown.
     """
     wanted = _matching(filter)
-    options = _options(kind, queue=queue, priority=priority, running=running)
+    options = _options(kind, queue=queue, priority=priority, running=running, later=later)
+    _refuse_other_words(kind, wanted)
     if _is_everything(wanted) and not everything:
         raise OperationRefused(
             f"This would {kind} every job there is: say which jobs in the filter, or everything=True if it is meant so."
         )
-    states = ledger.states_for(kind, options, frozenset(wanted.states))
-    examination = examination_of(current_app, wanted)
-    count, exact = matches.count(wanted, states, examination=examination)
-    id = ledger.ask(
-        kind,
-        filter=wanted.flat(),
-        options=options,
-        actor=str(actor),
-        reason=reason,
-        total=count,
-        total_exact=exact,
-    )
+    count, exact, moment = _count(kind, wanted, options, until)
+    if kind == ledger.CANCEL_BATCH:
+        id = ledger.cancel_batch(
+            wanted.batch,
+            options=options,
+            actor=str(actor),
+            reason=reason,
+            total=count,
+            exact=exact,
+        )
+    else:
+        id = ledger.ask(
+            kind,
+            filter=wanted.flat(),
+            options=options | ({"until": moment.isoformat()} if moment else {}),
+            actor=str(actor),
+            reason=reason,
+            total=count,
+            total_exact=exact,
+        )
     found = ledger.find(id)
     assert found is not None
     return found
@@ -213,17 +252,55 @@ def _shown(rows: list[JobRow]) -> list[JobRow]:
     ]
 
 
-def _options(kind: str, *, queue: str | None, priority: int | None, running: str) -> dict[str, Any]:
+def _count(
+    kind: str, wanted: JobFilter, options: Mapping[str, Any], until: datetime | None
+) -> tuple[int, bool, datetime | None]:
+    """Return how many jobs are meant, whether that is exact, and of a purge the moment that it is about."""
+    if kind == ledger.PURGE:
+        if until is not None and until.tzinfo is None:
+            raise OperationRefused(f"until={until} has no time zone: give an aware datetime.")
+        # Nobody means what is still to come.
+        moment = None if until is None else min(until, dialect().now())
+        found = purging.waiting(wanted.queue, until=moment)
+        total = found.total + (found.later if options["later"] else 0)
+        return total, not found.more, found.until
+    states = ledger.states_for(kind, options, frozenset(wanted.states))
+    if kind == ledger.CANCEL_BATCH:
+        return *batch_reads.members_in(wanted.batch, states), None
+    examination = examination_of(current_app, wanted)
+    return *matches.count(wanted, states, examination=examination), None
+
+
+def _refuse_other_words(kind: str, wanted: JobFilter) -> None:
+    """Refuse a filter that asks for more, or for less, than a kind is about."""
+    alone = {ledger.PURGE: "queue", ledger.CANCEL_BATCH: "batch"}.get(kind)
+    if alone is None:
+        return
+    if [pair.key for pair in wanted.pairs()] != [alone]:
+        raise OperationRefused(
+            f"{kind} is about one {alone} and takes its name alone: {alone}:NAME. For any other filter take cancel."
+        )
+    if kind == ledger.CANCEL_BATCH and batches.get(wanted.batch) is None:
+        raise OperationRefused(
+            f"There is no batch {wanted.batch}: it was never recorded, or deleted after its retention."
+        )
+
+
+def _options(
+    kind: str, *, queue: str | None, priority: int | None, running: str, later: bool
+) -> dict[str, Any]:
     if kind not in KINDS:
         near = difflib.get_close_matches(kind, KINDS, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"take {', '.join(KINDS)}."
         raise OperationRefused(f"There is no operation {kind!r}: {hint}")
-    if kind == ledger.CANCEL:
+    if kind in {ledger.CANCEL, ledger.CANCEL_BATCH}:
         if running not in RUNNING_JOBS:
             raise OperationRefused(
                 f"running={running!r}: what becomes of jobs that run is one of {', '.join(RUNNING_JOBS)}."
             )
         return {"running": running}
+    if kind == ledger.PURGE:
+        return {"later": bool(later)}
     given = {ledger.QUEUE: queue, ledger.PRIORITY: priority}.get(kind)
     if kind not in {ledger.QUEUE, ledger.PRIORITY}:
         return {}

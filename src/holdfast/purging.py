@@ -37,23 +37,27 @@ def purge(
     until: datetime | None = None,
     later: bool = False,
     actor: str = "",
+    reason: str = "",
     most: int = MOST,
 ) -> Purged:
     """Cancel what waits in a queue, for good; nothing that runs is touched.
 
     A thousand are cancelled in one transaction, with a line of the audit. If the process dies in the middle some are
     left: ask again with the same moment. A job that was published again since, for the broker had lost it, counts as
-    one that came later.
+    one that came later. Of many, `operations.ask("purge", "queue:NAME", actor=...)` leaves it to the workers.
 
     Args:
         queue: its name.
         until: only what waited at that moment, by the database's clock; None is now.
         later: those too whose time is to come: with an ETA, a countdown, or a retry that waits.
         actor: who does it.
+        reason: why, for the audit.
         most: how many at most in this call.
     """
     moment = until or dialect().now()
-    cancelled, busy = ledger.purge(queue, until=moment, later=later, actor=actor, most=most)
+    cancelled, busy = ledger.purge(
+        queue, until=moment, later=later, actor=actor, most=most, reason=reason
+    )
     left = 0
     if busy or cancelled >= most:
         still = ledger.waiting(queue, until=moment)

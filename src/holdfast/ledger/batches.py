@@ -46,6 +46,8 @@ class BatchRow:
     completed_at: datetime | None
     succeeded_at: datetime | None
     cancelled_at: datetime | None
+    cancelling: int | None
+    """The operation that cancels its members; None: there is none, or it is over."""
     watched: bool
     spoiled: bool
     deleted: int
@@ -182,7 +184,7 @@ def ripe(batch_ids: Sequence[str]) -> list[str]:
     found = rows.filter(
         (~_IS_OPEN & Q(sealed_at__isnull=False))
         | (_HAS_FAILED & Q(failed_at=None))
-        | Q(waiting_member__isnull=False, cancelled_at__isnull=False)
+        | Q(waiting_member__isnull=False, cancelled_at__isnull=False, cancelling=None)
     )
     return list(found.order_by("id").values_list("id", flat=True))
 
@@ -249,6 +251,27 @@ def members(batch_id: str, states: Iterable[State] = State) -> Iterator[str]:
 def cancel(batch_ids: Collection[str]) -> int:
     """Note that batches are cancelled, so that members that come later are cancelled too."""
     return _rows().filter(id__in=batch_ids, cancelled_at=None).update(cancelled_at=Now())
+
+
+def hand_over(batch_ids: Collection[str], *, operation: int) -> None:
+    """Note that batches are cancelled, and let an operation cancel their members in place of the loop.
+
+    Those that were cancelled before are left as they are.
+    """
+    fresh = _rows().filter(id__in=batch_ids, cancelled_at=None)
+    fresh.update(cancelled_at=Now(), cancelling=operation)
+
+
+def take_back(batch_ids: Collection[str], *, operation: int, undone: bool) -> None:
+    """End what an operation does to batches; those that stay cancelled are the loop's again.
+
+    Args:
+        batch_ids: batches that it may have been about.
+        operation: its id.
+        undone: the batches are not cancelled any more: what has not been cancelled by now goes on.
+    """
+    mine = _rows().filter(id__in=batch_ids, cancelling=operation)
+    mine.update(cancelling=None, **({"cancelled_at": None} if undone else {}))
 
 
 # -- deleting ------------------------------------------------------------------------------------------

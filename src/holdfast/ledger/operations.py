@@ -15,19 +15,21 @@ from typing import Any
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from holdfast.ledger import audit
+from holdfast.ledger import audit, batches
 from holdfast.ledger.database import alias, atomic
 from holdfast.ledger.models.operations import RUNNING, Operation
 from holdfast.ledger.states import DEAD_LETTERS, FINAL, OPEN, State
 
 __all__ = ["DONE", "FAILED", "KINDS", "RUNNING", "STOPPED", "OperationRow"]
 
-REPLAY, CANCEL, DISCARD, QUEUE, PRIORITY = KINDS = (
+REPLAY, CANCEL, DISCARD, QUEUE, PRIORITY, PURGE, CANCEL_BATCH = KINDS = (
     "replay",
     "cancel",
     "discard",
     "queue",
     "priority",
+    "purge",
+    "cancel-batch",
 )
 DONE, STOPPED, FAILED = "done", "stopped", "failed"
 # What becomes of running jobs of an operation that cancels.
@@ -86,7 +88,7 @@ def states_for(kind: str, options: Mapping[str, Any], named: frozenset[int]) -> 
         moved: frozenset[int] = FINAL if named else DEAD_LETTERS
     elif kind == DISCARD:
         moved = DEAD_LETTERS
-    elif kind == CANCEL:
+    elif kind in {CANCEL, CANCEL_BATCH}:
         moved = OPEN if options.get("running", LEAVE) != LEAVE else WAITING
     else:
         moved = WAITING
@@ -143,8 +145,37 @@ def end(id: int, state: str, *, actor: str, error: str = "") -> bool:
         return True
 
 
+def cancel_batch(
+    batch_id: str, *, options: Mapping[str, Any], actor: str, reason: str, total: int, exact: bool
+) -> int:
+    """Write an operation that cancels the members of a batch, and note at once that it is cancelled.
+
+    What is added to it from then on is cancelled too. Until the operation is over no loop cancels its members.
+    """
+    with atomic():
+        operation = ask(
+            CANCEL_BATCH,
+            filter={"batch": batch_id},
+            options=options,
+            actor=actor,
+            reason=reason,
+            total=total,
+            total_exact=exact,
+        )
+        batches.hand_over(tree_of(batch_id), operation=operation)
+    return operation
+
+
+def tree_of(batch_id: str) -> list[str]:
+    """Return a batch and the batches inside it."""
+    return [batch_id, *batches.inner(batch_id)]
+
+
 def note_end(row: Operation, state: str, *, actor: str) -> None:
-    """Write the line of an operation that has ended, in the transaction that ends it."""
+    """Write the line of an operation that has ended, in the transaction that ends it; let go of what it had."""
+    if row.kind == CANCEL_BATCH:
+        ids = tree_of(json.loads(row.filter)["batch"])
+        batches.take_back(ids, operation=row.id, undone=state == STOPPED)
     said: dict[str, Any] = {"operation": row.id, "kind": row.kind, "state": state}
     said |= {"skipped": row.skipped, "failed": row.failed}
     if row.error:

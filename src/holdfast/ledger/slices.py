@@ -11,15 +11,18 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.db.models import F
 from django.db.models.functions import Now
 
-from holdfast.ledger import interventions, operations
+from holdfast.ledger import interventions, operations, purging
+from holdfast.ledger.batch_walks import BatchWalk
 from holdfast.ledger.database import atomic, is_passing
 from holdfast.ledger.fence import lock
 from holdfast.ledger.models.operations import RUNNING, Operation
+from holdfast.ledger.purging import QueueWalk
 from holdfast.ledger.reads.search.bodies import Examination, Unread, examine
 from holdfast.ledger.reads.search.filters import JobFilter
 from holdfast.ledger.records import Ticket
@@ -54,6 +57,7 @@ class _Moved:
     stopped: list[str] = field(default_factory=list)
 
 
+AnyWalk = Walk | QueueWalk | BatchWalk
 Look = Callable[[JobFilter], Examination | None]
 
 
@@ -99,7 +103,7 @@ def _slice(row: Operation, look: Look) -> Worked:
     try:
         wanted, options = JobFilter.of(json.loads(row.filter)), json.loads(row.options)
         states = operations.states_for(row.kind, options, frozenset(wanted.states))
-        walk = Walk(row.id, wanted, states, asked_at=row.asked_at)
+        walk = _walk(row, wanted, states, options)
         again = row.cursor == END or len(json.loads(row.put_off)) >= MOST_PUT_OFF
         seen = _put_off(row, walk) if again else _next_page(row, walk, look(wanted))
         # From here on they are ours: what a verb does to them waits for nobody.
@@ -129,14 +133,29 @@ def _slice(row: Operation, look: Look) -> Worked:
     return worked
 
 
-def _next_page(row: Operation, walk: Walk, examination: Examination | None) -> list[Seen]:
+def _walk(
+    row: Operation, wanted: JobFilter, states: frozenset[int], options: dict[str, Any]
+) -> AnyWalk:
+    if row.kind == operations.PURGE:
+        until = datetime.fromisoformat(options["until"])
+        return QueueWalk(wanted.queue, until=until, later=options["later"])
+    if row.kind == operations.CANCEL_BATCH:
+        return BatchWalk(operations.tree_of(wanted.batch), states)
+    return Walk(row.id, wanted, states, asked_at=row.asked_at)
+
+
+def _next_page(row: Operation, walk: AnyWalk, examination: Examination | None) -> list[Seen]:
+    if not isinstance(walk, Walk):
+        ids, cursor = walk.next_page(row.cursor)
+        row.cursor = cursor or END
+        return [Seen(*values) for values in walk.among(ids).values_list(*Seen._fields)]
     seen, row.cursor = walk.next_page(row.cursor)
     # Of what cannot be read nobody can say that it is meant: it is left alone.
     fits = examine([one.id for one in seen], examination, Unread())
     return [one for one in seen if one.id in fits]
 
 
-def _put_off(row: Operation, walk: Walk) -> list[Seen]:
+def _put_off(row: Operation, walk: AnyWalk) -> list[Seen]:
     """Return those whose turn has come again; who is put off once more waits behind the others."""
     ids: list[str] = json.loads(row.put_off)
     row.put_off = json.dumps(ids[SLICE:])
@@ -193,6 +212,12 @@ def _cancel(seen: Sequence[Seen], options: dict[str, Any]) -> _Moved:
     return _Moved(done=len(seen), stopped=stopped)
 
 
+def _purge(seen: Sequence[Seen], options: dict[str, Any]) -> _Moved:
+    del options
+    purging.cancel_locked([one.id for one in seen])
+    return _Moved(done=len(seen))
+
+
 def _reroute(seen: Sequence[Seen], options: dict[str, Any]) -> _Moved:
     tickets = reroute(_tokens(seen), queue=options.get("queue"), priority=options.get("priority"))
     return _Moved(done=len(tickets), tickets=tickets)
@@ -204,6 +229,8 @@ _MOVES: dict[str, Callable[[Sequence[Seen], dict[str, Any]], _Moved]] = {
     operations.CANCEL: _cancel,
     operations.QUEUE: _reroute,
     operations.PRIORITY: _reroute,
+    operations.PURGE: _purge,
+    operations.CANCEL_BATCH: _cancel,
 }
 
 

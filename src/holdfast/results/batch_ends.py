@@ -92,7 +92,7 @@ def finish(app: Any, batch_id: str) -> None:
             transaction.on_commit(
                 lambda: _look_safely(app, parent, failed=True), using=alias(), robust=True
             )
-    if row.cancelled_at is not None and found.open:
+    if row.cancelled_at is not None and row.cancelling is None and found.open:
         cancel_members(app, [batch_id], terminate=False)
 
 

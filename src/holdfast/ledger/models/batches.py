@@ -24,6 +24,8 @@ class Batch(models.Model):
     completed_at = models.DateTimeField(null=True)
     succeeded_at = models.DateTimeField(null=True)
     cancelled_at = models.DateTimeField(null=True)
+    # The operation that cancels its members: until that is over no loop does. None: whoever meets them.
+    cancelling = models.BigIntegerField(null=True)
     # A member may be open: a loop looks at it until none is.
     watched = models.BooleanField(default=True)
     # A member that had not succeeded was deleted: nobody can say any more that all did.
