@@ -243,17 +243,28 @@ class Batch:
             pause = min(pause * 1.3, LONGEST_WAIT)
         return self.progress()
 
-    def cancel(self, *, terminate: bool = True, only_waiting: bool = False, actor: str = "") -> int:
+    def cancel(
+        self,
+        *,
+        terminate: bool = True,
+        only_waiting: bool = False,
+        actor: str = "",
+        reason: str = "",
+    ) -> int:
         """Cancel all members for good, those of inner batches too; return how many jobs.
 
         Members that are added later are cancelled as well. Running ones are stopped; without `terminate` they are asked
         to stop, and with `only_waiting` left alone. When all have ended the batch is complete, and calls `on_complete`.
-        The audit gets one line, with the actor. May be called again.
+        The audit gets one line, with the actor and the reason. May be called again.
+
+        It takes as long as it takes to cancel each: of a very large batch leave it to the workers, with
+        `operations.ask("cancel-batch", "batch:ID", actor=...)`.
         """
         ids = [self.id, *batches.inner(self.id)]
         with atomic():
             batches.cancel(ids)
-            audit.note("cancel", actor=actor, detail=json.dumps({"batch": self.id}))
+            said = {"batch": self.id, **({"reason": reason} if reason else {})}
+            audit.note("cancel", actor=actor, detail=json.dumps(said))
         count: int = current_app.backend.cancel_members(
             ids, terminate=terminate and not only_waiting, ask=not only_waiting
         )

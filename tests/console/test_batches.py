@@ -11,7 +11,8 @@ from django.conf import settings
 from django.db.models.functions import Now
 from django.test import Client, override_settings
 
-from holdfast import Celery
+from holdfast import Celery, operations
+from holdfast.console import batches_actions
 from holdfast.ledger import audit
 from holdfast.ledger.states import State
 from tests.batched import NOWHERE, app_with_tasks
@@ -129,12 +130,40 @@ def test_operator_cancels_what_waits_and_the_audit_knows(operator: Client, sales
     assert "batch-cancel" not in operator.get("/holdfast/batches/sales/").content.decode()
     answer = operator.post(f"{API}batches/sales/cancel/", {"running": "leave"})
     assert answer.json()["cancelled"] == 2
-    assert {line.actor for line in audit.lines()} == {"operate@test"}
+    (line,) = audit.lines()
+    assert (line.actor, json.loads(line.detail)) == ("operate@test", {"batch": "sales"})
     states = {s["state"]: s["count"] for s in asked(operator, "batches/sales/")["batch"]["states"]}
     assert states["cancelled"] == 2
     wrong = operator.post(f"{API}batches/sales/cancel/", {"running": "perhaps"})
     assert wrong.status_code == 422
     assert operator.post(f"{API}batches/nobody/cancel/", {"running": "leave"}).status_code == 404
+
+
+def test_many_members_are_cancelled_and_replayed_by_operations(
+    operator: Client, sales: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "AT_ONCE", 1)
+    said = {"running": "leave", "reason": "a mistake"}
+    answer = operator.post(f"{API}batches/sales/cancel/", said).json()
+    (row,) = operations.listed()
+    assert (answer["operation"], answer["left"]) == (row.id, 2)
+    assert (row.kind, row.reason, row.options) == (
+        "cancel-batch",
+        "a mistake",
+        {"running": "leave"},
+    )
+    page = operator.get(f"/holdfast/operations/{row.id}/").content.decode()
+    assert "Cancel a batch" in page
+    operations.run()
+    states = {s["state"]: s["count"] for s in asked(operator, "batches/sales/")["batch"]["states"]}
+    assert states["cancelled"] == 2
+
+    monkeypatch.setattr(batches_actions, "MOST_REPLAYED", 1)
+    answer = operator.post(f"{API}batches/sales/replay/").json()
+    assert answer["left"] == 2
+    found = operations.find(answer["operation"])
+    assert found is not None
+    assert (found.kind, found.filter) == ("replay", {"batch": "sales"})
 
 
 def test_operator_puts_failed_members_back_to_work(operator: Client, sales: str) -> None:

@@ -13,7 +13,7 @@ from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 
 import holdfast
-from holdfast import pausing, purging
+from holdfast import operations, pausing, purging
 from holdfast.console import queue_charts, queues
 from holdfast.ledger import audit, transitions, workers
 from holdfast.ledger.database import dialect
@@ -22,6 +22,7 @@ from holdfast.ledger.models.samples import QueueSample
 from holdfast.ledger.samples import Sample
 from holdfast.ledger.states import State
 from tests.rows import hire, new_job
+from tests.surroundings import current_app
 
 ROOT = "/holdfast/"
 
@@ -201,6 +202,45 @@ def test_many_are_purged_only_by_who_types_the_name(
         f"{ROOT}api/queues/mail/purge/", {"until": first["until"], "later": True}
     ).json()
     assert (again["cancelled"], again["left"]) == (2, 0)
+
+
+def test_many_are_purged_by_an_operation(
+    busy: str, operator: Client, viewer: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "AT_ONCE", 2)
+    until = operator.get(f"{ROOT}queues/mail/purge/").context["form"].initial["until"]
+    (new,) = record("mail")
+    moment = dialect().now() + timedelta(minutes=1)
+    Job.objects.using(busy).filter(id=new.id).update(published_at=moment)
+    done = operator.post(
+        f"{ROOT}api/queues/mail/purge/", {"until": until, "reason": "a flood"}
+    ).json()
+    (row,) = operations.listed()
+    assert (done["operation"], done["left"]) == (row.id, 3)
+    assert (row.kind, row.filter, row.reason, row.actor) == (
+        "purge",
+        {"queue": "mail"},
+        "a flood",
+        "operate@test",
+    )
+    assert "cancelled" not in states(busy)
+    page = viewer.get(f"{ROOT}operations/{row.id}/").content.decode()
+    assert "Cancel what waits" in page
+    assert "queue:mail" in page
+    with current_app("redis://127.0.0.1:1/0"):
+        operations.run()
+    assert sorted(states(busy)) == ["cancelled"] * 3 + ["queued"] * 3 + ["running"]
+    assert {line.action for line in audit.search(limit=2)} == {"operation", "operation ended"}
+
+
+def test_who_operates_moves_what_waits_to_another_queue(
+    busy: str, operator: Client, viewer: Client
+) -> None:
+    link = f"{ROOT}operations/new/?kind=queue&amp;filter=queue%3Amail"
+    assert link in operator.get(f"{ROOT}queues/mail/").content.decode()
+    assert link not in viewer.get(f"{ROOT}queues/mail/").content.decode()
+    html = operator.get(link.replace("&amp;", "&")).content.decode()
+    assert "To the queue" in html
 
 
 def test_moment_that_is_none_is_refused(busy: str, operator: Client) -> None:

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from django.db.models.functions import Now
 
-from holdfast import operations
+from holdfast import Batch, operations
 from holdfast.ledger.models import Job
 from holdfast.ledger.states import State
 from holdfast.operations import OperationRow
@@ -67,11 +67,24 @@ def kill_in_the_middle(site: Site, id: int) -> None:
         worker.kill()
 
 
+def in_a_batch(site: Site) -> dict[str, int]:
+    """Send many members of a batch that wait; return their tokens."""
+    site.task("noop").apply_many([()] * MANY, queue="nobody's")
+    rows = Job.objects.using(site.alias)
+    with Batch("large", seal=False) as batch:
+        rows.update(batch_id=batch.id)
+    batch.seal()
+    return dict(rows.values_list("id", "token"))
+
+
+@pytest.mark.parametrize("kind", ["discard", "cancel-batch"])
 def test_killed_worker_leaves_an_operation_that_the_next_one_ends_once_for_each_job(
-    site: Site,
+    site: Site, kind: str
 ) -> None:
-    before = dead_letters(site)
-    asked = operations.ask("discard", {"fingerprint": "0123456789abcdef"}, actor="ada")
+    before = dead_letters(site) if kind == "discard" else in_a_batch(site)
+    (batch,) = set(Job.objects.using(site.alias).values_list("batch_id", flat=True))
+    wanted = {"batch": batch} if batch else {"fingerprint": "0123456789abcdef"}
+    asked = operations.ask(kind, wanted, actor="ada")
     kill_in_the_middle(site, asked.id)
     half = operations.find(asked.id)
     assert half is not None
@@ -84,3 +97,5 @@ def test_killed_worker_leaves_an_operation_that_the_next_one_ends_once_for_each_
     after = dict(Job.objects.using(site.alias).values_list("id", "token"))
     assert {id: after[id] - before[id] for id in before} == dict.fromkeys(before, 1)
     assert set(site.states().values()) == {"cancelled"}
+    if batch:
+        eventually(Batch.get(batch).is_complete, told="the batch is complete")

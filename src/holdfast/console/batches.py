@@ -1,4 +1,4 @@
-"""Batches: the list, one of them with its progress, its causes of failure and its callbacks; cancel and replay."""
+"""Batches: the list, one of them with its progress, its causes of failure and its callbacks."""
 
 from __future__ import annotations
 
@@ -10,17 +10,12 @@ from typing import Any
 
 from celery import current_app
 from django import forms
-from django.http import Http404, HttpRequest
-from django.urls import reverse
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
-from holdfast import dead_letters
-from holdfast.batches import Batch
-from holdfast.console.pages import Done, Refused, action, actor, page
+from holdfast.console.batches_actions import row_of
+from holdfast.console.pages import page
 from holdfast.dispatch import calls, said
-from holdfast.exceptions import BatchNotFound
-from holdfast.ledger import batches as ledger
 from holdfast.ledger.batches import BatchRow
 from holdfast.ledger.database import dialect
 from holdfast.ledger.reads import batch_reads
@@ -29,8 +24,6 @@ from holdfast.ledger.states import OPEN, State
 
 PAGE = 25
 MOST_INNER = 50
-# Replayed by one press: each is a move of its own, and the browser waits.
-MOST_REPLAYED = 2_000
 EVENTS = ("success", "complete", "failure")
 WHICH = {"all": _("All"), "open": _("Open"), "done": _("Done"), "failed": _("Failed")}
 
@@ -40,21 +33,6 @@ class BatchesQuery(forms.Form):
 
     which = forms.ChoiceField(required=False, choices=[(name, name) for name in WHICH])
     before = forms.CharField(required=False, max_length=255)
-
-
-class CancelForm(forms.Form):
-    """What becomes of members that run."""
-
-    running = forms.ChoiceField(
-        label=_("Members that run"),
-        choices=[
-            ("leave", _("leave them alone")),
-            ("ask", _("ask them to stop by themselves")),
-            ("stop", _("stop them")),
-        ],
-        initial="leave",
-        widget=forms.RadioSelect,
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +166,7 @@ def batches(_request: HttpRequest, query: Mapping[str, Any]) -> BatchesPage:
 @page("batches/<str:id>/", name="batch", title=_("Batch"), template="holdfast/batch.html")
 def batch(_request: HttpRequest, id: str) -> BatchPage:
     """Show one batch."""
-    row = _row(id)
+    row = row_of(id)
     inner = batch_reads.inner_rows(id, limit=MOST_INNER)
     within, whole = batch_reads.trees([id, *(one.id for one in inner)])
     lines = _lines([row, *inner], within, most=batch_reads.MOST_ALONE)
@@ -204,72 +182,7 @@ def batch(_request: HttpRequest, id: str) -> BatchPage:
     )
 
 
-@action(
-    "batches/<str:id>/cancel/",
-    name="batch-cancel",
-    label=_("Cancel"),
-    form=CancelForm,
-    explains=_(
-        "Cancels all members that wait, those of inner batches and those that are added later too."
-    ),
-)
-def cancel(request: HttpRequest, asked: Mapping[str, Any], id: str) -> Done:
-    """Cancel a batch."""
-    count = _batch(id).cancel(
-        terminate=asked["running"] == "stop",
-        only_waiting=asked["running"] == "leave",
-        actor=actor(request),
-    )
-    said = ngettext(
-        "The batch is cancelled, and %(n)s job with it.",
-        "The batch is cancelled, and %(n)s jobs with it.",
-        count,
-    )
-    return Done(
-        said % {"n": count}, to=reverse("holdfast:batch", args=[id]), data={"cancelled": count}
-    )
-
-
-@action(
-    "batches/<str:id>/replay/",
-    name="batch-replay",
-    label=_("Replay failed members"),
-)
-def replay(request: HttpRequest, id: str) -> Done:
-    """Put the failed and dead members back to work, those of inner batches too; at most 2,000 at once."""
-    _row(id)
-    failed = dead_letters.filter(batch=id)
-    count = failed.replay(actor=actor(request), limit=MOST_REPLAYED)
-    if not count:
-        raise Refused(
-            _("No member of this batch has failed or is dead: there is nothing to replay.")
-        )
-    said = ngettext(
-        "%(n)s member is put back to work.", "%(n)s members are put back to work.", count
-    ) % {"n": count}
-    if count == MOST_REPLAYED:
-        said = f"{said} {_('There may be more: press again.')}"
-    return Done(said, to=reverse("holdfast:batch", args=[id]), data={"replayed": count})
-
-
 # -- what is read --------------------------------------------------------------------------------------
-
-
-def _row(id: str) -> BatchRow:
-    row = ledger.get(id)
-    if row is None:
-        raise Http404(
-            _("There is no batch %(id)s: it was never recorded, or deleted after its retention.")
-            % {"id": id}
-        )
-    return row
-
-
-def _batch(id: str) -> Batch:
-    try:
-        return Batch.get(id)
-    except BatchNotFound as error:
-        raise Http404(str(error)) from error
 
 
 def _lines(rows: list[BatchRow], within: dict[str, list[str]], *, most: int) -> list[BatchLine]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.urls import NoReverseMatch, reverse
@@ -24,7 +25,15 @@ def queue(name: str) -> str:
 
 def jobs(**wanted: str) -> str:
     """Return the list of the jobs that fit: words of its search, such as task=... and state=..."""
-    words = [
+    return address("jobs", q=_words(wanted))
+
+
+def operation(kind: str, **wanted: str) -> str:
+    """Return the page that counts the jobs that fit, and asks whether this is to be done to all of them."""
+    return address("operation-new", kind=kind, filter=_words(wanted))
+
+
+def _words(wanted: Mapping[str, str]) -> str:
+    return " ".join(
         f'{key}:"{value}"' if " " in value else f"{key}:{value}" for key, value in wanted.items()
-    ]
-    return address("jobs", q=" ".join(words))
+    )

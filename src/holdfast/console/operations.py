@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -27,6 +28,8 @@ KINDS = (
     ("discard", _("Discard")),
     ("queue", _("Change the queue")),
     ("priority", _("Change the priority")),
+    ("purge", _("Cancel what waits in a queue")),
+    ("cancel-batch", _("Cancel a batch")),
 )
 EXPLAINS = {
     "replay": _(
@@ -38,6 +41,12 @@ EXPLAINS = {
     ),
     "queue": _("Jobs that wait go to the end of another queue."),
     "priority": _("Jobs that wait get another priority, 0 to 9, the highest first."),
+    "purge": _(
+        "What waited in the queue at this moment never runs; what came later, and what runs, is left alone."
+    ),
+    "cancel-batch": _(
+        "Its members that wait never run, those of inner batches and those that are added later too."
+    ),
 }
 RUNNING = (
     ("leave", _("are left alone")),
@@ -57,6 +66,11 @@ class TrialForm(forms.Form):
     filter = forms.CharField(
         required=False, max_length=4000, label=_("Jobs"), widget=forms.TextInput
     )
+    later = forms.BooleanField(
+        required=False,
+        label=_("Those too whose time is to come"),
+        help_text=_("For what waits in a queue: jobs with an ETA, and retries that wait."),
+    )
 
 
 class AskForm(TrialForm):
@@ -66,6 +80,11 @@ class AskForm(TrialForm):
     priority = forms.IntegerField(required=False, min_value=0, max_value=9, label=_("Priority"))
     running = forms.ChoiceField(
         choices=RUNNING, required=False, initial="leave", label=_("Jobs that run")
+    )
+    until = forms.DateTimeField(
+        required=False,
+        widget=forms.HiddenInput,
+        help_text=_("For what waits in a queue: only what waited at this moment; now if left out."),
     )
     reason = forms.CharField(required=False, max_length=500, label=_("Reason, for the audit"))
     everything = forms.BooleanField(required=False, label=_("Yes, every job there is"))
@@ -122,6 +141,10 @@ class TrialPage:
     sure: bool
     """Whether the number must be typed."""
     samples: list[JobRow]
+    later: bool
+    """Of what waits in a queue: whether jobs whose time is to come are meant too."""
+    until: datetime | None
+    """Of what waits in a queue: the moment that it was counted at, to be given back."""
 
 
 @page(
@@ -169,7 +192,7 @@ def operation(_request: HttpRequest, id: int) -> OperationPage:
 def operation_new(_request: HttpRequest, query: Mapping[str, Any]) -> TrialPage:
     """Show what an operation would do, and ask whether it is meant so."""
     kind = query["kind"]
-    trial = all_matching.try_out(kind, query["filter"])
+    trial = all_matching.try_out(kind, query["filter"], later=query["later"])
     return TrialPage(
         kind=kind,
         label=str(dict(KINDS)[kind]),
@@ -180,6 +203,8 @@ def operation_new(_request: HttpRequest, query: Mapping[str, Any]) -> TrialPage:
         everything=trial.everything,
         sure=trial.count > SURE,
         samples=trial.samples,
+        later=query["later"],
+        until=trial.until,
     )
 
 
@@ -192,11 +217,11 @@ def operation_new(_request: HttpRequest, query: Mapping[str, Any]) -> TrialPage:
 )
 def operation_try(_request: HttpRequest, asked: Mapping[str, Any]) -> Done:
     """Count what an operation would move, and show a few of the jobs."""
-    trial = all_matching.try_out(asked["kind"], asked["filter"])
+    trial = all_matching.try_out(asked["kind"], asked["filter"], later=asked["later"])
     said = _("%(count)s jobs match.") if trial.exact else _("More than %(count)s jobs match.")
     return Done(
         said % {"count": grouped(trial.count)},
-        to=_address(asked["kind"], trial.filter),
+        to=_address(asked["kind"], trial.filter, later=asked["later"]),
         data={
             "count": trial.count,
             "exact": trial.exact,
@@ -216,7 +241,8 @@ def operation_try(_request: HttpRequest, asked: Mapping[str, Any]) -> Done:
 def operation_ask(request: HttpRequest, asked: Mapping[str, Any]) -> Done:
     """Ask for it; from 1,000 jobs on the number has to be typed."""
     kind, running = asked["kind"], asked["running"] or "leave"
-    trial = all_matching.try_out(kind, asked["filter"], running=running)
+    more = {"running": running, "later": asked["later"], "until": asked["until"]}
+    trial = all_matching.try_out(kind, asked["filter"], **more)
     _refuse_unless_sure(trial.count, asked)
     row = all_matching.ask(
         kind,
@@ -225,8 +251,8 @@ def operation_ask(request: HttpRequest, asked: Mapping[str, Any]) -> Done:
         reason=asked["reason"],
         queue=asked["queue"] or None,
         priority=asked["priority"],
-        running=running,
         everything=asked["everything"],
+        **more,
     )
     return Done(
         _("Operation %(id)s is asked for.") % {"id": row.id},
@@ -269,7 +295,7 @@ def _waits(rows: list[OperationRow]) -> bool:
     return any(row.state == "running" for row in rows) and not all_matching.is_worked()
 
 
-def _address(kind: str, words: str) -> str:
+def _address(kind: str, words: str, *, later: bool) -> str:
     query = QueryDict(mutable=True)
-    query.update({"kind": kind, "filter": words})
+    query.update({"kind": kind, "filter": words, **({"later": "on"} if later else {})})
     return f"{reverse('holdfast:operation-new')}?{query.urlencode()}"

@@ -14,7 +14,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from holdfast import pausing, purging
+from holdfast import operations, pausing, purging
 from holdfast.console import links, queue_charts
 from holdfast.console.access import OPERATE
 from holdfast.console.numbers import grouped
@@ -111,6 +111,11 @@ class QueuePage:
     def jobs_url(self) -> str:
         """The list of the jobs that wait in it."""
         return links.jobs(queue=self.queue.name, state="queued")
+
+    @property
+    def move_url(self) -> str:
+        """Where all that waits in it is put on another queue."""
+        return links.operation("queue", queue=self.queue.name)
 
     @property
     def stretches(self) -> list[tuple[int, str]]:
@@ -247,6 +252,9 @@ class PurgeForm(forms.Form):
         label=gettext_lazy("Those too whose time is to come"),
         help_text=gettext_lazy("Jobs with an ETA or a countdown, and retries that wait."),
     )
+    reason = forms.CharField(
+        required=False, max_length=200, label=gettext_lazy("Reason, for the audit")
+    )
     confirm = forms.CharField(
         required=False,
         label=gettext_lazy("Name of the queue"),
@@ -301,7 +309,7 @@ def _counted(_request: HttpRequest, name: str) -> dict[str, Any]:
     ),
 )
 def purge(request: HttpRequest, asked: Mapping[str, Any], name: str) -> Done:
-    """Cancel what waits in the queue."""
+    """Cancel what waits in the queue: up to 2,000 jobs at once, more by an operation."""
     counted = purging.waiting(name, until=asked["until"])
     until = counted.until
     total = counted.total + (counted.later if asked["later"] else 0)
@@ -313,16 +321,25 @@ def purge(request: HttpRequest, asked: Mapping[str, Any], name: str) -> Done:
             )
             % {"total": grouped(total), "name": name}
         )
-    purged = purging.purge(name, until=until, later=asked["later"], actor=actor(request))
+    by = {"until": until, "later": asked["later"], "reason": asked["reason"]}
+    if total > operations.AT_ONCE or counted.more:
+        row = operations.ask("purge", {"queue": name}, actor=actor(request), **by)
+        return Done(
+            _("Operation %(id)s cancels about %(total)s jobs of queue %(name)s.")
+            % {"id": row.id, "total": grouped(row.total), "name": name},
+            to=reverse("holdfast:operation", args=[row.id]),
+            data={"cancelled": 0, "left": row.total, "until": until, "operation": row.id},
+        )
+    purged = purging.purge(name, actor=actor(request), **by)
     said = ngettext(
         "%(count)s job of queue %(name)s is cancelled.",
         "%(count)s jobs of queue %(name)s are cancelled.",
         purged.cancelled,
     ) % {"count": grouped(purged.cancelled), "name": name}
     if purged.left:
-        said += " " + _(
-            "%(left)s are left: 10,000 are cancelled at a time, and none that a transaction holds. Ask again."
-        ) % {"left": grouped(purged.left)}
+        said += " " + _("%(left)s are left, which a transaction holds. Ask again.") % {
+            "left": grouped(purged.left)
+        }
     return Done(
         said,
         to=_at(name),

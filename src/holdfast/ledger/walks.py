@@ -21,7 +21,7 @@ from holdfast.ledger.models import Job
 from holdfast.ledger.reads.search.conditions import fitting
 from holdfast.ledger.reads.search.filters import JobFilter
 from holdfast.ledger.reads.search.parts import DEAD
-from holdfast.ledger.reads.search.plans import named
+from holdfast.ledger.reads.search.plans import ends_of, named
 from holdfast.ledger.states import DEAD_LETTERS, FINAL
 
 # Jobs moved by one transaction, and rows read for them.
@@ -40,14 +40,17 @@ class Seen(NamedTuple):
 
 
 class Walk:
-    """The jobs of one operation: dead letters in the order of their ends, by their index; all others by their key."""
+    """The jobs of one operation: dead letters in the order of their ends, by their index; all others by their key.
+
+    What a filter names by id, or as a batch, a group or a workflow, is walked by key between its first and last member.
+    """
 
     def __init__(
         self, operation: int, wanted: JobFilter, states: frozenset[int], *, asked_at: datetime
     ) -> None:
         """Begin a walk; what the filter says relative to a clock is meant as of `asked_at`."""
         self._wanted = wanted
-        self._by_end = states <= DEAD_LETTERS
+        self._by_end = states <= DEAD_LETTERS and not _has_members(wanted)
         # Compared where both were stamped: SQLite takes times for texts, and one that was read may have other digits.
         stamp = operations.rows().filter(id=operation).values("asked_at")
         # What arrives from then on is nobody's choice; it would not end, either.
@@ -70,15 +73,21 @@ class Walk:
         after = json.loads(cursor) if cursor else ""
         if (few := named(self._wanted)) is not None:
             return self._next_of_few(few.sources, after)
-        keys = job_rows().filter(id__gt=after).order_by("id").values_list("id", flat=True)
+        between = self._between()
+        keys = job_rows().filter(between, id__gt=after).order_by("id").values_list("id", flat=True)
         last = keys[WINDOW - 1 : WINDOW].first()
-        rows = self._rows.filter(id__gt=after)
+        rows = self._rows.filter(between, id__gt=after)
         if last is not None:
             rows = rows.filter(id__lte=last)
         seen = [Seen(*row) for row in rows.order_by("id").values_list(*Seen._fields)[:SLICE]]
         if len(seen) == SLICE:
             return seen, json.dumps(seen[-1].id)
         return seen, END if last is None else json.dumps(last)
+
+    def _between(self) -> Q:
+        """Return between which keys all that match lie: of a large batch, group or workflow not the whole table."""
+        ends = ends_of(self._wanted)
+        return Q() if ends is None else Q(id__gte=ends[0], id__lte=ends[1])
 
     def _next_of_few(self, sources: Iterable[QuerySet[Job]], after: str) -> tuple[list[Seen], str]:
         """Go on among jobs that an index names, such as the members of a batch: 10,000 at most."""
@@ -105,6 +114,11 @@ class Walk:
         if len(seen) == SLICE:
             return seen, _written(found[-1][-1], seen[-1].id)
         return seen, END if last is None else _written(*last)
+
+
+def _has_members(wanted: JobFilter) -> bool:
+    """Tell whether a filter names jobs, or something whose members an index has: better than the ends of all."""
+    return bool(wanted.ids or wanted.batch or wanted.group or wanted.root)
 
 
 def _behind(rows: QuerySet[Job], after: tuple[Any, str] | None) -> Any:

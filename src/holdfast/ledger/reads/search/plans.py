@@ -127,6 +127,12 @@ def _between_ends(
     rows: QuerySet[Job], members: list[QuerySet[Job]], *, by_state: bool
 ) -> QuerySet[Job]:
     """Keep what lies between the first and the last member, as their index shows it: two looks, or two for a state."""
+    ordered = _ends(members, by_state=by_state)
+    return rows.filter(id__gte=ordered[0], id__lte=ordered[-1]) if ordered else rows.none()
+
+
+def _ends(members: list[QuerySet[Job]], *, by_state: bool) -> list[str]:
+    """Return keys of members, the first and the last of them all among them, in order."""
     parts = [
         part
         for source in members
@@ -139,8 +145,7 @@ def _between_ends(
         for id in part.order_by(way).values_list("id", flat=True)[:1]
     ]
     # In the database's own order of texts, which Python does not know.
-    ordered = list(job_rows().filter(id__in=ends).order_by("id").values_list("id", flat=True))
-    return rows.filter(id__gte=ordered[0], id__lte=ordered[-1]) if ordered else rows.none()
+    return list(job_rows().filter(id__in=ends).order_by("id").values_list("id", flat=True))
 
 
 def _narrowed(part: Part, wanted: JobFilter) -> QuerySet[Job]:
@@ -169,6 +174,19 @@ def _span_of_ids(ids: Sequence[str]) -> tuple[str, str] | None:
         return None
     rest = form[len(beginning) :]
     return beginning + rest, beginning + rest.replace("0", "f")
+
+
+def ends_of(wanted: JobFilter) -> tuple[str, str] | None:
+    """Return the first and the last key of the members of something that a filter names; None: it names nothing.
+
+    Two short looks, or two for a state; of nothing that has members both are empty.
+    """
+    memberships = _memberships(wanted)
+    if not memberships:
+        return None
+    members, by_state = memberships[0]
+    ordered = _ends(members, by_state=by_state)
+    return (ordered[0], ordered[-1]) if ordered else ("", "")
 
 
 def _by_finish(wanted: JobFilter, now: datetime) -> Plan:
