@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("holdfast", "0031_growth")]
+    dependencies = [("holdfast", "0032_totals")]
     operations = [
         migrations.AddField(
             model_name="batch",
