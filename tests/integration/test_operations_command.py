@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -32,7 +33,7 @@ def told(*words: str) -> str:
     return out.getvalue()
 
 
-def waiting(many: int, **more: object) -> list[str]:
+def waiting(many: int, **more: Any) -> list[str]:
     tickets = transitions.record([new_job(**more) for _ in range(many)])
     return [ticket.id for ticket in tickets]
 
