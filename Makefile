@@ -40,6 +40,10 @@ test-all: $(DEV) ## The same and the long forms
 test-brokers: $(DEV) ## On TLS, Sentinel, RabbitMQ and, if there is one, Valkey; installs them by apt as root
 	./.ci/test-brokers $(BIN)/python $(ARGS)
 
+.PHONY: test-deploy
+test-deploy: $(DEV) ## Deploy files checked by the tools they are for; installs them by apt as root
+	./.ci/test-deploy $(BIN)/python $(ARGS)
+
 .PHONY: test-unit
 test-unit: $(DEV) ## Unit tests only: no services, a few seconds
 	$(BIN)/python -m pytest tests/unit $(ARGS)
@@ -112,7 +116,7 @@ lock: ## Resolve the lock files anew (needs uv)
 
 .PHONY: clean
 clean: ## Remove the environment and all caches; var/ (JOST's data) stays
-	rm -rf $(VENV) $(PEERS) $(SITE) docs/_build $(RELEASE) .nox .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) $(PEERS) .venv-deploy $(SITE) docs/_build $(RELEASE) .nox .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: .venv

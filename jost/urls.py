@@ -22,6 +22,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("simulations/", include("jost.simulations.urls")),
     path("api/simulations/", include("jost.simulations.api_urls")),
     path("holdfast/", include("holdfast.urls")),
+    path("health/", include("holdfast.health.urls")),
     path("admin/", admin.site.urls),
 ]
 

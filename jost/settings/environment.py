@@ -19,6 +19,9 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+# Where Docker puts them: a file named like a variable holds its value, if the variable is unset or empty.
+SECRETS = Path("/run/secrets")
+
 REDIS_SCHEMES = ("redis", "rediss", "redis+socket", "unix")
 BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps", "memory")
 DATABASE_SCHEMES = ("postgres", "postgresql", "sqlite")
@@ -166,13 +169,13 @@ class Environment(BaseSettings):
 
 
 def read() -> Environment:
-    """Read the environment.
+    """Read the environment, and for what it leaves out the files of secrets that a container was given.
 
     Raises:
         ImproperlyConfigured: naming every malformed variable and how it must look.
     """
     try:
-        return Environment()
+        return Environment(_secrets_dir=SECRETS if SECRETS.is_dir() else None)
     except ValidationError as error:
         problems = [_explain(problem) for problem in error.errors(include_input=False)]
     raise ImproperlyConfigured("\n".join(["The environment is malformed.", *problems]))

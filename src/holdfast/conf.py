@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import os
 import re
 from base64 import urlsafe_b64decode
 from collections.abc import Iterable, Mapping
@@ -122,6 +123,8 @@ class Settings:
     """Bearer token with which metrics may be read. Empty: none."""
     metrics_from: tuple[str, ...] = ()
     """Addresses and networks from which metrics may be read without a token, such as 10.0.0.0/8."""
+    deploy: Mapping[str, Any] | None = None
+    """What `manage.py holdfast render` is told of the deployment, beside what the other settings say."""
     console_access: str = ""
     """Path of a function of yours that gets a request and returns what it may do in the console. Empty: permissions."""
     console_read_only: bool = False
@@ -167,6 +170,8 @@ _WHOLE = {
     "workers_least": "workers",
     "workers_most": "workers",
 }
+# Where they lie is known to whoever starts the process: a variable such as HOLDFAST_ALIVE_FILE goes before the setting.
+_FILES = ("alive_file", "ready_file", "scheduler_alive_file")
 _SEVERAL = ("signing_keys", "encryption_keys", "redact", "ready_needs", "metrics_from")
 HEALTH_PARTS = ("database", "migrations", "broker", "backlog")
 UNSIGNED = ("accept", "warn", "refuse")
@@ -365,7 +370,9 @@ def _require_patterns(patterns: Iterable[str], *, where: str) -> None:
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
     """Return the settings of this process."""
-    return read(getattr(django_settings, "HOLDFAST", {}))
+    given = {key: os.environ.get(f"HOLDFAST_{key.upper()}") for key in _FILES}
+    said = getattr(django_settings, "HOLDFAST", {})
+    return read({**said, **{key: path for key, path in given.items() if path}})
 
 
 def _forget(*, setting: str, **_: Any) -> None:

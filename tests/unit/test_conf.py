@@ -71,3 +71,15 @@ def test_changed_settings_are_read_again() -> None:
 def test_number_of_threads_is_a_whole_one(value: object) -> None:
     with pytest.raises(ConfigurationError, match="async_desks"):
         read({"async_desks": value})
+
+
+@pytest.mark.parametrize("key", ["alive_file", "ready_file", "scheduler_alive_file"])
+def test_whoever_starts_a_process_says_where_its_signs_lie(
+    monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv(f"HOLDFAST_{key.upper()}", "/run/here")
+    with override_settings(HOLDFAST={key: "/run/there"}):
+        assert getattr(get_settings(), key) == "/run/here"
+    monkeypatch.setenv(f"HOLDFAST_{key.upper()}", "")
+    with override_settings(HOLDFAST={key: "/run/there"}):
+        assert getattr(get_settings(), key) == "/run/there"

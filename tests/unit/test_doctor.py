@@ -18,6 +18,7 @@ from holdfast.doctor.findings import REGISTRY, Definition, Finding, Severity, de
 from holdfast.doctor.look import Look
 from holdfast.doctor.probing import Absent, Probe, chosen, probes
 from holdfast.doctor.report import HEALTHY, SICK, WARNED, Report, Skipped
+from holdfast.doctor.sending import routed_to
 from holdfast.doctor.surroundings import Surroundings
 from tests.docs import findings as page
 from tests.docs.pages import ROOT
@@ -271,3 +272,16 @@ def test_guide_names_findings_that_there_are() -> None:
     named = set(re.findall(r"\b[EWI]\d{3}\b", guide))
     assert named
     assert {f"holdfast.{id}" for id in named} <= set(REGISTRY)
+
+
+@pytest.mark.parametrize(
+    "routes",
+    [
+        {"shop.*": {"queue": "a"}, "mail.*": "b"},
+        [{"shop.*": {"queue": "a"}}, "shop.routing.decide", {"mail.*": "b"}],
+        ([("shop.*", {"queue": "a"}), ("mail.*", "b")],),
+    ],
+)
+def test_queues_of_routes_are_seen_in_every_form_that_celery_takes(routes: Any) -> None:
+    assert set(routed_to(routes)) == {"a", "b"}
+    assert list(routed_to(None)) == []

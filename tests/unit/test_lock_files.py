@@ -8,7 +8,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = sorted(
-    [*ROOT.glob("requirements*.lock"), ROOT / "benchmarks" / "peers" / "requirements.lock"]
+    [
+        *ROOT.glob("requirements*.lock"),
+        ROOT / "benchmarks" / "peers" / "requirements.lock",
+        ROOT / ".ci" / "deploy.txt",
+    ]
 )
 
 

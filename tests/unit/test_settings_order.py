@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from jost.settings import environment
 from tests.unit.settings_probe import settings_of
 
 KEY = "a-secret-key-of-sufficient-length"
@@ -156,3 +157,24 @@ def test_name_of_the_master_reaches_those_who_ask_the_sentinels() -> None:
     options = settings["CELERY_BROKER_TRANSPORT_OPTIONS"]
     assert options["master_name"] == "jobs"
     assert options["socket_timeout"] > 0
+
+
+def test_file_of_a_secret_comes_after_the_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "POSTGRES_PASSWORD").write_text("from a file\n")
+    monkeypatch.setattr(environment, "SECRETS", tmp_path)
+    for given, taken in [("", "from a file"), ("of the environment", "of the environment")]:
+        monkeypatch.setenv("POSTGRES_PASSWORD", given)
+        found = environment.read()
+        assert found.POSTGRES_PASSWORD is not None
+        assert found.POSTGRES_PASSWORD.get_secret_value() == taken
+        assert found.is_given("POSTGRES_PASSWORD")
+
+
+def test_folder_of_secrets_need_not_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "SECRETS", tmp_path / "none")
+    monkeypatch.delenv("POSTGRES_PASSWORD", raising=False)
+    assert environment.read().POSTGRES_PASSWORD is None

@@ -32,7 +32,7 @@ def queues_sent_to(look: Look) -> set[str]:
     conf = look.conf
     found = {conf.task_default_queue}
     found |= {_name(queue) for queue in conf.task_queues or ()}
-    found |= set(_of_routes(conf.task_routes))
+    found |= set(routed_to(conf.task_routes))
     found |= {
         _name(task.queue) for task in project_tasks(look).values() if getattr(task, "queue", None)
     }
@@ -51,14 +51,13 @@ def queue_of(app: Any, task: Any) -> str:
         return ""
 
 
-def _of_routes(routes: Any) -> Iterator[str]:
-    if isinstance(routes, Mapping):
-        routes = list(routes.items())
-    for route in routes or ():
-        if isinstance(route, Mapping):
-            yield from _of_routes(route)
-        elif isinstance(route, list | tuple) and len(route) == 2:
-            yield from _of_one(route[1])
+def routed_to(routes: Any) -> Iterator[str]:
+    """Yield the queues that CELERY_TASK_ROUTES names: in a dictionary, or in a list of them or of lists of pairs."""
+    for route in routes if isinstance(routes, list | tuple) else [routes]:
+        pairs = list(route.items()) if isinstance(route, Mapping) else route
+        for pair in pairs if isinstance(pairs, list | tuple) else ():
+            if isinstance(pair, list | tuple) and len(pair) == 2:
+                yield from _of_one(pair[1])
 
 
 def _of_one(said: Any) -> Iterable[str]:

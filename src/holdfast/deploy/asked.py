@@ -1,0 +1,155 @@
+"""HOLDFAST["deploy"]: what a project says itself of its deployment; everything in it is optional."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from holdfast.deploy.description import KINDS
+from holdfast.exceptions import ConfigurationError
+
+# Names of containers, of Kubernetes objects and of processes of Heroku alike.
+_NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
+Check = tuple[Callable[[Any], bool], str]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
+def _is_whole(value: Any) -> bool:
+    return _is_number(value) and isinstance(value, int)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(one, str) and one for one in value)
+
+
+def _is_command(value: Any) -> bool:
+    return _is_list(value) and bool(value)
+
+
+def _is_dictionary(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
+
+
+def _is_pair(value: Any) -> bool:
+    return (
+        isinstance(value, list | tuple)
+        and len(value) == 2
+        and all(_is_whole(one) for one in value)
+        and value[0] >= value[1]
+    )
+
+
+TEXT: Check = (lambda value: isinstance(value, str), "a text")
+FILLED: Check = (lambda value: isinstance(value, str) and bool(value.strip()), "a text")
+NAME: Check = (
+    lambda value: isinstance(value, str) and bool(_NAME.fullmatch(value)),
+    "lower-case letters, digits and dashes, at most 40, and begin with a letter",
+)
+VARIABLE: Check = (
+    lambda value: isinstance(value, str) and bool(re.fullmatch(r"[A-Z][A-Z0-9_]*", value)),
+    "a name of a variable, in capitals",
+)
+NUMBER: Check = (_is_number, "a number greater than 0")
+WHOLE: Check = (_is_whole, "a whole number greater than 0")
+YES: Check = (lambda value: isinstance(value, bool), "True or False")
+LIST: Check = (_is_list, "a list of texts")
+COMMAND: Check = (_is_command, "a command as a list of its words")
+VARIABLES: Check = (
+    lambda value: (
+        _is_dictionary(value)
+        and all(isinstance(one, str) and "\n" not in one for one in value.values())
+    ),
+    "a dictionary of texts of one line each",
+)
+DICTIONARY: Check = (_is_dictionary, "a dictionary")
+PAIR: Check = (_is_pair, "two whole numbers, the larger one first, such as (10, 2)")
+KIND: Check = (lambda value: value in KINDS, f"one of {', '.join(KINDS)}")
+
+PROJECT: dict[str, Check] = {
+    "name": NAME,
+    "app": FILLED,
+    "settings": FILLED,
+    "pools": DICTIONARY,
+    "web": DICTIONARY,
+    "scheduler": DICTIONARY,
+    "image": DICTIONARY,
+    "environment": VARIABLES,
+    "env_file": FILLED,
+    "secrets": LIST,
+    "folder": FILLED,
+    "user": FILLED,
+    "host": FILLED,
+    "workspace_settings": FILLED,
+    "nix_port_variable": VARIABLE,
+}
+POOL: dict[str, Check] = {
+    "queues": COMMAND,
+    "pool": KIND,
+    "concurrency": WHOLE,
+    "autoscale": PAIR,
+    "cpus": NUMBER,
+    "memory_mib": WHOLE,
+    "grace_seconds": WHOLE,
+    "minimum": WHOLE,
+    "maximum": WHOLE,
+    "per_worker": WHOLE,
+}
+WEB: dict[str, Check] = {
+    "command": COMMAND,
+    "port": WHOLE,
+    "cpus": NUMBER,
+    "memory_mib": WHOLE,
+    "grace_seconds": WHOLE,
+    "live_path": FILLED,
+    "ready_path": FILLED,
+    "connections": WHOLE,
+}
+SCHEDULER: dict[str, Check] = {"cpus": NUMBER, "memory_mib": WHOLE}
+IMAGE: dict[str, Check] = {
+    "name": FILLED,
+    "python": FILLED,
+    "requirements": TEXT,
+    "package": LIST,
+    "install": FILLED,
+    "static": YES,
+    "build_environment": VARIABLES,
+    "data": TEXT,
+}
+_PARTS = {"web": WEB, "scheduler": SCHEDULER, "image": IMAGE}
+WHERE = "HOLDFAST['deploy']"
+
+
+def checked(raw: Any) -> Mapping[str, Any]:
+    """Return what was said, or nothing.
+
+    Raises:
+        ConfigurationError: for an unknown key, with the nearest known one, or a value of another kind.
+    """
+    if raw is None:
+        return {}
+    _require(raw, PROJECT, WHERE)
+    for part, known in _PARTS.items():
+        _require(raw.get(part, {}), known, f"{WHERE}[{part!r}]")
+    for name, pool in raw.get("pools", {}).items():
+        if not NAME[0](name):
+            raise ConfigurationError(f"{WHERE}['pools'] has {name!r}: a name must be {NAME[1]}")
+        _require(pool, POOL, f"{WHERE}['pools'][{name!r}]")
+    return dict(raw)
+
+
+def _require(raw: Any, known: Mapping[str, Check], where: str) -> None:
+    if not _is_dictionary(raw):
+        raise ConfigurationError(f"{where} is {raw!r}: it must be a dictionary")
+    for key, value in raw.items():
+        if key not in known:
+            near = get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+            raise ConfigurationError(f"{where}[{key!r}] is not known: {hint}")
+        fits, kind = known[key]
+        if not fits(value):
+            raise ConfigurationError(f"{where}[{key!r}] is {value!r}: it must be {kind}")

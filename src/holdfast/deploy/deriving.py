@@ -1,0 +1,240 @@
+"""From what a project says to its deployment: pools for its queues, sizes for its pools, patience for its jobs.
+
+A project that says nothing gets a worker for all its queues, and one each for queues that are named after fast, cpu
+and io work. What it says in HOLDFAST["deploy"] goes before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from holdfast.deploy.asked import WHERE, checked
+from holdfast.deploy.description import (
+    EVERYWHERE,
+    OUR_SCHEDULER,
+    PREFORK,
+    THREADS,
+    Deployment,
+    Image,
+    Pool,
+    Scheduler,
+    Size,
+    Web,
+)
+from holdfast.deploy.facts import Facts, gathered
+from holdfast.exceptions import ConfigurationError
+
+WORKER = "worker"
+# What a queue's first word says of its jobs: many short ones; few that compute; many that wait.
+KNOWN_WORK: dict[str, dict[str, Any]] = {
+    "fast": {"pool": PREFORK, "concurrency": 8, "cpus": 2},
+    "cpu": {"pool": PREFORK, "concurrency": 2, "cpus": 4},
+    "io": {"pool": THREADS, "concurrency": 20, "cpus": 1},
+}
+_ORDINARY: dict[str, Any] = {"pool": PREFORK, "concurrency": 4, "cpus": 2}
+# By how much the end of a pool's last job, its commit and the hand-back of what had not begun come later.
+_HAND_BACK_SECONDS = 30
+_PATIENCE_SECONDS = 600
+_MAIN_PROCESS_MIB, _CHILD_MIB, _THREADS_MIB = 256, 300, 1536
+_SERVING = {
+    "uvicorn": (
+        *("uvicorn", "{app}", "--host", EVERYWHERE, "--port", "{port}"),
+        # Open event streams are cut after so many seconds: they would otherwise hold up the end.
+        *("--proxy-headers", "--timeout-graceful-shutdown", "10"),
+    ),
+    "daphne": ("daphne", "--bind", EVERYWHERE, "--port", "{port}", "--proxy-headers", "{app}"),
+    "hypercorn": (
+        "hypercorn",
+        "--bind",
+        EVERYWHERE + ":{port}",
+        "--graceful-timeout",
+        "10",
+        "{app}",
+    ),
+    "gunicorn": (
+        *("gunicorn", "{app}", "--bind", EVERYWHERE + ":{port}"),
+        # Each console that is open polls; threads answer beside each other.
+        *("--workers", "2", "--threads", "16", "--graceful-timeout", "10"),
+    ),
+}
+_FOR_ASGI = ("uvicorn", "daphne", "hypercorn")
+_DEBUGGED = ("uvicorn", "gunicorn")
+
+
+def described(facts: Facts | None = None) -> Deployment:
+    """Return the deployment of a project, by default of this process's.
+
+    Raises:
+        ConfigurationError: HOLDFAST["deploy"] says something that cannot be, or leaves out what cannot be guessed.
+    """
+    facts = facts or gathered()
+    asked = checked(facts.asked)
+    app = asked.get("app") or facts.app
+    if not app or app == "__main__":
+        raise ConfigurationError(
+            f"The Celery app has no name to start workers with: Celery('shop') gives it one, or {WHERE}['app']"
+        )
+    name = asked.get("name") or _name_of(app)
+    log_level = "INFO"
+    return Deployment(
+        name=name,
+        app=app,
+        settings=asked.get("settings") or facts.settings,
+        manage="manage.py" if (facts.folder / "manage.py").is_file() else "-m django",
+        web=_web(facts, asked.get("web", {})),
+        pools=_pools(facts, asked.get("pools", {}), app=app, log_level=log_level),
+        scheduler=_scheduler(facts, asked.get("scheduler", {}), app=app, log_level=log_level),
+        image=_image(facts, asked.get("image", {}), name=name),
+        environment=asked.get("environment", {}),
+        env_file=asked.get("env_file", "env.list"),
+        secrets=tuple(asked.get("secrets", ("POSTGRES_PASSWORD",))),
+        folder=asked.get("folder", f"/srv/{name}"),
+        user=asked.get("user", name),
+        host=asked.get("host", "localhost"),
+        workspace_settings=asked.get("workspace_settings") or facts.settings,
+        nix_port_variable=asked.get("nix_port_variable", "NIX_PORT"),
+    )
+
+
+def _name_of(app: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", app.partition(".")[0].lower()).strip("-") or "app"
+
+
+def _pools(facts: Facts, asked: Mapping[str, Any], *, app: str, log_level: str) -> tuple[Pool, ...]:
+    """Return the pools in the order in which they are written: the ordinary one first."""
+    wanted: dict[str, dict[str, Any]] = {WORKER: {**_ORDINARY, "queues": []}}
+    taken = {queue for pool in asked.values() for queue in pool.get("queues", ())}
+    for queue in facts.queues:
+        if queue in taken:
+            continue
+        work = re.split(r"[^a-z0-9]", queue.lower())[0]
+        known = KNOWN_WORK.get(work)
+        pool = wanted.setdefault(f"{WORKER}-{work}" if known else WORKER, {**(known or _ORDINARY)})
+        pool.setdefault("queues", []).append(queue)
+    for name, said in asked.items():
+        wanted[name] = {**wanted.get(name, _ORDINARY), **said}
+    _require_queues(wanted, facts, asked)
+    return tuple(
+        _pool(name, said, facts, app=app, log_level=log_level)
+        for name, said in wanted.items()
+        if said["queues"]
+    )
+
+
+def _require_queues(
+    wanted: Mapping[str, Mapping[str, Any]], facts: Facts, asked: Mapping[str, Any]
+) -> None:
+    for name, said in wanted.items():
+        if name in asked and not said.get("queues"):
+            raise ConfigurationError(
+                f"{WHERE}['pools'][{name!r}] has no queues: say 'queues', a list of names out of "
+                f"{', '.join(facts.queues)}"
+            )
+        for queue in said.get("queues", ()):
+            if queue not in facts.queues:
+                raise ConfigurationError(
+                    f"{WHERE}['pools'][{name!r}] serves {queue!r}, which nothing is sent to: the queues of this "
+                    f"project are {', '.join(facts.queues)}; add it to CELERY_TASK_QUEUES or correct it"
+                )
+
+
+def _pool(name: str, said: Mapping[str, Any], facts: Facts, *, app: str, log_level: str) -> Pool:
+    kind, autoscale = said["pool"], said.get("autoscale")
+    slots = autoscale[0] if autoscale else said["concurrency"]
+    longest = _longest(facts, said["queues"])
+    patience = _PATIENCE_SECONDS if longest is None else longest + _HAND_BACK_SECONDS
+    minimum = said.get("minimum", facts.minimum)
+    return Pool(
+        name=name,
+        app=app,
+        queues=tuple(said["queues"]),
+        kind=kind,
+        concurrency=said["concurrency"],
+        autoscale=tuple(autoscale) if autoscale else None,
+        max_tasks=facts.max_tasks,
+        max_memory_kib=facts.max_memory_kib,
+        log_level=log_level,
+        size=Size(
+            cpus=said["cpus"],
+            memory_mib=said.get("memory_mib") or _memory(kind, slots, facts.max_memory_kib),
+        ),
+        longest_seconds=longest,
+        grace_seconds=said.get("grace_seconds", patience),
+        minimum=minimum,
+        maximum=said.get("maximum", max(facts.maximum, minimum)),
+        per_worker=said.get("per_worker", facts.per_worker),
+    )
+
+
+def _longest(facts: Facts, queues: list[str]) -> int | None:
+    """Return the longest a job of these queues may run, in whole seconds."""
+    limits = [facts.time_limits[queue] for queue in queues if queue in facts.time_limits]
+    if facts.time_limit:
+        limits.append(facts.time_limit)
+    return -int(-max(limits) // 1) if limits else None
+
+
+def _memory(kind: str, slots: int, max_memory_kib: int | None) -> int:
+    if kind != PREFORK:
+        return _THREADS_MIB
+    child = -(-max_memory_kib // 1024) if max_memory_kib else _CHILD_MIB
+    return _MAIN_PROCESS_MIB + slots * child
+
+
+def _scheduler(facts: Facts, asked: Mapping[str, Any], *, app: str, log_level: str) -> Scheduler:
+    chosen = facts.scheduler
+    return Scheduler(
+        app=app,
+        path="" if chosen else OUR_SCHEDULER,
+        ours=not chosen or chosen.startswith("holdfast."),
+        log_level=log_level,
+        size=Size(cpus=asked.get("cpus", 0.25), memory_mib=asked.get("memory_mib", 256)),
+    )
+
+
+def _web(facts: Facts, asked: Mapping[str, Any]) -> Web:
+    command = tuple(asked.get("command", ())) or _served(facts)
+    module = command if command[0] in _DEBUGGED else ("django", "runserver", EVERYWHERE + ":{port}")
+    return Web(
+        argv=command,
+        debug=(*module, "--noreload") if module[0] == "django" else module,
+        port=asked.get("port", 8000),
+        size=Size(cpus=asked.get("cpus", 1), memory_mib=asked.get("memory_mib", 512)),
+        live_path=asked.get("live_path") or facts.live_path or "/",
+        ready_path=asked.get("ready_path") or facts.ready_path or "/",
+        static_url=facts.static_url,
+        static_root=facts.static_root,
+        console_path=facts.console_path,
+        grace_seconds=asked.get("grace_seconds", 30),
+        connections=asked.get("connections", 20),
+    )
+
+
+def _served(facts: Facts) -> tuple[str, ...]:
+    """Return the command of the first server that is installed and can serve what the project has."""
+    for server in facts.servers:
+        entry = facts.asgi if server in _FOR_ASGI else facts.wsgi
+        if entry:
+            return tuple(word.replace("{app}", entry) for word in _SERVING[server])
+    raise ConfigurationError(
+        f"None of {', '.join(_SERVING)} is installed that could serve this project: install one, or say in "
+        f"{WHERE}['web']['command'] how it is served, with {{port}} for the port"
+    )
+
+
+def _image(facts: Facts, asked: Mapping[str, Any], *, name: str) -> Image:
+    package = tuple(asked.get("package", facts.package))
+    requirements = asked.get("requirements", facts.requirements)
+    return Image(
+        name=asked.get("name", f"{name}:latest"),
+        python=asked.get("python", "3.12"),
+        requirements=requirements,
+        hashed=facts.hashed and requirements == facts.requirements,
+        package=package,
+        install=asked.get("install", "--no-deps ." if requirements else "."),
+        collects=asked.get("static", bool(facts.static_root)),
+        build_environment=asked.get("build_environment", {}),
+        data=asked.get("data", ""),
+    )
