@@ -41,6 +41,13 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(cores + cores // 2, 6)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where only tests that bear no company are asked for, do not import the files that have none."""
+    if not str(config.option.markexpr).startswith("alone") or collection_path.suffix != ".py":
+        return None
+    return b"mark.alone" not in collection_path.read_bytes() or None
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest chooses by marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the long form of a module that has a function `is_short`: it takes a test's parameters by name."""

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -35,6 +33,7 @@ from tests.ledgers import JOB_TABLES, empty, sqlite_url
 from tests.processes import ROOT, SiteProcess, WorkerProcess
 from tests.project import tasks as project_tasks
 from tests.surroundings import OVERRULING, current_app, database, inherited
+from tests.warm import run
 
 # Bounds of the promises scale with these: a lost attempt is back within the lease and one sweep.
 SHORT = {"lease_seconds": 3.0, "sweep_seconds": 0.5, "grace_seconds": 1.5, "relay_seconds": 0.2}
@@ -58,11 +57,18 @@ class Site:
         environment: Mapping[str, str] | None = None,
         celery: Mapping[str, Any] | None = None,
         fresh: bool = False,
+        warm: bool = True,
     ) -> None:
-        """Take the addresses and settings of Celery's; `fresh` says that the database was made for this site alone."""
+        """Take the addresses and settings of Celery's.
+
+        Args:
+            fresh: the database was made for this site alone.
+            warm: processes are forks that have imported Django and Celery already, see `tests.warm`.
+        """
         self.celery = dict(celery or {})
         self.directory = directory
         self.fresh = fresh
+        self.warm = warm
         self.database_url = database_url
         self.broker_url = broker_url
         self.alias = f"site{next(_numbers)}"
@@ -122,6 +128,7 @@ class Site:
             [*command, *options, *FLAGS, *flags],
             log=self.directory / f"{name}.log",
             environment=self._environment(environment),
+            warm=self.warm,
         )
         self.workers.append(worker)
         if wait:
@@ -144,7 +151,10 @@ class Site:
             *flags,
         ]
         return SiteProcess(
-            command, log=self.directory / f"{name}.log", environment=self.environment
+            command,
+            log=self.directory / f"{name}.log",
+            environment=self.environment,
+            warm=self.warm,
         )
 
     def process(
@@ -156,6 +166,7 @@ class Site:
             ["-c", _PRELUDE + code, *arguments],
             log=log,
             environment=self._environment(environment),
+            warm=self.warm,
         )
 
     def python(
@@ -268,15 +279,7 @@ class Site:
         return self.environment | dict(more or {})
 
     def _run(self, arguments: Sequence[str], environment: Mapping[str, str] | None) -> str:
-        done = subprocess.run(
-            [sys.executable, *arguments],
-            cwd=ROOT,
-            env=self._environment(environment),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        done = run(arguments, environment=self._environment(environment), cwd=ROOT, timeout=120)
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
         return done.stdout
 

@@ -64,9 +64,12 @@ def ledger_in(url: str, *, alias: str) -> Iterator[str]:
 
 def empty(alias: str, tables: Sequence[str] = TABLES) -> None:
     """Delete every row of the ledger, or of some of its tables."""
+    statements = [f"DELETE FROM {table}" for table in tables]
     with connections[alias].cursor() as cursor:
-        for table in tables:
-            cursor.execute(f"DELETE FROM {table}")
+        if connections[alias].vendor == "postgresql":
+            statements = ["; ".join(statements)]
+        for statement in statements:
+            cursor.execute(statement)
 
 
 def sqlite_url(directory: Path) -> str:

@@ -25,6 +25,7 @@ from holdfast.ledger.models import Worker
 from holdfast.testing.services import die_with
 from tests.eventually import PATIENCE, eventually
 from tests.nursery import steadily
+from tests.warm import WarmProcess, can_be_warm
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -42,11 +43,22 @@ class SiteProcess:
         *,
         log: Path,
         environment: Mapping[str, str],
+        warm: bool = False,
     ) -> None:
+        """Start `python` with the words of a command; `warm` spares it the imports, where that is the same."""
         self.log = log
 
-        def start() -> subprocess.Popen[bytes]:
+        def start() -> subprocess.Popen[bytes] | WarmProcess:
             with log.open("ab") as output:
+                if warm and can_be_warm(command, environment):
+                    return WarmProcess(
+                        command,
+                        environment=environment,
+                        cwd=ROOT,
+                        stdout=output.fileno(),
+                        stderr=output.fileno(),
+                        start_new_session=True,
+                    )
                 return subprocess.Popen(
                     [sys.executable, *command],
                     cwd=ROOT,

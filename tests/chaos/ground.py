@@ -296,6 +296,7 @@ def ground(
                 holdfast={**SHORT, **(holdfast or {})},
                 environment=environment,
                 fresh=True,
+                warm=False,
             )
         )
         yield Ground(site, redis, broker, postgres, database)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 from tests.eventually import eventually
 from tests.processes import ROOT
+from tests.warm import run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,15 +46,8 @@ class Told:
 
 def ask(environment: Mapping[str, str], *words: str, cwd: Path = ROOT) -> Told:
     """Run `python -m holdfast.doctor --json` with these words; probes have time, for machines are busy."""
-    done = subprocess.run(
-        [sys.executable, "-m", "holdfast.doctor", "--json", "--timeout", "30", *words],
-        cwd=cwd,
-        env=dict(environment),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    command = ["-m", "holdfast.doctor", "--json", "--timeout", "30", *words]
+    done = run(command, environment=environment, cwd=cwd, timeout=120)
     assert done.stdout.strip(), f"status {done.returncode}, nothing on stdout:\n{done.stderr}"
     said = json.loads(done.stdout)
     return Told(

@@ -86,6 +86,8 @@ class Project:
         return inherited() | {
             "DJANGO_SETTINGS_MODULE": "shop_settings",
             "PYTHONPATH": f"{self.folder}:{ROOT}",
+            # What is written again within a second, as long as before, would be taken for what was compiled.
+            "PYTHONDONTWRITEBYTECODE": "1",
         }
 
     def ask(self, *words: str, **environment: str) -> Told:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.surroundings import inherited
+from tests.warm import run
 
 ROOT = Path(__file__).resolve().parents[3]
 NOWHERE = "redis://127.0.0.1:1/0"
-# What a test process itself runs in is not what is asked.
-OUTSIDE = {"DOCTOR_IN_CONTAINER": "no"}
+OUTSIDE = {
+    # What a test process itself runs in is not what is asked.
+    "DOCTOR_IN_CONTAINER": "no",
+    # Settings that are written again within a second, as long as before, would be taken for those that were compiled.
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +85,13 @@ class Clinic:
         environment: Mapping[str, str | None] | None = None,
         command: tuple[str, ...] = ("-m", "holdfast.doctor"),
     ) -> Seen:
-        """Ask as a process; a variable that is None is not set."""
-        done = subprocess.run(
-            [sys.executable, *command, *words],
+        """Ask as a process, with time for each probe: machines are busy. A variable that is None is not set."""
+        if "--timeout" not in words and command[0] != "-c":
+            words = (*words, "--timeout", "15")
+        done = run(
+            [*command, *words],
+            environment=self.environment(broker=broker, celery=celery, more=environment),
             cwd=self.folder,
-            env=self.environment(broker=broker, celery=celery, more=environment),
-            capture_output=True,
-            text=True,
-            check=False,
             timeout=100,
         )
         assert done.stdout, done.stderr

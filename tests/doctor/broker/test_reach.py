@@ -25,6 +25,8 @@ from holdfast.testing.services import (
 from tests.doctor.broker.clinic import Clinic, Seen
 
 ONLY = ("--only", "broker")
+# Where nobody answers, the time is taken.
+SILENT = (*ONLY, "--timeout", "5")
 
 
 def assert_found(seen: Seen, id: str, *words: str) -> None:
@@ -162,13 +164,13 @@ def test_network_that_swallows_or_cuts(
 ) -> None:
     with TcpProxy(healthy_redis.port) as proxy:
         proxy.switch(mode)
-        assert_found(clinic.doctor(*ONLY, broker=proxy.url(healthy_redis.url)), id)
+        assert_found(clinic.doctor(*SILENT, broker=proxy.url(healthy_redis.url)), id)
 
 
 def test_frozen_redis(clinic: Clinic, healthy_redis: RedisServer) -> None:
     healthy_redis.pause()
     try:
-        assert_found(clinic.doctor(*ONLY, broker=healthy_redis.url), "E316")
+        assert_found(clinic.doctor(*SILENT, broker=healthy_redis.url), "E316")
     finally:
         healthy_redis.resume()
 

@@ -67,7 +67,7 @@ def test_network_that_swallows_is_told_from_a_wrong_password(
 ) -> None:
     with TcpProxy(healthy_redis.port) as proxy:
         proxy.switch(Mode.BLACKHOLE)
-        _, said = _asked(clinic, *DROPS, broker=proxy.url(healthy_redis.url))
+        _, said = _asked(clinic, *DROPS, "--timeout", "5", broker=proxy.url(healthy_redis.url))
     assert said["decided_by"] == "holdfast.E316"
     wrong = f"redis://nobody:some-word@127.0.0.1:{healthy_redis.port}/0"
     _, said = _asked(clinic, *DROPS, broker=wrong)
