@@ -44,6 +44,8 @@ function startQuestions() {
       if (dialog.returnValue !== "yes") return;
       form.dataset.confirmed = "yes";
       form.requestSubmit(event.submitter);
+      // The next press is asked about anew: the browser may come back to this page.
+      delete form.dataset.confirmed;
     }, { once: true });
     dialog.showModal();
   });

@@ -5,15 +5,19 @@ const POLL_MS = 5000;
 const SILENT_MS = 45000;
 // Figures are told with every tick; parts fetch themselves no more often than this.
 const PARTS_MS = 3500;
+// A line may be cut for so long before that is told: a stream that has had its time is opened again after three seconds.
+const CUT_MS = 8000;
 const body = document.body;
 const root = body.dataset.root;
 
 let source = null;
 let poll = 0;
 let watch = 0;
-let heard = 0;
+let heard = Date.now();
+let asked = 0;
 let fetched = 0;
 let trouble = 0;
+let cut = 0;
 let streams = "EventSource" in window;
 
 function start() {
@@ -27,12 +31,14 @@ function stop() {
   source = null;
   clearInterval(poll);
   clearInterval(watch);
-  poll = watch = 0;
+  clearTimeout(cut);
+  poll = watch = cut = 0;
 }
 
 function listen() {
-  heard = Date.now();
+  asked = Date.now();
   source = new EventSource(`${root}events/`);
+  source.addEventListener("open", () => say("live"));
   source.addEventListener("tick", (event) => tick(JSON.parse(event.data)));
   source.addEventListener("heartbeat", () => (heard = Date.now()));
   source.addEventListener("error", () => {
@@ -41,10 +47,11 @@ function listen() {
     else say("waiting");
   });
   watch = setInterval(() => {
-    if (Date.now() - heard > SILENT_MS) {
-      stop();
-      start();
-    }
+    if (Date.now() - Math.max(heard, asked) < SILENT_MS) return;
+    source.close();
+    clearInterval(watch);
+    say("waiting");
+    listen();
   }, SILENT_MS / 3);
 }
 
@@ -57,9 +64,11 @@ function fallBack() {
 function beginPolling() {
   const ask = async () => {
     try {
-      const answer = await fetch(`${root}api/pulse/`, { headers: { Accept: "application/json" } });
-      if (answer.status === 401 || answer.status === 403) stop();
-      else if (answer.ok) tick(await answer.json());
+      const answer = await fetch(`${root}api/pulse/`, { headers: { Accept: "application/json" }, signal: AbortSignal.timeout(2 * POLL_MS) });
+      if (answer.status === 401 || answer.status === 403) {
+        stop();
+        tell(words()[2]);
+      } else if (answer.ok) tick(await answer.json());
       else say("away");
     } catch {
       say("away");
@@ -96,13 +105,33 @@ function entitle() {
   if (document.title !== title) document.title = title;
 }
 
-// What the page says of its own freshness, for styles and for the one word in the header.
-function say(state, text) {
+// What the page says of its own freshness: nothing while it is fresh, else since when it is not, or why.
+function say(state, error) {
   body.dataset.live = state;
-  for (const place of document.querySelectorAll("[data-live-state]")) {
-    place.dataset.liveState = state;
-    place.title = text || "";
+  if (state === "live" || state === "stale") {
+    clearTimeout(cut);
+    cut = 0;
+    tell(error && !document.querySelector("[data-tells-error]") ? error : "");
+  } else if (!cut) {
+    const since = heard;
+    cut = setTimeout(() => {
+      const [silent, again] = words();
+      tell(`${silent} ${new Date(since).toLocaleTimeString()}. ${again}`);
+    }, CUT_MS);
   }
+}
+
+function words() {
+  return document.querySelector("[data-connection]").dataset.words.split("|");
+}
+
+function tell(text) {
+  const place = document.querySelector("[data-connection]");
+  if (place.textContent === (text || "")) return;
+  const note = document.createElement("p");
+  note.className = "note warn";
+  note.textContent = text;
+  place.replaceChildren(...(text ? [note] : []));
 }
 
 // -- what a part must not lose when it fetches itself ---------------------------------------------------------------
@@ -123,15 +152,22 @@ function buttonOf(button) {
   return `${button.form.getAttribute("action")} ${button.textContent.trim()}`;
 }
 
+function isTicked(event) {
+  return event.detail.requestConfig.triggeringEvent?.type === "holdfast:tick";
+}
+
 export function startLive() {
   body.addEventListener("htmx:beforeRequest", (event) => {
-    const { elt, requestConfig } = event.detail;
-    const ticked = requestConfig.triggeringEvent && requestConfig.triggeringEvent.type === "holdfast:tick";
-    if (ticked && isBusy(elt)) event.preventDefault();
+    if (isTicked(event) && isBusy(event.detail.elt)) event.preventDefault();
   });
 
   body.addEventListener("htmx:beforeSwap", (event) => {
     const part = event.detail.target;
+    // Somebody has begun since it was asked for.
+    if (isTicked(event) && isBusy(part)) {
+      event.detail.shouldSwap = false;
+      return;
+    }
     const focused = part.contains(document.activeElement) ? document.activeElement : null;
     kept = {
       open: [...part.querySelectorAll("details[id][open]")].map((each) => each.id),

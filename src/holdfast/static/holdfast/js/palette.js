@@ -25,9 +25,11 @@ function show(text) {
     const link = document.createElement("a");
     link.href = each.url;
     link.textContent = each.text;
-    item.id = `palette-${at}`;
-    item.setAttribute("role", "option");
-    item.setAttribute("aria-selected", String(at === 0));
+    item.setAttribute("role", "none");
+    link.id = `palette-${at}`;
+    link.tabIndex = -1;
+    link.setAttribute("role", "option");
+    link.setAttribute("aria-selected", String(at === 0));
     item.append(link);
     return item;
   }));
@@ -35,7 +37,7 @@ function show(text) {
 }
 
 function move(by) {
-  const items = [...document.querySelectorAll("#palette-list li")];
+  const items = [...document.querySelectorAll("#palette-list a")];
   const now = items.findIndex((item) => item.getAttribute("aria-selected") === "true");
   const next = Math.max(0, Math.min(items.length - 1, now + by));
   items.forEach((item, at) => item.setAttribute("aria-selected", String(at === next)));
@@ -57,7 +59,7 @@ export function startPalette() {
   box.addEventListener("input", () => show(box.value));
   box.form.addEventListener("submit", (event) => {
     event.preventDefault();
-    document.querySelector("#palette-list li[aria-selected=true] a")?.click();
+    document.querySelector("#palette-list a[aria-selected=true]")?.click();
   });
   box.addEventListener("keydown", (event) => {
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
