@@ -16,6 +16,7 @@ from holdfast.beat.rules import Rule
 from holdfast.beat.timing import Crontab, Estimated
 from holdfast.dispatch import calls
 from holdfast.dispatch.calls import ShownCall
+from holdfast.dispatch.known import task_named
 from holdfast.ledger.schedules import Standing
 from holdfast.ledger.states import Scope
 from holdfast.policies.unique import Unique
@@ -92,7 +93,7 @@ def call_of(app: Any, rule: Rule) -> ShownCall:
 
 def overlap_of(app: Any, rule: Rule) -> str:
     """Return in words what becomes of an occurrence whose forerunner has not ended."""
-    task = app.tasks.get(rule.task)
+    task = task_named(app, rule.task)
     if task is None:
         return _("not known here: no process of this kind has the task")
     unique = rule.options.get("unique") or getattr(task, "unique", None)

@@ -11,6 +11,7 @@ from celery import current_app
 from django.utils.translation import gettext as _
 
 from holdfast.dispatch import calls
+from holdfast.dispatch.known import task_named
 from holdfast.dispatch.redaction import STARS, redaction_of
 from holdfast.ledger.reads import errors, letters
 
@@ -77,7 +78,7 @@ def _most(what: str, values: Counter[str]) -> Alike | None:
 
 def _arguments(message: Any) -> dict[str, Any]:
     call = calls.shown(current_app, message)
-    names = redaction_of(current_app.tasks.get(message.task)).parameters
+    names = redaction_of(task_named(current_app, message.task)).parameters
     found: dict[str, Any] = {}
     if isinstance(call.args, list):
         for place, value in enumerate(call.args):

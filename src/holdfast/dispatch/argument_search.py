@@ -15,6 +15,7 @@ from celery import Celery
 
 from holdfast.correlation import CORRELATION, SAID
 from holdfast.dispatch import calls
+from holdfast.dispatch.known import task_named
 from holdfast.dispatch.redaction import redaction_of
 from holdfast.ledger.reads.search.bodies import Examination
 from holdfast.ledger.reads.search.filters import JobFilter
@@ -54,7 +55,7 @@ def _fits(app: Celery, message: Message, arguments: Sequence[Argument]) -> bool 
     call = calls.shown(app, message)
     if call.hidden:
         return None
-    names = redaction_of(app.tasks.get(message.task)).parameters
+    names = redaction_of(task_named(app, message.task)).parameters
     return all(
         any(_equals(value, argument.value) for value in _values(call, names, argument))
         for argument in arguments

@@ -18,6 +18,7 @@ from kombu.compression import compress
 from kombu.serialization import prepare_accept_content
 
 from holdfast import vault
+from holdfast.dispatch.known import task_named
 from holdfast.dispatch.redaction import Redaction, redaction_of
 from holdfast.exceptions import SelectionRefused
 from holdfast.ledger.records import Message
@@ -46,7 +47,7 @@ def shown(app: Celery, message: Message) -> ShownCall:
         args, kwargs, _ = _decode(app, message, headers)
     except Exception as error:  # every serializer has its own tree of errors
         return ShownCall(args=None, kwargs=None, hidden=f"cannot be decoded here: {error!r}")
-    rules = redaction_of(app.tasks.get(message.task))
+    rules = redaction_of(task_named(app, message.task))
     clean_args, clean_kwargs = _clean(rules, args, kwargs)
     said_args, said_kwargs = _own_words(app, message.task, headers, args, kwargs)
     # Words that say a secret aloud are no description, whatever made them.
@@ -64,7 +65,7 @@ def shown(app: Celery, message: Message) -> ShownCall:
 
 def clean(app: Celery, task: str, value: Any) -> Any:
     """Return a value of a task, such as its result or its progress, without its secrets."""
-    return _cleanse("", redaction_of(app.tasks.get(task)).value("", value))
+    return _cleanse("", redaction_of(task_named(app, task)).value("", value))
 
 
 def secrets(app: Celery, message: Message) -> list[Any]:
@@ -91,7 +92,7 @@ def shown_arguments(
     app: Celery, task: str, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> ShownCall:
     """Return arguments of a call that is still to be made, of a schedule or a callback, without its secrets."""
-    known = app.tasks.get(task)
+    known = task_named(app, task)
     if getattr(known, "encrypt", False):
         return ShownCall(args=None, kwargs=None, hidden=vault.SHOWN)
     clean_args, clean_kwargs = _clean(redaction_of(known), args, kwargs)
@@ -189,7 +190,7 @@ def _own_words(
 
 def _usual_words(app: Celery, task: str, args: Any, kwargs: Any) -> tuple[str, str]:
     """Return what a message shows of its arguments when its sender says nothing."""
-    rules, amqp = redaction_of(app.tasks.get(task)), app.amqp
+    rules, amqp = redaction_of(task_named(app, task)), app.amqp
     longest = amqp.argsrepr_maxsize
     said = rules.args_repr(args, longest) or saferepr(tuple(args), longest)
     return rules.text(said), rules.text(saferepr(kwargs, amqp.kwargsrepr_maxsize))
@@ -234,7 +235,7 @@ def _cleanse(name: str, value: Any) -> Any:
 def _refuse_what_does_not_fit(
     app: Celery, message: Message, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> None:
-    task = app.tasks.get(message.task)
+    task = task_named(app, message.task)
     if task is None or not getattr(task, "typing", False):
         return
     try:

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from holdfast.conf import get_settings
 from holdfast.dispatch import calls
+from holdfast.dispatch.known import task_named
 from holdfast.dispatch.said import of_jobs
 from holdfast.exceptions import HoldfastError
 from holdfast.ledger import pauses
@@ -149,7 +150,7 @@ def silent_broker() -> Wait:
 
 def key_of(row: Standing) -> str | None:
     """Return the unique key of a job, as its task and its arguments make it; None if it has none that is known here."""
-    unique = getattr(current_app.tasks.get(row.task), "unique", None)
+    unique = getattr(task_named(current_app, row.task), "unique", None)
     message = letters.messages([row.id]).get(row.id) if unique else None
     if not unique or message is None or len(message.body) > LARGEST_CALL:
         return None

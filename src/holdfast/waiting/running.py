@@ -8,6 +8,7 @@ from celery import current_app
 from django.utils.translation import gettext as _
 
 from holdfast.conf import get_settings
+from holdfast.dispatch.known import task_named
 from holdfast.ledger.reads import standing as reads
 from holdfast.ledger.reads.standing import Lease, Standing
 from holdfast.waiting.records import Kind, Wait
@@ -140,7 +141,7 @@ def _stuck(row: Standing, lease: Lease) -> list[Wait]:
 
 def _time_limit(row: Standing) -> float | None:
     """Return the seconds after which the job's pool ends it, as its call or its task says; None if nothing does."""
-    task = current_app.tasks.get(row.task)
+    task = task_named(current_app, row.task)
     own = (reads.headers_of(row.id).get("timelimit") or (None, None))[0]
     found = own or getattr(task, "time_limit", None) or current_app.conf.task_time_limit
     return float(found) if found else None
