@@ -44,6 +44,10 @@ test-brokers: $(DEV) ## On TLS, Sentinel, RabbitMQ and, if there is one, Valkey;
 test-deploy: $(DEV) ## Deploy files checked by the tools they are for; installs them by apt as root
 	./.ci/test-deploy $(BIN)/python $(ARGS)
 
+.PHONY: test-browser
+test-browser: $(DEV) ## The console in a real Chromium; installs it by apt as root
+	./.ci/test-browser $(BIN)/python $(ARGS)
+
 .PHONY: test-unit
 test-unit: $(DEV) ## Unit tests only: no services, a few seconds
 	$(BIN)/python -m pytest tests/unit $(ARGS)

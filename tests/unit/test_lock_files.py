@@ -12,6 +12,7 @@ LOCKS = sorted(
         *ROOT.glob("requirements*.lock"),
         ROOT / "benchmarks" / "peers" / "requirements.lock",
         ROOT / ".ci" / "deploy.txt",
+        ROOT / ".ci" / "browser.txt",
     ]
 )
 
