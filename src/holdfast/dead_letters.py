@@ -21,6 +21,7 @@ from typing import Any
 from celery import current_app
 
 from holdfast.dispatch import calls, said
+from holdfast.dispatch.known import task_named
 from holdfast.dispatch.prose import Prose
 from holdfast.exceptions import SelectionRefused
 from holdfast.ledger import batches, interventions
@@ -273,5 +274,5 @@ def _shown(letter: letters.Letter, message: Any) -> DeadLetter:
     if message is not None:
         values["error"] = said.of_message(current_app, message).clean(letter.error)
     else:
-        values["error"] = Prose(current_app.tasks.get(letter.task)).clean(letter.error)
+        values["error"] = Prose(task_named(current_app, letter.task)).clean(letter.error)
     return DeadLetter(**values, args=call.args, kwargs=call.kwargs, hidden=call.hidden)

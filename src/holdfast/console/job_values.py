@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from holdfast import vault
 from holdfast.dispatch import calls, said
+from holdfast.dispatch.known import task_named
 from holdfast.dispatch.progress import in_words
 from holdfast.dispatch.prose import Prose
 from holdfast.ledger.reads.backlog import OpenJob
@@ -109,7 +110,7 @@ def past(found: Past, row: Standing, call: Call | None) -> Past:
     prose = (
         said.of_message(current_app, message)
         if message is not None
-        else Prose(current_app.tasks.get(row.task))
+        else Prose(task_named(current_app, row.task))
     )
     return replace(found, attempts=[said.attempt(one, prose) for one in found.attempts])
 

@@ -74,7 +74,7 @@ def secrets(app: Celery, message: Message) -> list[Any]:
         _, args, kwargs, _ = _decoded(app, message)
     except SelectionRefused:
         return []
-    clean_args, clean_kwargs = _clean(redaction_of(app.tasks.get(message.task)), args, kwargs)
+    clean_args, clean_kwargs = _clean(redaction_of(task_named(app, message.task)), args, kwargs)
     return [*_starred(list(args), clean_args), *_starred(kwargs, clean_kwargs)]
 
 

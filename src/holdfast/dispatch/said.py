@@ -12,6 +12,7 @@ from itertools import islice
 from celery import Celery
 
 from holdfast.dispatch import calls
+from holdfast.dispatch.known import task_named
 from holdfast.dispatch.prose import Prose
 from holdfast.ledger.reads import letters
 from holdfast.ledger.reads.attempts import AttemptRow
@@ -24,7 +25,7 @@ AT_ONCE = 500
 
 def of_message(app: Celery, message: Message) -> Prose:
     """Return the rules for what was said about a job, by what it is called with."""
-    return Prose(app.tasks.get(message.task), calls.secrets(app, message))
+    return Prose(task_named(app, message.task), calls.secrets(app, message))
 
 
 def of_jobs(app: Celery, tasks: Mapping[str, str]) -> dict[str, Prose]:
@@ -39,7 +40,7 @@ def of_jobs(app: Celery, tasks: Mapping[str, str]) -> dict[str, Prose]:
         messages = letters.small_messages(some, largest=LARGEST)
         for id, task in some.items():
             known = id in messages
-            found[id] = of_message(app, messages[id]) if known else Prose(app.tasks.get(task))
+            found[id] = of_message(app, messages[id]) if known else Prose(task_named(app, task))
     return found
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from celery import current_app
 
 from holdfast.dispatch import calls, said
+from holdfast.dispatch.known import task_named
 from holdfast.dispatch.progress import in_words as in_words_of_progress
 from holdfast.dispatch.prose import Prose
 from holdfast.exceptions import JobNotFound
@@ -37,7 +38,7 @@ def show(job_id: str, terminal: Terminal, *, as_json: bool) -> None:
     prose = (
         said.of_message(current_app, message)
         if message
-        else Prose(current_app.tasks.get(found.task))
+        else Prose(task_named(current_app, found.task))
     )
     found = replace(found, past=[said.attempt(one, prose) for one in found.past])
     if as_json:
