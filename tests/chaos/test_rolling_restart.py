@@ -162,7 +162,7 @@ def test_all_processes_are_replaced_under_load_and_nothing_is_lost(
     tell(
         found,
         faults=len(roles),
-        more=f"{len(web.accepted)} requests, {web.unanswered} broken off, {len(dues)} occurrences, {handed_back} handed back, "
-        f"longest time without an end {longest:.2f} s",
+        more=f"{len(web.accepted)} requests, {web.unanswered} broken off, {len(dues)} occurrences, "
+        f"{handed_back} handed back, longest time without an end {longest:.2f} s",
     )
     assert found.repeated == 0
