@@ -82,6 +82,10 @@ budgets: $(DEV) ## Count what a job costs and hold it against the budgets; ARGS=
 bench-pages: $(DEV) ## Measure the console's pages on ten million jobs; writes benchmarks/results/pages.json
 	$(BIN)/python -m benchmarks.pages $(ARGS)
 
+.PHONY: bench-autoscale
+bench-autoscale: $(DEV) ## Measure a load step on pools that scale; writes benchmarks/results/autoscale.json and its picture
+	$(BIN)/python -m benchmarks.autoscale
+
 .PHONY: bench-scale
 bench-scale: $(DEV) ## Measure many workers, rows and jobs; writes benchmarks/results/scale.json
 	$(BIN)/python -m benchmarks.scale $(ARGS)

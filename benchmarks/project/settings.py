@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from urllib.parse import urlsplit
 
@@ -42,6 +43,7 @@ INSTALLED_APPS += [
 DATABASES = {"default": _database(os.environ["BENCH_DATABASE_URL"])}
 # For the tasks that use it; no secret, it encrypts nothing but numbers.
 HOLDFAST: dict[str, object] = {"encryption_keys": ["bWVhc3VyZWQtaW4tcHJpdmF0ZS1tZWFzdXJlZC1pbi0="]}
+HOLDFAST |= json.loads(os.environ.get("BENCH_HOLDFAST", "{}"))
 if os.environ.get("BENCH_WEB"):
     ROOT_URLCONF = "benchmarks.project.web"
     ALLOWED_HOSTS = ["localhost"]

@@ -28,6 +28,12 @@ def noop(_number: int) -> None:
 
 
 @shared_task(ignore_result=True)
+def nap(seconds: float) -> None:
+    """Take up a slot, and nothing else of the machine."""
+    time.sleep(seconds)
+
+
+@shared_task(ignore_result=True)
 async def wait(_number: int) -> None:
     """Wait for half a second, and tell the driver how many do."""
     counter = _counter(os.getpid())

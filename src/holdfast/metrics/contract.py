@@ -218,6 +218,13 @@ SERVED = _metric(
     "queue",
     most=MOST_QUEUES,
 )
+DESIRED = _metric(
+    "gauge",
+    "desired_workers",
+    "How many workers the queue should have, for whatever starts and ends them: by what waits, and for how long.",
+    "queue",
+    most=MOST_QUEUES,
+)
 PAUSED = _metric(
     "gauge", "queue_paused", "1 for each queue that somebody has paused.", "queue", most=MOST_QUEUES
 )

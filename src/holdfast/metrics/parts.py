@@ -16,6 +16,7 @@ from holdfast.ledger.limiting import shown
 from holdfast.ledger.reads import gauges, queue_reads, server, troubles, worker_reads
 from holdfast.metrics import broker, contract
 from holdfast.metrics.readings import Reading, first, reading, spread
+from holdfast.policies.scaling import desired_workers
 
 DAY = timedelta(days=1)
 LOST_WITHIN = timedelta(minutes=15)
@@ -121,6 +122,7 @@ def queues() -> Iterator[Reading]:
         yield reading(contract.OLDEST, queue.oldest_seconds or 0.0, queue.name)
         yield reading(contract.RUNNING, queue.running, queue.name)
         yield reading(contract.SERVED, len(queue.workers), queue.name)
+        yield reading(contract.DESIRED, desired_workers(queue), queue.name)
         for priority, waiting in queue.waiting.items():
             yield reading(contract.PRIORITY_QUEUED, waiting, queue.name, str(priority))
         for priority, seconds in queue.oldest_by_priority.items():
