@@ -48,6 +48,9 @@ TABLES = (
     "holdfast_release",
     "holdfast_duty",
     "holdfast_examination",
+    "holdfast_alert",
+    "holdfast_alert_rule",
+    "holdfast_alert_notice",
 )
 
 

@@ -62,7 +62,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 def _setting(key: str, value: str) -> object:
     if key.endswith("_keys"):
         return value.split(",")
-    if key.startswith("queue_") or key == "autoscale_levels":
+    if key.startswith("queue_") or key in {"alerts", "autoscale_levels"}:
         return json.loads(value)
     if key == "tracing":
         return value == "True"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast import logs
-from jost.settings import deploy, environment, profiles, queues
+from jost.settings import alerting, deploy, environment, profiles, queues
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -122,6 +122,7 @@ HOLDFAST: dict[str, Any] = {
     "console_access": "jost.access.console",
     # Where spans go is said as OpenTelemetry has it.
     "tracing": bool(ENVIRONMENT.OTEL_EXPORTER_OTLP_ENDPOINT),
+    "alerts": alerting.settings(ENVIRONMENT),
     "deploy": deploy.DEPLOY,
 }
 # Late acknowledgement is meant: it serves the tasks with durable=False.

@@ -86,6 +86,13 @@ class Environment(BaseSettings):
         None,
         description="Where spans of requests and jobs go, over OTLP/HTTP. Needs `pip install 'holdfast[otel]'`.",
     )
+    ALERT_SLACK_URL: SecretStr | None = Field(
+        None, description="Incoming webhook of Slack that alerts go to."
+    )
+    ALERT_PAGERDUTY_KEY: SecretStr | None = Field(
+        None, description="Routing key of PagerDuty (Events API v2) that alerts go to."
+    )
+    ALERT_EMAIL: str | None = Field(None, description="Mail address that alerts go to.")
     API_HOST: Hosts = Field(
         (),
         description="Host names Django accepts, divided by semicolons: `d1.example.com; d2.example.com`.",

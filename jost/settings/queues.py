@@ -9,9 +9,10 @@ CRITICAL = "critical"  # payments: never behind anything else
 LOW_PRIORITY = "low-priority"  # reports: may wait
 FAST = "fast"  # milliseconds each
 CPU = "cpu"  # simulations: one per core, in processes
+ALERTS = "alerts"  # messages to people
 IO = "io"  # waits for the outside world, in threads
 
-NAMES = (DEFAULT, CRITICAL, LOW_PRIORITY, FAST, CPU, IO)
+NAMES = (DEFAULT, CRITICAL, LOW_PRIORITY, FAST, CPU, IO, ALERTS)
 
 TASK_QUEUES = [Queue(name) for name in NAMES]
 

@@ -19,6 +19,9 @@ class HoldfastConfig(AppConfig):
             checks,  # noqa: F401  # registers the system checks
             debugging,
         )
+        from holdfast.alerts import checking  # noqa: F401  # the same
+        from holdfast.alerts import starting as alerting
+        from holdfast.alerts import tasks as alert_tasks  # noqa: F401  # registers the task that sends messages
         from holdfast.dispatch import django_run  # noqa: F401  # registers the tasks of our own
         from holdfast.logs import configuring, guids, sentry
         from holdfast.results import tasks  # noqa: F401  # the same
@@ -29,3 +32,4 @@ class HoldfastConfig(AppConfig):
         guids.follow_if_there()
         sentry.tag_if_there()
         starting.install_if_wanted(settings)
+        alerting.start_if_wanted(settings)

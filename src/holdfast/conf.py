@@ -109,6 +109,8 @@ class Settings:
     """Threads of the asyncio pool in which attempts of coroutines begin and end; each has a database connection."""
     async_sync_threads: int = 8
     """Threads of the asyncio pool for sync tasks; each has a database connection."""
+    alerts: Mapping[str, Any] | None = None
+    """Who is told of what: rules, and channels that messages go to."""
     tracing: bool = False
     """Whether calls, publications and attempts are spans of OpenTelemetry."""
     scheduler_alive_file: str = ""

@@ -24,6 +24,7 @@ NAVIGATION: tuple[tuple[str, Any, str, str], ...] = (
     ("batches", _("Batches"), "boxes", "b"),
     ("limits", _("Limits"), "gauge", "l"),
     ("operations", _("Operations"), "play", "p"),
+    ("alerts", _("Alerts"), "bell", "t"),
     ("activity", _("Activity"), "person", "a"),
     ("doctor", _("Doctor"), "heart", "d"),
 )

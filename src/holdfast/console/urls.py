@@ -21,6 +21,7 @@ NOUNS = (
     "queues",
     "workers",
     "limits",
+    "alerts",
     "activity",
     "doctor",
 )

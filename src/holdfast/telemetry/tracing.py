@@ -23,7 +23,7 @@ from opentelemetry import context, propagate, trace
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 
 from holdfast.correlation import CORRELATION
-from holdfast.dispatch.redaction import redaction_of
+from holdfast.dispatch.prose import Prose
 from holdfast.ledger.holds import is_secret
 from holdfast.lineage import inherited_headers
 from holdfast.telemetry.left import Left, how_left
@@ -79,7 +79,7 @@ class Run(OpenSpan):
 
     def _fail(self, left: Left) -> None:
         super()._fail(left)
-        words = {} if is_secret(self._request) else left.words(redaction_of(self._task).text)
+        words = {} if is_secret(self._request) else left.words(Prose(self._task).clean)
         self.span.add_event("exception", {"exception.type": left.kind, **words})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from holdfast.ledger.models.alerts import Alert, AlertNotice, AlertRule
 from holdfast.ledger.models.batches import Batch
 from holdfast.ledger.models.checkpoints import Checkpoint
 from holdfast.ledger.models.effects import Effect
@@ -32,6 +33,9 @@ from holdfast.ledger.models.totals import Count, Total
 from holdfast.ledger.models.unique import UniqueKey
 
 __all__ = [
+    "Alert",
+    "AlertNotice",
+    "AlertRule",
     "Attempt",
     "AttemptLog",
     "Audit",

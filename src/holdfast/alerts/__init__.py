@@ -1,0 +1,166 @@
+"""Alerts: what needs somebody now, told to the people who can do something, once, and taken back when it is over.
+
+Rules and channels stand in HOLDFAST["alerts"]; the functions here show how things stand, mute, switch and test.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from holdfast.alerts import stated as _stated
+from holdfast.alerts.errors import AlertNotFound, NotSent
+from holdfast.ledger import alerts as _ledger
+from holdfast.ledger.alerts import AlertRow, NoticeRow, Switch
+
+__all__ = [
+    "AlertNotFound",
+    "AlertRow",
+    "NotSent",
+    "NoticeRow",
+    "RuleState",
+    "latest",
+    "listed",
+    "mute",
+    "mute_alert",
+    "now",
+    "rules",
+    "switch",
+    "test",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleState:
+    """One rule, and what was said of it at run time."""
+
+    name: str
+    when: str
+    severity: str
+    to: list[str]
+    about: str
+    """What it looks for, in words."""
+    on: bool
+    muted_until: datetime | None
+    by: str
+    """Who said so."""
+    reason: str
+    firing: int
+
+
+def listed(*, firing: bool = False) -> list[AlertRow]:
+    """Return the alerts that there are, or those that fire; what fires first. One statement."""
+    return _ledger.alerts(firing=firing)
+
+
+def now() -> datetime:
+    """Return the time by which all of it is said: the database's."""
+    return _ledger.now()
+
+
+def rules() -> list[RuleState]:
+    """Return the rules of the settings, in their order; two statements.
+
+    Raises:
+        ConfigurationError: the settings cannot be followed.
+    """
+    switches = _ledger.switches()
+    firing = [row.rule for row in _ledger.alerts(firing=True)]
+    found = []
+    for rule in _stated.current().rules:
+        said = switches.get(rule.name, Switch())
+        found.append(
+            RuleState(
+                name=rule.name,
+                when=rule.when,
+                severity=rule.severity,
+                to=list(rule.to),
+                about=", ".join(
+                    f"{key} {value}" for key, value in rule.asks.items() if value != ""
+                ),
+                on=not said.off,
+                muted_until=said.muted_until,
+                by=said.by,
+                reason=said.reason,
+                firing=firing.count(rule.name),
+            )
+        )
+    return found
+
+
+def mute(rule: str, *, hours: float, actor: str, reason: str = "") -> None:
+    """Tell nobody of what a rule finds for so many hours; 0 ends that. What still fires afterwards is told then.
+
+    What was told before is still taken back when it is over.
+
+    Raises:
+        AlertNotFound: there is no such rule.
+        ValueError: `hours` is negative, or more than a year.
+    """
+    _require_rule(rule)
+    action = "mute alert rule" if hours else "unmute alert rule"
+    _ledger.say_of_rule(rule, action, actor=actor, reason=reason, mute=_length(hours))
+
+
+def switch(rule: str, *, on: bool, actor: str, reason: str = "") -> None:
+    """Switch a rule off, or on again; what fires by it recovers at the next look.
+
+    Raises:
+        AlertNotFound: there is no such rule.
+    """
+    _require_rule(rule)
+    action = "switch alert rule on" if on else "switch alert rule off"
+    _ledger.say_of_rule(rule, action, actor=actor, reason=reason, off=not on)
+
+
+def mute_alert(id: int, *, hours: float, actor: str) -> None:
+    """Tell nobody of one alert for so many hours; 0 ends that.
+
+    Raises:
+        AlertNotFound: there is no such alert.
+        ValueError: `hours` is negative, or more than a year.
+    """
+    if not _ledger.mute_alert(id, actor=actor, mute=_length(hours)):
+        raise AlertNotFound(f"There is no alert {id}. `manage.py holdfast alerts list` shows them.")
+
+
+def test(channel: str, *, actor: str) -> str:
+    """Send a message that says that a channel works, from this process and at once; return what was answered.
+
+    Raises:
+        AlertNotFound: there is no such channel.
+        NotSent: it was not taken, with what was answered.
+    """
+    from holdfast.alerts import notices, sending
+
+    alerting = _stated.current()
+    found = alerting.channels.get(channel)
+    if found is None:
+        known = ", ".join(alerting.channels) or "none"
+        raise AlertNotFound(f"There is no channel {channel!r} in the settings; there are: {known}.")
+    body = notices.test_message(alerting, found, by=actor, at=_ledger.now())
+    id = _ledger.add_notice(f"test:{uuid4().hex}", channel, body)
+    row = None if id is None else _ledger.notice(id)
+    if row is None:
+        raise AlertNotFound("The message is gone before it was sent.")
+    return sending.deliver(row)
+
+
+def latest(*, limit: int = 50) -> list[NoticeRow]:
+    """Return the latest messages, with what became of them."""
+    return _ledger.latest_notices(limit=limit)
+
+
+def _require_rule(name: str) -> None:
+    known = [rule.name for rule in _stated.current().rules]
+    if name not in known:
+        raise AlertNotFound(
+            f"There is no rule {name!r} in the settings; there are: {', '.join(known) or 'none'}."
+        )
+
+
+def _length(hours: float) -> timedelta | None:
+    if not 0 <= hours <= 8784:
+        raise ValueError(f"hours is {hours!r}: it must be from 0 to 8784, a year")
+    return timedelta(hours=hours) if hours else None
