@@ -22,6 +22,12 @@ DATABASES = {"default": stores.database(ENVIRONMENT, embedded=DATA_DIR)}
 # meanwhile wait in the ledger.
 _EMBEDDED = state.redis_url(DATA_DIR)
 _BROKER = stores.broker_url(ENVIRONMENT)
+# Nobody else can write to the embedded server: the console may look into workers.
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = (
+    not _BROKER
+    if not ENVIRONMENT.is_given("CELERY_WORKER_ENABLE_REMOTE_CONTROL")
+    else ENVIRONMENT.CELERY_WORKER_ENABLE_REMOTE_CONTROL
+)
 EMBEDDED_REDIS_PORT = None if _BROKER else state.redis_port(DATA_DIR)
 CELERY_BROKER_URL = _BROKER or f"{_EMBEDDED}/0"
 CACHES = stores.caches(ENVIRONMENT.CACHE_URL or (None if _BROKER else f"{_EMBEDDED}/2"))

@@ -143,6 +143,11 @@ class Environment(BaseSettings):
     CELERY_BROKER_MASTER_NAME: str | None = Field(
         None, description="Name of the master that the Sentinels of `sentinel://` are asked for."
     )
+    CELERY_WORKER_ENABLE_REMOTE_CONTROL: bool = Field(
+        False,
+        description="Let workers obey Celery's remote control, which Flower and the console's view into a worker need; "
+        "whoever can write to Redis can use it.",
+    )
     CELERY_BEAT_SCHEDULE_FILENAME: Path | None = Field(
         None,
         description="File in which Celery's own scheduler would remember what it has sent; "

@@ -101,7 +101,7 @@ WORK: dict[str, Any] = {
     # A child is replaced after so many jobs, or above so much memory (KiB): leaks stay small.
     "worker_max_tasks_per_child": 1_000,
     "worker_max_memory_per_child": 512_000,
-    # Remote control answers whoever can write to Redis: off. Cancel and inspect go through the ledger.
+    # Remote control obeys whoever can write to Redis: off, unless it is asked for. Cancelling goes through the ledger.
     "worker_enable_remote_control": False,
     # Without this, Celery's Django support closes every database connection around every task.
     "db_reuse_max": 1_000_000,
@@ -115,6 +115,7 @@ _VARIABLES = {
     "CELERY_BROKER_POOL_LIMIT": "broker_pool_limit",
     "CELERY_BROKER_CONNECTION_TIMEOUT": "broker_connection_timeout",
     "CELERY_BROKER_HEARTBEAT": "broker_heartbeat",
+    "CELERY_WORKER_ENABLE_REMOTE_CONTROL": "worker_enable_remote_control",
 }
 # The point of the conservative profile: no variable that happens to be set undoes these.
 _FIXED: dict[Name, frozenset[str]] = {

@@ -26,6 +26,16 @@ class Connection(kombu.Connection):
         super().switch(conn_str)
         self._take_ours()
 
+    def as_uri(self, *args: Any, **options: Any) -> str:
+        """Return the address as people write it: logs show it, and Flower chooses by its scheme how to look."""
+        address = str(super().as_uri(*args, **options))
+        transport, _, rest = address.partition("://")
+        if transport == OURS["sentinel"]:
+            return f"sentinel://{rest}"
+        if transport == OURS["redis"]:
+            return f"{'rediss' if self.ssl else 'redis'}://{rest}"
+        return address
+
     def _take_ours(self) -> None:
         name: Any = self.transport_cls
         self.transport_cls: Any = OURS.get(name, name)
