@@ -144,7 +144,7 @@ class Environment(BaseSettings):
         None, description="Name of the master that the Sentinels of `sentinel://` are asked for."
     )
     CELERY_WORKER_ENABLE_REMOTE_CONTROL: bool = Field(
-        False,
+        default=False,
         description="Let workers obey Celery's remote control, which Flower and the console's view into a worker need; "
         "whoever can write to Redis can use it.",
     )
