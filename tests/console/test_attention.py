@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db.models import F
 from django.db.models.functions import Now
 
 from holdfast.beat import listing
@@ -49,6 +50,7 @@ LEDGER_SOURCES = [
     sources.stalled_workers,
     sources.lost_workers,
     sources.dead_letters,
+    sources.long_runs,
     sources.paused_with_backlog,
     sources.duties,
     sources.schedules,
@@ -118,6 +120,34 @@ def test_dead_letters_are_told_by_error_without_secrets(quiet: str) -> None:
     assert first.url in {f"/holdfast/errors/{'a' * 16}/", "/holdfast/errors/", ""}
     assert rest.sentence == "4 dead letters wait to be replayed or discarded"
     assert rest.severity is Severity.NOTE
+
+
+def test_job_that_died_without_a_word_is_told_with_the_reason(quiet: str) -> None:
+    id, *_ = finished(1, at=datetime.now(UTC), state=State.DEAD, task="gone", fingerprint="a" * 16)
+    Job.objects.using(quiet).filter(id=id).update(reason="unknown task")
+    assert told(sources.dead_letters)[0] == "1 of gone failed in the last 24 h: unknown task"
+
+
+def test_job_that_runs_far_longer_than_usual_is_told(quiet: str) -> None:
+    worker = hire()
+    tickets = transitions.record([new_job(task=task) for task in ("slow", "slow", "new")])
+    transitions.claim([(one.id, one.token, False) for one in tickets], worker=worker)
+    hangs, waits, fresh = (ticket.id for ticket in tickets)
+    jobs = Job.objects.using(quiet)
+    jobs.update(started_at=Now() - timedelta(minutes=10))
+    jobs.filter(id=waits).update(ahead=True)  # in its worker, for a slot
+    assert told(sources.long_runs) == [], "nothing is known of what is usual"
+
+    finished(25, at=datetime.now(UTC), state=State.SUCCEEDED, task="slow")
+    jobs.filter(state=State.SUCCEEDED).update(started_at=F("finished_at") - timedelta(seconds=3))
+    (trouble,) = sources.long_runs(seen())
+    assert trouble.sentence == (
+        "A job of slow has run for 10 min; nearly all of them take 3.0 s at most"
+    )
+    assert trouble.url == f"/holdfast/jobs/{hangs}/"
+    jobs.filter(id=hangs).update(started_at=Now() - timedelta(seconds=50))
+    assert told(sources.long_runs) == [], "nobody is woken for less than a minute"
+    assert fresh
 
 
 def test_paused_queue_is_told_when_jobs_wait_for_it(quiet: str) -> None:

@@ -340,3 +340,15 @@ def test_picture_is_on_one_scale_and_nothing_is_too_narrow(viewer: Client, worke
     assert 'width="4.0" height="14"' in shown
     assert 'x="996.0"' in shown
     assert " style=" not in shown
+
+
+def test_who_administers_gets_from_a_running_job_to_the_stacks_of_its_worker(
+    viewer: Client, administrator: Client, worker: UUID, app: Celery
+) -> None:
+    id = record("4242", 7)
+    claim(id, worker)
+    link = f'href="{ROOT}workers/{worker}/stacks/"'
+    assert link in text(administrator, id)
+    assert link not in text(viewer, id)
+    app.conf.worker_enable_remote_control = False
+    assert link not in text(administrator, id)

@@ -107,6 +107,26 @@ def test_many_jobs_are_moved_only_with_their_number_typed(
     assert asked(operator, shown=10, typed="10").status_code == 200
 
 
+def test_queue_that_nobody_serves_is_told_and_served_ones_are_proposed(operator: Client) -> None:
+    hire()  # of the queue q
+    transitions.record([new_job(queue="slow")])
+    page = operator.get(f"{ROOT}operations/new/?kind=queue&filter=queue:slow").content.decode()
+    assert '<option value="q"></option>' in page
+    sent = {"kind": "queue", "filter": "queue:slow"}
+    told_of = asked(operator, **sent, queue="fsat").json()["message"]
+    assert "No live worker takes jobs from the queue fsat." in told_of
+    assert "No live worker" not in asked(operator, **sent, queue="q").json()["message"]
+
+
+def test_operation_leads_to_its_jobs_and_the_audit_to_the_operation(operator: Client) -> None:
+    dead_letters(1)
+    id = asked(operator).json()["operation"]
+    page = operator.get(f"{ROOT}operations/{id}/").content.decode()
+    assert f'href="{ROOT}jobs/?q=task%3At"' in page
+    lines = operator.get(f"{ROOT}activity/").content.decode()
+    assert f'href="{ROOT}operations/{id}/"' in lines
+
+
 def test_everything_is_refused_unless_it_is_said(operator: Client) -> None:
     dead_letters(1)
     assert (

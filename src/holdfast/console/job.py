@@ -19,6 +19,7 @@ from holdfast.conf import get_settings
 from holdfast.console import job_actions as _actions  # noqa: F401  # registers them
 from holdfast.console import job_timeline as timeline
 from holdfast.console import job_values as values
+from holdfast.console import links
 from holdfast.console.access import OPERATE
 from holdfast.console.job_timeline import Event, Lane
 from holdfast.console.job_values import Progress, Shown, ShownCall, Step
@@ -121,6 +122,14 @@ class JobPage:
     def open(self) -> bool:
         """Whether it may move by itself."""
         return State[self.state.upper()] not in FINAL
+
+    @property
+    def stacks_url(self) -> str:
+        """Where its worker shows what it does; empty if the job does not run, or its worker cannot be asked."""
+        if self.worker is None or self.state != "running":
+            return ""
+        asked = current_app.conf.worker_enable_remote_control
+        return links.address("worker-stacks", self.worker) if asked else ""
 
     @property
     def lanes(self) -> list[Lane]:

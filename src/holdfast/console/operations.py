@@ -13,9 +13,11 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from holdfast import operations as all_matching
+from holdfast.console import links
 from holdfast.console.access import OPERATE
 from holdfast.console.numbers import grouped
 from holdfast.console.pages import Done, Refused, action, actor, page
+from holdfast.ledger.reads import worker_reads
 from holdfast.ledger.reads.search.listing import JobRow
 from holdfast.operations import OperationRow
 
@@ -102,6 +104,11 @@ class OperationView:
     """How much of it is worked off; an estimate where the total is one."""
     row: OperationRow
 
+    @property
+    def jobs_url(self) -> str:
+        """The list of the jobs that match now."""
+        return links.address("jobs", q=self.words)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationsPage:
@@ -145,6 +152,11 @@ class TrialPage:
     """Of what waits in a queue: whether jobs whose time is to come are meant too."""
     until: datetime | None
     """Of what waits in a queue: the moment that it was counted at, to be given back."""
+
+    @property
+    def queues(self) -> list[str]:
+        """Queues that a live worker takes jobs from, to choose from; one statement."""
+        return sorted(_served())
 
 
 @page(
@@ -254,8 +266,13 @@ def operation_ask(request: HttpRequest, asked: Mapping[str, Any]) -> Done:
         everything=asked["everything"],
         **more,
     )
+    told = _("Operation %(id)s is asked for.") % {"id": row.id}
+    if kind == "queue" and asked["queue"] not in _served():
+        told = f"{told} " + _("No live worker takes jobs from the queue %(queue)s.") % {
+            "queue": asked["queue"]
+        }
     return Done(
-        _("Operation %(id)s is asked for.") % {"id": row.id},
+        told,
         to=reverse("holdfast:operation", args=[row.id]),
         data={"operation": row.id, "total": row.total, "exact": row.total_exact},
     )
@@ -267,6 +284,11 @@ def operation_stop(request: HttpRequest, id: int) -> Done:
     if not all_matching.stop(id, actor=actor(request)):
         raise Refused(_("Operation %(id)s was over before.") % {"id": id})
     return Done(_("Operation %(id)s moves no more jobs.") % {"id": id})
+
+
+def _served() -> set[str]:
+    """Return the queues that a live worker takes jobs from."""
+    return {queue for worker in worker_reads.workers() for queue in worker.queues}
 
 
 def _refuse_unless_sure(count: int, asked: Mapping[str, Any]) -> None:

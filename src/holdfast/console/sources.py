@@ -17,10 +17,13 @@ from holdfast.console.numbers import grouped
 from holdfast.console.state_names import NAMES
 from holdfast.dispatch import said
 from holdfast.ledger.reads import troubles
+from holdfast.waiting.words import length
 
 DAY = timedelta(days=1)
 LOST_WITHIN = timedelta(minutes=15)
 ERROR_LENGTH = 120
+# Nobody is woken for less.
+SHORTEST_LONG = 60.0
 
 
 def unserved_queues(seen: Seen) -> Iterator[Trouble]:
@@ -78,7 +81,7 @@ def dead_letters(_seen: Seen) -> Iterator[Trouble]:
             values={
                 "n": _counted(group.count, more=group.count >= troubles.MOST),
                 "task": group.task,
-                "error": error or _("no error was kept"),
+                "error": error or NAMES.get(group.reason, group.reason) or _("no error was kept"),
             },
             route="error" if group.fingerprint else "errors",
             arguments=(group.fingerprint,) if group.fingerprint else (),
@@ -92,6 +95,26 @@ def dead_letters(_seen: Seen) -> Iterator[Trouble]:
             message=_("%(n)s dead letters wait to be replayed or discarded"),
             values={"n": _counted(found.open, more=found.open >= troubles.MOST)},
             route="errors",
+        )
+
+
+def long_runs(_seen: Seen) -> Iterator[Trouble]:
+    """Jobs that run far longer than their task usually does: they hang, or what they wait for does."""
+    for one in troubles.long_runs(seconds=max(SHORTEST_LONG, get_settings().lease_seconds)):
+        yield Trouble(
+            kind="long-run",
+            severity=Severity.WARNING,
+            message=_(
+                "A job of %(task)s has run for %(n)s; nearly all of them take %(usual)s at most"
+            ),
+            values={
+                "task": one.task,
+                "n": _lasting(one.seconds),
+                "usual": _lasting(one.usual_seconds),
+            },
+            route="job",
+            arguments=(one.id,),
+            otherwise="workers",
         )
 
 
@@ -190,6 +213,10 @@ def broker(_seen: Seen) -> Iterator[Trouble]:
         )
 
 
+def _lasting(seconds: float) -> Any:
+    return lazy(lambda: length(seconds), str)()
+
+
 def _counted(number: int, *, more: bool) -> Any:
     """Return a lazy text: what is found for all is shown to each in their language."""
     return lazy(lambda: grouped(number) + "+" * more, str)()
@@ -201,5 +228,6 @@ register(duties, every_seconds=5)
 register(lost_workers, every_seconds=10)
 register(broker, every_seconds=10)
 register(dead_letters)
+register(long_runs, every_seconds=10)
 register(paused_with_backlog, every_seconds=10)
 register(schedules, every_seconds=60)

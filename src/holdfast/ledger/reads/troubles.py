@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db.models import Count, Max, QuerySet
 from django.db.models.functions import Now
@@ -16,12 +17,16 @@ from holdfast.ledger.duty import UPKEEP
 from holdfast.ledger.fence import job_rows
 from holdfast.ledger.models import Duty, Job, Occurrence, Schedule, Shelved, Worker
 from holdfast.ledger.models.schedules import Decision
+from holdfast.ledger.reads.health import run_times
 from holdfast.ledger.reads.letters import last_errors
 from holdfast.ledger.schedules import DUTY as SCHEDULES
 from holdfast.ledger.states import DEAD_LETTERS, State
 
 # No look counts further.
 MOST = 10_000
+# As the doctor has it: so many runs tell what is usual, and so many times longer is too long.
+FEWEST_RUNS = 20
+TIMES_LONGER = 5.0
 _RECENT = f"""
 SELECT fingerprint, count(*), max(id) FROM (
   SELECT fingerprint, id FROM holdfast_job
@@ -48,9 +53,23 @@ class LetterGroup:
     task: str
     error: str
     """First line of the error of one of them."""
+    reason: str
+    """Why that one ended."""
     count: int
     sample: str
     """The id of that one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LongRun:
+    """A job that runs far longer than its task usually does."""
+
+    id: str
+    task: str
+    worker: UUID | None
+    seconds: float
+    usual_seconds: float
+    """What 99 of 100 of its latest runs took at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +116,10 @@ def dead_letters(*, within: timedelta, groups: int = 5) -> DeadLetters:
     one_of = {fingerprint: id for fingerprint, _, id in found}
     most = counts.most_common(groups)
     ids = [one_of[fingerprint] for fingerprint, _ in most]
-    tasks = dict(job_rows().filter(id__in=ids).values_list("id", "task")) if ids else {}
+    rows_of = {
+        id: (task, reason)
+        for id, task, reason in job_rows().filter(id__in=ids).values_list("id", "task", "reason")
+    }
     errors = last_errors(ids) if ids else {}
     return DeadLetters(
         open=open_ones,
@@ -105,7 +127,8 @@ def dead_letters(*, within: timedelta, groups: int = 5) -> DeadLetters:
         groups=[
             LetterGroup(
                 fingerprint=fingerprint,
-                task=tasks.get(one_of[fingerprint], ""),
+                task=rows_of.get(one_of[fingerprint], ("", ""))[0],
+                reason=rows_of.get(one_of[fingerprint], ("", ""))[1],
                 error=errors.get(one_of[fingerprint], "").split("\n", 1)[0],
                 count=count,
                 sample=one_of[fingerprint],
@@ -113,6 +136,32 @@ def dead_letters(*, within: timedelta, groups: int = 5) -> DeadLetters:
             for fingerprint, count in most
         ],
     )
+
+
+def long_runs(*, seconds: float, limit: int = 5) -> list[LongRun]:
+    """Return jobs that have run for longer than this, and than five times what their task usually takes.
+
+    Jobs that wait in their worker for a slot are left out, and tasks of which few runs are known. One look at what
+    runs, and one at the newest 2,000 ends where anything has run for so long.
+    """
+    now = dialect().now()
+    begun = job_rows().filter(
+        state=State.RUNNING, ahead=False, started_at__lt=now - timedelta(seconds=seconds)
+    )
+    found = list(
+        begun.order_by("started_at").values_list("id", "task", "worker", "started_at")[:100]
+    )
+    times = run_times() if found else {}
+    long = []
+    for id, task, worker, at in found:
+        usual = sorted(times.get(task, ()))
+        nearly_all = usual[int(len(usual) * 0.99)] if len(usual) >= FEWEST_RUNS else None
+        lasts = (now - at).total_seconds()
+        if nearly_all is not None and lasts > TIMES_LONGER * nearly_all:
+            long.append(
+                LongRun(id=id, task=task, worker=worker, seconds=lasts, usual_seconds=nearly_all)
+            )
+    return long[:limit]
 
 
 def lost_workers(*, within: timedelta, limit: int = 20) -> list[tuple[str, datetime]]:
