@@ -156,7 +156,7 @@ def long_runs(*, seconds: float, limit: int = 5) -> list[LongRun]:
     for id, task, worker, at in found:
         usual = sorted(times.get(task, ()))
         nearly_all = usual[int(len(usual) * 0.99)] if len(usual) >= FEWEST_RUNS else None
-        lasts = (now - at).total_seconds()
+        lasts = (now - at).total_seconds() if at is not None else 0.0
         if nearly_all is not None and lasts > TIMES_LONGER * nearly_all:
             long.append(
                 LongRun(id=id, task=task, worker=worker, seconds=lasts, usual_seconds=nearly_all)
