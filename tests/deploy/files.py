@@ -56,7 +56,7 @@ JOST = {
     "name": "jost",
     "pools": dict.fromkeys(["worker", "worker-fast", "worker-cpu", "worker-io"], 1830),
     "settings": "jost.settings.test",
-    "queues": "default,critical,low-priority,fast,cpu,io",
+    "queues": "default,critical,low-priority,alerts,fast,cpu,io",
     "python": "3.12",
 }
 BAKERY = {

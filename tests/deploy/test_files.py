@@ -139,7 +139,7 @@ def test_pools_of_jost_are_those_of_its_queues(jost: Files) -> None:
         return f"{command[command.index('--queues') + 1]} {command[command.index('--concurrency') + 1]}"
 
     assert {pool: served(pool) for pool in JOST["pools"]} == {
-        "worker": "default,critical,low-priority 4",
+        "worker": "default,critical,low-priority,alerts 4",
         "worker-fast": "fast 8",
         "worker-cpu": "cpu 2",
         "worker-io": "io 20",
