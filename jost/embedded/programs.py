@@ -24,10 +24,14 @@ _WORKER_ENDING = ((signal.SIGTERM, 10.0), (signal.SIGQUIT, 5.0))
 WORKER_QUEUES = {"cpu": queues.CPU, "jobs": queues.DEFAULT}
 
 
+# Refused rather than taken from the machine; a ticket is some 500 bytes.
+CAP = ("--maxmemory", "256mb")
+
+
 def redis_program(*, port: int, folder: Path) -> Program:
     """Return the embedded Redis: the same port and data at every start."""
     folder.mkdir(parents=True, exist_ok=True)
-    options = [*redis_arguments(port=port, directory=folder), "--loglevel", "warning"]
+    options = [*redis_arguments(port=port, directory=folder), "--loglevel", "warning", *CAP]
     command = [str(find_redis_server()), *options]
     return Program(name="redis", command=command, ending=((signal.SIGTERM, 10.0),))
 

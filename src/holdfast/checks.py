@@ -248,8 +248,8 @@ def check_eager(
     if current_app.conf.task_always_eager and not django_settings.DEBUG:
         return [
             Error(
-                "CELERY_TASK_ALWAYS_EAGER is on: every task runs inside its caller and nothing is recorded.",
-                hint="Set it in the test settings only.",
+                "CELERY_TASK_ALWAYS_EAGER is on, and DEBUG is off: tasks run in their caller, and nothing is recorded.",
+                hint="Remove it, but for the settings of tests.",
                 id=EAGER,
             )
         ]

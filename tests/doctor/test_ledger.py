@@ -79,12 +79,21 @@ def test_jobs_without_any_worker_and_a_worker_gone_without_a_word(site: Site) ->
 
     told = see(site, "workers", "queues", "E611")
 
-    assert told.ids == {"E501", "E504", "E601", "E611"}
+    assert told.ids == {"E501", "E504", "E611"}
     assert "1 queue (orphan)" in told.evidence("E501")
     assert "gone@host (process 7 on h)" in told.evidence("E504")
+    assert running[0].id in told.evidence("E611")
+
+
+def test_queue_without_a_worker_is_named_where_others_live(site: Site) -> None:
+    hire("other@host", age=5)
+    jobs(site, record(3, queue="orphan"), published_at=ago(90))
+
+    told = see(site, "E501", "E601")
+
+    assert told.ids == {"E601"}
     assert told.one("E601")["repair"] == "celery -A PROJECT worker -Q orphan"
     assert told.one("E601")["data"]["waiting"] == 3
-    assert running[0].id in told.evidence("E611")
 
 
 def test_workers_that_are_not_well(site: Site) -> None:

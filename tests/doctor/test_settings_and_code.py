@@ -7,7 +7,7 @@ import pytest
 from tests.doctor.asking import Told, only
 from tests.doctor.project import Project
 
-AREAS = only("celery", "schedules", "W241")
+AREAS = only("celery", "schedules", "W241", "E006")
 SICK_SETTINGS = """
     from celery.schedules import crontab
     from kombu import Queue
@@ -99,7 +99,7 @@ SICK_FILES = {
 }
 # What of the evidence shows that it is about the right thing.
 SEEN = {
-    "W230": "CELERY_TASK_ALWAYS_EAGER is True",
+    "E006": "CELERY_TASK_ALWAYS_EAGER is on, and DEBUG is off",
     "W231": "CELERY_RESULT_EXPIRES is None",
     "W232": "shop.tasks.hurried: soft 20 s, hard 10 s",
     "W233": "shop.tasks.rejected",

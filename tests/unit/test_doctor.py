@@ -218,6 +218,14 @@ def test_passwords_are_taken_out_of_everything() -> None:
     assert shown.evidence == "at redis://:***@h"
 
 
+def test_example_of_an_address_in_a_repair_stays_readable() -> None:
+    probes()
+    asked = REGISTRY["holdfast.E317"]
+    assert "redis://:password@host" in examining._without(["password"], asked.seen("")).repair
+    other = asked.seen("", repair="Write redis://:pa55word@here:6379/0")
+    assert "pa55word" not in examining._without([], other).repair
+
+
 def test_password_of_an_address_is_taken_out_of_errors_that_nobody_knows() -> None:
     said = "ValueError: 'redis://jobs:pa55@word@h:1/0' and amqp://:pa55@h//, not http://h:80/a"
     shown = examining._without([], ERROR.seen(said)).evidence

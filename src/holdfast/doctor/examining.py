@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from holdfast.doctor.findings import Finding, define
+from holdfast.doctor.findings import REGISTRY, Finding, define
 from holdfast.doctor.look import Look
 from holdfast.doctor.probing import THINGS, Absent, Probe, chosen, matches, probes
 from holdfast.doctor.report import Report, Skipped
@@ -254,7 +254,10 @@ def _without(secrets: Sequence[str], value: Any) -> Any:
         return replace(
             value,
             evidence=_without(secrets, value.evidence),
-            repair=_without(secrets, value.repair),
+            # What is the same each time is ours: "redis://:password@host" in it is an example.
+            repair=value.repair
+            if value.id in REGISTRY and value.repair == REGISTRY[value.id].repair
+            else _without(secrets, value.repair),
             data=_without(secrets, value.data),
         )
     return value

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from holdfast.doctor.look import Look
 
 SECONDS = 2.0
+# What asks no service needs time only while the machine is busy, or the project is imported.
+SECONDS_HERE = 10.0
 # What probes may come after, and what is said of those that are not asked because it is broken.
 THINGS = {
     "settings": "the settings do not load",
@@ -64,7 +66,7 @@ def probe(
     establishes: Sequence[str] = (),
     live: bool = True,
     deploy: bool = False,
-    seconds: float = SECONDS,
+    seconds: float | None = None,
 ) -> Callable[[_Look], _Look]:
     """Register a generator of findings as a probe; its docstring says what it looks at.
 
@@ -91,7 +93,7 @@ def probe(
             establishes=tuple(establishes),
             live=live,
             deploy=deploy,
-            seconds=seconds,
+            seconds=seconds or (SECONDS if live else SECONDS_HERE),
         )
         return look
 

@@ -136,12 +136,17 @@ def _project(folder: Path, *, init: str) -> None:
 
 @pytest.mark.parametrize(
     ("words", "debug", "id"),
-    [((), False, "W230"), (("--deploy",), True, "W230"), (("--deploy",), False, "E006")],
+    [
+        ((), True, "W230"),
+        ((), False, "E006"),
+        (("--deploy",), True, "W230"),
+        (("--deploy",), False, "E006"),
+    ],
 )
 def test_eager_mode_is_said_once(
     clinic: Clinic, words: tuple[str, ...], debug: bool, id: str
 ) -> None:
     clinic.code = f"DEBUG = {debug}"
-    both = ("--only", "celery", "--only", "deploy") if words else ("--only", "celery")
-    seen = clinic.doctor(*words, *both, celery={"task_always_eager": True})
+    areas = ("--only", "celery", "--only", "settings", "--only", "deploy")
+    seen = clinic.doctor(*words, *areas[: 6 if words else 4], celery={"task_always_eager": True})
     assert seen.ids & {"W230", "E006"} == {id}, seen.told()

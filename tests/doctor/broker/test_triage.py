@@ -138,7 +138,7 @@ def test_localhost_is_the_first_of_the_seven(clinic: Clinic) -> None:
 
 
 def test_eager_mode_is_the_second(clinic: Clinic, site: dict[str, Any]) -> None:
-    assert _failed(clinic, celery={"task_always_eager": True}, **site) == ("eager", "W230")
+    assert _failed(clinic, celery={"task_always_eager": True}, **site) == ("eager", "E006")
 
 
 def test_redis_that_forgets_is_the_third(

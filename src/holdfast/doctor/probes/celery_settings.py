@@ -14,7 +14,7 @@ from holdfast.doctor.wording import counted, lasting, named, shortened
 
 EAGER = define(
     "holdfast.W230",
-    title="Eager mode is on: tasks run inside their caller",
+    title="Eager mode is on, beside DEBUG: tasks run inside their caller",
     leads_to="Nothing is recorded, nothing is retried by a worker, and a web request takes as long as its tasks.",
     repair="Remove CELERY_TASK_ALWAYS_EAGER; in the settings of tests alone it is at its place.",
 )
@@ -103,8 +103,8 @@ VISIBILITY = 3600.0
 def life_of_a_job(look: Look) -> Iterator[Finding]:
     """Settings of where jobs run, how far ahead they are claimed, how workers stop, how long jobs are kept."""
     conf = look.conf
-    # In a deployment the check holdfast.E006 says so, as an error.
-    if conf.task_always_eager and (look.django.DEBUG or not look.deploy):
+    # Where DEBUG is off the check holdfast.E006 says so, as an error.
+    if conf.task_always_eager and look.django.DEBUG:
         yield EAGER.seen("CELERY_TASK_ALWAYS_EAGER is True.")
     if not conf.result_expires:
         yield KEPT_FOR_EVER.seen(f"CELERY_RESULT_EXPIRES is {conf.result_expires!r}.")
@@ -128,7 +128,6 @@ def life_of_a_job(look: Look) -> Iterator[Finding]:
     area="celery",
     finds=[SOFT_AFTER_HARD, REJECT_WITHOUT_LATE, POISON_LOOP, VISIBLE_TOO_SOON],
     live=False,
-    seconds=6.0,
 )
 def options_of_tasks(look: Look) -> Iterator[Finding]:
     """Options of each task that contradict each other, or do harm where the ledger does not care for it."""

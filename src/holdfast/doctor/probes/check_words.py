@@ -39,7 +39,7 @@ _TABLE = (
     (
         "E006",
         "Eager mode is on, and DEBUG is off",
-        "This is no machine of a developer: every task runs inside its caller, and nothing is recorded.",
+        "No worker is asked, nothing is tried again, and a request takes as long as its tasks.",
         "Remove CELERY_TASK_ALWAYS_EAGER, but for the settings of tests.",
     ),
     (
@@ -140,8 +140,8 @@ _TABLE = (
     ),
 )
 
-# Django asks for these with `check --deploy` alone.
-_AT_DEPLOYMENT = frozenset({"E006", "W007", "W008"})
+# Asked for with `--deploy` alone.
+_AT_DEPLOYMENT = frozenset({"W007", "W008"})
 
 
 def _defined(*, deploy: bool) -> tuple[Definition, ...]:

@@ -99,7 +99,7 @@ def libraries_are_sound(look: Look) -> Iterator[Finding]:
             )
 
 
-@probe(area="celery", finds=[TWO_NAMES, SEVERAL_APPS], live=False, seconds=6.0)
+@probe(area="celery", finds=[TWO_NAMES, SEVERAL_APPS], live=False)
 def tasks_are_there_once(look: Look) -> Iterator[Finding]:
     """Tasks of one line of code under two modules, and apps beside the one."""
     from celery import _state
@@ -155,7 +155,7 @@ def _is_shared(name: str) -> bool:
     return name in current_app.tasks
 
 
-@probe(area="celery", finds=[NOT_IMPORTED], live=False, seconds=6.0)
+@probe(area="celery", finds=[NOT_IMPORTED], live=False)
 def modules_with_tasks_are_imported(look: Look) -> Iterator[Finding]:
     """Files of the project's apps that make tasks, against what the app has imported."""
     import sys
@@ -182,7 +182,7 @@ def modules_with_tasks_are_imported(look: Look) -> Iterator[Finding]:
             )
 
 
-@probe(area="celery", finds=[IGNORED_AND_AWAITED, WAITS_IN_A_TASK], live=False, seconds=6.0)
+@probe(area="celery", finds=[IGNORED_AND_AWAITED, WAITS_IN_A_TASK], live=False)
 def results_can_be_waited_for(look: Look) -> Iterator[Finding]:
     """Calls of get() on what delay() or apply_async() has returned, in the project's own code."""
     from holdfast.doctor import sources

@@ -13,7 +13,7 @@ from holdfast.doctor.wording import counted, lasting, named, shortened
 
 UNSERVED = define(
     "holdfast.E601",
-    title="Jobs wait in a queue that no worker serves",
+    title="Jobs wait in a queue that no worker serves, though others live",
     leads_to="They wait until one does, or until they expire.",
     repair="Start a worker with -Q QUEUE, or correct the queue in CELERY_TASK_ROUTES.",
 )
@@ -64,10 +64,12 @@ DAY = 86400.0
 
 @probe(area="queues", finds=[UNSERVED], after=["settings", "tables"])
 def queues_are_served(look: Look) -> Iterator[Finding]:
-    """Queues with waiting jobs, against the queues of the workers whose lease stands."""
+    """Queues with waiting jobs, against the queues of the workers whose lease stands, where there is one."""
     del look
-    from holdfast.ledger.reads import queue_reads
+    from holdfast.ledger.reads import health, queue_reads
 
+    if not any(worker.left_seconds > 0 for worker in health.workers()):
+        return  # holdfast.E501 says it once for all queues
     for queue in queue_reads.queues():
         if not queue.unserved:
             continue
