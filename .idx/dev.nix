@@ -43,7 +43,7 @@
         };
         # A worker that nobody starts is the commonest reason for jobs that wait for ever.
         worker = {
-          command = [ ".venv/bin/celery" "--app" "jost" "worker" "--hostname" "worker@%h" "--queues" "default,critical,low-priority,alerts,fast,cpu,io" "--pool" "threads" "--concurrency" "8" "--loglevel" "INFO" "--without-gossip" "--without-mingle" "--without-heartbeat" ];
+          command = [ ".venv/bin/celery" "--app" "jost" "worker" "--hostname" "worker@%h" "--queues" "default,critical,low-priority,alerts,fast,cpu,io" "--pool" "threads" "--concurrency" "8" "--loglevel" "INFO" "--task-events" "--without-gossip" "--without-mingle" "--without-heartbeat" ];
           manager = "web";
         };
         scheduler = {

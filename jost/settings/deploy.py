@@ -9,6 +9,8 @@ DEPLOY: dict[str, Any] = {
     "workspace_settings": "jost.settings.development",
     # As the settings page documents it.
     "nix_port_variable": "NIX_DAPHNE_PORT",
+    # For Flower, which shows nothing else; the console needs none of it.
+    "task_events": True,
     "environment": {
         # Compiled once for all processes of a container, in a folder that may be written to.
         "NUMBA_CACHE_DIR": "/tmp/numba",  # noqa: S108

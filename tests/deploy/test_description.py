@@ -165,3 +165,9 @@ def test_app_without_a_name_is_refused() -> None:
 def test_project_without_a_server_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="None of uvicorn"):
         deployed(servers=())
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_workers_tell_flower_of_their_jobs_if_they_are_asked_to(*, said: bool) -> None:
+    worker = pools(asked={"task_events": said})["worker"]
+    assert ("--task-events" in worker.command) is said

@@ -224,7 +224,7 @@ def test_debugger_listens_where_the_editor_looks(files: Files) -> None:
     assert found["Attach to worker"]["connect"] == {"host": "127.0.0.1", "port": 5679}
     for service, port in (("app-debug", 5678), ("worker-debug", 5679)):
         assert f"127.0.0.1:{port}:{port}" in files.services[service]["ports"]
-        assert f"0.0.0.0:{port}" in files.services[service]["command"]
+        assert files.services[service]["environment"]["HOLDFAST_DEBUGGER"] == f"0.0.0.0:{port}"
     assert all(set(one["configurations"]) <= set(found) for one in said["compounds"])
 
 

@@ -81,6 +81,7 @@ PROJECT: dict[str, Check] = {
     "environment": VARIABLES,
     "env_file": FILLED,
     "secrets": LIST,
+    "task_events": YES,
     "folder": FILLED,
     "user": FILLED,
     "host": FILLED,

@@ -60,7 +60,6 @@ _SERVING = {
     ),
 }
 _FOR_ASGI = ("uvicorn", "daphne", "hypercorn")
-_DEBUGGED = ("uvicorn", "gunicorn")
 
 
 def described(facts: Facts | None = None) -> Deployment:
@@ -84,7 +83,7 @@ def described(facts: Facts | None = None) -> Deployment:
         settings=asked.get("settings") or facts.settings,
         manage="manage.py" if (facts.folder / "manage.py").is_file() else "-m django",
         web=_web(facts, asked.get("web", {})),
-        pools=_pools(facts, asked.get("pools", {}), app=app, log_level=log_level),
+        pools=_pools(facts, asked, app=app, log_level=log_level),
         scheduler=_scheduler(facts, asked.get("scheduler", {}), app=app, log_level=log_level),
         image=_image(facts, asked.get("image", {}), name=name),
         environment=asked.get("environment", {}),
@@ -104,6 +103,8 @@ def _name_of(app: str) -> str:
 
 def _pools(facts: Facts, asked: Mapping[str, Any], *, app: str, log_level: str) -> tuple[Pool, ...]:
     """Return the pools in the order in which they are written: the ordinary one first."""
+    events = asked.get("task_events", False)
+    asked = asked.get("pools", {})
     wanted: dict[str, dict[str, Any]] = {WORKER: {**_ORDINARY, "queues": []}}
     taken = {queue for pool in asked.values() for queue in pool.get("queues", ())}
     for queue in facts.queues:
@@ -117,7 +118,7 @@ def _pools(facts: Facts, asked: Mapping[str, Any], *, app: str, log_level: str) 
         wanted[name] = {**wanted.get(name, _ORDINARY), **said}
     _require_queues(wanted, facts, asked)
     return tuple(
-        _pool(name, said, facts, app=app, log_level=log_level)
+        _pool(name, {"task_events": events, **said}, facts, app=app, log_level=log_level)
         for name, said in wanted.items()
         if said["queues"]
     )
@@ -156,6 +157,7 @@ def _pool(name: str, said: Mapping[str, Any], facts: Facts, *, app: str, log_lev
         max_tasks=facts.max_tasks,
         max_memory_kib=facts.max_memory_kib,
         log_level=log_level,
+        task_events=said["task_events"],
         size=Size(
             cpus=said["cpus"],
             memory_mib=said.get("memory_mib") or _memory(kind, slots, facts.max_memory_kib),
@@ -196,10 +198,8 @@ def _scheduler(facts: Facts, asked: Mapping[str, Any], *, app: str, log_level: s
 
 def _web(facts: Facts, asked: Mapping[str, Any]) -> Web:
     command = tuple(asked.get("command", ())) or _served(facts)
-    module = command if command[0] in _DEBUGGED else ("django", "runserver", EVERYWHERE + ":{port}")
     return Web(
         argv=command,
-        debug=(*module, "--noreload") if module[0] == "django" else module,
         port=asked.get("port", 8000),
         size=Size(cpus=asked.get("cpus", 1), memory_mib=asked.get("memory_mib", 512)),
         live_path=asked.get("live_path") or facts.live_path or "/",

@@ -68,6 +68,8 @@ class Pool:
     max_memory_kib: int | None
     """KiB above which it is."""
     log_level: str
+    task_events: bool
+    """Whether it tells Flower, and whoever else listens to Celery's events, of its jobs."""
     size: Size
     longest_seconds: int | None
     """The longest hard time limit of what it runs; None where nothing has one."""
@@ -125,6 +127,8 @@ class Pool:
         if self.in_children and self.max_memory_kib:
             command += ["--max-memory-per-child", str(self.max_memory_kib)]
         command += ["--loglevel", self.log_level]
+        if self.task_events:
+            command += ["--task-events"]
         # Workers have nothing to tell each other, the ledger knows who lives; and each of these is one reason
         # less for a worker to take nothing after its connection broke.
         return (*command, "--without-gossip", "--without-mingle", "--without-heartbeat")
@@ -163,8 +167,6 @@ class Web:
 
     argv: tuple[str, ...]
     """Its command line, in which {port} stands for the port."""
-    debug: tuple[str, ...]
-    """The same as a module for `python -m`, for a debugger or a reload at each change."""
     port: int
     size: Size
     live_path: str
@@ -188,11 +190,6 @@ class Web:
     def command_on(self, port: str) -> tuple[str, ...]:
         """Return the command line with a port, or with how a platform writes it."""
         return tuple(word.replace("{port}", port) for word in self.argv)
-
-    @property
-    def debugged(self) -> tuple[str, ...]:
-        """What follows `python -m` or `python -m debugpy ... -m`."""
-        return tuple(word.replace("{port}", str(self.port)) for word in self.debug)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from holdfast.deploy import elsewhere
-from holdfast.deploy.description import ALIVE_FILE, EVERYWHERE, READY_FILE, THREADS, Deployment
+from holdfast.deploy.description import ALIVE_FILE, PREFORK, READY_FILE, Deployment
 from holdfast.deploy.templating import written
 
 # Path below the project, template, and what the template gets beside the deployment.
@@ -32,24 +32,18 @@ def rendered(target: str, deployment: Deployment) -> dict[str, str]:
 def _compose(d: Deployment) -> Iterator[File]:
     more = {
         "secrets_folder": SECRETS,
-        "debugged_web": _debugged("web", d.web.debugged),
-        "debugged_worker": _debugged("worker", _worker_of_all(d)),
+        "debugged": elsewhere.DEBUG_PORTS,
+        "debugged_worker": _worker_of_all(d),
     }
     yield "docker-compose.yml", "docker-compose.yml", more
     yield "deploy/redis/broker.conf", "redis-broker.conf", {}
     yield "deploy/redis/cache.conf", "redis-cache.conf", {}
 
 
-def _debugged(kind: str, command: tuple[str, ...]) -> tuple[str, ...]:
-    # Of every address of the container; which of the host's it is published on decides who reaches it.
-    listen = f"{EVERYWHERE}:{elsewhere.DEBUG_PORTS[kind]}"
-    return ("python", "-m", "debugpy", "--listen", listen, "-m", *command)
-
-
 def _worker_of_all(d: Deployment) -> tuple[str, ...]:
-    """Return the command of a worker of all queues whose jobs run in the process that is attached to."""
+    """Return the command of a worker of all queues, for a look at any job."""
     pool = replace(
-        d.pools[0], name="debug", queues=d.queues, kind=THREADS, concurrency=2, autoscale=None
+        d.pools[0], name="debug", queues=d.queues, kind=PREFORK, concurrency=2, autoscale=None
     )
     return pool.command
 
