@@ -243,16 +243,10 @@ def test_nginx_passes_events_on_as_they_come(jost: Files) -> None:
     assert "proxy_buffering off;" in console
 
 
-def test_readme_of_the_files_names_every_process() -> None:
+def test_readme_of_the_files_names_every_process_and_queue() -> None:
     text = (ROOT / "deploy" / "README.md").read_text()
     processes = [
-        "postgres",
-        "redis",
-        "redis-cache",
-        "app",
-        "migrate",
-        "beat",
-        *JOST["pools"],
-        "flower",
+        *("postgres", "redis", "redis-cache", "app", "migrate", "beat", "flower"),
+        *(*JOST["pools"], *str(JOST["queues"]).split(",")),
     ]
     assert [name for name in processes if f"`{name}`" not in text] == []
