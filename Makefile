@@ -48,6 +48,10 @@ test-deploy: $(DEV) ## Deploy files checked by the tools they are for; installs 
 test-browser: $(DEV) ## The console in a real Chromium; installs it by apt as root
 	./.ci/test-browser $(BIN)/python $(ARGS)
 
+.PHONY: test-services
+test-services: $(DEV) ## The three above, and Prometheus with Alertmanager; installs them by apt as root
+	./.ci/test-services $(BIN)/python $(ARGS)
+
 .PHONY: test-unit
 test-unit: $(DEV) ## Unit tests only: no services, a few seconds
 	$(BIN)/python -m pytest tests/unit $(ARGS)

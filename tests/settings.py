@@ -59,6 +59,9 @@ DATABASES = {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 
+_TEXTS = {"unsigned", "alive_file", "scheduler_alive_file", "ready_file", "metrics_token"}
+
+
 def _setting(key: str, value: str) -> object:
     if key.endswith("_keys"):
         return value.split(",")
@@ -66,7 +69,7 @@ def _setting(key: str, value: str) -> object:
         return json.loads(value)
     if key == "tracing":
         return value == "True"
-    return value if key in {"unsigned", "alive_file"} else float(value)
+    return value if key in _TEXTS else float(value)
 
 
 HOLDFAST: dict[str, object] = {

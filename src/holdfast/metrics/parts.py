@@ -14,6 +14,8 @@ from holdfast.ledger.duty import UPKEEP
 from holdfast.ledger.histograms import seconds_in
 from holdfast.ledger.limiting import shown
 from holdfast.ledger.reads import gauges, queue_reads, server, troubles, worker_reads
+from holdfast.ledger.schedules import Decision
+from holdfast.ledger.security import Kind
 from holdfast.metrics import broker, contract
 from holdfast.metrics.readings import Reading, first, reading, spread
 from holdfast.policies.scaling import desired_workers
@@ -22,6 +24,17 @@ DAY = timedelta(days=1)
 LOST_WITHIN = timedelta(minutes=15)
 WORKER_STATES = ("serving", "stopping", "stalled")
 _OUTCOMES = ("succeeded", "failed", "cancelled")
+# What can be told apart in a count, all of them from the beginning: the first of a kind is a rise.
+_LABELS = {
+    counts.SUSPECTED: (
+        Kind.FORGED_TICKET,
+        Kind.FORGED_MESSAGE,
+        Kind.UNSIGNED,
+        Kind.MALFORMED,
+        Kind.UNKNOWN_JOB,
+    ),
+    counts.DECIDED: (Decision.FIRED, Decision.SKIPPED, Decision.MISSED, Decision.FAILED),
+}
 _COUNTS = {
     counts.RESCUED: contract.RESCUED,
     counts.REPUBLISHED: contract.REPUBLISHED,
@@ -86,15 +99,12 @@ def sums() -> Iterator[Reading]:
 
 
 def events() -> Iterator[Reading]:
-    """How often something happened; 0 is told too, where there is nothing to tell apart: a first one is a rise."""
+    """How often something happened, and 0 of what has not."""
     told = counts.told()
     for name, metric in _COUNTS.items():
-        if not metric.labels:
-            yield reading(metric, told.get((name, ""), 0))
-            continue
-        labels = sorted(label for its_name, label in told if its_name == name)
-        for label in labels[: metric.most]:
-            yield reading(metric, told[name, label], label)
+        for label in _LABELS.get(name, ("",)):
+            value = told.get((name, label), 0)
+            yield reading(metric, value, label) if label else reading(metric, value)
 
 
 def failures() -> Iterator[Reading]:

@@ -54,7 +54,7 @@ class ConsumerWatch(bootsteps.StartStopStep):
         self._broker = True
         self._sends = settings.canary_seconds > 0
         self._next_canary = self._next_touch = 0.0
-        self._closing = False
+        self._closing = self._was_ready = False
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="holdfast-canary", daemon=True)
 
@@ -117,12 +117,13 @@ class ConsumerWatch(bootsteps.StartStopStep):
                 self._act(cause, facts, now)
             elif self._condition.stalled_since is not None and self._is_well(facts):
                 self._recover(now)
-        if now >= self._next_touch:
-            lives = self._lives(now)
+        lives = self._lives(now)
+        ready = lives and self._consumes()
+        if now >= self._next_touch or ready is not self._was_ready:
+            self._show_ready(ready=ready)
             if lives:
                 self._next_touch = now + TOUCH_SECONDS
                 self._show()
-            self._show_ready(ready=lives and self._consumes())
 
     def _ask(self, now: float) -> None:
         if self._loop_asked_at is None:
@@ -277,7 +278,8 @@ class ConsumerWatch(bootsteps.StartStopStep):
         return heard and connected and not self._closing
 
     def _show_ready(self, *, ready: bool) -> None:
-        """Let the file that says so come and go; a supervisor that asks for it sends no traffic elsewhere."""
+        """Let the file that says so come and go."""
+        self._was_ready = ready
         if ready:
             self._ready.touch({"worker": self._parent.hostname})
         else:
