@@ -12,6 +12,8 @@ from drf_spectacular.views import (
     SpectacularSwaggerView,
 )
 
+from holdfast.urls import metrics
+
 home = TemplateView.as_view(template_name="home.html")
 login = LoginView.as_view(template_name="login.html", redirect_authenticated_user=True)
 
@@ -23,6 +25,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/simulations/", include("jost.simulations.api_urls")),
     path("holdfast/", include("holdfast.urls")),
     path("health/", include("holdfast.health.urls")),
+    path("metrics", metrics, name="metrics"),
     path("admin/", admin.site.urls),
 ]
 

@@ -124,6 +124,9 @@ HOLDFAST: dict[str, Any] = {
     "tracing": bool(ENVIRONMENT.OTEL_EXPORTER_OTLP_ENDPOINT),
     "alerts": alerting.settings(ENVIRONMENT),
     "deploy": deploy.DEPLOY,
+    "metrics_token": ENVIRONMENT.METRICS_TOKEN.get_secret_value()
+    if ENVIRONMENT.METRICS_TOKEN
+    else "",
 }
 # Late acknowledgement is meant: it serves the tasks with durable=False.
 SILENCED_SYSTEM_CHECKS = ["holdfast.I001"]

@@ -171,6 +171,10 @@ class Environment(BaseSettings):
         description="Whether browsers reach JOST by https: cookies are then sent by https only.",
     )
 
+    METRICS_TOKEN: SecretStr | None = Field(
+        None, description="Bearer token with which Prometheus may read `/metrics`."
+    )
+
     JOST_LOGIN: bool | None = Field(
         None, description="Whether pages and API are only for who is signed in."
     )
