@@ -26,7 +26,7 @@ copyright = "2026, The Holdfast authors"
 release = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 root_doc = "docs/index"
-include_patterns = ["*.md", "docs/**", "deploy/**/*.md"]
+include_patterns = ["*.md", "docs/**", "deploy/*.md", "deploy/**/*.md"]
 exclude_patterns = ["docs/conf.py", "docs/_build", "docs/_static", "docs/images", "docs/examples"]
 extensions = [
     "myst_parser",

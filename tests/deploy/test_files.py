@@ -120,6 +120,32 @@ def test_compose_gives_secrets_as_files(files: Files) -> None:
 
 
 @pytest.mark.parametrize(
+    "command",
+    [
+        "up -d postgres redis",
+        "run --rm app python3 manage.py migrate",
+        "up app worker beat",
+        "up -d app worker beat",
+        "up --build app worker beat",
+        "run --rm app python3 manage.py createsuperuser",
+    ],
+)
+def test_commands_of_compose_find_what_they_name(jost: Files, command: str) -> None:
+    verb, *words = [word for word in command.split() if not word.startswith("-")]
+    services, inside = (words, []) if verb == "up" else (words[:1], words[1:])
+    assert all("profiles" not in jost.services[name] for name in services)
+    if "--build" in command:
+        assert all("build" in jost.services[name] for name in services)
+    if inside:
+        # Nothing stands before what is asked for, and both are there.
+        image = jost.text("Dockerfile")
+        assert "ENTRYPOINT" not in image
+        assert "entrypoint" not in jost.services[services[0]]
+        assert "WORKDIR /app\n" in image
+        assert (ROOT / inside[1]).is_file()
+
+
+@pytest.mark.parametrize(
     ("service", "profile"),
     [
         ("flower", "monitoring"),
