@@ -133,6 +133,7 @@ class Ground:
                 "DJANGO_SETTINGS_MODULE": "tests.chaos.scheduled",
                 **(environment or {}),
             },
+            warm=self.site.warm,
         )
 
     def producer_like(
@@ -274,8 +275,12 @@ def ground(
     postgres: PostgresServer | None,
     holdfast: Mapping[str, float] | None = None,
     environment: Mapping[str, str] | None = None,
+    warm: bool = True,
 ) -> Iterator[Ground]:
-    """Enter a site with a Redis of its own, on a fresh database of `postgres`, or on SQLite if that is None."""
+    """Enter a site with a Redis of its own, on a fresh database of `postgres`, or on SQLite if that is None.
+
+    Unless it is `warm`, its processes are started as its users start them, imports and all; see `tests.warm`.
+    """
     with ExitStack() as stack:
         redis = stack.enter_context(RedisServer(directory / "redis"))
         broker = stack.enter_context(TcpProxy(redis.port))
@@ -296,7 +301,7 @@ def ground(
                 holdfast={**SHORT, **(holdfast or {})},
                 environment=environment,
                 fresh=True,
-                warm=False,
+                warm=warm,
             )
         )
         yield Ground(site, redis, broker, postgres, database)

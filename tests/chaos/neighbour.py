@@ -115,7 +115,7 @@ def next_door_to(on: Ground) -> Iterator[Ground]:
         holdfast=on.site.holdfast,
         environment={"DJANGO_SETTINGS_MODULE": next_door.__name__},
         fresh=True,
-        warm=False,
+        warm=on.site.warm,
     )
     with site:
         yield Ground(site, on.redis, on.broker, on.postgres, on.database)

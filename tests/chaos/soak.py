@@ -72,7 +72,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             server = None
             if options.db == "postgres":
                 server = stack.enter_context(PostgresServer(data))
-            on = stack.enter_context(ground(directory, postgres=server, holdfast=SETTINGS))
+            on = stack.enter_context(
+                ground(directory, postgres=server, holdfast=SETTINGS, warm=False)
+            )
             asked = {"seed": options.seed, "minutes": options.minutes, "database": options.db}
             if options.product == "celery":
                 soak: Soak = PlainSoak(on, **asked)

@@ -17,7 +17,7 @@ TIMED = frozenset({"slow_calls", "dear_calls", "late_publications", "late"})
 @pytest.mark.alone
 @pytest.mark.slow
 def test_every_promise_holds_under_random_load_and_random_faults(enter_ground: Enter) -> None:
-    on = enter_ground("postgres", holdfast=SETTINGS)
+    on = enter_ground("postgres", holdfast=SETTINGS, warm=False)
     soak = Soak(on, seed=2026, minutes=MINUTES, database="postgres", ways_per_second=12)
     try:
         result = soak.run()
