@@ -110,7 +110,13 @@ function line(chart, series, place, colour) {
     value: (_plot, _drawn, _series, at) => (at == null ? "–" : long(chart.spec.series[place].values[at], unit)),
   };
   if (kind === "stack") return { ...shape, fill: stroke, width: 0, points: { show: false }, paths: window.uPlot.paths.bars({ size: [0.85, 24] }) };
-  return { ...shape, width: 2, dash: DASHES[place % DASHES.length], spanGaps: false, points: { size: 4 } };
+  return { ...shape, width: 2, dash: DASHES[place % DASHES.length], spanGaps: false, points: { size: 5, show: true, filter: alone } };
+}
+
+// A line needs two neighbours: which values have none, and would not be seen.
+function alone(plot, place) {
+  const values = plot.data[place];
+  return values.flatMap((value, at) => (value != null && values[at - 1] == null && values[at + 1] == null ? [at] : []));
 }
 
 // -- words --------------------------------------------------------------------------------------------------------
