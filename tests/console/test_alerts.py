@@ -51,7 +51,7 @@ def test_what_fires_is_shown_with_its_rule_and_its_messages(firing: str, viewer:
     assert (alert["rule"], alert["state"], alert["severity"]) == ("old/queues", "firing", "warning")
     assert (alert["url"], alert["muted"]) == (f"{ROOT}queues/mail/", False)
     (rule,) = page["rules"]
-    assert (rule["about"], rule["firing"], rule["on"]) == ("queue *, above 600.0", 1, True)
+    assert (rule["about"], rule["firing"], rule["on"]) == ("queue *, above 600", 1, True)
     (message,) = page["messages"]
     assert (message["channel"], message["tries"], message["error"]) == ("ops", 1, "")
     assert message["sent_at"]

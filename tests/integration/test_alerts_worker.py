@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from holdfast.ledger.models import Duty
 from holdfast.ledger.models.alerts import Alert, AlertNotice
 from tests.eventually import eventually
 from tests.harness import Site, new_site
@@ -87,9 +88,20 @@ def test_one_killed_on_the_way_loses_no_message_and_doubles_none(
 
 def free_duty(site: Site) -> None:
     """Let the next one act at once, as after the time of the duty."""
-    from holdfast.ledger.models import Duty
-
     Duty.objects.using(site.alias).filter(name="alerts").update(holder=None)
+
+
+def test_scheduler_watches_too_and_leaves_the_duty_when_it_ends(
+    receiver: Web, request: pytest.FixtureRequest
+) -> None:
+    with new_site("sqlite", request, environment=stated(receiver, above=0.001)) as site:
+        held = Duty.objects.using(site.alias).filter(name="alerts", holder__isnull=False)
+        site.task("effect").apply_async(("late",), queue="mail")
+        beat = site.beat()
+        eventually(lambda: receiver.bodies("/hook"), told="the alert is told without any worker")
+        assert held.exists()
+        beat.stop()
+        assert not held.exists()
 
 
 def test_worker_watches_and_sends_by_a_job(receiver: Web, request: pytest.FixtureRequest) -> None:

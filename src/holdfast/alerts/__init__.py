@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 from holdfast.alerts import stated as _stated
@@ -77,7 +78,7 @@ def rules() -> list[RuleState]:
                 severity=rule.severity,
                 to=list(rule.to),
                 about=", ".join(
-                    f"{key} {value}" for key, value in rule.asks.items() if value != ""
+                    _said(key, value) for key, value in rule.asks.items() if value != ""
                 ),
                 on=not said.off,
                 muted_until=said.muted_until,
@@ -150,6 +151,10 @@ def test(channel: str, *, actor: str) -> str:
 def latest(*, limit: int = 50) -> list[NoticeRow]:
     """Return the latest messages, with what became of them."""
     return _ledger.latest_notices(limit=limit)
+
+
+def _said(key: str, value: Any) -> str:
+    return f"{key} {value:g}" if isinstance(value, int | float) else f"{key} {value}"
 
 
 def _require_rule(name: str) -> None:

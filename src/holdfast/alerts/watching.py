@@ -6,6 +6,7 @@ elects one. What if it dies here? What is decided is written with its messages a
 
 from __future__ import annotations
 
+import atexit
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -157,6 +158,8 @@ def start(**_: Any) -> None:
     if _watch is None and current().is_on:
         _watch = Watch()
         _watch.start()
+        # A scheduler says to nobody that it ends.
+        atexit.register(stop)
 
 
 def stop(**_: Any) -> None:

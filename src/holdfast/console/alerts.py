@@ -119,7 +119,10 @@ def alerts(_request: HttpRequest) -> AlertsPage:
     duty = health.duty(watching.DUTY)
     return AlertsPage(
         problem=problem,
-        watched=duty is not None and duty.holder is not None and duty.over_seconds < 0,
+        # Who takes over may need one more look to find out.
+        watched=duty is not None
+        and duty.holder is not None
+        and duty.over_seconds < 2 * said.every_seconds,
         firing=[row for row in found if row.state != "recovered"],
         recovered=[row for row in found if row.state == "recovered"][:RECOVERED],
         rules=[_rule(rule, now) for rule in rules],
