@@ -56,6 +56,7 @@ NAMES: dict[str, Any] = {
     "never sent": pgettext_lazy("state", "never sent"),
     "to come": pgettext_lazy("state", "to come"),
     "waits for a replay": pgettext_lazy("state", "waits for a replay"),
+    "error callback": pgettext_lazy("state", "error callback"),
     # of schedules and their due times
     "paused": pgettext_lazy("state", "paused"),
     "off": pgettext_lazy("state", "off"),
@@ -93,6 +94,10 @@ NAMES: dict[str, Any] = {
     "thread": pgettext_lazy("state", "thread"),
     "greenlet": pgettext_lazy("state", "greenlet"),
     "coroutine": pgettext_lazy("state", "coroutine"),
+    # of alerts
+    "critical": pgettext_lazy("state", "critical"),
+    "warning": pgettext_lazy("state", "warning"),
+    "info": pgettext_lazy("state", "info"),
     # of what people did
     "cancel": pgettext_lazy("state", "cancel"),
     "replay": pgettext_lazy("state", "replay"),
