@@ -49,7 +49,7 @@ test-browser: $(DEV) ## The console in a real Chromium; installs it by apt as ro
 	./.ci/test-browser $(BIN)/python $(ARGS)
 
 .PHONY: test-services
-test-services: $(DEV) ## The three above, and Prometheus with Alertmanager; installs them by apt as root
+test-services: $(DEV) ## The three above, Prometheus, Flower, a bare installation; installs what is missing by apt as root
 	./.ci/test-services $(BIN)/python $(ARGS)
 
 .PHONY: test-unit
