@@ -26,7 +26,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bare")
     wheel = build(ROOT, folder, "wheel")
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True, timeout=120)
-    pip = [folder / "venv" / "bin" / "python", "-m", "pip", "--disable-pip-version-check"]
+    pip = [str(folder / "venv" / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
     subprocess.run([*pip, "install", "--quiet", f"{wheel}[redis]"], check=True, timeout=300)
     subprocess.run([*pip, "check"], check=True, timeout=60)
     return folder / "venv" / "bin"

@@ -1,11 +1,13 @@
-"""Flower beside Holdfast: it sees workers, queues and jobs, and what it sends is a job of the ledger."""
+"""Flower started with the project's app: it sees workers and queues, and what it sends is a job of the ledger.
+
+Without the app, as the deploy files start it, it is in tests/deploy.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
 import os
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,11 +33,11 @@ class Flower:
     def __init__(self, port: int) -> None:
         self.address = f"http://127.0.0.1:{port}"
 
-    def ask(self, path: str, body: object = None, *, account: str = ACCOUNT) -> Any:
+    def ask(self, path: str, body: object = None) -> Any:
         """Return the answer of one address; with a body it is posted."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.address}{path}", data=data)  # our own
-        request.add_header("Authorization", f"Basic {base64.b64encode(account.encode()).decode()}")
+        request.add_header("Authorization", f"Basic {base64.b64encode(ACCOUNT.encode()).decode()}")
         with urllib.request.urlopen(request, timeout=10) as answer:
             said = answer.read().decode()
         return json.loads(said) if said.startswith(("{", "[")) else said
@@ -93,28 +95,8 @@ def test_workers_and_queues_are_seen(flower: Flower) -> None:
     }
 
 
-def test_job_of_the_ledger_is_followed(site: Site, flower: Flower) -> None:
-    job = site.task("add").delay(2, 3)
-    assert job.get(timeout=30) == 5
-    eventually(
-        lambda: flower.ask("/api/tasks").get(job.id, {}).get("state") == "SUCCESS",
-        told="Flower has heard of its end",
-    )
-    seen = flower.ask(f"/api/task/info/{job.id}")
-    assert seen["name"] == "tests.project.tasks.add"
-    assert seen["result"] == "5"
-
-
 def test_what_it_sends_is_a_job_of_the_ledger(site: Site, flower: Flower) -> None:
     sent = flower.ask("/api/task/async-apply/tests.project.tasks.add", {"args": [4, 5]})
     site.wait_all_final()
     assert site.states()[sent["task-id"]] == "succeeded"
     assert site.result(sent["task-id"]).get(timeout=10) == 9
-
-
-def test_nobody_without_a_password_is_let_in(flower: Flower) -> None:
-    with pytest.raises(urllib.error.HTTPError, match="401"):
-        flower.ask("/api/workers", account="ada:guessed")
-    request = urllib.request.Request(f"{flower.address}/api/workers")
-    with pytest.raises(urllib.error.HTTPError, match="401"):
-        urllib.request.urlopen(request, timeout=10)
