@@ -6,8 +6,22 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
 
+class LateConnection:
+    """Stands where Celery expects that producer's connection; everything asked of it goes to the real one."""
+
+    def __init__(self, producer: LateProducer) -> None:
+        self._producer = producer
+
+    def _reraise_as_library_errors(self) -> AbstractContextManager[None]:
+        """Celery wraps each call in its translation of errors; `publish` does that itself."""
+        return nullcontext()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._producer.real().connection, name)
+
+
 class LateProducer:
-    """Stands where Celery expects a producer, its connection included; everything asked of it goes to a real one."""
+    """Stands where Celery expects a producer; everything asked of it goes to a real one."""
 
     def __init__(self, acquire: Any) -> None:
         self._acquire = acquire
@@ -15,12 +29,14 @@ class LateProducer:
         self._taken = ExitStack()
 
     @property
-    def connection(self) -> LateProducer:
-        """Celery wraps each call in the connection's translation of errors; `publish` does that itself."""
-        return self
+    def connection(self) -> LateConnection:
+        """The connection of the real one, which Celery asks for before it is known whether it is needed."""
+        return LateConnection(self)
 
-    def _reraise_as_library_errors(self) -> AbstractContextManager[None]:
-        return nullcontext()
+    def revive(self, channel: Any) -> None:
+        """Begin anew on a channel or connection, after an error."""
+        real = self.real()
+        real.revive(real.connection if isinstance(channel, LateConnection) else channel)
 
     def publish(self, *args: Any, **kwargs: Any) -> Any:
         """Publish as the real producer does, with its connection's errors."""
