@@ -19,9 +19,10 @@ from tests.docs.pages import ROOT
 PAGE = ROOT / "docs" / "reference" / "commands.md"
 _HEAD = """# Commands
 
-`manage.py holdfast VERB`, each also with `--help`. With `--json` a verb prints for programs what it prints for people. The exit status is 0 where it
-was done, 1 where it could not be, 2 where it was called wrongly; the [doctor](../guides/doctor.md) and the
-checks among them say what else they mean by 1. Those of the [guides](../guides/README.md) show how they are used.
+`manage.py holdfast VERB`, each also with `--help`. With `--json` a verb prints for programs what it prints for people.
+The exit status is 0 where it was done, 1 where it could not be, 2 where it was called wrongly; the
+[doctor](../guides/doctor.md) and other checks say what else they mean by 1. The [guides](../guides/README.md) show
+how they are used.
 
 This page is made from the code: `python -m tests.docs.commands --write`.
 """
