@@ -30,8 +30,8 @@ class Tracer(Protocol):
     def fields(self) -> frozenset[str]:
         """Names of the headers that calls take along."""
 
-    def sending(self, task: str, queue: str, *, count: int = 1) -> Span:
-        """Begin a call, or many of one kind; what is sent inside is its child."""
+    def sending(self, task: str, queue: str) -> Span:
+        """Begin a call, or many of one kind."""
 
     def putting_back(self) -> Mapping[str, str]:
         """Return headers that tell the next attempt of a job of the one that runs here."""

@@ -104,6 +104,20 @@ def test_scheduler_watches_too_and_leaves_the_duty_when_it_ends(
         assert not held.exists()
 
 
+def test_doctor_is_asked_by_the_watch(receiver: Web, request: pytest.FixtureRequest) -> None:
+    """The project of the tests says nothing of time limits, which is a finding."""
+    rule = {"when": "finding", "name": "doctor", "level": "warning", "id": "holdfast.W004"}
+    said = {
+        "channels": {"ops": {"kind": "webhook", "url": f"{receiver.url}/hook"}},
+        "rules": [rule],
+    }
+    with new_site("sqlite", request, environment={"HOLDFAST_ALERTS": json.dumps(said)}) as site:
+        site.python("from holdfast.alerts.watching import Watch\nWatch().one_pass()")
+    (body,) = receiver.bodies("/hook")
+    assert body["title"].startswith("holdfast.W004 ")
+    assert body["alerts"][0]["facts"]["repair"]
+
+
 def test_worker_watches_and_sends_by_a_job(receiver: Web, request: pytest.FixtureRequest) -> None:
     with new_site("postgres", request) as site:
         environment = stated(receiver, above=0.001, clear_seconds=0)

@@ -14,8 +14,10 @@ from django.db import transaction
 from django.test import override_settings
 from kombu.exceptions import EncodeError
 
-from holdfast import Celery, spans
+from holdfast import Celery, logs, spans
+from holdfast.correlation import CORRELATION
 from holdfast.ledger.database import alias
+from holdfast.ledger.reads import queries
 from holdfast.testing import HoldfastJobs
 from tests.project import watched
 from tests.traced import Seen, Spans, traced
@@ -100,6 +102,33 @@ def test_retry_is_the_same_call_and_linked_to_the_attempt_before_it(
     assert [span.failed for span in (first, second, third)] == [True, True, False]
 
 
+def test_what_follows_a_retry_is_linked_to_none_of_its_attempts(
+    jobs: HoldfastJobs, task: Any, seen: Spans
+) -> None:
+    chain(task(watched.speak).s("it", fails=1), task(watched.listen).s("next")).delay()
+    jobs.drain()
+    assert len(seen.all(f"process {SPEAK}")) == 2
+    assert seen.one(f"process {LISTEN}").links == ()
+
+
+def test_id_of_one_request_is_not_that_of_the_next_call(jobs: HoldfastJobs, task: Any) -> None:
+    speak = task(watched.speak)
+    with logs.correlated("request-7"):
+        first, second = speak.delay("it"), speak.delay("it")
+    after = speak.delay("it")
+    other = speak.apply_async(("it",), headers={"correlation_id": "import-7"})
+    stored = {
+        id: json.loads((queries.message_of(id) or ("", "{}"))[1])
+        for id in (first.id, second.id, after.id, other.id)
+    }
+    assert [headers.get(CORRELATION) for headers in stored.values()] == [
+        "request-7",
+        "request-7",
+        None,
+        "import-7",
+    ]
+
+
 def test_error_is_on_the_span_without_its_secrets(
     jobs: HoldfastJobs, task: Any, seen: Spans
 ) -> None:
@@ -167,6 +196,27 @@ def test_replay_goes_on_in_the_trace_of_its_call(
     holdfast.replay(sent)
     jobs.drain(raise_errors=False)
     assert [span.parent for span in seen.all("process")] == [seen.one("create").id] * 2
+
+
+def test_what_a_coroutine_sends_is_a_child_of_its_run(
+    jobs: HoldfastJobs, task: Any, seen: Spans
+) -> None:
+    task(watched.speak_async).delay("it", sends="child")
+    jobs.drain()
+    run = seen.one(f"process {watched.speak_async.name}")
+    (child,) = [span for span in seen.all() if span.name == f"create {SPEAK}"]
+    assert child.parent == run.id
+
+
+def test_headers_that_make_no_sense_and_errors_without_words_fail_nothing(
+    jobs: HoldfastJobs, task: Any, seen: Spans
+) -> None:
+    sent = task(watched.speak).apply_async(("it",), headers={"traceparent": "nonsense"})
+    task(watched.mumble).apply_async(headers={"holdfast_former": 7, "tracestate": ["x"]})
+    jobs.drain(raise_errors=False)
+    assert sent.get(timeout=1) == "it"
+    mumbled = seen.one(f"process {watched.mumble.name}")
+    assert (mumbled.failed, mumbled.attributes["error.type"]) == (True, "Speechless")
 
 
 def test_call_made_while_an_error_is_handled_is_no_failure(

@@ -19,6 +19,7 @@ from tests.project import watched
 with trace.get_tracer("web").start_as_current_span("GET /order"), transaction.atomic():
     speak, listen = app.tasks[watched.speak.name], app.tasks[watched.listen.name]
     chain(speak.s("it", fails=1, sends="child"), listen.s("next")).delay()
+    app.tasks[watched.speak_plainly.name].delay("plain")
 trace.get_tracer_provider().force_flush()
 """
 
@@ -37,8 +38,8 @@ def test_one_trace_from_a_request_to_the_last_successor(
         worker = site.worker(f"--include={watched.__name__}", pool=pool, environment=environment)
         site.python(_REQUEST, environment=environment)
         site.wait_all_final()
-        # Two attempts, what each of them sent, and the next step.
-        eventually(lambda: len(collector.all("process")) == 5, told="all runs have been told")
+        # Two attempts, what each of them sent, the next step, and a message of plain Celery.
+        eventually(lambda: len(collector.all("process")) == 6, told="all runs have been told")
         worker.stop()
         (root,) = collector.all("GET /order")
         assert {span.trace for span in collector.all()} == {root.trace}
@@ -52,6 +53,8 @@ def test_one_trace_from_a_request_to_the_last_successor(
         creates = {span.id: span for span in collector.all("create")}
         assert creates[first.parent].parent == root.id
         assert (first.parent, second.links) == (second.parent, (first.id,))
+        (plain,) = collector.all(f"process {watched.speak_plainly.name}")
+        assert creates[plain.parent].parent == root.id
         (after,) = collector.all(f"process {watched.listen.name}")
         assert creates[after.parent].parent == second.id
         assert [span.parent for span in collector.all("publish")].count(root.id) == 1

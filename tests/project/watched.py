@@ -25,9 +25,21 @@ def speak(self: Any, name: str, *, fails: int = 0, sends: str = "") -> str:
 
 
 @shared_task
-async def speak_async(name: str) -> str:
+async def speak_async(name: str, *, sends: str = "") -> str:
     logger.info("said by %s", name)
+    if sends:
+        await speak.adelay(sends)
     return name
+
+
+class Speechless(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@shared_task
+def mumble() -> None:
+    raise Speechless
 
 
 @shared_task

@@ -122,6 +122,14 @@ def test_alert_is_told_once_and_taken_back_once_it_is_over_for_a_while() -> None
     assert rows["queue mail"].episode == 2
 
 
+def test_long_names_are_one_alert_and_fit_into_their_columns() -> None:
+    long = Sign(subject="q" * 400, summary="Old.", path="queues/" + "q" * 600)
+    first, rows = after([long], {}, seconds=0)
+    assert [len(row.subject) for row in first.changed] == [255]
+    assert [row.path for row in first.changed] == [""]
+    assert not after([long], rows, seconds=30)[0].told
+
+
 def test_what_must_last_is_told_when_it_has_and_forgotten_before() -> None:
     rule = Rule(name="queues", when="oldest", asks=RULE.asks, to=("ops",), for_seconds=60)
     decision, rows = after([SIGN], {}, seconds=0, rule=rule)

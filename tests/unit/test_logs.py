@@ -170,6 +170,24 @@ def test_no_more_full_files_are_kept_than_asked_for(tmp_path: Path) -> None:
     assert found == {"a.log": "9", "a.log.1": "8", "a.log.2": "7"}
 
 
+def test_file_that_another_process_has_just_turned_over_is_not_turned_over_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "a.log"
+    handler = logs.SharedRotatingFileHandler(str(file), most_bytes=5)
+    file.write_text("of all")
+
+    def wait_for_another(*_: Any) -> None:
+        file.replace(tmp_path / "a.log.1")
+        file.write_text("new")
+
+    monkeypatch.setattr("holdfast.logs.files.fcntl.flock", wait_for_another)
+    handler.emit(record("line"))
+    handler.close()
+    assert (tmp_path / "a.log.1").read_text() == "of all"
+    assert file.read_text().startswith("new")
+
+
 def request_with(**headers: str) -> HttpRequest:
     request = HttpRequest()
     request.META |= {f"HTTP_{name.upper()}": value for name, value in headers.items()}

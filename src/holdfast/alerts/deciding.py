@@ -10,6 +10,7 @@ from typing import Any
 from holdfast.alerts.stated import Rule
 from holdfast.ledger.alerts import FIRING, RECOVERED, WAITING, AlertRow, Switch
 
+LONGEST, LONGEST_PATH = 255, 500
 FIRED, REMINDED, OVER = "fired", "still", "recovered"
 
 
@@ -18,7 +19,7 @@ class Sign:
     """One thing that is wrong now."""
 
     subject: str
-    """What it is about, the same as long as it is the same thing; up to 255 letters."""
+    """What it is about, the same as long as it is the same thing; its first 255 letters count."""
     summary: str
     """One sentence."""
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -59,7 +60,7 @@ def decide(
         repeat: after how long what is still wrong is told again; None never.
     """
     decision = Decision()
-    found = {} if switch.off else {sign.subject: sign for sign in signs}
+    found = {} if switch.off else {sign.subject[:LONGEST]: sign for sign in signs}
     for subject, sign in found.items():
         row = _seen(rule, sign, rows.get(subject), now)
         if row.state == WAITING and now - row.since >= timedelta(seconds=rule.for_seconds):
@@ -105,12 +106,12 @@ def _seen(rule: Rule, sign: Sign, before: AlertRow | None, now: datetime) -> Ale
         "severity": rule.severity,
         "summary": sign.summary,
         "facts": dict(sign.facts),
-        "path": sign.path,
+        "path": sign.path if len(sign.path) <= LONGEST_PATH else "",
         "seen_at": now,
     }
     if before is None:
         return AlertRow(
-            rule=rule.name, subject=sign.subject[:255], state=WAITING, since=now, **words
+            rule=rule.name, subject=sign.subject[:LONGEST], state=WAITING, since=now, **words
         )
     row = _not_ahead(before, now)
     if row.state != RECOVERED:

@@ -9,12 +9,12 @@ from holdfast import spans
 from holdfast.correlation import CORRELATION, SAID, correlation_id
 
 
-def begin(task: str, queue: str, *, count: int = 1) -> tuple[spans.Span | None, Mapping[str, str]]:
+def begin(task: str, queue: str) -> tuple[spans.Span | None, Mapping[str, str]]:
     """Begin a call; return its span, to be ended by whoever asked, and the headers that it takes along."""
     id = correlation_id()
     if spans.tracer is None:
         return None, {CORRELATION: id} if id else {}
-    span = spans.tracer.sending(task, queue, count=count)
+    span = spans.tracer.sending(task, queue)
     return span, {**span.headers, CORRELATION: id} if id else span.headers
 
 

@@ -51,12 +51,16 @@ class OpenSpan:
     def end(self) -> None:
         """End it with the error that is on its way, if there is one."""
         error = sys.exception()
-        left = how_left(None if error is self._handled else error)
         context.detach(self._token)
-        if left.is_error:
-            self._fail(left)
-        self._say(left)
-        self.span.end()
+        try:
+            left = how_left(None if error is self._handled else error)
+            if left.is_error:
+                self._fail(left)
+            self._say(left)
+        except Exception:  # an error that has no words for itself fails no job a second time
+            logger.exception("A span ends without the words of its error")
+        finally:
+            self.span.end()
 
     def _fail(self, left: Left) -> None:
         self.span.set_attribute("error.type", left.kind)
@@ -94,7 +98,7 @@ class OpenTelemetry:
         """Names of the headers by which the project's propagators tell of a span."""
         return frozenset(propagate.get_global_textmap().fields)
 
-    def sending(self, task: str, queue: str, *, count: int = 1) -> OpenSpan:
+    def sending(self, task: str, queue: str) -> OpenSpan:
         """Begin the span of a call; its context is what the job takes along."""
         _warn_of_twins()
         span = self._tracer.start_span(
@@ -102,9 +106,7 @@ class OpenTelemetry:
             context=_parent(),
             kind=SpanKind.PRODUCER,
             links=list(_links.get()),
-            attributes=_messaging("create", "create", queue)
-            | {"holdfast.task": task}
-            | ({"messaging.batch.message_count": count} if count > 1 else {}),
+            attributes=_messaging("create", "create", queue) | {"holdfast.task": task},
         )
         headers: dict[str, str] = {}
         propagate.inject(headers, trace.set_span_in_context(span))
@@ -192,12 +194,12 @@ def _parent() -> context.Context | None:
     if trace.get_current_span().get_span_context().is_valid:
         return None
     inherited = inherited_headers()
-    return propagate.extract(inherited) if inherited else None
+    return propagate.extract(_texts(inherited)) if inherited else None
 
 
 def _origin(headers: Mapping[str, Any]) -> context.Context | None:
     """Return the call that an attempt is of; None, which is what goes on here, if the call was not traced."""
-    found = propagate.extract(headers, context.Context())
+    found = propagate.extract(_texts(headers), context.Context())
     return found if trace.get_current_span(found).get_span_context().is_valid else None
 
 
@@ -205,8 +207,13 @@ def _link_of(stored: str | None) -> list[Link]:
     """Return a link to the span that headers, as JSON, tell of; none if they tell of none."""
     try:
         carrier = json.loads(stored or "{}")
-        found = propagate.extract(carrier, context.Context())
+        found = propagate.extract(_texts(carrier), context.Context())
     except (ValueError, TypeError, AttributeError):
         return []
     span = trace.get_current_span(found).get_span_context()
     return [Link(span)] if span.is_valid else []
+
+
+def _texts(headers: Mapping[str, Any]) -> dict[str, str]:
+    """Return the headers that are texts: a propagator takes no others, and calls may have any."""
+    return {key: value for key, value in headers.items() if isinstance(value, str)}
