@@ -77,6 +77,8 @@ def test_address_that_is_named_opens_them_and_no_header_changes_it(console: str)
         for address, status in (
             ("10.1.2.3", 200),
             ("::1", 200),
+            ("::ffff:10.1.2.3", 200),
+            ("::ffff:10.2.2.3", 403),
             ("10.2.0.1", 403),
             ("not an address", 403),
             ("", 403),

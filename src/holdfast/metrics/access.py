@@ -31,4 +31,6 @@ def is_named(address: str) -> bool:
         here = ip_address(address)
     except ValueError:
         return False
+    # As a server that listens for both kinds of addresses has those of the older one.
+    here = getattr(here, "ipv4_mapped", None) or here
     return any(here in ip_network(network, strict=False) for network in get_settings().metrics_from)
