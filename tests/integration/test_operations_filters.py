@@ -137,3 +137,18 @@ def test_large_batch_is_walked_between_its_members_and_not_over_the_whole_table(
     (row,) = operations.listed()
     assert (row.state, row.done) == ("done", len(mine))
     assert count <= 3, "fifteen jobs are two windows of ten, and not forty"
+
+
+def test_dead_letters_of_a_batch_are_walked_by_its_members_and_not_by_all_ends(
+    app: Celery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walks, "WINDOW", 10)
+    members.members("a", 200, State.FAILED)
+    mine = members.members("m", 15, State.FAILED, batch_id="b")
+    operations.ask("discard", "batch:b", actor="ada")
+    count = 0
+    while slices.work(lambda _: None) is not None:
+        count += 1
+    (row,) = operations.listed()
+    assert (row.state, row.done) == ("done", len(mine))
+    assert count <= 2

@@ -138,6 +138,38 @@ def test_what_comes_after_the_moment_is_left(app: Celery) -> None:
     assert ahead < moment + timedelta(hours=1), "what is to come is nobody's choice"
 
 
+def test_job_that_is_claimed_or_moved_meanwhile_is_left(
+    app: Celery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = record(5)
+    row = operations.ask("purge", "queue:mail", actor="ada")
+    worker, page, gone = hire(), ledger_purging.QueueWalk.next_page, list[str]()
+
+    def late(self: ledger_purging.QueueWalk, cursor: str) -> tuple[list[str], str]:
+        found = page(self, cursor)
+        if not gone:
+            gone.extend(found[0][:2])
+            transitions.claim([(gone[0], 1, False)], worker=worker)
+            Job.objects.using("ledger").filter(id=gone[1]).update(queue="other")
+        return found
+
+    monkeypatch.setattr(ledger_purging.QueueWalk, "next_page", late)
+    operations.run(app)
+    assert (now(row).state, now(row).done) == ("done", 3)
+    assert states(gone) == {"RUNNING": 1, "QUEUED": 1}
+    assert states(ids) == {"RUNNING": 1, "QUEUED": 1, "CANCELLED": 3}
+
+
+def test_jobs_of_other_queues_in_the_same_index_are_passed(app: Celery) -> None:
+    others = record(7, queue="other", delay_seconds=30.0)
+    mine = record(2, delay_seconds=60.0)
+    row = operations.ask("purge", "queue:mail", later=True, actor="ada")
+    for _ in range(20):
+        slices.work(lambda _: None)
+    assert (now(row).state, states(mine)) == ("done", {"CANCELLED": 2})
+    assert states(others) == {"HELD": 7}
+
+
 def test_death_between_any_two_statements_purges_each_job_once(app: Celery) -> None:
     ids = record(5) + record(4, delay_seconds=60.0)
     row = operations.ask("purge", "queue:mail", later=True, actor="ada")
