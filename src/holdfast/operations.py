@@ -53,6 +53,7 @@ __all__ = [
 SAMPLES = 5
 # Up to so many jobs are moved by who asks: by a page, by the command. More are left to an operation.
 AT_ONCE = 2_000
+OF_BATCHES = frozenset({ledger.CANCEL_BATCH, ledger.REPLAY_BATCH})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +133,8 @@ def ask(  # noqa: PLR0913  # each is of some kinds
         kind: "replay" (finished jobs; dead letters, unless the filter names other states), "cancel" (jobs that wait,
             and others as `running` says), "discard" (dead letters), "queue" or "priority" (jobs that wait), "purge"
             (what waits in one queue, whose name is the filter: "queue:mail"), "cancel-batch" (the members of one
-            batch, those of inner batches and those that are added later too: "batch:ID").
+            batch, those of inner batches and those that are added later too: "batch:ID"), "replay-batch" (the dead
+            letters among the members of one batch, those of inner batches too).
         filter: what the jobs have in common, in the words of the console's list of jobs, such as
             "task:shop.charge error:timeout", or the same as a dictionary.
         actor: who asks, for the audit.
@@ -265,7 +267,7 @@ def _count(
         total = found.total + (found.later if options["later"] else 0)
         return total, not found.more, found.until
     states = ledger.states_for(kind, options, frozenset(wanted.states))
-    if kind == ledger.CANCEL_BATCH:
+    if kind in OF_BATCHES:
         return *batch_reads.members_in(wanted.batch, states), None
     examination = examination_of(current_app, wanted)
     return *matches.count(wanted, states, examination=examination), None
@@ -273,14 +275,15 @@ def _count(
 
 def _refuse_other_words(kind: str, wanted: JobFilter) -> None:
     """Refuse a filter that asks for more, or for less, than a kind is about."""
-    alone = {ledger.PURGE: "queue", ledger.CANCEL_BATCH: "batch"}.get(kind)
+    alone = "batch" if kind in OF_BATCHES else "queue" if kind == ledger.PURGE else None
     if alone is None:
         return
     if [pair.key for pair in wanted.pairs()] != [alone]:
+        other = "replay" if kind == ledger.REPLAY_BATCH else "cancel"
         raise OperationRefused(
-            f"{kind} is about one {alone} and takes its name alone: {alone}:NAME. For any other filter take cancel."
+            f"{kind} is about one {alone} and takes its name alone: {alone}:NAME. For any other filter take {other}."
         )
-    if kind == ledger.CANCEL_BATCH and batches.get(wanted.batch) is None:
+    if kind in OF_BATCHES and batches.get(wanted.batch) is None:
         raise OperationRefused(
             f"There is no batch {wanted.batch}: it was never recorded, or deleted after its retention."
         )

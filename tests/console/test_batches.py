@@ -163,7 +163,9 @@ def test_many_members_are_cancelled_and_replayed_by_operations(
     assert answer["left"] == 2
     found = operations.find(answer["operation"])
     assert found is not None
-    assert (found.kind, found.filter) == ("replay", {"batch": "sales"})
+    assert (found.kind, found.filter) == ("replay-batch", {"batch": "sales"})
+    page = operator.get(f"/holdfast/operations/{found.id}/").content.decode()
+    assert "Replay a batch" in page
 
 
 def test_operator_puts_failed_members_back_to_work(operator: Client, sales: str) -> None:

@@ -115,6 +115,16 @@ def test_history_tells_jobs_lateness_and_reasons_in_pages(viewer: Client) -> Non
     assert viewer.get(f"{API}refresh/?before=yesterday").status_code == 400
 
 
+def test_what_an_occurrence_failed_with_is_told_without_secrets(viewer: Client) -> None:
+    at = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
+    said = "OperationalError: postgres://ada:swordfish@db is away"
+    schedules.note("refresh", Decided(due_at=at, outcome="failed", reason=said))
+    shown = "OperationalError: postgres://ada:********************@db is away"
+    assert asked(viewer, "refresh/")["history"][0]["reason"] == shown
+    assert line_of(viewer, "refresh")["last_reason"] == shown
+    assert "swordfish" not in viewer.get("/holdfast/schedules/").content.decode()
+
+
 def test_operator_pauses_resumes_and_runs_one(operator: Client) -> None:
     name = "nights/clean%20up"
     paused = operator.post(f"{API}{name}/pause/", {"reason": "stock-taking"})

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from django.db import connections
 from django.db.models import F
+from django.db.models.functions import Now
 
 from holdfast import Batch, Celery, operations, pausing, purging
 from holdfast.exceptions import OperationRefused
@@ -372,3 +373,30 @@ def test_large_tree_takes_a_bounded_number_of_looks_for_a_slice(
     assert sum("batch_id" in sql and "LIMIT 3" in sql for sql in sent) == 5
     operations.run(app)
     assert (now(row).done, states([last])) == (1, {"CANCELLED": 1})
+
+
+# -- replaying a batch --------------------------------------------------------------------------------------------
+
+
+def test_dead_letters_of_a_batch_and_of_those_inside_are_replayed_once(app: Celery) -> None:
+    found = tree()
+    failed = members.members("f", 7, State.FAILED, batch_id="sales")
+    dead = members.members("d", 4, State.DEAD, batch_id="inner")
+    others = members.members("o", 2, State.FAILED)
+    trial = operations.try_out("replay-batch", "batch:sales")
+    assert (trial.count, trial.exact) == (11, True)
+    row = operations.ask("replay-batch", "batch:sales", actor="ada")
+    # One fails again before the walk comes to the dead ones, and is dead: it was replayed once.
+    assert slices.work(lambda _: None) is not None
+    again = next(id for id in failed if states([id]) == {"QUEUED": 1})
+    ended = Now() + timedelta(seconds=1)
+    Job.objects.using("ledger").filter(id=again).update(state=State.DEAD, finished_at=ended)
+
+    operations.run(app)
+    assert (now(row).state, now(row).done) == ("done", 11)
+    assert states(failed) == {"QUEUED": 6, "DEAD": 1}
+    assert (states(dead), states(others)) == ({"QUEUED": 4}, {"FAILED": 2})
+    assert states(found["over"]) == {"SUCCEEDED": 10}
+    assert Batch.get("sales").row().cancelled_at is None
+    with pytest.raises(OperationRefused, match="take replay"):
+        operations.ask("replay-batch", "task:t", actor="ada")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from holdfast.beat import firing, plans, sources
 from holdfast.beat.plans import Day
 from holdfast.beat.rules import Rule
 from holdfast.beat.words import in_words
+from holdfast.dispatch.prose import Prose
 from holdfast.exceptions import ScheduleNotFound
 from holdfast.ledger import audit, pauses, schedulers
 from holdfast.ledger import schedules as ledger
@@ -136,7 +137,10 @@ def schedule(
         overlap=plans.overlap_of(current_app, rule),
         has_condition=rule.should_run is not None,
         next_due=[moment.astimezone(plans.clock_of(rule)) for moment in due],
-        history=history_of(name, before=before, limit=history),
+        history=[
+            replace(row, reason=_prose(rule).clean(row.reason))
+            for row in history_of(name, before=before, limit=history)
+        ],
     )
 
 
@@ -195,6 +199,11 @@ def known(name: str) -> Rule:
     return rules[name]
 
 
+def _prose(rule: Rule) -> Prose:
+    """Return the rules for what the condition or the call of a schedule said when it could not be fired."""
+    return Prose(current_app.tasks.get(rule.task))
+
+
 def _info(
     rule: Rule,
     standing: Standing | None,
@@ -223,7 +232,7 @@ def _info(
         last_due_at=last.due_at if last else None,
         last_outcome=last.outcome if last else None,
         last_job=last.job if last else None,
-        last_reason=last.reason if last else "",
+        last_reason=_prose(rule).clean(last.reason) if last else "",
         words=in_words(rule.timing),
         zone=plans.zone_of(rule),
         paused=paused,

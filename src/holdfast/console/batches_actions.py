@@ -89,8 +89,8 @@ def replay(request: HttpRequest, id: str) -> Done:
     """Put the failed and dead members back to work, those of inner batches too; more than 2,000 by an operation."""
     row_of(id)
     failed, _exact = batch_reads.members_in(id, DEAD_LETTERS)
-    if failed > MOST_REPLAYED and not ledger.inner(id):
-        row = operations.ask("replay", {"batch": id}, actor=actor(request))
+    if failed > MOST_REPLAYED:
+        row = operations.ask("replay-batch", {"batch": id}, actor=actor(request))
         return Done(
             _("Operation %(id)s replays %(n)s members.") % {"id": row.id, "n": grouped(row.total)},
             to=reverse("holdfast:operation", args=[row.id]),
@@ -104,8 +104,6 @@ def replay(request: HttpRequest, id: str) -> Done:
     said = ngettext(
         "%(n)s member is put back to work.", "%(n)s members are put back to work.", count
     ) % {"n": count}
-    if count == MOST_REPLAYED:
-        said = f"{said} {_('There may be more: press again.')}"
     return Done(said, to=reverse("holdfast:batch", args=[id]), data={"replayed": count})
 
 

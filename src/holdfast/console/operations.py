@@ -32,6 +32,7 @@ KINDS = (
     ("priority", _("Change the priority")),
     ("purge", _("Cancel what waits in a queue")),
     ("cancel-batch", _("Cancel a batch")),
+    ("replay-batch", _("Replay a batch")),
 )
 EXPLAINS = {
     "replay": _(
@@ -49,6 +50,7 @@ EXPLAINS = {
     "cancel-batch": _(
         "Its members that wait never run, those of inner batches and those that are added later too."
     ),
+    "replay-batch": _("Its failed and dead members go back to work, those of inner batches too."),
 }
 RUNNING = (
     ("leave", _("are left alone")),

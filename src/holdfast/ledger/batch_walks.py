@@ -1,13 +1,15 @@
-"""The members of a batch for an operation that cancels it: state by state and batch by batch, along their index."""
+"""The members of a batch for an operation on all of them: state by state and batch by batch, along their index."""
 
 from __future__ import annotations
 
 import json
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from django.db.models import QuerySet
 
+from holdfast.ledger import operations
 from holdfast.ledger.fence import job_rows
 from holdfast.ledger.models import Job
 
@@ -23,14 +25,24 @@ class BatchWalk:
     cancelled batches has it when the operation is over.
     """
 
-    def __init__(self, batch_ids: Sequence[str], states: Iterable[int]) -> None:
+    def __init__(
+        self, batch_ids: Sequence[str], states: Iterable[int], *, ended_by: int | None = None
+    ) -> None:
+        """Begin a walk; with `ended_by` only members that had ended when the operation of this id was asked for."""
         self._ids = sorted(batch_ids)
         # Those that wait move on to be queued and to run: in this order they are met there.
         self._states = sorted(states)
+        self._asked: dict[str, Any] = {}
+        if ended_by is not None:
+            # Compared where both were stamped: one that fails again while the walk goes on is not met twice.
+            stamp = operations.rows().filter(id=ended_by).values("asked_at")
+            self._asked = {"finished_at__lte": stamp}
 
     def among(self, ids: Iterable[str]) -> QuerySet[Job]:
         """Return those of some jobs that still are members in one of these states."""
-        return job_rows().filter(id__in=list(ids), batch_id__in=self._ids, state__in=self._states)
+        return job_rows().filter(
+            id__in=list(ids), batch_id__in=self._ids, state__in=self._states, **self._asked
+        )
 
     def next_page(self, cursor: str) -> tuple[list[str], str]:
         """Return the next members behind a cursor, and the cursor behind them; empty behind the last ones."""

@@ -22,7 +22,7 @@ from holdfast.ledger.states import DEAD_LETTERS, FINAL, OPEN, State
 
 __all__ = ["DONE", "FAILED", "KINDS", "RUNNING", "STOPPED", "OperationRow"]
 
-REPLAY, CANCEL, DISCARD, QUEUE, PRIORITY, PURGE, CANCEL_BATCH = KINDS = (
+REPLAY, CANCEL, DISCARD, QUEUE, PRIORITY, PURGE, CANCEL_BATCH, REPLAY_BATCH = KINDS = (
     "replay",
     "cancel",
     "discard",
@@ -30,6 +30,7 @@ REPLAY, CANCEL, DISCARD, QUEUE, PRIORITY, PURGE, CANCEL_BATCH = KINDS = (
     "priority",
     "purge",
     "cancel-batch",
+    "replay-batch",
 )
 DONE, STOPPED, FAILED = "done", "stopped", "failed"
 # What becomes of running jobs of an operation that cancels.
@@ -86,7 +87,7 @@ def states_for(kind: str, options: Mapping[str, Any], named: frozenset[int]) -> 
     """
     if kind == REPLAY:
         moved: frozenset[int] = FINAL if named else DEAD_LETTERS
-    elif kind == DISCARD:
+    elif kind in {DISCARD, REPLAY_BATCH}:
         moved = DEAD_LETTERS
     elif kind in {CANCEL, CANCEL_BATCH}:
         moved = OPEN if options.get("running", LEAVE) != LEAVE else WAITING

@@ -141,6 +141,8 @@ def _walk(
         return QueueWalk(wanted.queue, until=until, later=options["later"])
     if row.kind == operations.CANCEL_BATCH:
         return BatchWalk(operations.tree_of(wanted.batch), states)
+    if row.kind == operations.REPLAY_BATCH:
+        return BatchWalk(operations.tree_of(wanted.batch), states, ended_by=row.id)
     return Walk(row.id, wanted, states, asked_at=row.asked_at)
 
 
@@ -231,6 +233,7 @@ _MOVES: dict[str, Callable[[Sequence[Seen], dict[str, Any]], _Moved]] = {
     operations.PRIORITY: _reroute,
     operations.PURGE: _purge,
     operations.CANCEL_BATCH: _cancel,
+    operations.REPLAY_BATCH: _replay,
 }
 
 
