@@ -80,7 +80,7 @@ def cancel(request: HttpRequest, asked: Mapping[str, Any]) -> Done:
     return _done(told, moved=len(open_ids), asked=len(ids), why=_now("they had ended before"))
 
 
-@action("jobs/selected/replay/", name="jobs-replay", label=_("Retry"), form=SelectedForm)
+@action("jobs/selected/replay/", name="jobs-replay", label=_("Replay"), form=SelectedForm)
 def replay(request: HttpRequest, asked: Mapping[str, Any]) -> Done:
     """Put finished jobs back to work, each as a new attempt of the same job."""
     ids = asked["ids"]
