@@ -165,8 +165,9 @@ def test_old_names_of_settings_are_known(tmp_path: Path) -> None:
     project = write(
         tmp_path,
         settings="BROKER_URL = 'sqs://'\nCELERY_ACKS_LATE = True\nCELERYD_CONCURRENCY = 3\n",
+        more="app.conf.worker_autoscaler = 'x:Y'\n",
     )
-    assert {"broker", "acks-late"} <= ids(project)
+    assert {"broker", "acks-late", "autoscaler"} <= ids(project)
     assert project.of("worker_concurrency")[0].value == 3
 
 

@@ -27,6 +27,7 @@ SICK_SETTINGS = """
         "ENGINE": "django.db.backends.sqlite3", "NAME": BASE + "/other.sqlite3", "ATOMIC_REQUESTS": True,
     }
     HOLDFAST["claim_ahead_seconds"] = 60
+    CELERY_WORKER_AUTOSCALER = "celery.worker.autoscale:Autoscaler"
     CELERY_TASK_TIME_LIMIT = None
     CELERY_BEAT_SCHEDULE = {
         "broken": {"task": "shop.tasks.charge", "schedule": 0, "args": [1]},
@@ -112,6 +113,7 @@ SEEN = {
     "W240": "'chrages' is not among",
     "W241": "ATOMIC_REQUESTS is on for 'other'",
     "W242": "HOLDFAST['claim_ahead_seconds'] is 60",
+    "W243": "CELERY_WORKER_AUTOSCALER is 'celery.worker.autoscale:Autoscaler'",
     "W250": "silent has ignore_result",
     "W251": "the task waiting waits for charge",
     "W252": "jobs.py makes 1 task (nobody_knows_me)",

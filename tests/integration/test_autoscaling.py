@@ -21,6 +21,7 @@ from holdfast.ledger.reads.depth import Depth, depth
 from tests.eventually import eventually
 from tests.harness import Site, new_site
 from tests.processes import WorkerProcess
+from tests.project.coroutines import AIO
 from tests.rows import hire, new_job
 
 QUICK = {
@@ -28,6 +29,11 @@ QUICK = {
     "autoscale_cooldown_seconds": "0.5",
     "autoscale_wait_seconds": "600",
 }
+
+
+def is_short(site: str = "", pool: str = "", **_: Any) -> bool:
+    """Tell which run in `make test`: each pool on PostgreSQL, prefork on SQLite as well."""
+    return site != "sqlite" or pool in {"", "prefork"}
 
 
 def record(queue: str, count: int, **more: Any) -> None:
@@ -109,7 +115,7 @@ def clean(site: Site) -> Iterator[Site]:
 
 
 def autoscaled(site: Site, *, pool: str) -> WorkerProcess:
-    environment = {f"HOLDFAST_{key.upper()}": value for key, value in QUICK.items()}
+    environment = AIO | {f"HOLDFAST_{key.upper()}": value for key, value in QUICK.items()}
     return site.worker("--autoscale=4,1", pool=pool, environment=environment)
 
 
@@ -134,7 +140,7 @@ def at_once(site: Site) -> int:
     return most
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@pytest.mark.parametrize("pool", ["prefork", "threads", "custom", "gevent"])
 def test_pool_grows_with_what_waits_and_shrinks_around_what_runs(
     clean: Site, pool: str, tmp_path: Path
 ) -> None:

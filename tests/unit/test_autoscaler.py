@@ -161,6 +161,23 @@ def test_pool_that_cannot_change_is_told_once_and_left_alone(
     assert "--autoscale does nothing here" in caplog.text
 
 
+def test_pool_that_refuses_ends_no_worker(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    scaler = stand.scaler()
+    stand.found = Depth(501, 1.0)
+
+    def refuse(slots: int) -> int:
+        raise OSError("no more processes")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stand.intake, "resize", refuse)
+        tick(scaler, stand, seconds=3)
+    assert "the pool keeps its size" in caplog.text
+    tick(scaler, stand, seconds=3)
+    assert scaler.processes == 10
+
+
 def test_worker_that_stops_keeps_its_size(stand: Stand) -> None:
     scaler = stand.scaler()
     stand.intake.open = False

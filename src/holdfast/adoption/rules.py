@@ -176,6 +176,18 @@ def _redbeat(project: Project) -> Iterable[Place]:
     return named + [one.place for one in project.packages if "redbeat" in one.name]
 
 
+@_rule(
+    "change",
+    "autoscaler",
+    "An autoscaler is chosen by a setting",
+    "Celery's own never makes a pool larger here: it looks at what a worker has reserved, and that is never more than "
+    "its slots (holdfast.W243).",
+    "Remove worker_autoscaler in step 2: with --autoscale a pool then follows how much waits.",
+)
+def _autoscaler(project: Project) -> Iterable[Place]:
+    return [one.place for one in project.of("worker_autoscaler")]
+
+
 # -- what is gained -----------------------------------------------------------------------------------
 
 _rule(

@@ -61,6 +61,13 @@ class QueueAutoscaler(Autoscaler):
         """
         if req is not None or self._fixed or not self._intake.open:
             return
+        try:
+            self._turn()
+        except Exception:
+            # Where there is no event loop Celery ends the process over an error here.
+            logger.exception("Autoscaling failed: the pool keeps its size until the next look")
+
+    def _turn(self) -> None:
         if self._fixed is None:
             # A pool of processes knows how to grow once it has started.
             self._fixed = pools.why_fixed(self.pool)

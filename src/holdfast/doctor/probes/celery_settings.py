@@ -94,12 +94,23 @@ AHEAD_FOR_LONG = define(
     leads_to="Jobs wait in one worker while others are idle, and all of them wait for its lease if it dies.",
     repair='Remove HOLDFAST["claim_ahead_seconds"]; the default is 0.05.',
 )
+OTHER_AUTOSCALER = define(
+    "holdfast.W243",
+    title="Celery's own autoscaler is chosen",
+    leads_to="With --autoscale a pool stays at its lower bound: a worker never reserves more jobs than it has slots.",
+    repair="Remove CELERY_WORKER_AUTOSCALER: the default follows how much waits in the ledger.",
+)
 # Where a supervisor's patience may be written for the process to know.
 GRACES = ("TERMINATION_GRACE_PERIOD_SECONDS", "TIMEOUT_STOP_SEC", "STOPWAITSECS")
 VISIBILITY = 3600.0
+STOCK_AUTOSCALERS = {"celery.worker.autoscale:Autoscaler", "celery.worker.autoscale.Autoscaler"}
 
 
-@probe(area="celery", finds=[EAGER, KEPT_FOR_EVER, STOPPED_TOO_SOON, AHEAD_FOR_LONG], live=False)
+@probe(
+    area="celery",
+    finds=[EAGER, KEPT_FOR_EVER, STOPPED_TOO_SOON, AHEAD_FOR_LONG, OTHER_AUTOSCALER],
+    live=False,
+)
 def life_of_a_job(look: Look) -> Iterator[Finding]:
     """Settings of where jobs run, how far ahead they are claimed, how workers stop, how long jobs are kept."""
     conf = look.conf
@@ -122,6 +133,10 @@ def life_of_a_job(look: Look) -> Iterator[Finding]:
         yield AHEAD_FOR_LONG.seen(
             f"HOLDFAST['claim_ahead_seconds'] is {ahead:g}, HOLDFAST['lease_seconds'] {lease:g}."
         )
+    # Of an app that is not ours another finding tells.
+    ours = str(conf.worker_consumer).startswith("holdfast.")
+    if ours and str(conf.worker_autoscaler) in STOCK_AUTOSCALERS:
+        yield OTHER_AUTOSCALER.seen(f"CELERY_WORKER_AUTOSCALER is {conf.worker_autoscaler!r}.")
 
 
 @probe(
