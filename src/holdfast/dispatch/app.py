@@ -13,6 +13,7 @@ import django
 import kombu
 from celery import Task
 from celery.app.base import Celery as StockCelery
+from celery.app.defaults import _TO_OLD_KEY
 from celery.contrib.abortable import AbortableTask
 from django.apps import apps
 
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
     from holdfast.dispatch.outbox import Outbox
 
 OLDEST = (5, 7)
+# Celery lets the defaults of an app win over the project's settings: these do not.
+_YIELDING = {
+    # Celery's own would never grow a pool: what waits, waits in the ledger.
+    "worker_autoscaler": "holdfast.worker.autoscaler:QueueAutoscaler",
+    # A Redis that became a replica refuses instead of breaking off; a worker would end over it.
+    "broker_channel_error_retry": True,
+}
 
 
 class Celery(StockCelery):
@@ -43,20 +51,26 @@ class Celery(StockCelery):
         self.add_defaults(
             {
                 "worker_consumer": "holdfast.worker.consumer:LedgerConsumer",
-                # Celery's own would never grow a pool: what waits, waits in the ledger.
-                "worker_autoscaler": "holdfast.worker.autoscaler:QueueAutoscaler",
                 # Celery's Django fixup closes every connection around every task unless told otherwise.
                 "CELERY_DB_REUSE_MAX": 1_000_000,
-                # A Redis that became a replica refuses instead of breaking off; a worker would end over it.
-                "broker_channel_error_retry": True,
             }
         )
+        self.add_defaults(self._unless_stated)
         self._outbox: Outbox | None = None
         # How plain calls leave, by task and options; see `dispatch.plain`.
         self.plans: dict[Any, Any] = {}
         self.steps["worker"].add("holdfast.worker.lifeline:Lifeline")
         self.steps["worker"].add("holdfast.worker.watch:ConsumerWatch")
         self.steps["consumer"].add("holdfast.worker.consumer:GateStep")
+
+    def _unless_stated(self) -> dict[str, Any]:
+        """Return the defaults for what the project's settings say nothing of; once those are loaded."""
+        stated = self.conf.without_defaults()
+        return {
+            key: value
+            for key, value in _YIELDING.items()
+            if not any(name in stated for name in _names_of(key, self.namespace))
+        }
 
     @property
     def outbox(self) -> Outbox:
@@ -154,6 +168,12 @@ class Celery(StockCelery):
                 yield late
         finally:
             late.release()
+
+
+def _names_of(key: str, namespace: str | None) -> set[str]:
+    """Return the names by which a setting of Celery's may be stated."""
+    names = {key, _TO_OLD_KEY.get(key, key)}
+    return names | ({f"{namespace}_{key}", f"{namespace}_{key}".upper()} if namespace else set())
 
 
 def _set_django_up() -> None:
