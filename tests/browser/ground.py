@@ -24,6 +24,7 @@ from holdfast.ledger.security import Kind, Sighting
 from holdfast.ledger.states import State
 from holdfast.upkeep.minutes import MinuteKeeper
 from tests.browser import tasks
+from tests.browser.addresses import PAUSED, UNSERVED
 from tests.browser.serving import WebServer
 from tests.eventually import PATIENCE, eventually
 from tests.finished import finished
@@ -33,8 +34,6 @@ T = TypeVar("T")
 # Long enough that a busy machine loses no lease.
 CALM = {"lease_seconds": 15.0, "sweep_seconds": 0.5, "grace_seconds": 1.5, "relay_seconds": 0.2}
 CAMPAIGN = 230
-# Queues that no worker takes from.
-UNSERVED, PAUSED = "returns", "night shift"
 
 
 @dataclass(kw_only=True)
@@ -114,7 +113,9 @@ def _remember() -> None:
     for back in range(1, 15):
         at = now - timedelta(minutes=back) + timedelta(seconds=20)
         finished(3 + back % 4, at=at, task="shop.mail", queue="mail", wait=0.02 * back, run=0.3)
-        finished(back % 3, at=at, task="shop.charge", state=State.FAILED, queue="celery", run=1.5)
+        finished(
+            4 + back % 3, at=at, task="shop.charge", state=State.FAILED, queue="celery", run=1.5
+        )
     keeper = MinuteKeeper()
     while keeper.one_pass() == 0.0:
         pass

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page
 
-import holdfast.console.urls  # noqa: F401  # registers what is listed here
-from holdfast.console.pages import ACTIONS, PAGES
+from holdfast.console.pages import ACTIONS
 from tests.browser import addresses
 from tests.browser.browsing import NARROW, THEMES, WIDE, Browse, excess_width, violations
 from tests.browser.ground import Ground
@@ -26,16 +25,12 @@ def faults(page: Page) -> list[str]:
     return [f"{page.url}: {each}" for each in found]
 
 
-def test_every_page_is_looked_at(ground: Ground) -> None:
-    assert addresses.of_pages(ground).keys() == PAGES.keys(), "say where a new page is to be seen"
-
-
-@pytest.mark.parametrize("name", sorted(PAGES))
+@pytest.mark.parametrize("name", sorted(addresses.PAGES))
 def test_page_is_accessible_fits_and_complains_of_nothing(
     browse: Browse, ground: Ground, name: str
 ) -> None:
     found = []
-    for address in addresses.of_pages(ground)[name]:
+    for address in addresses.PAGES[name](ground):
         found += faults(browse(address, role="administer"))
     assert found == []
 
@@ -44,7 +39,7 @@ def test_page_is_accessible_fits_and_complains_of_nothing(
 def test_form_is_accessible_fits_and_complains_of_nothing(
     browse: Browse, ground: Ground, name: str
 ) -> None:
-    page = browse(addresses.of_actions(ground)[name], role="administer", width=NARROW)
+    page = browse(addresses.of_action(name, ground), role="administer", width=NARROW)
     assert page.get_by_role("main").get_by_role("button").count() == 1
     assert violations(page) == []
     assert excess_width(page) == 0

@@ -91,7 +91,7 @@ def test_doctor_is_asked(browse: Browse, ground: Ground) -> None:
 def test_who_may_only_look_is_offered_nothing_else(
     browse: Browse, ground: Ground, name: str
 ) -> None:
-    address = addresses.of_pages(ground)[name][0]
+    address = addresses.PAGES[name](ground)[0]
     page = browse(address, role="administer")
     assert offered(page) > 0
     assert offered(browse(address, role="view")) == 0
