@@ -100,7 +100,10 @@ class Browse:
         ]
 
     def keep_pictures(self, directory: Path) -> None:
-        """Keep what is seen, for whoever looks why a test failed."""
+        """Keep what is seen and said, for whoever looks why a test failed."""
+        print("\n".join(self.complaints()))  # noqa: T201
+        # To take a picture is against the policy of the pages.
+        self.expect(".")
         for number, page in enumerate(self._pages):
             page.screenshot(path=directory / f"page{number}.png", full_page=True)
         print(f"Pictures of the pages are in {directory}\n{self.web.log_tail()}")  # noqa: T201

@@ -13,6 +13,7 @@ ROOT_URLCONF = "tests.browser.urls"
 ALLOWED_HOSTS = ["127.0.0.1"]
 STATIC_URL = "/static/"
 HOLDFAST = {**_HOLDFAST, "console_access": "tests.console.roles.of_header"}
+CELERY_BEAT_SCHEDULER = "holdfast.beat:Scheduler"
 CELERY_BEAT_SCHEDULE = {
     "stock take": {"task": "shop.count_stock", "schedule": crontab(minute="0", hour="3")},
     "newsletter": {
