@@ -9,12 +9,11 @@ from django.urls import reverse
 
 import holdfast.console.urls  # noqa: F401  # registers what is listed here
 from holdfast.console import pages
+from tests.browser.names import RULE, UNSERVED
 
 if TYPE_CHECKING:
     from tests.browser.ground import Ground
 
-# A queue that no worker takes from, and one that is paused.
-UNSERVED, PAUSED = "returns", "night shift"
 SHOWN_JOBS = ("succeeded", "failed", "running", "limited", "queued")
 
 # Addresses below the console's root by the name of the page: each that looks different.
@@ -56,34 +55,35 @@ PAGES: dict[str, Callable[[Ground], list[str]]] = {
     "worker-stacks": lambda ground: [f"workers/{ground.worker}/stacks/"],
     "limits": lambda _: ["limits/"],
     "limit": lambda _: ["limits/label printer/"],
+    "alerts": lambda _: ["alerts/"],
     "activity": lambda _: ["activity/"],
     "activity-security": lambda _: ["activity/security/"],
     "doctor": lambda _: ["doctor/"],
 }
-# What an action is about, by the first word of its name.
+# What an action is about, by what its address begins with.
 THINGS: dict[str, Callable[[Ground], object]] = {
-    "batch": lambda ground: ground.batch,
-    "error": lambda ground: ground.fingerprint,
-    "job": lambda ground: ground.jobs["failed"],
-    "limit": lambda _: "label printer",
-    "operation": lambda ground: ground.operation,
-    "queue": lambda _: UNSERVED,
-    "schedule": lambda _: "newsletter",
-    "worker": lambda ground: ground.worker,
+    "alerts/": lambda ground: ground.alert,
+    "alerts/channels/": lambda _: "till",
+    "alerts/rules/": lambda _: RULE,
+    "batches/": lambda ground: ground.batch,
+    "errors/": lambda ground: ground.fingerprint,
+    "jobs/": lambda ground: ground.jobs["failed"],
+    "limits/": lambda _: "label printer",
+    "operations/": lambda ground: ground.operation,
+    "queues/": lambda _: UNSERVED,
+    "schedules/": lambda _: "newsletter",
+    "workers/": lambda ground: ground.worker,
 }
 
 
 def of_action(name: str, ground: Ground) -> str:
     """Return the address at which an action shows its form."""
-    arguments = [THINGS[thing(name)](ground)] if about_one(name) else []
+    begin = before_its_thing(name)
+    arguments = [THINGS[begin](ground)] if begin else []
     return reverse(f"holdfast:{name}", args=arguments).removeprefix(reverse("holdfast:overview"))
 
 
-def about_one(name: str) -> bool:
-    """Tell whether an action is about one thing, which its address names."""
-    return "<" in pages.ACTIONS[name].route
-
-
-def thing(name: str) -> str:
-    """Return what an action is about."""
-    return name.partition("-")[0]
+def before_its_thing(name: str) -> str:
+    """Return how the address of an action begins that names one thing; empty if it names none."""
+    begin, name_of_one, _ = pages.ACTIONS[name].route.partition("<")
+    return begin if name_of_one else ""

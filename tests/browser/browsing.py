@@ -7,7 +7,15 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    expect,
+)
 
 from tests.browser.serving import WebServer
 from tests.eventually import PATIENCE
@@ -125,6 +133,22 @@ def go(page: Page, path: str) -> None:
     """Go to a page below the console's root; return once it has drawn what it draws."""
     page.goto(path, wait_until="load")
     page.wait_for_function(_SETTLED)
+
+
+def press(page: Page, label: str, *, within: Locator | None = None, **said: str) -> None:
+    """Do what is called so: press its button, or go to its form, fill it in and send it."""
+    place = within or page.get_by_role("main")
+    found = place.get_by_role("button", name=label, exact=True)
+    link = place.get_by_role("link", name=label, exact=True)
+    expect(found.or_(link)).to_be_visible()
+    if not link.count():
+        found.click()
+        return
+    link.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(label)
+    for field, text in said.items():
+        page.get_by_label(field).fill(text)
+    page.get_by_role("main").get_by_role("button", name=label, exact=True).click()
 
 
 def violations(page: Page, *rules: str) -> list[str]:

@@ -24,7 +24,7 @@ from holdfast.ledger.security import Kind, Sighting
 from holdfast.ledger.states import State
 from holdfast.upkeep.minutes import MinuteKeeper
 from tests.browser import tasks
-from tests.browser.addresses import PAUSED, UNSERVED
+from tests.browser.names import PAUSED, UNSERVED
 from tests.browser.serving import WebServer
 from tests.eventually import PATIENCE, eventually
 from tests.finished import finished
@@ -48,6 +48,7 @@ class Ground:
     """Ids by what the jobs are for."""
     batch: str = ""
     operation: int = 0
+    alert: int = 0
     _hand: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
 
     def do(self, act: Callable[[], T]) -> T:
@@ -162,6 +163,8 @@ def _furnish(ground: Ground) -> None:
     asked = operations.ask("priority", f"queue:{UNSERVED}", priority=7, actor="ada", reason="rush")
     ground.operation = asked.id
     eventually(lambda: _state_of(asked.id) == "done", told="the operation is done")
+    firing = eventually(lambda: ground.api("alerts/")["firing"], told="an alert fires")
+    ground.alert = firing[0]["id"]
     mailed = {"task": "shop.mail", "root_id": jobs["campaign"]}
     eventually(lambda: ground.site.counts(**mailed) == {"succeeded": CAMPAIGN}, told="all mailed")
 

@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser import tasks
-from tests.browser.addresses import UNSERVED
 from tests.browser.browsing import Browse
 from tests.browser.ground import Ground
+from tests.browser.names import UNSERVED
 from tests.browser.serving import WebServer
 from tests.eventually import eventually
 

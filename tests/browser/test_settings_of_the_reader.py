@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from holdfast.console.chrome import NAVIGATION
 from tests.browser import tasks
-from tests.browser.browsing import NARROW, WIDE, Browse, excess_width, violations
+from tests.browser.browsing import NARROW, WIDE, Browse, excess_width, press, violations
 from tests.browser.ground import Ground
 
 
@@ -90,10 +90,9 @@ def test_menu_lists_and_figures_need_no_scripts(browse: Browse, ground: Ground, 
 
 def test_actions_need_no_scripts(browse: Browse, ground: Ground) -> None:
     page = browse("queues/mail/", scripts=False)
-    page.get_by_role("link", name="Pause").click()
-    page.get_by_role("main").get_by_role("button", name="Pause").click()
+    press(page, "Pause")
     expect(page.locator("#told")).to_contain_text("Queue mail is paused.")
-    page.get_by_role("button", name="Resume").click()
+    press(page, "Resume")
     expect(page.locator("#told")).to_contain_text("Queue mail goes on.")
 
     job = ground.send(tasks.mail, 41, countdown=7200)

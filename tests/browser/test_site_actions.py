@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import addresses, tasks
-from tests.browser.browsing import Browse, violations
+from tests.browser.browsing import Browse, press, violations
 from tests.browser.ground import Ground
 
 # What posts, and what leads to a form that does.
@@ -18,15 +18,13 @@ ACTS = ", ".join(
 
 def test_queue_is_paused_and_goes_on(browse: Browse, ground: Ground) -> None:
     page = browse("queues/shelf/")
-    page.get_by_role("link", name="Pause").click()
-    page.get_by_label("Reason").fill("stock take")
-    page.get_by_role("main").get_by_role("button", name="Pause").click()
+    press(page, "Pause", Reason="stock take")
     expect(page.locator("#told")).to_contain_text("Queue shelf is paused.")
     expect(page.locator("#live")).to_contain_text("by operate@test")
     expect(page.locator("#live")).to_contain_text("stock take")
     job = ground.send(tasks.mail, 31, queue="shelf")
     ground.await_state(job, "held")
-    page.get_by_role("button", name="Resume").click()
+    press(page, "Resume")
     expect(page.locator("#told")).to_contain_text("Queue shelf goes on.")
     ground.await_state(job, "succeeded")
 
@@ -58,10 +56,9 @@ def test_schedule_is_run_now_after_a_question(browse: Browse, ground: Ground) ->
 def test_schedule_is_paused_and_resumed(browse: Browse, ground: Ground) -> None:
     page = browse("schedules/")
     row = page.locator("table.schedules tr", has_text="stock take")
-    row.get_by_role("link", name="Pause").click()
-    page.get_by_role("main").get_by_role("button", name="Pause").click()
+    press(page, "Pause", within=row)
     expect(page.locator("#told")).to_contain_text("Schedule stock take is paused.")
-    page.get_by_role("button", name="Resume").click()
+    press(page, "Resume")
     expect(page.locator("#told")).to_contain_text("Schedule stock take goes on.")
 
 
