@@ -18,11 +18,11 @@ SHOWN_JOBS = ("succeeded", "failed", "running", "limited", "queued")
 
 # Addresses below the console's root by the name of the page: each that looks different.
 PAGES: dict[str, Callable[[Ground], list[str]]] = {
-    "overview": lambda _: ["", "?span=day"],
+    "overview": lambda _: [""],
     "pulse": lambda _: ["pulse/"],
     "jobs": lambda _: [
         "jobs/",
-        "jobs/?q=state:failed+task:shop.*",
+        "jobs/?q=state:dead+task:shop.*",
         "jobs/?q=colour:red",
         "jobs/?q=error:x",
     ],

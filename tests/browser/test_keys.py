@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser import tasks
 from tests.browser.browsing import Browse, violations
@@ -148,3 +148,22 @@ def test_question_is_answered_by_keys_and_no_answer_is_no(browse: Browse, ground
     page.keyboard.press("Enter")
     expect(page.locator("#told")).to_contain_text("is cancelled")
     assert ground.state(job) == "cancelled"
+
+
+def test_each_press_is_asked_about(browse: Browse, ground: Ground) -> None:
+    """The browser may stay on a page, or come back to it, after an answer."""
+    job = ground.send(tasks.mail, 7, countdown=7200)
+    page = browse(f"jobs/{job}/")
+
+    def stay(route: Route) -> None:
+        route.fulfill(status=204)
+
+    page.route("**/cancel/", stay)
+    question = page.get_by_role("dialog")
+    for _ in range(2):
+        page.get_by_role("button", name="Cancel", exact=True).click()
+        expect(question).to_be_visible()
+        with page.expect_request("**/cancel/"):
+            question.get_by_role("button", name="Do it").click()
+        expect(question).to_be_hidden()
+    assert ground.state(job) == "held"

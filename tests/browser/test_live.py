@@ -24,10 +24,10 @@ def under_wsgi(ground: Ground) -> Iterator[WebServer]:
         yield web
 
 
-@pytest.fixture
-def own(ground: Ground) -> Iterator[WebServer]:
-    """A web server that may be killed."""
-    with WebServer(ground.site) as web:
+@pytest.fixture(params=["asgi", "wsgi"])
+def own(request: pytest.FixtureRequest, ground: Ground) -> Iterator[WebServer]:
+    """A web server that may be killed, of each kind."""
+    with WebServer(ground.site, wsgi=request.param == "wsgi") as web:
         yield web
 
 

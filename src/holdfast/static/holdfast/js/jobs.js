@@ -129,8 +129,13 @@ if (box) new Completion(box);
 document.querySelector("select[data-submits]")?.addEventListener("change", (event) => event.target.form.requestSubmit());
 
 // A refresh would untick what somebody is about to move, and close what is open.
+const isUsed = (part) => part.id === "live" && part.querySelector("input[data-row]:checked, details[open], :focus-visible");
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (event.target.id === "live" && event.target.querySelector("input[data-row]:checked, details[open], :focus-visible")) event.preventDefault();
+  if (isUsed(event.target)) event.preventDefault();
+});
+// Nor may one that was asked for before somebody began.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (isUsed(event.detail.target)) event.detail.shouldSwap = false;
 });
 document.addEventListener("htmx:afterSwap", () => {
   document.querySelector("input[data-all-rows]")?.dispatchEvent(new Event("change", { bubbles: true }));
