@@ -66,7 +66,7 @@ def test_every_worker_command_has_the_three_flags(kind: str) -> None:
 def test_coroutines_run_in_the_asyncio_pool() -> None:
     worker = pools(asked={"pools": {"worker": {"pool": "asyncio", "concurrency": 500}}})["worker"]
     assert option(worker, "--pool") == "custom"
-    assert worker.environment == {"CELERY_CUSTOM_WORKER_POOL": ASYNCIO_POOL}
+    assert worker.environment["CELERY_CUSTOM_WORKER_POOL"] == ASYNCIO_POOL
     assert worker.connections < 50
 
 
@@ -87,6 +87,31 @@ def test_stop_waits_for_the_longest_job_that_may_run() -> None:
 def test_tasks_without_a_limit_of_their_own_have_the_settings() -> None:
     found = pools(queues=("celery", "slow"), time_limit=1800, time_limits={"slow": 60})
     assert found["worker"].grace_seconds == 1830
+
+
+def _stop(pool: Any) -> tuple[str | None, list[str]]:
+    """Return what SIGTERM is to a worker, and what its command says of a pause before it gives back."""
+    command = list(pool.command)
+    said = command[command.index("--") + 1 :] if "--" in command else []
+    return pool.environment.get("REMAP_SIGTERM"), said
+
+
+def test_stop_gives_back_in_time_what_may_run_longer_than_it_waits() -> None:
+    without = pools()["worker"]
+    assert _stop(without) == ("SIGQUIT", ["worker_soft_shutdown_timeout=570.0"])
+    assert without.at_a_stop.startswith("What still runs 570 s after SIGTERM is given back")
+    shorter = pools(time_limit=3600, asked={"pools": {"worker": {"grace_seconds": 120}}})["worker"]
+    assert _stop(shorter) == ("SIGQUIT", ["worker_soft_shutdown_timeout=90.0"])
+
+
+def test_stop_that_waits_longer_than_any_job_needs_no_other_order() -> None:
+    assert _stop(pools(time_limit=3600)["worker"]) == (None, [])
+
+
+def test_threads_cannot_be_interrupted_and_are_told_nothing_else() -> None:
+    worker = pools(asked={"pools": {"worker": {"pool": "threads"}}})["worker"]
+    assert _stop(worker) == (None, [])
+    assert worker.at_a_stop.startswith("No time limit bounds these jobs")
 
 
 def test_children_are_replaced_as_the_settings_say_and_fit_into_the_limit() -> None:

@@ -16,7 +16,7 @@ from threading import Thread
 import pytest
 import redis
 
-from holdfast.testing.services import find_redis_server, free_port
+from holdfast.testing.services import find_redis_server
 from tests.deploy.files import ROOT, Files
 from tests.eventually import eventually
 
@@ -127,16 +127,15 @@ def test_web_process_is_asked_for_a_page_by_a_name_it_allows(
 
 @pytest.mark.parametrize(("name", "policy"), [("broker", "noeviction"), ("cache", "allkeys-lru")])
 def test_redis_takes_its_configuration(tmp_path: Path, jost: Files, name: str, policy: str) -> None:
-    port = free_port()
-    configuration = tmp_path / "redis.conf"
+    configuration, socket = tmp_path / "redis.conf", tmp_path / "redis.sock"
     said_of_us = jost.text(f"deploy/redis/{name}.conf")
     configuration.write_text(said_of_us.replace("dir /data", f"dir {tmp_path}"))
-    options = ["--port", str(port), "--bind", "127.0.0.1"]
+    options = ["--port", "0", "--unixsocket", str(socket)]
     server = subprocess.Popen(
         [str(find_redis_server()), str(configuration), *options], stdout=subprocess.DEVNULL
     )
     try:
-        with redis.Redis(port=port) as client:
+        with redis.Redis(unix_socket_path=str(socket)) as client:
             eventually(lambda: _answers(client, server))
             said = client.config_get("*")
         assert said["maxmemory-policy"] == policy

@@ -13,6 +13,7 @@ from typing import Any
 from holdfast.deploy.asked import WHERE, checked
 from holdfast.deploy.description import (
     EVERYWHERE,
+    HAND_BACK_SECONDS,
     OUR_SCHEDULER,
     PREFORK,
     THREADS,
@@ -34,8 +35,6 @@ KNOWN_WORK: dict[str, dict[str, Any]] = {
     "io": {"pool": THREADS, "concurrency": 20, "cpus": 1},
 }
 _ORDINARY: dict[str, Any] = {"pool": PREFORK, "concurrency": 4, "cpus": 2}
-# By how much the end of a pool's last job, its commit and the hand-back of what had not begun come later.
-_HAND_BACK_SECONDS = 30
 _PATIENCE_SECONDS = 600
 _MAIN_PROCESS_MIB, _CHILD_MIB, _THREADS_MIB = 256, 300, 1536
 _SERVING = {
@@ -145,7 +144,7 @@ def _pool(name: str, said: Mapping[str, Any], facts: Facts, *, app: str, log_lev
     kind, autoscale = said["pool"], said.get("autoscale")
     slots = autoscale[0] if autoscale else said["concurrency"]
     longest = _longest(facts, said["queues"])
-    patience = _PATIENCE_SECONDS if longest is None else longest + _HAND_BACK_SECONDS
+    patience = _PATIENCE_SECONDS if longest is None else longest + HAND_BACK_SECONDS
     minimum = said.get("minimum", facts.minimum)
     return Pool(
         name=name,

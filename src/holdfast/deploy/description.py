@@ -19,6 +19,8 @@ one name."""
 EVERYWHERE = "0.0.0.0"  # noqa: S104
 OUR_SCHEDULER = "holdfast.beat:Scheduler"
 ASYNCIO_POOL = "holdfast.worker.aio:TaskPool"
+HAND_BACK_SECONDS = 30
+"""By how much the end of a pool's last job, its commit and the hand-back of what had not begun come later."""
 _LEADERS = 2
 
 
@@ -103,19 +105,35 @@ class Pool:
         return 16 if self.kind == ASYNCIO else self.slots + 3
 
     @property
+    def gives_back_after(self) -> int | None:
+        """Seconds after which a stop gives back what still runs; None where it has ended by then, or cannot be."""
+        ends = self.longest_seconds is not None and self.longest_seconds < self.grace_seconds
+        if ends or not self.gives_back:
+            return None
+        return max(1, self.grace_seconds - HAND_BACK_SECONDS)
+
+    @property
+    def at_a_stop(self) -> str:
+        """What becomes of running jobs within the grace period, in a sentence for the files."""
+        if seconds := self.gives_back_after:
+            return f"What still runs {seconds} s after SIGTERM is given back: neither a failure nor a loss."
+        left = "what is left after that is killed, and runs again."
+        if self.longest_seconds:
+            return f"The longest job may run {self.longest_seconds} s; {left}"
+        return f"No time limit bounds these jobs; {left}"
+
+    @property
     def environment(self) -> Mapping[str, str]:
         """Variables that belong to its command line."""
         # The only way by which Celery takes a pool of others on the command line.
-        return {"CELERY_CUSTOM_WORKER_POOL": ASYNCIO_POOL} if self.kind == ASYNCIO else {}
+        custom = {"CELERY_CUSTOM_WORKER_POOL": ASYNCIO_POOL} if self.kind == ASYNCIO else {}
+        # A stop that is bounded is Celery's cold one, after a pause.
+        return {**custom, "REMAP_SIGTERM": "SIGQUIT"} if self.gives_back_after else custom
 
     @property
     def command(self) -> tuple[str, ...]:
         """The worker's command line, without what is in its environment."""
-        return self.command_with("%h")
-
-    def command_with(self, host: str) -> tuple[str, ...]:
-        """Return the command line with another way to write the host of the worker's name."""
-        command = ["celery", "--app", self.app, "worker", "--hostname", f"{self.name}@{host}"]
+        command = ["celery", "--app", self.app, "worker", "--hostname", f"{self.name}@%h"]
         command += ["--queues", ",".join(self.queues)]
         command += ["--pool", "custom" if self.kind == ASYNCIO else self.kind]
         if self.autoscale:
@@ -131,7 +149,10 @@ class Pool:
             command += ["--task-events"]
         # Workers have nothing to tell each other, the ledger knows who lives; and each of these is one reason
         # less for a worker to take nothing after its connection broke.
-        return (*command, "--without-gossip", "--without-mingle", "--without-heartbeat")
+        command += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+        if self.gives_back_after:
+            command += ["--", f"worker_soft_shutdown_timeout={self.gives_back_after:.1f}"]
+        return tuple(command)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

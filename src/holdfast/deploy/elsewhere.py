@@ -9,14 +9,21 @@ from dataclasses import replace
 from typing import Any
 
 from holdfast.deploy.asked import WHERE
-from holdfast.deploy.description import EVERYWHERE, SOLO, THREADS, Deployment, Pool
+from holdfast.deploy.description import (
+    EVERYWHERE,
+    HAND_BACK_SECONDS,
+    SOLO,
+    THREADS,
+    Deployment,
+    Pool,
+)
 from holdfast.exceptions import ConfigurationError
 
 File = tuple[str, str, dict[str, Any]]
 DEBUG_PORTS = {"web": 5678, "worker": 5679}
 """Where a process listens for a debugger, when it is told to."""
-# Of the 30 s between SIGTERM and SIGKILL, so that giving back has the rest.
-_HURRY_SECONDS = 20.0
+# Where 30 s lie between SIGTERM and SIGKILL: 20 of them for jobs that run, the rest for giving back.
+_KILLED_AFTER = 20 + HAND_BACK_SECONDS
 _LOCAL = "127.0.0.1"
 
 
@@ -32,7 +39,7 @@ def systemd(d: Deployment) -> Iterator[File]:
         yield (
             f"{folder}/{unit}/pool.conf",
             "systemd/pool.conf",
-            {"pool": pool, "command": pool.command},
+            {"pool": pool},
         )
 
 
@@ -70,11 +77,9 @@ def _hurried(pool: Pool) -> str:
     What does not end in time is given back, which counts neither as failure nor as loss. The processes of a pool do
     not hear SIGTERM then, only their worker does.
     """
-    words, environment = shlex.join(pool.command), dict(pool.environment)
-    if pool.gives_back:
-        environment["REMAP_SIGTERM"] = "SIGQUIT"
-        words += f" -- worker_soft_shutdown_timeout={_HURRY_SECONDS:.1f}"
-    return "".join(f"{name}={value} " for name, value in environment.items()) + words
+    hurried = replace(pool, grace_seconds=_KILLED_AFTER, longest_seconds=None)
+    said = "".join(f"{name}={value} " for name, value in hurried.environment.items())
+    return said + shlex.join(hurried.command)
 
 
 def nginx(d: Deployment) -> Iterator[File]:

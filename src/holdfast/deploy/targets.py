@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from holdfast.deploy import elsewhere
-from holdfast.deploy.description import ALIVE_FILE, PREFORK, READY_FILE, Deployment
+from holdfast.deploy.description import ALIVE_FILE, PREFORK, READY_FILE, Deployment, Pool
 from holdfast.deploy.templating import written
 
 # Path below the project, template, and what the template gets beside the deployment.
@@ -30,22 +30,23 @@ def rendered(target: str, deployment: Deployment) -> dict[str, str]:
 
 
 def _compose(d: Deployment) -> Iterator[File]:
+    debugged = _worker_of_all(d)
     more = {
         "secrets_folder": SECRETS,
         "debugged": elsewhere.DEBUG_PORTS,
-        "debugged_worker": _worker_of_all(d),
+        "debugged_worker": debugged.command,
+        "debugged_environment": debugged.environment,
     }
     yield "docker-compose.yml", "docker-compose.yml", more
     yield "deploy/redis/broker.conf", "redis-broker.conf", {}
     yield "deploy/redis/cache.conf", "redis-cache.conf", {}
 
 
-def _worker_of_all(d: Deployment) -> tuple[str, ...]:
-    """Return the command of a worker of all queues, for a look at any job."""
-    pool = replace(
+def _worker_of_all(d: Deployment) -> Pool:
+    """Return a worker of all queues, for a look at any job."""
+    return replace(
         d.pools[0], name="debug", queues=d.queues, kind=PREFORK, concurrency=2, autoscale=None
     )
-    return pool.command
 
 
 def _dockerfile(_: Deployment) -> Iterator[File]:

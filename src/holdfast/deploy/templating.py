@@ -152,6 +152,12 @@ def nix(value: Any) -> str:
 
 
 @register.filter
+def instance(command: str) -> str:
+    """Write a worker's command in a template unit: its name is the unit's."""
+    return re.sub(r"[a-z0-9-]+@%%h", "%i@%%h", percents(command), count=1)
+
+
+@register.filter
 def under(path: str) -> str:
     """Return a path of URLs without the slash at its begin."""
     return path.lstrip("/")
