@@ -115,6 +115,8 @@ class Settings:
     """Whether calls, publications and attempts are spans of OpenTelemetry."""
     scheduler_alive_file: str = ""
     """The same of a scheduler; %h stands for its host. Empty: none."""
+    stop_seconds: float = 0.0
+    """How long a stopping worker waits for jobs that run before it gives them back; 0 waits as long as they run."""
     ready_file: str = ""
     """File that is there, and young, exactly while a worker takes jobs; %n and %h as in `alive_file`. Empty: none."""
     ready_needs: tuple[str, ...] = ("database", "migrations")
@@ -172,8 +174,8 @@ _WHOLE = {
     "workers_least": "workers",
     "workers_most": "workers",
 }
-# Where they lie is known to whoever starts the process: a variable such as HOLDFAST_ALIVE_FILE goes before the setting.
-_FILES = ("alive_file", "ready_file", "scheduler_alive_file")
+# Known to whoever starts the process: a variable such as HOLDFAST_ALIVE_FILE goes before the setting.
+_OF_THE_START = ("alive_file", "ready_file", "scheduler_alive_file", "stop_seconds")
 _SEVERAL = ("signing_keys", "encryption_keys", "redact", "ready_needs", "metrics_from")
 HEALTH_PARTS = ("database", "migrations", "broker", "backlog")
 UNSIGNED = ("accept", "warn", "refuse")
@@ -213,6 +215,7 @@ def read(raw: Mapping[str, Any]) -> Settings:
         raise ConfigurationError(
             f"HOLDFAST['tracing'] is {values['tracing']!r}: it must be True or False"
         )
+    values["stop_seconds"] = _seconds("stop_seconds", values.get("stop_seconds", 0.0))
     _check_queues(values)
     _check_console(values.get("console_access", ""))
     _check_health(values.get("ready_needs", ()))
@@ -275,6 +278,17 @@ def _check_networks(networks: Iterable[Any]) -> None:
                 f"HOLDFAST['metrics_from'] has {network!r}, which is no address and no network ({error}): write one "
                 "like '127.0.0.1' or '10.0.0.0/8'"
             ) from None
+
+
+def _seconds(key: str, value: Any) -> float:
+    try:
+        if float(value) >= 0 and not isinstance(value, bool):
+            return float(value)
+    except (TypeError, ValueError):
+        pass
+    raise ConfigurationError(
+        f"HOLDFAST[{key!r}] is {value!r}: it must be a number of seconds, and 0 is no bound"
+    )
 
 
 def _check_canaries(pause: Any, patience: Any) -> None:
@@ -372,9 +386,9 @@ def _require_patterns(patterns: Iterable[str], *, where: str) -> None:
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
     """Return the settings of this process."""
-    given = {key: os.environ.get(f"HOLDFAST_{key.upper()}") for key in _FILES}
+    given = {key: os.environ.get(f"HOLDFAST_{key.upper()}") for key in _OF_THE_START}
     said = getattr(django_settings, "HOLDFAST", {})
-    return read({**said, **{key: path for key, path in given.items() if path}})
+    return read({**said, **{key: value for key, value in given.items() if value}})
 
 
 def _forget(*, setting: str, **_: Any) -> None:

@@ -89,29 +89,15 @@ def test_tasks_without_a_limit_of_their_own_have_the_settings() -> None:
     assert found["worker"].grace_seconds == 1830
 
 
-def _stop(pool: Any) -> tuple[str | None, list[str]]:
-    """Return what SIGTERM is to a worker, and what its command says of a pause before it gives back."""
-    command = list(pool.command)
-    said = command[command.index("--") + 1 :] if "--" in command else []
-    return pool.environment.get("REMAP_SIGTERM"), said
-
-
-def test_stop_gives_back_in_time_what_may_run_longer_than_it_waits() -> None:
-    without = pools()["worker"]
-    assert _stop(without) == ("SIGQUIT", ["worker_soft_shutdown_timeout=570.0"])
-    assert without.at_a_stop.startswith("What still runs 570 s after SIGTERM is given back")
-    shorter = pools(time_limit=3600, asked={"pools": {"worker": {"grace_seconds": 120}}})["worker"]
-    assert _stop(shorter) == ("SIGQUIT", ["worker_soft_shutdown_timeout=90.0"])
-
-
-def test_stop_that_waits_longer_than_any_job_needs_no_other_order() -> None:
-    assert _stop(pools(time_limit=3600)["worker"]) == (None, [])
-
-
-def test_threads_cannot_be_interrupted_and_are_told_nothing_else() -> None:
-    worker = pools(asked={"pools": {"worker": {"pool": "threads"}}})["worker"]
-    assert _stop(worker) == (None, [])
-    assert worker.at_a_stop.startswith("No time limit bounds these jobs")
+@pytest.mark.parametrize("kind", ["prefork", "threads", "asyncio", "gevent", "solo"])
+def test_stop_gives_back_before_its_end_what_still_runs(kind: str) -> None:
+    without = pools(asked={"pools": {"worker": {"pool": kind}}})["worker"]
+    assert (without.grace_seconds, without.environment["HOLDFAST_STOP_SECONDS"]) == (600, "570")
+    with_limit = pools(time_limit=3600, asked={"pools": {"worker": {"pool": kind}}})["worker"]
+    assert with_limit.environment["HOLDFAST_STOP_SECONDS"] == "3600"
+    shorter = {"pools": {"worker": {"pool": kind, "grace_seconds": 120}}}
+    hurried = pools(time_limit=3600, asked=shorter)["worker"]
+    assert (hurried.grace_seconds, hurried.stop_seconds) == (120, 90)
 
 
 def test_children_are_replaced_as_the_settings_say_and_fit_into_the_limit() -> None:

@@ -56,6 +56,8 @@ def test_all_tools_wait_equally_long_for_a_pools_jobs(files: Files) -> None:
         assert files.services[pool]["stop_grace_period"] == f"{seconds}s"
         assert deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == seconds
         assert f"\nTimeoutStopSec={seconds}\n" in unit
+        assert f"\nEnvironment=HOLDFAST_STOP_SECONDS={seconds - 30}\n" in unit
+        assert files.services[pool]["environment"]["HOLDFAST_STOP_SECONDS"] == str(seconds - 30)
         assert supervisor[f"program:{files.name}-{pool}"]["stopwaitsecs"] == str(seconds)
         assert processes["processes"][pool]["shutdown"]["timeout_seconds"] == seconds
 

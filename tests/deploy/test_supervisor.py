@@ -123,7 +123,7 @@ def test_stop_waits_for_the_job_that_runs(site: Site, control: Control, tmp_path
     eventually(lambda: "start last" in site.effects())
 
     stopping = control("stop", "shop:shop-worker")
-    eventually(lambda: "Soft Shutdown" in _log(tmp_path))
+    eventually(lambda: "Warm shutdown" in _log(tmp_path))
     for _ in range(3):
         _next_heartbeat(site)
     assert stopping.poll() is None

@@ -83,3 +83,17 @@ def test_whoever_starts_a_process_says_where_its_signs_lie(
     monkeypatch.setenv(f"HOLDFAST_{key.upper()}", "")
     with override_settings(HOLDFAST={key: "/run/there"}):
         assert getattr(get_settings(), key) == "/run/there"
+
+
+def test_whoever_starts_a_process_says_how_long_its_stop_may_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOLDFAST_STOP_SECONDS", "570")
+    with override_settings(HOLDFAST={"stop_seconds": 5}):
+        assert get_settings().stop_seconds == 570.0
+
+
+@pytest.mark.parametrize("value", ["soon", -1, True, None])
+def test_bound_of_a_stop_is_a_number_of_seconds(value: object) -> None:
+    with pytest.raises(ConfigurationError, match=r"stop_seconds.*number of seconds"):
+        read({"stop_seconds": value})

@@ -105,30 +105,24 @@ class Pool:
         return 16 if self.kind == ASYNCIO else self.slots + 3
 
     @property
-    def gives_back_after(self) -> int | None:
-        """Seconds after which a stop gives back what still runs; None where it has ended by then, or cannot be."""
-        ends = self.longest_seconds is not None and self.longest_seconds < self.grace_seconds
-        if ends or not self.gives_back:
-            return None
+    def stop_seconds(self) -> int:
+        """How long a stop waits for jobs that run; the rest of the grace period is for giving back what still does."""
         return max(1, self.grace_seconds - HAND_BACK_SECONDS)
 
     @property
     def at_a_stop(self) -> str:
         """What becomes of running jobs within the grace period, in a sentence for the files."""
-        if seconds := self.gives_back_after:
-            return f"What still runs {seconds} s after SIGTERM is given back: neither a failure nor a loss."
-        left = "what is left after that is killed, and runs again."
-        if self.longest_seconds:
-            return f"The longest job may run {self.longest_seconds} s; {left}"
-        return f"No time limit bounds these jobs; {left}"
+        longest = (
+            f"The longest job may run {self.longest_seconds} s. " if self.longest_seconds else ""
+        )
+        return f"{longest}What still runs {self.stop_seconds} s after SIGTERM is given back, and runs again."
 
     @property
     def environment(self) -> Mapping[str, str]:
         """Variables that belong to its command line."""
         # The only way by which Celery takes a pool of others on the command line.
         custom = {"CELERY_CUSTOM_WORKER_POOL": ASYNCIO_POOL} if self.kind == ASYNCIO else {}
-        # A stop that is bounded is Celery's cold one, after a pause.
-        return {**custom, "REMAP_SIGTERM": "SIGQUIT"} if self.gives_back_after else custom
+        return {**custom, "HOLDFAST_STOP_SECONDS": str(self.stop_seconds)}
 
     @property
     def command(self) -> tuple[str, ...]:
@@ -149,10 +143,7 @@ class Pool:
             command += ["--task-events"]
         # Workers have nothing to tell each other, the ledger knows who lives; and each of these is one reason
         # less for a worker to take nothing after its connection broke.
-        command += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-        if self.gives_back_after:
-            command += ["--", f"worker_soft_shutdown_timeout={self.gives_back_after:.1f}"]
-        return tuple(command)
+        return (*command, "--without-gossip", "--without-mingle", "--without-heartbeat")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,8 +22,8 @@ from holdfast.exceptions import ConfigurationError
 File = tuple[str, str, dict[str, Any]]
 DEBUG_PORTS = {"web": 5678, "worker": 5679}
 """Where a process listens for a debugger, when it is told to."""
-# Where 30 s lie between SIGTERM and SIGKILL: 20 of them for jobs that run, the rest for giving back.
-_KILLED_AFTER = 20 + HAND_BACK_SECONDS
+# Of the 30 s between SIGTERM and SIGKILL; giving back has the rest.
+_HURRY_SECONDS = 20
 _LOCAL = "127.0.0.1"
 
 
@@ -75,11 +75,15 @@ def _hurried(pool: Pool) -> str:
     """Return a worker's command where every process gets SIGTERM, and is killed soon after it.
 
     What does not end in time is given back, which counts neither as failure nor as loss. The processes of a pool do
-    not hear SIGTERM then, only their worker does.
+    not hear SIGTERM then, only their worker does, and takes it for Celery's cold stop after a pause.
     """
-    hurried = replace(pool, grace_seconds=_KILLED_AFTER, longest_seconds=None)
-    said = "".join(f"{name}={value} " for name, value in hurried.environment.items())
-    return said + shlex.join(hurried.command)
+    hurried = replace(pool, grace_seconds=_HURRY_SECONDS + HAND_BACK_SECONDS)
+    environment, words = dict(hurried.environment), shlex.join(hurried.command)
+    if pool.gives_back:
+        del environment["HOLDFAST_STOP_SECONDS"]
+        environment["REMAP_SIGTERM"] = "SIGQUIT"
+        words += f" -- worker_soft_shutdown_timeout={_HURRY_SECONDS:.1f}"
+    return "".join(f"{name}={value} " for name, value in environment.items()) + words
 
 
 def nginx(d: Deployment) -> Iterator[File]:

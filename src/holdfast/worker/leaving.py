@@ -1,4 +1,4 @@
-"""How a worker that does not consume ends, for its supervisor to start another: with code 76, and nothing counted.
+"""How a worker ends that does not consume, with code 76, or whose stop has a bound: nothing is counted.
 
 What it runs is handed back, if the database answers; else its lease gives it to others.
 """
@@ -26,7 +26,13 @@ def leave_in_order(ended: threading.Event) -> bool:
     return ended.wait(IN_ORDER_SECONDS)
 
 
-def leave_at_once(controller: Any) -> None:
+def leave_in_time(controller: Any) -> None:
+    """Hand back what still runs at the end of a bounded stop, and end this process; nothing if its pool has ended."""
+    if not controller.lifeline.retired:
+        leave_at_once(controller, code=0)
+
+
+def leave_at_once(controller: Any, *, code: int = EXIT_STALLED) -> None:
     """Hand back what runs, and end this process without asking its event loop."""
     processes = _processes(controller.pool)
     # First of all they stand still: what is handed back here must not go on there.
@@ -38,7 +44,7 @@ def leave_at_once(controller: Any) -> None:
         logger.exception("What this worker runs was not handed back: its lease gives it to others")
     finally:
         _signal(processes, signal.SIGKILL)
-        os._exit(EXIT_STALLED)
+        os._exit(code)
 
 
 def _processes(pool: Any) -> list[int]:

@@ -142,6 +142,11 @@ class Lifeline(bootsteps.StartStopStep):
     def terminate(self, parent: Any) -> None:
         """Go on beating until the pool is gone; then `retire` hands back what it ran."""
 
+    @property
+    def retired(self) -> bool:
+        """Whether the pool has stopped, and what was left is being handed back or was."""
+        return self._retired
+
     def retire(self) -> None:
         """The pool has stopped: hand back what is left, and give the lease up."""
         if self._retired:

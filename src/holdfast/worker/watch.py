@@ -10,7 +10,7 @@ import threading
 import time
 from typing import Any
 
-from celery import bootsteps
+from celery import bootsteps, signals
 from celery.worker import state
 
 from holdfast import events
@@ -21,7 +21,7 @@ from holdfast.conf import get_settings
 from holdfast.upkeep.alive import AliveFile, tell_systemd
 from holdfast.worker.evidence import Evidence
 from holdfast.worker.intake import current_intake
-from holdfast.worker.leaving import EXIT_STALLED, leave_at_once, leave_in_order
+from holdfast.worker.leaving import EXIT_STALLED, leave_at_once, leave_in_order, leave_in_time
 from holdfast.worker.stalls import CANARY, LOOP, Facts, Stalls
 
 logger = logging.getLogger("holdfast.worker")
@@ -55,11 +55,15 @@ class ConsumerWatch(bootsteps.StartStopStep):
         self._sends = settings.canary_seconds > 0
         self._next_canary = self._next_touch = 0.0
         self._closing = self._was_ready = False
+        self._stop_seconds = settings.stop_seconds
+        self._leaves_at: float | None = None
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="holdfast-canary", daemon=True)
 
     def start(self, parent: Any) -> None:
         """Begin to show signs of life; there is no consumer to watch yet."""
+        # Told at once also where a body holds the event loop, which would close us only afterwards.
+        signals.worker_shutting_down.connect(self._bound_the_stop, dispatch_uid="holdfast.watch")
         self._thread.start()
 
     def bind(self, consumer: Any) -> None:
@@ -76,9 +80,15 @@ class ConsumerWatch(bootsteps.StartStopStep):
 
     def close(self, parent: Any) -> None:
         """The worker begins to stop: it takes nothing more, and that is right."""
+        self._bound_the_stop()
         self._closing = True
         self._ready.remove()
         tell_systemd("STOPPING=1")
+
+    def _bound_the_stop(self, **_: Any) -> None:
+        """Jobs that run have so long from now on; called in a signal's handler, too, so it only notes when."""
+        if self._stop_seconds and self._leaves_at is None:
+            self._leaves_at = time.monotonic() + self._stop_seconds
 
     def stop(self, parent: Any) -> None:
         """Go on showing that it is alive: the pool is still finishing its jobs."""
@@ -104,6 +114,9 @@ class ConsumerWatch(bootsteps.StartStopStep):
     def one_pass(self) -> None:
         """Ask for signs of life, judge them, and act."""
         now = time.monotonic()
+        if self._leaves_at is not None and now >= self._leaves_at:
+            self._leaves_at = None
+            self._leave_in_time()
         stood = self._stalls.gap(now)
         if stood:
             logger.info("This process stood still for %.0f s: its consumer is judged anew", stood)
@@ -124,6 +137,14 @@ class ConsumerWatch(bootsteps.StartStopStep):
             if lives:
                 self._next_touch = now + TOUCH_SECONDS
                 self._show()
+
+    def _leave_in_time(self) -> None:
+        logger.warning(
+            "Worker %s has waited %.0f s for its jobs since it was told to stop: what still runs is given back",
+            self._parent.hostname,
+            self._stop_seconds,
+        )
+        leave_in_time(self._parent)
 
     def _ask(self, now: float) -> None:
         if self._loop_asked_at is None:
