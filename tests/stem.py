@@ -97,6 +97,8 @@ def execute(arguments: Sequence[str], path: Sequence[str]) -> None:
     first = {"-c": "", "-m": str(Path.cwd())}.get(how, by_file)
     added = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     sys.path[:] = [first, *filter(None, added), *path]
+    # The one variable that is read by an import: a pool of somebody else's.
+    importlib.reload(sys.modules["celery.concurrency"])
     sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     main = sys.modules["__main__"] = ModuleType("__main__")
     if how == "-m":

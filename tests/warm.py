@@ -29,7 +29,7 @@ from tests.nursery import steadily
 
 # What is settled before the first line of ours: by the loader, by the interpreter, by what Celery reads when it is
 # imported, or by a patch of what is imported.
-_OF_THE_START = ("LD_", "PYTHON", "CELERY_", "REMAP_SIGTERM")
+_OF_THE_START = ("LD_", "PYTHON", "REMAP_SIGTERM")
 _NOT_WARM = ("gevent", "eventlet")
 _ENVIRONMENT = dict(os.environ)
 

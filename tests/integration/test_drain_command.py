@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any
@@ -18,6 +17,7 @@ from holdfast.ledger import interventions
 from holdfast.ledger.reads.backlog import Backlog
 from holdfast.management import progress
 from holdfast.management.verbs import drain as verb
+from tests import warm
 from tests.eventually import eventually
 from tests.harness import Site, new_site
 from tests.processes import ROOT
@@ -141,10 +141,8 @@ call_command("holdfast", "drain", "--timeout", "50")
 
 def test_exit_codes_are_those_that_a_deploy_script_asks_for(site: Site) -> None:
     def run() -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "django", "holdfast", "drain", "--timeout", "0.2"]
-        return subprocess.run(
-            command, cwd=ROOT, env=site.environment, capture_output=True, text=True, check=False
-        )
+        command = ["-m", "django", "holdfast", "drain", "--timeout", "0.2"]
+        return warm.run(command, environment=site.environment, cwd=ROOT, timeout=120)
 
     done = run()
     assert (done.returncode, done.stdout[:13]) == (0, "Drained after"), done.stderr

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from holdfast.testing.services import RedisServer
+from tests import warm
 from tests.eventually import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,10 +40,7 @@ class Site:
         self.run("manage.py", "migrate", "--verbosity", "0")
 
     def run(self, *arguments: str) -> str:
-        command = [sys.executable, *arguments]
-        done = subprocess.run(
-            command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
-        )
+        done = warm.run(arguments, environment=self.environment, cwd=ROOT, timeout=120)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

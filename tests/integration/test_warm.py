@@ -94,13 +94,22 @@ def test_group_is_there_at_once_and_its_number_stays_until_it_is_asked_for(tmp_p
     assert process.wait() == -signal.SIGKILL
 
 
+def test_pool_of_somebody_else_is_known_by_its_variable(tmp_path: Path) -> None:
+    code = (
+        "from celery.concurrency import get_implementation as pool; print(pool('custom').__name__)"
+    )
+    environment = inherited() | {"CELERY_CUSTOM_WORKER_POOL": "celery.concurrency.thread:TaskPool"}
+    assert can_be_warm(["-c", code], environment)
+    done = run(["-c", code], environment=environment, cwd=tmp_path, timeout=60)
+    assert (done.stdout, done.stderr) == ("TaskPool\n", "")
+
+
 @pytest.mark.parametrize(
     ("command", "more"),
     [
         (["-m", "celery", "worker", "-P", "gevent"], {}),
         (["-c", ""], {"LD_PRELOAD": "libfaketime.so"}),
         (["-c", ""], {"PYTHONOPTIMIZE": "1"}),
-        (["-c", ""], {"CELERY_CUSTOM_WORKER_POOL": "holdfast.worker.aio:Pool"}),
     ],
 )
 def test_what_is_settled_by_the_start_is_started(command: list[str], more: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.doctor.asking import no_probe_failed
 from tests.surroundings import inherited
 from tests.warm import run
 
@@ -95,7 +96,9 @@ class Clinic:
             timeout=100,
         )
         assert done.stdout, done.stderr
-        return Seen(done.returncode, json.loads(done.stdout), done.stderr)
+        said = json.loads(done.stdout)
+        no_probe_failed(said)
+        return Seen(done.returncode, said, done.stderr)
 
     def environment(
         self,
