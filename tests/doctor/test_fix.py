@@ -22,6 +22,7 @@ from tests.doctor.asking import ask, only
 from tests.doctor.project import Project
 from tests.harness import Site, new_site
 from tests.processes import ROOT
+from tests.warm import run
 
 SQLITE = """
     DATABASES["default"]["OPTIONS"] = {"transaction_mode": "IMMEDIATE", "timeout": 1}
@@ -32,15 +33,8 @@ WORDS = only("W427", "W429", "W636")
 
 
 def fix(environment: dict[str, str], *words: str, cwd: Path = ROOT) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "holdfast.doctor", "--fix", "--json", "--timeout", "30", *words],
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    command = ["-m", "holdfast.doctor", "--fix", "--json", "--timeout", "30", *words]
+    done = run(command, environment=environment, cwd=cwd, timeout=120)
     assert done.stdout, done.stderr
     return json.loads(done.stdout) | {"status": done.returncode}
 
