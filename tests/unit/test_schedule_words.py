@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from celery.schedules import crontab, schedule, solar
+from django.utils.translation import override
 
 from holdfast.beat.timing import Crontab, Estimated, Interval, Once
 from holdfast.beat.words import in_words
@@ -80,3 +81,18 @@ def test_sun_moment_and_what_is_unknown() -> None:
     assert in_words(rounded) == "every hour, rounded to the clock"
     once = Once(datetime(2026, 3, 1, 13, 0, tzinfo=BERLIN))
     assert in_words(once) == "once, at 2026-03-01 12:00:00 UTC"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("5 7 * * 1-5", "um 07:05 von Montag bis Freitag"),
+        ("0 7,19 * * *", "um 07:00 und 19:00 jeden Tag"),
+        ("30 2 1,15 * *", "um 02:30 an den Tagen 1 und 15 des Monats"),
+        ("0 0 1 1,7 *", "um 00:00 am Tag 1 des Monats im Januar und Juli"),
+        ("*/10 * * * *", "alle 10 Minuten"),
+    ],
+)
+def test_crontab_is_said_in_another_language(text: str, words: str) -> None:
+    with override("de"):
+        assert said(text) == words

@@ -1,4 +1,6 @@
 // How boxes and lines of a graph look: a state is a colour, a sign and a word; what stands for many shows how many.
+// Numbers are written as on the rest of the page.
+export const LANGUAGE = document.documentElement.lang || undefined;
 const NS = "http://www.w3.org/2000/svg";
 export const SIZE = { width: 196, height: 54 };
 const SIGNS = {
@@ -33,10 +35,10 @@ function short(task, most = 25) {
 
 function words(box) {
   if (box.kind !== "many" && box.kind !== "steps") return named(box.state);
-  const size = `${box.more ? "> " : ""}${box.size.toLocaleString()}`;
+  const size = `${box.more ? "> " : ""}${box.size.toLocaleString(LANGUAGE)}`;
   const failed = (box.counts.failed || 0) + (box.counts.dead || 0);
-  const some = box.counts[box.state] < box.size ? `${box.counts[box.state].toLocaleString()} ${named(box.state)}` : named(box.state);
-  return `${size} · ${some}${failed && box.state !== "failed" && box.state !== "dead" ? `, ${failed.toLocaleString()} ✕` : ""}`;
+  const some = box.counts[box.state] < box.size ? `${box.counts[box.state].toLocaleString(LANGUAGE)} ${named(box.state)}` : named(box.state);
+  return `${size} · ${some}${failed && box.state !== "failed" && box.state !== "dead" ? `, ${failed.toLocaleString(LANGUAGE)} ✕` : ""}`;
 }
 
 // A line through the points of its route, with its corners rounded.

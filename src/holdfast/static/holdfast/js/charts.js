@@ -1,6 +1,8 @@
 // Draws every <figure data-chart="id"> from the JSON in the script with that id; see holdfast/console/charts.py for its
 // shape. The same figures stand below the drawing as a table, for who cannot see it and for who wants the numbers.
 
+// Numbers are written as on the rest of the page.
+const LANGUAGE = document.documentElement.lang || undefined;
 const HEIGHT = 220;
 const COLOURS = { good: "--good", bad: "--bad", warn: "--warn", main: "--info", quiet: "--quiet", other: "--accent" };
 const DASHES = [[], [6, 3], [2, 3], [8, 3, 2, 3]];
@@ -127,19 +129,19 @@ function short(value, unit) {
   if (value == null) return "";
   if (unit === "seconds") return value === 0 ? "0" : seconds(value);
   if (unit === "share") return `${Math.round(value * 100)} %`;
-  return new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 }).format(value);
+  return new Intl.NumberFormat(LANGUAGE, { notation: "compact", maximumFractionDigits: 1 }).format(value);
 }
 
 function long(value, unit) {
   if (value == null) return "–";
   if (unit === "seconds") return seconds(value);
   if (unit === "share") return `${Math.round(value * 100)} %`;
-  return new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 }).format(value);
+  return new Intl.NumberFormat(LANGUAGE, { maximumFractionDigits: 2 }).format(value);
 }
 
 function seconds(value) {
   const [size, name] = UNITS.find(([size]) => value >= size) || UNITS.at(-1);
-  return `${new Intl.NumberFormat(undefined, { maximumSignificantDigits: 3 }).format(value / size)} ${name}`;
+  return `${new Intl.NumberFormat(LANGUAGE, { maximumSignificantDigits: 3 }).format(value / size)} ${name}`;
 }
 
 // Of an axis, in the viewer's zone.

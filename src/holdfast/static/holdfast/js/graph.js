@@ -1,7 +1,7 @@
 // The graph of a workflow: fetched as JSON, laid out by dagre, drawn as SVG; it goes on living while it is looked at.
 import { layout, Graph } from "../vendor/dagre.esm.js";
 import { Camera } from "./camera.js";
-import { draw, isQuiet, named, SIZE } from "./boxes.js";
+import { draw, isQuiet, LANGUAGE, named, SIZE } from "./boxes.js";
 
 const root = document.getElementById("graph");
 const [OPEN, CLOSE, JOB, BATCH, LIST, , STALE, MEMBERS, MORE_THAN] = root.dataset.words.split("|");
@@ -139,7 +139,7 @@ function choose(box) {
   const title = document.createElement("h2");
   title.textContent = box.task || MEMBERS;
   const words = document.createElement("p");
-  const counts = Object.entries(box.counts).map(([state, n]) => `${n.toLocaleString()} ${named(state)}`);
+  const counts = Object.entries(box.counts).map(([state, n]) => `${n.toLocaleString(LANGUAGE)} ${named(state)}`);
   words.textContent = counts.length ? `${box.more ? `${MORE_THAN} ` : ""}${counts.join(", ")}` : named(box.state);
   const acts = document.createElement("div");
   acts.className = "toolbar";
