@@ -22,6 +22,7 @@ from django.core.exceptions import BadRequest
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, path
+from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_protect
 
 from holdfast.console import answers
@@ -254,7 +255,9 @@ def _guarded(view: View, needs: Role, *, json: bool) -> View:
         except HoldfastError as error:
             answer = answers.problem(request, 409, str(error), json=json)
         except OperationalError as error:
-            told = f"The ledger's database does not answer: {str(error).strip()}"
+            told = _("The ledger's database does not answer: %(error)s") % {
+                "error": str(error).strip()
+            }
             answer = answers.problem(request, 503, told, json=json)
         return answers.secured(answer)
 
