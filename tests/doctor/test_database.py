@@ -17,6 +17,7 @@ from tests.doctor.asking import Told, ask, only, until
 from tests.doctor.greeting import PoolerLike
 from tests.doctor.hired import hire
 from tests.doctor.project import Project
+from tests.eventually import eventually
 from tests.harness import SHORT, Site, new_site
 from tests.rows import new_job
 
@@ -185,18 +186,26 @@ def test_statement_that_runs_for_many_leases_holds_back_the_vacuum(site: Site) -
     with psycopg.connect(site.database_url, autocommit=True) as report:
         report.execute("SELECT 1")
         pid = report.info.backend_pid
-        # With a lease so short that it has run for twenty of them as soon as the doctor has started.
+        # With a lease so short that it has soon run for twenty of them.
         hurried = site.environment | {
             "HOLDFAST_LEASE_SECONDS": "0.02",
             "HOLDFAST_SWEEP_SECONDS": "0.01",
         }
         report.pgconn.send_query(b"SELECT pg_sleep(300)")
+        with psycopg.connect(site.database_url, autocommit=True) as other:
+            eventually(lambda: _has_run_for(other, pid, seconds=20 * 0.02), told="it runs")
         told = ask(hurried, *only("W422"))
         assert told.one("W422")["data"]["pid"] == pid
         assert "pg_sleep(300)" in told.evidence("W422")
         with psycopg.connect(site.database_url, autocommit=True) as other:
             other.execute("SELECT pg_terminate_backend(%s)", [pid])
         report.pgconn.finish()
+
+
+def _has_run_for(connection: psycopg.Connection[Any], pid: int, *, seconds: float) -> bool:
+    age = "SELECT extract(epoch FROM clock_timestamp() - xact_start) FROM pg_stat_activity WHERE pid = %s"
+    ((found,),) = connection.execute(age, [pid]).fetchall()
+    return found is not None and float(found) > seconds
 
 
 # -- tables and indexes -------------------------------------------------------------------------------

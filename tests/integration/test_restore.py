@@ -42,10 +42,10 @@ class Archived:
 
     def set_back(self, moment: str) -> None:
         """Lose the server, and start the backup in its place, on the same port, as it was at the moment."""
+        last = self.server.execute("SELECT pg_walfile_name(pg_current_wal_lsn())")
         self.server.execute("SELECT pg_switch_wal()")
-        wanted = self.server.execute("SELECT last_archived_wal FROM pg_stat_archiver")
         eventually(
-            lambda: self.server.execute("SELECT last_archived_wal FROM pg_stat_archiver") != wanted,
+            lambda: self.server.execute("SELECT last_archived_wal FROM pg_stat_archiver") >= last,
             told="what was written is archived",
         )
         self.server.kill()
