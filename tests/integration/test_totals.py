@@ -182,9 +182,9 @@ def test_clock_that_is_set_back_leaves_counting_going(ledger: str, keeper: Recor
     ahead = totals.begin_recorded() + timedelta(hours=2)
     Total.objects.using(ledger).update(recorded_until=ahead)
     keeper.one_pass()
-    record(ledger, at=minutes.now() - timedelta(seconds=31), count=1)
-    Total.objects.using(ledger).update(recorded_until=ahead)
-    keeper._since = minutes.now() - timedelta(seconds=40)
+    # As it would be some seconds later.
+    keeper._since -= 5 * SECOND
+    record(ledger, at=keeper._since + SECOND)
     keeper.one_pass()
     assert of().recorded == 1
     assert totals.begin_recorded() < datetime.now(UTC)

@@ -63,7 +63,6 @@ class Numbers:
         at, kept = self._kept.get(part.name, (float("-inf"), []))
         if now - at < part.seconds:
             return kept, False
-        self._kept.pop(part.name, None)
         began = time.perf_counter()
         try:
             with answer_within(ANSWER_SECONDS):
