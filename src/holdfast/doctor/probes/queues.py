@@ -74,9 +74,10 @@ def queues_are_served(look: Look) -> Iterator[Finding]:
         if not queue.unserved:
             continue
         at_least = "at least " if queue.more else ""
+        verb = "waits" if queue.total == 1 else "wait"
         since = f", the oldest for {lasting(queue.oldest_seconds)}" if queue.oldest_seconds else ""
         yield UNSERVED.seen(
-            f"{at_least}{counted(queue.total, 'job')} wait in {queue.name!r}{since}, and no live worker takes them.",
+            f"{at_least}{counted(queue.total, 'job')} {verb} in {queue.name!r}{since}, and no live worker serves it.",
             repair=f"celery -A PROJECT worker -Q {queue.name}",
             about=queue.name,
             queue=queue.name,
