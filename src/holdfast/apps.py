@@ -23,6 +23,10 @@ class HoldfastConfig(AppConfig):
         from holdfast.alerts import starting as alerting
         from holdfast.alerts import tasks as alert_tasks  # noqa: F401  # registers the task that sends messages
         from holdfast.dispatch import django_run  # noqa: F401  # registers the tasks of our own
+
+        # By this thread alone: its modules know each other, and of two threads that begin to import them at once, as
+        # with their first call, Python refuses one.
+        from holdfast.ledger import dialects  # noqa: F401
         from holdfast.logs import configuring, guids, sentry
         from holdfast.results import tasks  # noqa: F401  # the same
         from holdfast.telemetry import starting
