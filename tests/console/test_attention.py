@@ -141,9 +141,9 @@ def test_job_that_runs_far_longer_than_usual_is_told(quiet: str) -> None:
     finished(25, at=datetime.now(UTC), state=State.SUCCEEDED, task="slow")
     jobs.filter(state=State.SUCCEEDED).update(started_at=F("finished_at") - timedelta(seconds=3))
     (trouble,) = sources.long_runs(seen())
-    assert trouble.sentence == (
-        "A job of slow has run for 10 min; nearly all of them take 3.0 s at most"
-    )
+    # The clock goes on meanwhile.
+    assert trouble.sentence.startswith("A job of slow has run for 10 min")
+    assert trouble.sentence.endswith("; nearly all of them take 3.0 s at most")
     assert trouble.url == f"/holdfast/jobs/{hangs}/"
     jobs.filter(id=hangs).update(started_at=Now() - timedelta(seconds=50))
     assert told(sources.long_runs) == [], "nobody is woken for less than a minute"

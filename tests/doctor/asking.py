@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.doctor.failing import no_probe_failed
 from tests.eventually import eventually
 from tests.processes import ROOT
 from tests.warm import run
@@ -57,12 +58,6 @@ def ask(environment: Mapping[str, str], *words: str, cwd: Path = ROOT) -> Told:
         skipped=said["skipped"],
         asked=said["asked"],
     )
-
-
-def no_probe_failed(said: Mapping[str, Any]) -> None:
-    """A probe that raises is an error of ours; what it says is in the message."""
-    failed = [one for one in said.get("findings", []) if one["id"] == "holdfast.W297"]
-    assert not failed, [one["evidence"] for one in failed]
 
 
 def until(environment: Mapping[str, str], id: str, *words: str, count: int = 1) -> Told:

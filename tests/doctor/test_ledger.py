@@ -112,7 +112,9 @@ def test_workers_that_are_not_well(site: Site) -> None:
     assert told.ids == {"E502", "W503", "E505", "W506", "W507"}
     assert "stalled@host" in told.evidence("E502")
     assert told.one("W503")["data"]["worker"] == "late@host"
-    assert "Nobody has held it yet, and 2 workers live" in told.evidence("E505")
+    # How many of the others have lived for long enough by now is the machine's matter.
+    assert "Nobody has held it yet, and " in told.evidence("E505")
+    assert "late@host, stalled@host" in told.evidence("E505")
     assert "'nobody-sends-here' is served by idle@host" in told.evidence("W506")
     assert "twin@host: processes 7 on one, 7 on two" in told.evidence("W507")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.doctor.asking import no_probe_failed
+from tests.doctor.failing import no_probe_failed
 from tests.surroundings import inherited
 from tests.warm import run
 
