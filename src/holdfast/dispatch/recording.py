@@ -21,9 +21,9 @@ from holdfast.conf import get_settings
 from holdfast.dispatch import carrying
 from holdfast.dispatch.protocols import as_protocol_2, id_of, name_of
 from holdfast.dispatch.redaction import redaction_of
+from holdfast.dispatch.refusing import refuse_plain_member, refuse_plain_secret
 from holdfast.dispatch.retrying import rules_to_send
 from holdfast.dispatch.unique_calls import UniqueCall
-from holdfast.exceptions import BatchError, ConfigurationError
 from holdfast.ledger.holds import hold_from, is_secret
 from holdfast.ledger.records import NewJob, Use
 from holdfast.lineage import batch_to_join, inherited_headers, is_awaited
@@ -140,10 +140,10 @@ class LedgerAMQP(AMQP):
                     encrypts=encrypts,
                 )
                 return None
-            _refuse_plain_member(name)
+            refuse_plain_member(name)
             if unique is not None:
                 unique.refuse_plain(name)
-            _refuse_plain_secret(name, encrypts)
+            refuse_plain_secret(name, encrypts)
             message.headers.pop(HEADER, None)
             if carried:
                 options["headers"] = carrying.added(options.get("headers"), carried)
@@ -377,23 +377,6 @@ def restored_headers(job_id: str, task: str, stored: str) -> dict[str, Any]:
         "id": job_id,
         "task": task,
     }
-
-
-def _refuse_plain_member(name: str) -> None:
-    batch = batch_to_join()
-    if batch is not None:
-        raise BatchError(
-            f"A call of {name!r} is plain Celery, which no row knows: it cannot be a member of batch {batch}. Send it "
-            "outside of the batch's block, or make it durable."
-        )
-
-
-def _refuse_plain_secret(name: str, encrypts: bool) -> None:
-    if encrypts:
-        raise ConfigurationError(
-            f"A call of {name!r} is to be encrypted, and it is plain Celery: only what is in the ledger can be. Make "
-            "it durable, or leave encrypt=True away. Nothing was sent."
-        )
 
 
 def _priority(priority: int | None) -> int:

@@ -13,8 +13,6 @@ from traceback import format_exception
 from typing import Any
 
 from celery import states
-from celery.app.task import Context
-from celery.app.trace import get_actual_ignore_result
 from celery.contrib.abortable import ABORTED
 from celery.exceptions import NotRegistered, TaskRevokedError
 
@@ -30,6 +28,7 @@ from holdfast.lineage import is_telling_secrets, leave, patience_seconds
 from holdfast.results import batch_ends, encoding, successors
 from holdfast.results.failing import Failure
 from holdfast.results.reading import LedgerReader
+from holdfast.results.requests import ignores_result, was_sent, without_chord
 
 logger = logging.getLogger("holdfast.results")
 
@@ -39,7 +38,7 @@ class LedgerBackend(LedgerReader):
 
     def encode_success(self, request: Any, value: Any) -> StoredResult | None:
         """Encode a result before anything is written; None if nobody keeps it."""
-        if _ignores_result(request, self.app):
+        if ignores_result(request, self.app):
             return None
         return encoding.store(
             self.prepare_value(value),
@@ -50,7 +49,7 @@ class LedgerBackend(LedgerReader):
 
     def encode_retry(self, request: Any, exc: BaseException | None) -> StoredResult | None:
         """Encode the error a retry comes from, with its traceback if it was raised."""
-        if exc is None or _ignores_result(request, self.app):
+        if exc is None or ignores_result(request, self.app):
             return None
         traceback = "".join(format_exception(exc)) if exc.__traceback__ else None
         return self._encode_error(exc, states.RETRY, traceback, secret=is_secret(request))
@@ -154,11 +153,11 @@ class LedgerBackend(LedgerReader):
         if getattr(request, "holdfast_ended", False):
             return
         hold = hold_from(request)
-        if hold is None and not _was_sent(request):
+        if hold is None and not was_sent(request):
             super().mark_as_done(task_id, result, request, store_result, state)
         elif hold is None:
             self.configured.mark_as_done(
-                task_id, result, _without_chord(request), store_result, state
+                task_id, result, without_chord(request), store_result, state
             )
             if request.chord:
                 self.on_chord_part_return(request, state, result)
@@ -201,7 +200,7 @@ class LedgerBackend(LedgerReader):
         """Durable attempts have moved already; Celery's own retries go to the configured backend."""
         if hold_from(request) is not None:
             return None
-        if not _was_sent(request):
+        if not was_sent(request):
             return super().mark_as_retry(task_id, exc, traceback, request=request, **kwargs)
         return self.configured.mark_as_retry(task_id, exc, traceback, request=request, **kwargs)
 
@@ -215,12 +214,12 @@ class LedgerBackend(LedgerReader):
     ) -> None:
         """Record that an attempt was stopped on purpose, unless its job has moved on."""
         hold = hold_from(request)
-        if hold is None and not _was_sent(request):
+        if hold is None and not was_sent(request):
             super().mark_as_revoked(task_id, reason, request, store_result, state)
             return
         if hold is None:
             self.configured.mark_as_revoked(
-                task_id, reason, _without_chord(request), store_result, state
+                task_id, reason, without_chord(request), store_result, state
             )
             if request.chord:
                 self.on_chord_part_return(request, state, TaskRevokedError(reason))
@@ -281,9 +280,9 @@ class LedgerBackend(LedgerReader):
         call_errbacks: bool,
         state: str,
     ) -> None:
-        if _was_sent(request):
+        if was_sent(request):
             self.configured.mark_as_failure(
-                task_id, exc, traceback, _without_chord(request), store_result, call_errbacks, state
+                task_id, exc, traceback, without_chord(request), store_result, call_errbacks, state
             )
             if request.chord:
                 self.on_chord_part_return(request, state, exc)
@@ -306,7 +305,7 @@ class LedgerBackend(LedgerReader):
         **kwargs: Any,
     ) -> Any:
         hold = hold_from(request)
-        if hold is None and _was_sent(request):
+        if hold is None and was_sent(request):
             return self.configured._store_result(
                 task_id, result, state, traceback, request=request, **kwargs
             )
@@ -372,24 +371,6 @@ class LedgerBackend(LedgerReader):
                 "The ledger does not answer (%s): the job is left to the worker's audit", error
             )
             return None
-
-
-def _was_sent(request: Any) -> bool:
-    """Tell a job that a worker runs from a bare id, and from a chord's body that was never sent."""
-    return request is not None and bool(getattr(request, "delivery_info", None))
-
-
-def _without_chord(request: Any) -> Any:
-    """Return the request as the configured backend may see it: chords are counted here alone."""
-    return Context({**vars(request), "chord": None}) if request.chord else request
-
-
-def _ignores_result(request: Any, app: Any) -> bool:
-    # Not `tasks`, which takes a lock that all threads share.
-    task = app._tasks.get(request.task)
-    return bool(
-        get_actual_ignore_result(task, request) if task is not None else request.ignore_result
-    )
 
 
 def _children_of(backend: LedgerBackend, request: Any) -> str | None:

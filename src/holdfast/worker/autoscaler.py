@@ -17,7 +17,7 @@ from holdfast.conf import get_settings
 from holdfast.ledger.reads import depth
 from holdfast.policies.scaling import Scale
 from holdfast.worker import pools
-from holdfast.worker.intake import current_intake
+from holdfast.worker.current import current_intake
 
 logger = logging.getLogger("holdfast.worker")
 TICK_SECONDS = 1.0

@@ -15,7 +15,8 @@ from holdfast.broker.messages import ticket_of
 from holdfast.broker.transport import Channel
 from holdfast.policies.limits import limit_of_rate
 from holdfast.tickets import HEADER
-from holdfast.worker.intake import Intake, current_intake
+from holdfast.worker.current import current_intake
+from holdfast.worker.intake import Intake
 from holdfast.worker.processes import entering, hear_again_of_the_dead, is_dropped, kept
 
 logger = logging.getLogger("holdfast.worker")

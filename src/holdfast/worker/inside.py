@@ -19,7 +19,7 @@ from celery.worker import state as worker_state
 from celery.worker.control import Panel
 
 from holdfast.worker import memory, pools, processes, stacks
-from holdfast.worker.intake import current_intake
+from holdfast.worker.current import current_intake
 
 logger = logging.getLogger("holdfast.worker")
 # Processes whose memory one answer tells.

@@ -399,20 +399,4 @@ class Intake:
                 self.ready.popleft()[0].drop()
             except IndexError:
                 break
-        while True:
-            try:
-                self.waiting.popleft().reject(logger, (Exception,), requeue=True)
-            except IndexError:
-                break
-
-
-# One worker per process: the request class and the strategies find it here.
-_current: dict[int, Intake] = {}
-
-
-def current_intake(app: Any) -> Intake:
-    """Return this process's intake for an app, made at first use."""
-    found = _current.get(id(app))
-    if found is None:
-        found = _current[id(app)] = Intake(app)
-    return found
+        self.waiting.forget()

@@ -35,10 +35,11 @@ from holdfast.upkeep.pulse import Pulse
 from holdfast.worker import inside, processes
 from holdfast.worker.child_stacks import ChildStacks
 from holdfast.worker.condition import Condition
+from holdfast.worker.current import current_intake
 from holdfast.worker.deliveries import Held
 from holdfast.worker.footprint import Footprint
 from holdfast.worker.growth import Growth, processes_of
-from holdfast.worker.intake import Intake, current_intake
+from holdfast.worker.intake import Intake
 from holdfast.worker.last_words import hear_last_words
 from holdfast.worker.processes import is_dropped
 

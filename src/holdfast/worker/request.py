@@ -23,7 +23,8 @@ from holdfast.ledger.holds import hold_from_mark, is_secret
 from holdfast.ledger.records import End, Hold
 from holdfast.lineage import leaving_it_to
 from holdfast.tickets import BATCH, HEADER
-from holdfast.worker.intake import Intake, current_intake
+from holdfast.worker.current import current_intake
+from holdfast.worker.intake import Intake
 from holdfast.worker.processes import listened_to
 
 logger = logging.getLogger("holdfast.worker")

@@ -8,8 +8,8 @@ from typing import Any
 from celery.worker import strategy as stock
 
 from holdfast.broker.messages import ticket_of
+from holdfast.worker.current import current_intake
 from holdfast.worker.deliveries import Delivery
-from holdfast.worker.intake import current_intake
 
 
 def choose(task: Any, app: Any, consumer: Any, **kwargs: Any) -> Callable[..., Any]:

@@ -32,6 +32,14 @@ class Waiting(deque[Delivery]):
     # Called when a claim finds that our lease does not stand: the clock was set forward, or it was taken away.
     renew: Callable[[], None] = staticmethod(lambda: None)
 
+    def forget(self) -> None:
+        """Give all back to the broker, to be fetched again."""
+        while True:
+            try:
+                self.popleft().reject(logger, (Exception,), requeue=True)
+            except IndexError:
+                return
+
     def take(self, *, free: int, another: bool) -> list[Delivery]:
         """Take what can be claimed now: a job on its last chance by itself, everything else together.
 

@@ -19,8 +19,8 @@ from holdfast.broker.publisher import Unavailable
 from holdfast.broker.transport import Channel
 from holdfast.conf import get_settings
 from holdfast.upkeep.alive import AliveFile, tell_systemd
+from holdfast.worker.current import current_intake
 from holdfast.worker.evidence import Evidence
-from holdfast.worker.intake import current_intake
 from holdfast.worker.leaving import EXIT_STALLED, leave_at_once, leave_in_order, leave_in_time
 from holdfast.worker.stalls import CANARY, LOOP, Facts, Stalls
 
