@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -65,22 +64,13 @@ from holdfast.ledger.records import Hold, NewJob, UniqueRequest, Use
 from holdfast.ledger.states import DEAD_LETTERS, FINAL, State
 from holdfast.metrics.parts import PARTS
 from holdfast.testing.services import PostgresServer
+from tests.explained import tables_read_whole
 from tests.ledgers import ledger_in
 from tests.rows import hire, new_job
 
 HISTORY = 150_000
 BACKLOG = 20_000
 WORKER = UUID(int=1)
-BIG = {
-    "holdfast_job",
-    "holdfast_payload",
-    "holdfast_effect",
-    "holdfast_unique_key",
-    "holdfast_limited",
-    "holdfast_audit",
-    "holdfast_queue_sample",
-    "holdfast_minute",
-}
 
 
 @pytest.fixture(scope="module")
@@ -427,14 +417,6 @@ ASKED: dict[str, Callable[[], Any]] = {
 }
 
 
-def full_reads(plan: dict[str, Any]) -> list[str]:
-    """Return the big tables a plan reads from one end to the other."""
-    found = [plan["Relation Name"]] if plan["Node Type"] == "Seq Scan" else []
-    for child in plan.get("Plans", ()):
-        found += full_reads(child)
-    return [name for name in found if name in BIG]
-
-
 def test_a_full_read_would_be_seen(big_ledger: str) -> None:
     assert tables_read_whole(big_ledger, queries.count_by_state) == ["holdfast_job"]
 
@@ -442,33 +424,3 @@ def test_a_full_read_would_be_seen(big_ledger: str) -> None:
 @pytest.mark.parametrize("name", sorted(ASKED))
 def test_no_statement_reads_the_whole_table(big_ledger: str, name: str) -> None:
     assert not tables_read_whole(big_ledger, ASKED[name])
-
-
-def tables_read_whole(alias: str, ask: Callable[[], Any]) -> list[str]:
-    """Run something, explain every statement it sends, and return the big tables these read whole."""
-    connection = connections[alias]
-    statements: list[tuple[str, Any]] = []
-
-    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        statements.append((sql, params))
-        return execute(sql, params, many, context)
-
-    with connection.execute_wrapper(note):
-        ask()
-    assert statements
-    found: list[str] = []
-    for sql, params in statements:
-        if sql.lstrip("(").split(None, 1)[0].upper() not in {
-            "SELECT",
-            "UPDATE",
-            "DELETE",
-            "INSERT",
-            "WITH",
-        }:
-            continue
-        with connection.cursor() as cursor:
-            cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", params)
-            answer = cursor.fetchone()[0]
-        plan = answer if isinstance(answer, list) else json.loads(answer)
-        found += full_reads(plan[0]["Plan"])
-    return found

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from io import StringIO
 from typing import Any
 
 import psycopg
 import pytest
-from django.core.management import CommandError, call_command
 from django.db import connections
 from django.db.models import F
 from django.db.models.functions import Now
@@ -25,10 +22,10 @@ from holdfast.ledger.models import Job, Payload
 from holdfast.ledger.models.operations import Operation
 from holdfast.ledger.records import Hold
 from holdfast.ledger.states import State
-from holdfast.operations import OperationRow
 from holdfast.testing.services import RedisServer
 from tests.machine import crash_before_statement
-from tests.rows import FAILURE, hire, new_job
+from tests.operated import ask, dead_letters, now, states, tokens, waiting
+from tests.rows import hire, new_job
 from tests.surroundings import shop_app
 
 
@@ -44,39 +41,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(walks, "SLICE", 3)
     monkeypatch.setattr(slices, "SLICE", 3)
     monkeypatch.setattr(walks, "WINDOW", 4)
-
-
-def dead_letters(many: int, *, task: str = "t", error: str = "ValueError('x')") -> list[str]:
-    """Record jobs and let them fail."""
-    worker = hire()
-    tickets = transitions.record([new_job(task=task) for _ in range(many)])
-    claimed = transitions.claim([(t.id, t.token, False) for t in tickets], worker=worker).claimed
-    for job in claimed:
-        assert transitions.fail(Hold(job.id, job.token, worker), stored=FAILURE, error=error)
-    return [ticket.id for ticket in tickets]
-
-
-def waiting(many: int, **more: Any) -> list[str]:
-    return [ticket.id for ticket in transitions.record([new_job(**more) for _ in range(many)])]
-
-
-def states(ids: list[str]) -> Counter[str]:
-    found = Job.objects.using("ledger").filter(id__in=ids).values_list("state", flat=True)
-    return Counter(State(state).name for state in found)
-
-
-def tokens(ids: list[str]) -> dict[str, int]:
-    return dict(Job.objects.using("ledger").filter(id__in=ids).values_list("id", "token"))
-
-
-def ask(kind: str, filter: dict[str, Any] | str, **more: Any) -> OperationRow:
-    return operations.ask(kind, filter, actor="ada", **more)
-
-
-def now(row: OperationRow) -> OperationRow:
-    found = operations.find(row.id)
-    assert found is not None
-    return found
 
 
 # -- what each kind does ------------------------------------------------------------------------------------------
@@ -403,37 +367,3 @@ def test_operations_of_long_ago_are_deleted(app: Celery) -> None:
     rows.filter(id=old.id).update(ended_at=Now() - timedelta(days=2))
     assert ledger_operations.prune(older_than=timedelta(days=1), limit=10) == 1
     assert {row.id for row in operations.listed()} == {recent.id, under_way.id}
-
-
-# -- the command --------------------------------------------------------------------------------------------------
-
-
-def command(*arguments: str) -> str:
-    out = StringIO()
-    call_command("holdfast", "operations", *arguments, stdout=out, stderr=out)
-    return out.getvalue()
-
-
-def test_command_lists_runs_and_stops(app: Celery) -> None:
-    assert "No operation" in command("list")
-    ids = dead_letters(2)
-    row = ask("replay", {"task": "t"}, reason="outage")
-    said = command("list")
-    assert "replay" in said
-    assert "running" in said
-    assert "No worker lives" not in said  # one was hired
-    assert json.loads(command("run", "--json")) == {"slices": 1, "running": []}
-    assert states(ids) == {"QUEUED": 2}
-    (shown,) = json.loads(command("list", "--json"))
-    assert (shown["id"], shown["state"], shown["done"]) == (row.id, "done", 2)
-    assert "was over before: done" in command("stop", str(row.id))
-    asked = ask("replay", {"task": "t"})
-    assert json.loads(command("stop", str(asked.id), "--actor", "grace", "--json"))["stopped"]
-    with pytest.raises(CommandError, match="no operation 999"):
-        command("stop", "999")
-
-
-def test_command_says_when_nobody_works(app: Celery) -> None:
-    waiting(1)
-    ask("cancel", {"task": "t"})
-    assert "No worker lives" in command("list")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -25,12 +24,12 @@ from holdfast.ledger.models.operations import Operation
 from holdfast.ledger.models.pauses import Shelved
 from holdfast.ledger.records import Use
 from holdfast.ledger.states import State
-from holdfast.operations import OperationRow
 from holdfast.testing.services import RedisServer
 from holdfast.upkeep.completer import Completer
 from tests import members
 from tests.limited import bound
 from tests.machine import crash_before_statement
+from tests.operated import now, states
 from tests.rows import hire, new_job
 from tests.surroundings import shop_app
 
@@ -58,17 +57,6 @@ def record(count: int, *, queue: str = "mail", **more: Any) -> list[str]:
 def _ids(jobs: list[Any]) -> list[str]:
     transitions.record(jobs)
     return [job.id for job in jobs]
-
-
-def states(ids: list[str]) -> Counter[str]:
-    found = Job.objects.using("ledger").filter(id__in=ids).values_list("state", flat=True)
-    return Counter(State(state).name for state in found)
-
-
-def now(row: OperationRow) -> OperationRow:
-    found = operations.find(row.id)
-    assert found is not None
-    return found
 
 
 def places() -> dict[str, list[str]]:
