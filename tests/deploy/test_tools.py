@@ -9,6 +9,7 @@ import pytest
 
 from tests.deploy.files import Files
 from tests.deploy.tools import run, tool
+from tests.docs.pages import ROOT
 
 pytestmark = pytest.mark.services
 
@@ -32,6 +33,15 @@ def test_compose_file_fits_the_specification(copy: Path) -> None:
     file = copy / "docker-compose.yml"
     assert run(*check, file).returncode == 0, run(*check, file).stdout
     _spoil(file, "stop_grace_period:", "stop_grace_periode:")
+    assert run(*check, file).returncode == 1
+
+
+def test_workflow_of_a_release_fits_its_schema(tmp_path: Path) -> None:
+    check = [tool("check-jsonschema"), "--builtin-schema", "vendor.github-workflows"]
+    file = tmp_path / "release.yml"
+    shutil.copy(ROOT / ".github" / "workflows" / "release.yml", file)
+    assert run(*check, file).returncode == 0, run(*check, file).stdout
+    _spoil(file, "runs-on:", "runs-onn:")
     assert run(*check, file).returncode == 1
 
 
