@@ -7,7 +7,7 @@ FROM python:3.12-slim-bookworm AS build
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_ROOT_USER_ACTION=ignore \
-    PIP_CACHE_DIR=/var/cache/pip \
+    PIP_CACHE_DIR=/var/.cache/pip \
     PYTHONDONTWRITEBYTECODE=1
 
 RUN python -m venv /venv
@@ -16,13 +16,13 @@ ENV PATH=/venv/bin:$PATH
 WORKDIR /build
 # What others wrote, before what we write: this layer is made anew only when the requirements change.
 COPY requirements.lock ./
-RUN --mount=type=cache,target=/var/cache/pip \
+RUN --mount=type=cache,target=/var/.cache/pip \
     pip install --require-hashes -r requirements.lock
 COPY pyproject.toml ./pyproject.toml
 COPY README.md ./README.md
 COPY LICENSE ./LICENSE
 COPY src ./src
-RUN --mount=type=cache,target=/var/cache/pip \
+RUN --mount=type=cache,target=/var/.cache/pip \
     pip install --no-deps --no-build-isolation .
 
 # ---- the image

@@ -87,7 +87,7 @@ def _about(record: logging.LogRecord) -> dict[str, Any]:
 
 def _held(job: str) -> dict[str, Any] | None:
     """Return what a worker's main process knows of a job that it holds."""
-    worker = sys.modules.get("holdfast.worker.intake")
+    worker = sys.modules.get("holdfast.worker.current")
     if worker is None:
         return None
     held = worker.current_intake(get_current_app()).held.get(job)
