@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 OLDEST = (5, 7)
 # Celery lets the defaults of an app win over the project's settings: these do not.
 _YIELDING = {
+    # What a project puts in its place is set before it, when a worker starts: `worker.lifeline`.
+    "worker_consumer": "holdfast.worker.consumer:LedgerConsumer",
+    # Celery's Django fixup closes every connection around every task unless told otherwise.
+    "CELERY_DB_REUSE_MAX": 1_000_000,
     # Celery's own would never grow a pool: what waits, waits in the ledger.
     "worker_autoscaler": "holdfast.worker.autoscaler:QueueAutoscaler",
     # A Redis that became a replica refuses instead of breaking off; a worker would end over it.
@@ -48,13 +52,6 @@ class Celery(StockCelery):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         require_versions()
         super().__init__(*args, **kwargs)
-        self.add_defaults(
-            {
-                "worker_consumer": "holdfast.worker.consumer:LedgerConsumer",
-                # Celery's Django fixup closes every connection around every task unless told otherwise.
-                "CELERY_DB_REUSE_MAX": 1_000_000,
-            }
-        )
         self.add_defaults(self._unless_stated)
         self._outbox: Outbox | None = None
         # How plain calls leave, by task and options; see `dispatch.plain`.

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import bootsteps
+from celery.utils.imports import symbol_by_name
 from celery.worker import state
 from celery.worker.consumer.consumer import Consumer
 
 from holdfast.broker.messages import ticket_of
 from holdfast.broker.transport import Channel
+from holdfast.exceptions import ConfigurationError
 from holdfast.policies.limits import limit_of_rate
 from holdfast.tickets import HEADER
 from holdfast.worker.current import current_intake
@@ -30,7 +32,7 @@ class Stalled(ConnectionError):
 
 
 class LedgerConsumer(Consumer):
-    """Celery's consumer; chosen by the `worker_consumer` setting that `holdfast.Celery` fills in."""
+    """Celery's consumer; `holdfast.Celery` chooses it by `worker_consumer`, or sets it behind the project's choice."""
 
     leave: Callable[[], None] | None = None
 
@@ -125,6 +127,25 @@ class LedgerConsumer(Consumer):
         for held in list(current_intake(self.app).held.values()):
             if held.delivered and is_dropped(held.request):
                 held.doubtful_since = now
+
+
+def on_ledger(chosen: Any) -> type[LedgerConsumer]:
+    """Return the consumer that the settings choose, with ours behind it where it is another's.
+
+    What it overrides must call `super()`: an override that does not leaves out what Holdfast does there.
+
+    Raises:
+        ConfigurationError: it is no consumer of Celery's.
+    """
+    cls = symbol_by_name(chosen)
+    if not (isinstance(cls, type) and issubclass(cls, Consumer)):
+        raise ConfigurationError(
+            f"CELERY_WORKER_CONSUMER is {chosen!r}, which is no celery.worker.consumer.Consumer: derive it from "
+            "holdfast.worker.consumer.LedgerConsumer, or remove the setting"
+        )
+    if issubclass(cls, LedgerConsumer):
+        return cls
+    return type(cls.__name__, (cls, LedgerConsumer), {"__module__": cls.__module__})
 
 
 def _in_turns(loop: Callable[..., Any]) -> Callable[..., Any]:

@@ -19,6 +19,7 @@ from holdfast.broker.publisher import Unavailable
 from holdfast.broker.transport import Channel
 from holdfast.conf import get_settings
 from holdfast.upkeep.alive import AliveFile, tell_systemd
+from holdfast.worker.consumer import on_ledger
 from holdfast.worker.current import current_intake
 from holdfast.worker.evidence import Evidence
 from holdfast.worker.leaving import EXIT_STALLED, leave_at_once, leave_in_order, leave_in_time
@@ -39,6 +40,8 @@ class ConsumerWatch(bootsteps.StartStopStep):
     def __init__(self, parent: Any, **kwargs: Any) -> None:
         super().__init__(parent, **kwargs)
         parent.watch = self
+        # Celery makes the consumer last of all.
+        parent.consumer_cls = on_ledger(parent.consumer_cls)
         settings = get_settings()
         self._parent = parent
         self._intake = current_intake(parent.app)

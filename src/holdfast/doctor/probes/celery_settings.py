@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from holdfast.dispatch.app import Celery
 from holdfast.doctor.findings import Finding, define
 from holdfast.doctor.look import Look
 from holdfast.doctor.probing import probe
@@ -134,8 +135,7 @@ def life_of_a_job(look: Look) -> Iterator[Finding]:
             f"HOLDFAST['claim_ahead_seconds'] is {ahead:g}, HOLDFAST['lease_seconds'] {lease:g}."
         )
     # Of an app that is not ours another finding tells.
-    ours = str(conf.worker_consumer).startswith("holdfast.")
-    if ours and str(conf.worker_autoscaler) in STOCK_AUTOSCALERS:
+    if isinstance(look.app, Celery) and str(conf.worker_autoscaler) in STOCK_AUTOSCALERS:
         yield OTHER_AUTOSCALER.seen(f"CELERY_WORKER_AUTOSCALER is {conf.worker_autoscaler!r}.")
 
 
