@@ -388,6 +388,11 @@ def get_settings() -> Settings:
     """Return the settings of this process."""
     given = {key: os.environ.get(f"HOLDFAST_{key.upper()}") for key in _OF_THE_START}
     said = getattr(django_settings, "HOLDFAST", {})
+    if not isinstance(said, Mapping):
+        raise ConfigurationError(
+            f"HOLDFAST is {said!r}: it must be a dictionary, such as HOLDFAST = {{'lease_seconds': 30}}; remove it for "
+            "the defaults"
+        )
     return read({**said, **{key: value for key, value in given.items() if value}})
 
 

@@ -21,6 +21,7 @@ SHOP = described(
         folder=ROOT,
         wsgi="shop.wsgi:application",
         servers=("gunicorn",),
+        requirements="requirements.txt",
     )
 )
 
@@ -106,6 +107,23 @@ def test_template_that_asks_for_what_is_not_there_is_refused(tmp_path: Path) -> 
 def test_value_that_supervisor_cannot_take_is_refused(value: str) -> None:
     with pytest.raises(ConfigurationError, match=r"\['A'\] cannot be written for Supervisor"):
         rendered("supervisor", replace(SHOP, environment={"A": value}))
+
+
+@pytest.mark.parametrize("target", ["dockerfile", "nix", "idx"])
+def test_environment_with_nothing_in_it_is_refused(target: str) -> None:
+    nothing = replace(SHOP, image=replace(SHOP.image, requirements="", package=()))
+    with pytest.raises(ConfigurationError, match=r"no requirements\.txt.*'requirements/production"):
+        rendered(target, nothing)
+    assert rendered(target, replace(nothing, image=replace(nothing.image, package=("src",))))
+
+
+def test_folder_that_cannot_be_written_to_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("holdfast.management.verbs.render.described", lambda: SHOP)
+    (tmp_path / "file").touch()
+    with pytest.raises(CommandError, match=r"file cannot be written to .*--output"):
+        call_command("holdfast", "render", "procfile", "--output", str(tmp_path / "file"))
 
 
 def test_unknown_tool_is_refused_with_those_there_are() -> None:

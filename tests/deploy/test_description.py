@@ -160,12 +160,34 @@ def test_database_is_told_of_as_many_connections_as_there_may_be() -> None:
         ({"name": "The Shop"}, "lower-case"),
         ({"environment": {"A": 1}}, "texts of one line"),
         ({"environment": {"A": "one\ntwo"}}, "texts of one line"),
+        ({"environment": {"my name": "x"}}, "names of variables"),
+        ({"pools": {"redis": {"queues": ["celery"]}}}, "another process.*'worker-redis'"),
         ("compose", "must be a dictionary"),
     ],
 )
 def test_what_cannot_be_is_refused_with_its_place_and_the_repair(said: Any, answer: str) -> None:
     with pytest.raises(ConfigurationError, match=answer):
         deployed(asked=said)
+
+
+@pytest.mark.parametrize(
+    "queue", ["", "a,b", "a b", "a\nb", "it's", '"', "a$b", "a\\b", "`id`", "a;b"]
+)
+def test_queue_that_no_command_line_can_hold_is_refused(queue: str) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"cannot stand on a worker's command line.*rename"
+    ):
+        deployed(queues=("celery", queue))
+
+
+def test_queues_of_other_languages_and_signs_are_served() -> None:
+    odd = ("celery", "kö", "mail.high-priority", "100%", "%(x)s", "a=b", "a|b", "*", "#1", "{x}")
+    assert option(pools(queues=odd)["worker"], "--queues") == ",".join(odd)
+
+
+def test_name_is_made_of_the_letters_that_tools_take() -> None:
+    assert deployed(app="Ünï-Läden 2.core").name == "uni-laden-2"
+    assert deployed(app="店").name == "app"
 
 
 def test_app_without_a_name_is_refused() -> None:
@@ -176,6 +198,10 @@ def test_app_without_a_name_is_refused() -> None:
 def test_project_without_a_server_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="None of uvicorn"):
         deployed(servers=())
+    with pytest.raises(ConfigurationError, match=r"uvicorn cannot serve .* set ASGI_APPLICATION"):
+        deployed(asgi="")
+    with pytest.raises(ConfigurationError, match=r"gunicorn cannot serve .* set WSGI_APPLICATION"):
+        deployed(servers=("gunicorn",), wsgi="")
 
 
 @pytest.mark.parametrize("said", [True, False])

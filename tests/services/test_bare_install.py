@@ -22,12 +22,12 @@ SMALLEST = ROOT / "docs" / "examples" / "smallest.py"
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment with the wheel and what the index gives for it, and nothing else."""
+    """An environment with what `pip install holdfast` gives, without an extra."""
     folder = tmp_path_factory.mktemp("bare")
     wheel = build(ROOT, folder, "wheel")
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True, timeout=120)
     pip = [str(folder / "venv" / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
-    subprocess.run([*pip, "install", "--quiet", f"{wheel}[redis]"], check=True, timeout=300)
+    subprocess.run([*pip, "install", "--quiet", str(wheel)], check=True, timeout=300)
     subprocess.run([*pip, "check"], check=True, timeout=60)
     return folder / "venv" / "bin"
 

@@ -97,3 +97,12 @@ def test_whoever_starts_a_process_says_how_long_its_stop_may_take(
 def test_bound_of_a_stop_is_a_number_of_seconds(value: object) -> None:
     with pytest.raises(ConfigurationError, match=r"stop_seconds.*number of seconds"):
         read({"stop_seconds": value})
+
+
+@pytest.mark.parametrize("said", [["database"], "on", None, 1])
+def test_settings_that_are_no_dictionary_are_refused(said: object) -> None:
+    with (
+        override_settings(HOLDFAST=said),
+        pytest.raises(ConfigurationError, match=r"HOLDFAST is .* must be a dictionary"),
+    ):
+        get_settings()

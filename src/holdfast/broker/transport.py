@@ -285,7 +285,7 @@ class Channel(stock.Channel):
 
 def is_forbidden(error: Exception) -> bool:
     """Tell whether Redis says that the user may not use a key."""
-    # By name: a project on RabbitMQ has no redis installed.
+    # By name: it may be of another broker, whose errors are of other modules.
     return type(error).__name__ == "NoPermissionError"
 
 

@@ -12,6 +12,15 @@ from holdfast.exceptions import ConfigurationError
 
 # Names of containers, of Kubernetes objects and of processes of Heroku alike.
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
+# Services of Compose and processes of the other tools, which a pool of the same name would replace without a word.
+RESERVED = frozenset(
+    {
+        *("postgres", "redis", "redis-cache", "migrate", "release", "install"),
+        *("app", "web", "beat", "scheduler"),
+        *("app-dev", "app-debug", "worker-debug"),
+        *("flower", "prometheus", "alertmanager", "grafana"),
+    }
+)
 Check = tuple[Callable[[Any], bool], str]
 
 
@@ -62,9 +71,10 @@ COMMAND: Check = (_is_command, "a command as a list of its words")
 VARIABLES: Check = (
     lambda value: (
         _is_dictionary(value)
+        and all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) for name in value)
         and all(isinstance(one, str) and "\n" not in one for one in value.values())
     ),
-    "a dictionary of texts of one line each",
+    "a dictionary of names of variables (letters, digits and _) and texts of one line each",
 )
 DICTIONARY: Check = (_is_dictionary, "a dictionary")
 PAIR: Check = (_is_pair, "two whole numbers, the larger one first, such as (10, 2)")
@@ -139,6 +149,11 @@ def checked(raw: Any) -> Mapping[str, Any]:
     for name, pool in raw.get("pools", {}).items():
         if not NAME[0](name):
             raise ConfigurationError(f"{WHERE}['pools'] has {name!r}: a name must be {NAME[1]}")
+        if name in RESERVED:
+            raise ConfigurationError(
+                f"{WHERE}['pools'] has {name!r}, which is the name of another process of every deployment: call it "
+                f"'worker-{name}'"
+            )
         _require(pool, POOL, f"{WHERE}['pools'][{name!r}]")
     return dict(raw)
 

@@ -7,6 +7,7 @@ and io work. What it says in HOLDFAST["deploy"] goes before.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,6 +60,8 @@ _SERVING = {
     ),
 }
 _FOR_ASGI = ("uvicorn", "daphne", "hypercorn")
+# What no command line of all these tools can hold; a comma is where --queues begins the next name.
+_UNSAYABLE = re.compile(r"""[\s\x00-\x1f,'"\\$`;]""")
 
 
 def described(facts: Facts | None = None) -> Deployment:
@@ -72,7 +75,8 @@ def described(facts: Facts | None = None) -> Deployment:
     app = asked.get("app") or facts.app
     if not app or app == "__main__":
         raise ConfigurationError(
-            f"The Celery app has no name to start workers with: Celery('shop') gives it one, or {WHERE}['app']"
+            f"The Celery app has no name to start workers with: say in {WHERE}['app'] what `celery --app` finds it by, "
+            "such as 'shop' for the package with shop/celery.py"
         )
     name = asked.get("name") or _name_of(app)
     log_level = "INFO"
@@ -97,11 +101,14 @@ def described(facts: Facts | None = None) -> Deployment:
 
 
 def _name_of(app: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", app.partition(".")[0].lower()).strip("-") or "app"
+    plain = unicodedata.normalize("NFKD", app.partition(".")[0])
+    letters = "".join(sign for sign in plain if not unicodedata.combining(sign)).lower()
+    return re.sub(r"[^a-z0-9]+", "-", letters).strip("-") or "app"
 
 
 def _pools(facts: Facts, asked: Mapping[str, Any], *, app: str, log_level: str) -> tuple[Pool, ...]:
     """Return the pools in the order in which they are written: the ordinary one first."""
+    _require_sayable(facts.queues)
     events = asked.get("task_events", False)
     asked = asked.get("pools", {})
     wanted: dict[str, dict[str, Any]] = {WORKER: {**_ORDINARY, "queues": []}}
@@ -121,6 +128,16 @@ def _pools(facts: Facts, asked: Mapping[str, Any], *, app: str, log_level: str) 
         for name, said in wanted.items()
         if said["queues"]
     )
+
+
+def _require_sayable(queues: tuple[str, ...]) -> None:
+    for queue in queues:
+        if not queue or _UNSAYABLE.search(queue):
+            raise ConfigurationError(
+                f"The queue {queue!r} cannot stand on a worker's command line, where a name has no space, comma, "
+                "quote, semicolon, backslash, backtick and $: rename it in CELERY_TASK_QUEUES, in the routes, or in "
+                "queue= of its tasks"
+            )
 
 
 def _require_queues(
@@ -217,9 +234,17 @@ def _served(facts: Facts) -> tuple[str, ...]:
         entry = facts.asgi if server in _FOR_ASGI else facts.wsgi
         if entry:
             return tuple(word.replace("{app}", entry) for word in _SERVING[server])
+    there = ", ".join(facts.servers)
+    missing = " and ".join(
+        name for name, entry in (("ASGI", facts.asgi), ("WSGI", facts.wsgi)) if not entry
+    )
+    why = (
+        f"{there} cannot serve this project, which names no {missing} application: set {missing.split()[0]}_APPLICATION"
+        if there
+        else f"None of {', '.join(_SERVING)} is installed that could serve this project: install one"
+    )
     raise ConfigurationError(
-        f"None of {', '.join(_SERVING)} is installed that could serve this project: install one, or say in "
-        f"{WHERE}['web']['command'] how it is served, with {{port}} for the port"
+        f"{why}, or say in {WHERE}['web']['command'] how it is served, with {{port}} for the port"
     )
 
 

@@ -102,6 +102,7 @@ def vscode(d: Deployment) -> Iterator[File]:
 
 def idx(d: Deployment) -> Iterator[File]:
     """Yield the workspace: a Redis, the variables once, and every process as a preview."""
+    require_installable(d)
     pool = replace(
         d.pools[0], name="worker", queues=d.queues, kind=THREADS, concurrency=8, autoscale=None
     )
@@ -120,6 +121,7 @@ def idx(d: Deployment) -> Iterator[File]:
 
 def nix(d: Deployment) -> Iterator[File]:
     """Yield a flake with a shell and all processes, and the scripts that start and end them."""
+    require_installable(d)
     port = d.nix_port_variable
     web = _written(d.web.command_on("PORT"), {}, "web", d.web.grace_seconds)
     web["words"] = web["words"].replace(EVERYWHERE, _LOCAL).replace("PORT", f'"${port}"')
@@ -152,6 +154,20 @@ def _written(
         "environment": environment,
         "grace_seconds": grace,
     }
+
+
+def require_installable(d: Deployment) -> None:
+    """Refuse what would make an environment with nothing in it.
+
+    Raises:
+        ConfigurationError: the project has no requirements, and is no package either.
+    """
+    if not (d.image.requirements or d.image.package):
+        raise ConfigurationError(
+            "Nothing says what is to be installed: there is no requirements.lock, no requirements.txt and no "
+            f"pyproject.toml with [build-system] beside manage.py. Name a file in {WHERE}['image']['requirements'], "
+            "such as 'requirements/production.txt'"
+        )
 
 
 def _install(d: Deployment) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from celery import Celery, current_app
+from celery.app.utils import find_app
 from django.conf import settings as django_settings
 from django.urls import NoReverseMatch, reverse
 
@@ -61,7 +62,7 @@ class Facts:
 
 def gathered() -> Facts:
     """Read the project of this process: its Celery app with all tasks, its Django settings, and which files it has."""
-    app = current_app
+    app = current_app._get_current_object()  # noqa: SLF001  # the app itself
     app.loader.import_default_modules()
     app.finalize()
     conf, ours = app.conf, get_settings()
@@ -69,7 +70,7 @@ def gathered() -> Facts:
     static_root = _below(folder, getattr(django_settings, "STATIC_ROOT", None))
     requirements = next((name for name in _REQUIREMENTS if (folder / name).is_file()), "")
     return Facts(
-        app=str(app.main or ""),
+        app=_findable(app),
         settings=os.environ.get("DJANGO_SETTINGS_MODULE", ""),
         folder=folder,
         queues=_queues(app),
@@ -79,7 +80,7 @@ def gathered() -> Facts:
         max_tasks=conf.worker_max_tasks_per_child,
         max_memory_kib=conf.worker_max_memory_per_child,
         scheduler=_scheduler(conf.beat_scheduler),
-        asgi=_entry_point(getattr(django_settings, "ASGI_APPLICATION", None)),
+        asgi=_asgi(),
         wsgi=_entry_point(getattr(django_settings, "WSGI_APPLICATION", None)),
         servers=tuple(name for name in _SERVERS if find_spec(name)),
         static_url=str(django_settings.STATIC_URL or "") if static_root else "",
@@ -95,6 +96,36 @@ def gathered() -> Facts:
         package=_package(folder),
         asked=ours.deploy,
     )
+
+
+def _findable(app: Celery) -> str:
+    """Return the name by which `celery --app` finds this very app; empty where none of those it could have does.
+
+    Celery("My Shop") is allowed, and only a label: the app is then looked for in the packages of the settings.
+    """
+    main = str(app.main or "")
+    package = os.environ.get("DJANGO_SETTINGS_MODULE", "")
+    names = [main]
+    while package := package.rpartition(".")[0]:
+        names.append(package)
+    return next((name for name in names if name and _finds(name, app)), "")
+
+
+def _finds(name: str, app: Celery) -> bool:
+    try:
+        found = find_app(name)
+    except Exception:  # noqa: BLE001  # whatever a module of this name does, it is not the app
+        return False
+    return found is app
+
+
+def _asgi() -> str:
+    """Return the ASGI application: that of the settings, or the one that startproject makes and no setting names."""
+    said = _entry_point(getattr(django_settings, "ASGI_APPLICATION", None))
+    package = str(getattr(django_settings, "ROOT_URLCONF", None) or "").rpartition(".")[0]
+    if said or not package:
+        return said
+    return f"{package}.asgi:application" if find_spec(f"{package}.asgi") else ""
 
 
 def _queues(app: Celery) -> tuple[str, ...]:
@@ -139,7 +170,9 @@ def _below(folder: Path, path: Any) -> str:
 
 
 def _address(name: str) -> str:
-    """Return the path of a page; empty where the project has it nowhere."""
+    """Return the path of a page; empty where the project has it nowhere, or no pages at all."""
+    if not getattr(django_settings, "ROOT_URLCONF", None):
+        return ""
     try:
         return reverse(name)
     except NoReverseMatch:

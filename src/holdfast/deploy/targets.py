@@ -49,7 +49,8 @@ def _worker_of_all(d: Deployment) -> Pool:
     )
 
 
-def _dockerfile(_: Deployment) -> Iterator[File]:
+def _dockerfile(d: Deployment) -> Iterator[File]:
+    elsewhere.require_installable(d)
     yield "Dockerfile", "Dockerfile", {}
     yield ".dockerignore", "dockerignore", {}
     yield "deploy/alive.sh", "alive.sh", {}

@@ -47,7 +47,14 @@ def run(options: dict[str, Any], terminal: Terminal) -> None:
     if options["check"]:
         _compare(files, folder, options["target"], terminal)
     elif options["write"] or options["output"]:
-        for path in write(files, folder):
+        try:
+            written = write(files, folder)
+        except OSError as error:
+            raise CommandError(
+                f"{folder} cannot be written to ({error.strerror}: {error.filename}): name a folder that can be with "
+                "--output, or print without --write."
+            ) from error
+        for path in written:
             terminal.say(f"wrote {folder / path}")
     else:
         _print(files, terminal)
