@@ -50,6 +50,7 @@ TABLES = (
     "holdfast_examination",
     "holdfast_alert",
     "holdfast_alert_rule",
+    "holdfast_alert_added",
     "holdfast_alert_notice",
 )
 

@@ -79,7 +79,10 @@ def said(receiver: Web, **more: Any) -> Iterator[None]:
 
 @pytest.fixture
 def watched(jobs: HoldfastJobs, receiver: Web) -> Iterator[Watched]:
-    empty(alias(), ["holdfast_alert", "holdfast_alert_rule", "holdfast_alert_notice"])
+    empty(
+        alias(),
+        ["holdfast_alert", "holdfast_alert_rule", "holdfast_alert_added", "holdfast_alert_notice"],
+    )
     with said(receiver):
         yield Watched()
 
@@ -308,7 +311,7 @@ def test_rule_switched_off_takes_back_what_it_told_and_one_gone_does_too(
 
 
 def test_what_is_not_there_is_refused_with_what_there_is(watched: Watched) -> None:
-    with pytest.raises(alerts.AlertNotFound, match="no rule 'mail' in the settings; there are: qu"):
+    with pytest.raises(alerts.AlertNotFound, match="no rule 'mail'; there are: qu"):
         alerts.mute("mail", hours=1, actor="ada")
     with pytest.raises(alerts.AlertNotFound, match="There is no alert 4711"):
         alerts.mute_alert(4711, hours=1, actor="ada")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from io import StringIO
 
@@ -12,6 +13,7 @@ from django.core.management import CommandError, call_command
 from django.test import override_settings
 
 from holdfast import alerts
+from holdfast.alerts import signs
 from holdfast.alerts.deciding import Sign
 from holdfast.alerts.watching import Watch
 from tests.receivers import Web, web
@@ -58,10 +60,69 @@ def test_rules_are_shown_muted_and_switched(receiver: Web) -> None:
     assert rule["on"] is False
     assert holdfast("on", "unserved") == "Rule unserved is on.\n"
     assert [rule.on for rule in alerts.rules()] == [True]
-    with pytest.raises(CommandError, match="There is no rule 'served' in the settings"):
+    with pytest.raises(CommandError, match="There is no rule 'served'; there are: unserved"):
         holdfast("mute", "served")
     with pytest.raises(CommandError, match="from 0 to 8784"):
         holdfast("mute", "unserved", "--hours", "-1")
+
+
+def test_rules_are_added_tried_changed_and_removed(receiver: Web) -> None:
+    tried = holdfast("add", "oldest", "queue=mail", "above=60", "--try")
+    assert tried == "It finds nothing now.\n"
+    assert len(alerts.rules()) == 1
+    added = holdfast("add", "oldest", "queue=mail", "above=60", "--to", "ops", "--actor", "ada")
+    assert added.startswith("Rule oldest mail is added.")
+    shown = holdfast("rules")
+    assert "settings" in shown.splitlines()[1]
+    assert "oldest: queue mail, above 60" in shown
+    assert "added" in shown
+    assert holdfast("change", "oldest mail", "above=90", "--for", "30") == (
+        "Rule oldest mail is changed.\n"
+    )
+    said = json.loads(holdfast("rules", "--json"))[1]["said"]
+    assert (said["above"], said["queue"], said["for_seconds"], said["to"]) == (
+        90.0,
+        "mail",
+        30.0,
+        ["ops"],
+    )
+    assert holdfast("preview", "oldest mail") == "It finds nothing now.\n"
+    assert json.loads(holdfast("preview", "unserved", "--json"))["found"] == []
+    assert holdfast("remove", "oldest mail") == "Rule oldest mail is removed.\n"
+    assert [rule.name for rule in alerts.rules()] == ["unserved"]
+
+
+def test_preview_names_what_is_wrong_and_who_would_be_told(
+    receiver: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [Sign(subject=f"queue {n}", summary=f"Queue {n} is not served.") for n in range(25)]
+    monkeypatch.setitem(signs._LOOKS, "unserved", lambda _rule: found)
+    lines = holdfast("preview", "unserved").splitlines()
+    assert lines[0] == "To ops: Queue 0 is not served. (and 24 more)"
+    assert (len(lines), lines[-1]) == (22, "  ... and 5 more")
+    assert not receiver.posted
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("add", "oldest", "abov=5"), "did you mean above=...?"),
+        (("add", "oldest", "task=x"), "it takes queue, above"),
+        (("add", "oldest", "above=soon"), "above=soon: it must be a number"),
+        (("add", "oldest", "--to", "x"), "names the channel 'x'"),
+        (("add", "unserved"), "has a rule 'unserved'"),
+        (("change", "x", "above=5"), "There is no rule 'x'; there are: unserved"),
+        (("change", "unserved"), "is one of the settings"),
+        (("remove", "unserved"), "is one of the settings"),
+        (("remove", "x"), "Nobody has added a rule 'x'; added are: none"),
+        (("preview", "x"), "There is no rule 'x'"),
+    ],
+)
+def test_what_cannot_be_added_or_changed_is_refused(
+    receiver: Web, words: tuple[str, ...], told: str
+) -> None:
+    with pytest.raises(CommandError, match=re.escape(told)):
+        holdfast(*words)
 
 
 def test_channels_are_tested_and_what_does_not_take_it_is_an_error(receiver: Web) -> None:

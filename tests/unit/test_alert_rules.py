@@ -15,7 +15,8 @@ from holdfast.alerts import checking
 from holdfast.alerts.deciding import FIRED, OVER, REMINDED, Decision, Sign, decide, put_away
 from holdfast.alerts.stated import DEFAULTS, KINDS, Rule, read
 from holdfast.exceptions import ConfigurationError
-from holdfast.ledger.alerts import FIRING, RECOVERED, WAITING, AlertRow, Switch
+from holdfast.ledger.alert_rules import Switch
+from holdfast.ledger.alerts import FIRING, RECOVERED, WAITING, AlertRow
 
 CHANNELS = {
     "ops": {"kind": "slack", "url": "https://hooks.slack.com/services/T/B/secret"},

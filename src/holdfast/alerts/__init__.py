@@ -1,31 +1,42 @@
 """Alerts: what needs somebody now, told to the people who can do something, once, and taken back when it is over.
 
-Rules and channels stand in HOLDFAST["alerts"]; the functions here show how things stand, mute, switch and test.
+Rules and channels stand in HOLDFAST["alerts"], and rules can be added at run time; the functions here show how things
+stand, add, change and remove rules, mute, switch and test.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from holdfast.alerts import stated as _stated
-from holdfast.alerts.errors import AlertNotFound, NotSent
+from holdfast.alerts.adding import Preview, add_rule, change_rule, preview, remove_rule
+from holdfast.alerts.errors import AlertNotFound, NotSent, RuleRefused
+from holdfast.alerts.standing import read_added as _read_added
+from holdfast.ledger import alert_rules as _rules
 from holdfast.ledger import alerts as _ledger
-from holdfast.ledger.alerts import AlertRow, NoticeRow, Switch
+from holdfast.ledger.alert_rules import Switch
+from holdfast.ledger.alerts import AlertRow, NoticeRow
 
 __all__ = [
     "AlertNotFound",
     "AlertRow",
     "NotSent",
     "NoticeRow",
+    "Preview",
+    "RuleRefused",
     "RuleState",
+    "add_rule",
+    "change_rule",
     "latest",
     "listed",
     "mute",
     "mute_alert",
     "now",
+    "preview",
+    "remove_rule",
     "rules",
     "switch",
     "test",
@@ -42,6 +53,12 @@ class RuleState:
     to: list[str]
     about: str
     """What it looks for, in words."""
+    added: bool
+    """Whether somebody has added it at run time; else it is one of the settings."""
+    problem: str
+    """Why it cannot be followed, or whom it cannot tell, with the repair; empty if all is well."""
+    said: dict[str, Any]
+    """What it says, complete."""
     on: bool
     muted_until: datetime | None
     by: str
@@ -61,32 +78,29 @@ def now() -> datetime:
 
 
 def rules() -> list[RuleState]:
-    """Return the rules of the settings, in their order; two statements.
+    """Return the rules of the settings, in their order, and those that were added, by name; three statements.
 
     Raises:
         ConfigurationError: the settings cannot be followed.
     """
-    switches = _ledger.switches()
+    alerting = _stated.current()
+    switches = _rules.switches()
     firing = [row.rule for row in _ledger.alerts(firing=True)]
-    found = []
-    for rule in _stated.current().rules:
-        said = switches.get(rule.name, Switch())
-        found.append(
-            RuleState(
-                name=rule.name,
-                when=rule.when,
-                severity=rule.severity,
-                to=list(rule.to),
-                about=", ".join(
-                    _said(key, value) for key, value in rule.asks.items() if value != ""
-                ),
-                on=not said.off,
-                muted_until=said.muted_until,
-                by=said.by,
-                reason=said.reason,
-                firing=firing.count(rule.name),
-            )
+    found = [
+        _state(rule, switches.get(rule.name, Switch()), firing.count(rule.name), _words(rule))
+        for rule in alerting.rules
+    ]
+    for one in _read_added(alerting, _rules.added()):
+        said = one.row.said
+        rule = one.rule or _stated.Rule(
+            name=one.row.name,
+            when=str(said.get("when", "")),
+            asks={},
+            severity=str(said.get("severity", "warning")),
         )
+        hidden = one.rule is None
+        state = _state(rule, one.row.switch, 0 if hidden else firing.count(rule.name), said)
+        found.append(replace(state, added=True, problem=one.problem))
     return found
 
 
@@ -99,9 +113,8 @@ def mute(rule: str, *, hours: float, actor: str, reason: str = "") -> None:
         AlertNotFound: there is no such rule.
         ValueError: `hours` is negative, or more than a year.
     """
-    _require_rule(rule)
     action = "mute alert rule" if hours else "unmute alert rule"
-    _ledger.say_of_rule(rule, action, actor=actor, reason=reason, mute=_length(hours))
+    _say_of(rule, action, actor=actor, reason=reason, mute=_length(hours))
 
 
 def switch(rule: str, *, on: bool, actor: str, reason: str = "") -> None:
@@ -110,9 +123,8 @@ def switch(rule: str, *, on: bool, actor: str, reason: str = "") -> None:
     Raises:
         AlertNotFound: there is no such rule.
     """
-    _require_rule(rule)
     action = "switch alert rule on" if on else "switch alert rule off"
-    _ledger.say_of_rule(rule, action, actor=actor, reason=reason, off=not on)
+    _say_of(rule, action, actor=actor, reason=reason, off=not on)
 
 
 def mute_alert(id: int, *, hours: float, actor: str) -> None:
@@ -157,12 +169,35 @@ def _said(key: str, value: Any) -> str:
     return f"{key} {value:g}" if isinstance(value, int | float) else f"{key} {value}"
 
 
-def _require_rule(name: str) -> None:
-    known = [rule.name for rule in _stated.current().rules]
-    if name not in known:
-        raise AlertNotFound(
-            f"There is no rule {name!r} in the settings; there are: {', '.join(known) or 'none'}."
-        )
+def _words(rule: _stated.Rule) -> dict[str, Any]:
+    times = {"for_seconds": rule.for_seconds, "clear_seconds": rule.clear_seconds}
+    return {"when": rule.when, **rule.asks, "severity": rule.severity, **times, "to": list(rule.to)}
+
+
+def _state(rule: _stated.Rule, said: Switch, firing: int, words: dict[str, Any]) -> RuleState:
+    asks = ((key, value) for key, value in rule.asks.items() if value != "")
+    return RuleState(
+        name=rule.name,
+        when=rule.when,
+        severity=rule.severity,
+        to=list(rule.to),
+        about=", ".join(_said(key, value) for key, value in asks),
+        added=False,
+        problem="",
+        said=words,
+        on=not said.off,
+        muted_until=said.muted_until,
+        by=said.by,
+        reason=said.reason,
+        firing=firing,
+    )
+
+
+def _say_of(rule: str, action: str, **said: Any) -> None:
+    stated = [one.name for one in _stated.current().rules]
+    if not _rules.say_of(rule, action, added=rule not in stated, **said):
+        known = [*stated, *(row.name for row in _rules.added())]
+        raise AlertNotFound(f"There is no rule {rule!r}; there are: {', '.join(known) or 'none'}.")
 
 
 def _length(hours: float) -> timedelta | None:

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from holdfast.alerts.stated import Rule
-from holdfast.ledger.alerts import FIRING, RECOVERED, WAITING, AlertRow, Switch
+from holdfast.ledger.alert_rules import Switch
+from holdfast.ledger.alerts import FIRING, RECOVERED, WAITING, AlertRow
 
 LONGEST, LONGEST_PATH = 255, 500
 FIRED, REMINDED, OVER = "fired", "still", "recovered"
@@ -65,7 +66,8 @@ def decide(
         row = _seen(rule, sign, rows.get(subject), now)
         if row.state == WAITING and now - row.since >= timedelta(seconds=rule.for_seconds):
             row.state = FIRING
-        quiet = _lasts(switch.muted_until, now) or _lasts(row.muted_until, now)
+        # Whose channels are all gone tells what still is so once one of them is back.
+        quiet = not rule.to or _lasts(switch.muted_until, now) or _lasts(row.muted_until, now)
         if row.state == FIRING and not quiet:
             if row.told_at is None:
                 row.told_at = now
@@ -103,6 +105,7 @@ def put_away(rows: Sequence[AlertRow], *, now: datetime) -> Decision:
 
 def _seen(rule: Rule, sign: Sign, before: AlertRow | None, now: datetime) -> AlertRow:
     words: dict[str, Any] = {
+        "kind": rule.when,
         "severity": rule.severity,
         "summary": sign.summary,
         "facts": dict(sign.facts),

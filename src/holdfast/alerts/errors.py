@@ -11,6 +11,10 @@ class AlertNotFound(HoldfastError):
     """There is no such rule, channel or alert."""
 
 
+class RuleRefused(HoldfastError):
+    """A rule cannot be added or followed as it is."""
+
+
 class NotSent(HoldfastError):
     """A channel did not take a message; it is sent again later."""
 

@@ -48,17 +48,24 @@ def test_message(alerting: Alerting, channel: Channel, *, by: str, at: datetime)
     }
 
 
+def title(what: str, found: Sequence[tuple[str, str]]) -> str:
+    """Return the heading of a message about things, each with its subject and its summary; empty without any."""
+    if not found:
+        return ""
+    subject, summary = found[0]
+    many = "" if len(found) == 1 else f" (and {len(found) - 1} more)"
+    return f"{_WORDS[what]}{summary.splitlines()[0] if summary else subject}{many}"
+
+
 def _body(
     alerting: Alerting, rule: Rule, what: str, rows: Sequence[AlertRow], *, at: datetime
 ) -> dict[str, Any]:
-    first = rows[0].summary.splitlines()[0] if rows[0].summary else rows[0].subject
-    many = "" if len(rows) == 1 else f" (and {len(rows) - 1} more)"
     return {
         "what": what,
         "rule": rule.name,
         "severity": rule.severity,
         "source": alerting.source or socket.gethostname(),
-        "title": f"{_WORDS[what]}{first}{many}",
+        "title": title(what, [(row.subject, row.summary) for row in rows]),
         "at": at.isoformat(),
         "link": _link(alerting, rows[0].path if len(rows) == 1 else "alerts/"),
         "alerts": [

@@ -53,7 +53,7 @@ def deliver(row: NoticeRow) -> str:
         return "it was sent before"
     channel = current().channels.get(row.channel)
     if channel is None:
-        ledger.note_try(row.id, error=f"there is no channel {row.channel} in the settings")
+        ledger.note_try(row, error=f"there is no channel {row.channel} in the settings")
         return "its channel is gone"
     try:
         turn = effect(f"alert:{row.key}", keep=2 * KEPT)
@@ -61,9 +61,9 @@ def deliver(row: NoticeRow) -> str:
     except (AttemptLost, EffectBusy):
         raise
     except Exception as error:
-        ledger.note_try(row.id, error=f"{type(error).__name__}: {error}")
+        ledger.note_try(row, error=f"{type(error).__name__}: {error}")
         raise
-    ledger.note_try(row.id)
+    ledger.note_try(row)
     return str(said)
 
 

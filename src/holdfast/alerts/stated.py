@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
@@ -13,13 +14,14 @@ from django.core.signals import setting_changed
 
 from holdfast.conf import get_settings
 from holdfast.exceptions import ConfigurationError
+from holdfast.ledger.alerts import KINDS as KIND_NAMES
+from holdfast.ledger.alerts import SEVERITIES
 
 WHERE = "HOLDFAST['alerts']"
-SEVERITIES = ("critical", "warning")
 # Of the doctor's findings, the worst first.
 LEVELS = ("error", "warning", "info")
 # By kind of rule: what it may say beyond what all may, with the default of each.
-KINDS: dict[str, dict[str, Any]] = {
+_ASKS: dict[str, dict[str, Any]] = {
     "dead_letter": {"task": "*", "minutes": 15.0},
     "failure_rate": {"task": "", "queue": "", "above": 0.1, "least": 20, "minutes": 10.0},
     "wait": {"queue": "*", "above": 60.0, "least": 5, "minutes": 10.0},
@@ -29,6 +31,9 @@ KINDS: dict[str, dict[str, Any]] = {
     "unserved": {"queue": "*"},
     "finding": {"id": "*", "level": "error"},
 }
+KINDS = {kind: _ASKS[kind] for kind in KIND_NAMES}
+# Of any number; of minutes, which are looked at one by one.
+MOST, MOST_MINUTES = 1e9, 43_200
 # Of each kind of channel: what it must say, and what it may.
 CHANNELS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "slack": (("url",), ()),
@@ -99,8 +104,8 @@ class Alerting:
 
     @property
     def is_on(self) -> bool:
-        """Whether anybody would be told of anything."""
-        return bool(self.rules and self.channels)
+        """Whether anybody can be told of anything: rules can be added at run time, channels cannot."""
+        return bool(self.channels)
 
 
 def read(raw: Any) -> Alerting:
@@ -129,7 +134,9 @@ def read(raw: Any) -> Alerting:
         raise ConfigurationError(
             f"{WHERE}['rules'] must be a list of dictionaries, like [{{'when': 'dead_letter'}}]"
         )
-    rules = tuple(_rule(f"{WHERE}['rules'][{at}]", one, channels) for at, one in enumerate(said))
+    rules = tuple(
+        read_rule(one, channels, where=f"{WHERE}['rules'][{at}]") for at, one in enumerate(said)
+    )
     names = [rule.name for rule in rules]
     for name in names:
         if names.count(name) > 1:
@@ -139,7 +146,12 @@ def read(raw: Any) -> Alerting:
     return Alerting(rules=rules, channels=channels, **values)
 
 
-def _rule(where: str, said: Any, channels: Mapping[str, Channel]) -> Rule:
+def read_rule(said: Any, channels: Mapping[str, Channel], *, where: str = "rule") -> Rule:
+    """Read what one rule says.
+
+    Raises:
+        ConfigurationError: naming the place, and what it must be.
+    """
     if not isinstance(said, Mapping) or said.get("when") not in KINDS:
         found = said.get("when") if isinstance(said, Mapping) else said
         raise ConfigurationError(
@@ -156,8 +168,8 @@ def _rule(where: str, said: Any, channels: Mapping[str, Channel]) -> Rule:
         )
     about = " ".join(str(value) for value in (asks.get("task"), asks.get("queue")) if value)
     name = said.get("name") or f"{when} {about if about != '*' else ''}".strip()
-    if not isinstance(name, str) or len(name) > 100:
-        raise ConfigurationError(f"{where}['name'] must be a text of up to 100 letters")
+    if not isinstance(name, str) or len(name) > 100 or not name.isprintable():
+        raise ConfigurationError(f"{where}['name'] must be one line of up to 100 letters")
     return Rule(
         name=name,
         when=when,
@@ -176,7 +188,8 @@ def _asks(where: str, said: Mapping[str, Any], defaults: Mapping[str, Any]) -> d
         if isinstance(default, str) and not isinstance(asks[key], str):
             raise ConfigurationError(f"{where}[{key!r}] is {asks[key]!r}: it must be a text")
         if not isinstance(default, str):
-            _require_number(f"{where}[{key!r}]", asks[key])
+            most = MOST_MINUTES if key == "minutes" else MOST
+            _require_number(f"{where}[{key!r}]", asks[key], most=most)
     if asks.get("level", "error") not in LEVELS:
         raise ConfigurationError(
             f"{where}['level'] is {asks['level']!r}: it must be one of {', '.join(LEVELS)}"
@@ -189,6 +202,8 @@ def _asks(where: str, said: Mapping[str, Any], defaults: Mapping[str, Any]) -> d
 
 
 def _to(where: str, said: Any, channels: Mapping[str, Channel]) -> tuple[str, ...]:
+    if not isinstance(said, str | Sequence):
+        raise ConfigurationError(f"{where}['to'] is {said!r}: it must be a list of channels' names")
     to = (said,) if isinstance(said, str) else tuple(said)
     for name in to:
         if name not in channels:
@@ -230,11 +245,12 @@ def _require_known(where: str, said: Mapping[str, Any], known: set[str]) -> None
             raise ConfigurationError(f"{where} has {key!r}, which means nothing here: {hint}")
 
 
-def _require_number(where: str, value: Any, *, zero: bool = False) -> None:
-    good = isinstance(value, int | float) and not isinstance(value, bool)
-    if not good or value < 0 or (not zero and value == 0):
+def _require_number(where: str, value: Any, *, zero: bool = False, most: float = MOST) -> None:
+    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not good or value < 0 or (not zero and value == 0) or value > most:
         least = "0 or more" if zero else "greater than 0"
-        raise ConfigurationError(f"{where} is {value!r}: it must be a number, {least}")
+        more = f", and {most:,.0f} at most" if good and value > most else ""
+        raise ConfigurationError(f"{where} is {value!r}: it must be a number, {least}{more}")
 
 
 @lru_cache(maxsize=1)

@@ -9,17 +9,19 @@ from __future__ import annotations
 import atexit
 import logging
 import time
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from holdfast.alerts import notices, sending, signs
-from holdfast.alerts.deciding import Decision, Sign, decide, put_away
+from holdfast.alerts import sending, signs
+from holdfast.alerts.deciding import Sign, decide
+from holdfast.alerts.standing import standing
 from holdfast.alerts.stated import Alerting, Rule, current
+from holdfast.alerts.telling import carry_out, take_back
+from holdfast.ledger import alert_rules, workers
 from holdfast.ledger import alerts as ledger
-from holdfast.ledger import workers
-from holdfast.ledger.alerts import AlertRow, Switch
+from holdfast.ledger.alerts import AlertRow
 from holdfast.ledger.database import atomic, is_passing
 from holdfast.upkeep.loop import Loop
 
@@ -27,7 +29,6 @@ logger = logging.getLogger("holdfast.alerts")
 DUTY = "alerts"
 KEPT = timedelta(days=30)
 PRUNE_SECONDS = 3600.0
-_NOTHING = Switch()
 
 
 class Watch:
@@ -42,7 +43,7 @@ class Watch:
         self.me: UUID = uuid4()
         self._look = look
         self._monotonic = monotonic
-        self._found: dict[str, tuple[float, list[Sign]]] = {}
+        self._found: dict[str, tuple[float, Rule, list[Sign]]] = {}
         self._prune_at = monotonic() + PRUNE_SECONDS
         self._loop = Loop("alerts", self.one_pass, after_error=10.0, rests=True)
 
@@ -66,11 +67,11 @@ class Watch:
         seconds = 3 * alerting.every_seconds
         if not workers.take_duty(DUTY, self.me, seconds=seconds):
             return alerting.every_seconds
-        switches = ledger.switches()
+        known = standing(alerting)
         found = {
-            rule.name: self._ask(rule, alerting)
-            for rule in alerting.rules
-            if not switches.get(rule.name, _NOTHING).off
+            rule.name: (rule, self._ask(rule, alerting))
+            for rule in known.rules
+            if not known.switch(rule.name).off
         }
         served = sending.is_served()
         self._decide(alerting, found, served=served, seconds=seconds)
@@ -80,9 +81,9 @@ class Watch:
 
     def _ask(self, rule: Rule, alerting: Alerting) -> list[Sign] | None:
         """Return what is wrong by a rule; None if that is not known, and everything stays as it is."""
-        if rule.when == "finding":
-            until, before = self._found.get(rule.name, (float("-inf"), []))
-            if self._monotonic() < until:
+        if rule.when == "finding" and rule.name in self._found:
+            until, asked, before = self._found[rule.name]
+            if asked == rule and self._monotonic() < until:
                 return before
         try:
             found = self._look(rule)
@@ -91,13 +92,14 @@ class Watch:
                 raise
             logger.exception("The rule %s cannot be looked at", rule.name)
             return None
-        self._found[rule.name] = (self._monotonic() + alerting.finding_seconds, found)
+        if rule.when == "finding":
+            self._found[rule.name] = (self._monotonic() + alerting.finding_seconds, rule, found)
         return found
 
     def _decide(
         self,
         alerting: Alerting,
-        found: dict[str, list[Sign] | None],
+        found: Mapping[str, tuple[Rule, list[Sign] | None]],
         *,
         served: bool,
         seconds: float,
@@ -106,47 +108,35 @@ class Watch:
             # Again, and in here: whoever was frozen since finds that somebody else has it, or waits for him to commit.
             if not workers.take_duty(DUTY, self.me, seconds=seconds):
                 return
-            now, switches = ledger.now(), ledger.switches()
+            now, known = ledger.now(), standing(alerting, lock=True)
             by_rule: dict[str, dict[str, AlertRow]] = {}
             for row in ledger.alerts():
                 by_rule.setdefault(row.rule, {})[row.subject] = row
-            for rule in alerting.rules:
+            for rule in known.rules:
                 rows = by_rule.pop(rule.name, {})
-                switch = switches.get(rule.name, _NOTHING)
-                what = [] if switch.off else found.get(rule.name)
+                switch = known.switch(rule.name)
+                asked, what = found.get(rule.name, (rule, None))
+                if switch.off:
+                    what = []
+                elif asked != rule:
+                    # Somebody has changed it since: what was found is no answer to what it says now.
+                    what = None
                 if what is not None:
                     repeat = timedelta(hours=alerting.repeat_hours) or None
                     decision = decide(rule, what, rows, now=now, switch=switch, repeat=repeat)
-                    self._carry_out(alerting, rule, decision, now=now, served=served)
+                    carry_out(alerting, rule, decision, now=now, served=served)
             for name, rows in by_rule.items():
-                gone = Rule(name=name, when="", asks={}, to=tuple(alerting.channels))
-                decision = put_away(list(rows.values()), now=now)
-                self._carry_out(alerting, gone, decision, now=now, served=served)
-
-    def _carry_out(
-        self, alerting: Alerting, rule: Rule, decision: Decision, *, now: datetime, served: bool
-    ) -> None:
-        """Write what is decided, and its messages with the jobs that send them, in the transaction that is open."""
-        saved = {row.subject: row for row in ledger.save(decision.changed)}
-        told = {what: [saved[row.subject] for row in rows] for what, rows in decision.told.items()}
-        for what, rows in told.items():
-            _log(what, rule, rows)
-        for key, channel, body in notices.compose(alerting, rule, told, at=now):
-            notice = ledger.add_notice(key, channel, body)
-            if notice is not None and served:
-                sending.record(notice)
+                if name not in known.resting:
+                    gone = Rule(name=name, when="", asks={}, to=tuple(alerting.channels))
+                    take_back(alerting, gone, list(rows.values()), now=now, served=served)
+            workers.note_done(DUTY, self.me)
 
     def _prune(self, alerting: Alerting) -> None:
         if self._monotonic() < self._prune_at:
             return
         self._prune_at = self._monotonic() + PRUNE_SECONDS
         ledger.prune(older_than=KEPT)
-        ledger.forget_switches(but=[rule.name for rule in alerting.rules])
-
-
-def _log(what: str, rule: Rule, rows: Sequence[AlertRow]) -> None:
-    for row in rows:
-        logger.warning("Alert (%s, %s): %s", what, rule.name, row.summary)
+        alert_rules.forget_switches(but=[rule.name for rule in alerting.rules])
 
 
 _watch: Watch | None = None

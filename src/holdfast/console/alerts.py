@@ -50,7 +50,7 @@ class AlertShown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleShown:
-    """One rule of the settings, and what was said of it at run time."""
+    """One rule, and what was said of it at run time."""
 
     name: str
     when: str
@@ -59,6 +59,10 @@ class RuleShown:
     severity: str
     to: list[str]
     """The channels that it tells."""
+    added: bool
+    """Whether somebody has added it at run time; else it is one of the settings."""
+    problem: str
+    """Why it cannot be followed, or whom it cannot tell; empty if all is well."""
     on: bool
     muted: bool
     muted_until: datetime | None

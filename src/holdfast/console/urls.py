@@ -22,6 +22,7 @@ NOUNS = (
     "workers",
     "limits",
     "alerts",
+    "alert_rules",
     "activity",
     "doctor",
 )

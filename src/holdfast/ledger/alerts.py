@@ -1,4 +1,4 @@
-"""What is wrong and who was told: the rows of alerts, of what was said of their rules, and of messages.
+"""What is wrong and who was told: the rows of alerts and of messages.
 
 The tables are small: what has recovered and what was sent is deleted after some weeks. Times are the database's.
 """
@@ -6,7 +6,7 @@ The tables are small: what has recovered and what was sent is deleted after some
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,10 +14,22 @@ from typing import Any
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
-from holdfast.ledger import audit
+from holdfast.ledger import audit, counts
 from holdfast.ledger.database import alias, atomic, dialect
-from holdfast.ledger.models.alerts import Alert, AlertNotice, AlertRule
+from holdfast.ledger.models.alerts import Alert, AlertNotice
 
+# What rules can look for; an alert has its rule's.
+KINDS = (
+    "dead_letter",
+    "failure_rate",
+    "wait",
+    "oldest",
+    "missed",
+    "worker",
+    "unserved",
+    "finding",
+)
+SEVERITIES = ("critical", "warning")
 WAITING, FIRING, RECOVERED = "waiting", "firing", "recovered"
 MOST = 1000
 LONGEST_ERROR = 500
@@ -36,6 +48,8 @@ class AlertRow:
     since: datetime
     seen_at: datetime
     """When it was found to be so last."""
+    kind: str = ""
+    """What the rule looks for; empty if a worker of a release before wrote it."""
     facts: dict[str, Any] = field(default_factory=dict)
     path: str = ""
     """The page behind it, below the console's address."""
@@ -46,16 +60,6 @@ class AlertRow:
     muted_until: datetime | None = None
     muted_by: str = ""
     id: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Switch:
-    """What was said of a rule at run time."""
-
-    off: bool = False
-    muted_until: datetime | None = None
-    by: str = ""
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,34 +105,6 @@ def save(rows: Iterable[AlertRow]) -> list[AlertRow]:
     return saved
 
 
-def switches() -> dict[str, Switch]:
-    """Return what was said at run time, by the rule's name; one statement."""
-    return {
-        row.name: Switch(off=row.off, muted_until=row.muted_until, by=row.by, reason=row.reason)
-        for row in AlertRule.objects.using(alias()).all()
-    }
-
-
-def say_of_rule(
-    name: str,
-    action: str,
-    *,
-    actor: str,
-    reason: str = "",
-    off: bool | None = None,
-    mute: timedelta | None = None,
-) -> None:
-    """Switch a rule, or mute it for so long, nothing to end that; with a line in the audit."""
-    said: dict[str, Any] = {"by": actor[:255], "reason": reason[:255]}
-    if off is None:
-        said["muted_until"] = None if not mute else now() + mute
-    else:
-        said["off"] = off
-    with atomic():
-        AlertRule.objects.using(alias()).update_or_create(name=name, defaults=said)
-        audit.note(action, actor=actor, detail=f"{name} {reason}".strip())
-
-
 def mute_alert(id: int, *, actor: str, mute: timedelta | None) -> bool:
     """Mute one alert for so long, or nothing to end that; False if there is none. With a line in the audit."""
     until = None if mute is None else now() + mute
@@ -166,13 +142,16 @@ def latest_notices(*, limit: int) -> list[NoticeRow]:
     return [_notice(row) for row in _notices().order_by("-id")[:limit]]
 
 
-def note_try(id: int, *, error: str = "") -> None:
-    """Note that a message was sent, or why it was not."""
+def note_try(row: NoticeRow, *, error: str = "") -> None:
+    """Note that a message was sent, or why it was not; and count it, once."""
     done: dict[str, Any] = {"tries": F("tries") + 1, "tried_at": Now()}
     done["error"] = error[:LONGEST_ERROR]
     if not error:
         done["sent_at"] = Now()
-    _notices().filter(id=id, sent_at=None).update(**done)
+    with atomic():
+        if _notices().filter(id=row.id, sent_at=None).update(**done):
+            name = counts.NOT_SENT if error else counts.SENT
+            counts.add({(name, row.channel): 1})
 
 
 def prune(*, older_than: timedelta) -> None:
@@ -184,14 +163,8 @@ def prune(*, older_than: timedelta) -> None:
     _notices().filter(made_at__lt=before).delete()
 
 
-def forget_switches(but: Collection[str]) -> None:
-    """Forget what was said of rules that are none any more."""
-    AlertRule.objects.using(alias()).exclude(name__in=list(but)).filter(
-        Q(muted_until=None) | Q(muted_until__lt=Now() - timedelta(days=30))
-    ).delete()
-
-
 _WRITTEN = (
+    "kind",
     "severity",
     "state",
     "summary",

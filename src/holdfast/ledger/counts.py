@@ -23,8 +23,11 @@ STALLED = "stalled"
 LEASES_LOST = "leases lost"
 SUSPECTED = "suspected"
 DECIDED = "decided"
-# What can be counted; a label is one of a few words of our own.
+# What can be counted of events; a label is one of a few words of our own.
 NAMES = (RESCUED, REPUBLISHED, STALLED, LEASES_LOST, SUSPECTED, DECIDED)
+# Messages of alerts, by the channel: counted where they are written.
+SENT = "alert sent"
+NOT_SENT = "alert not sent"
 _ADD = """
 INSERT INTO holdfast_count (name, label, n) VALUES {rows}
 ON CONFLICT (name, label) DO UPDATE SET n = holdfast_count.n + excluded.n

@@ -30,6 +30,7 @@ __all__ = [
     "declare_lost",
     "lapsed_jobs",
     "leave_duty",
+    "note_done",
     "note_growth",
     "note_memory",
     "note_queues",
@@ -174,6 +175,11 @@ def take_duty(name: str, worker: UUID, *, seconds: float) -> bool:
     except IntegrityError:  # somebody else was first
         return False
     return True
+
+
+def note_done(name: str, worker: UUID) -> None:
+    """Note that whoever has the duty has done it from beginning to end."""
+    Duty.objects.using(alias()).filter(name=name, holder=worker).update(done_at=Now())
 
 
 def leave_duty(name: str, worker: UUID) -> None:

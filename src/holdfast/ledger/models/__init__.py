@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.ledger.models.alerts import Alert, AlertNotice, AlertRule
+from holdfast.ledger.models.alerts import AddedRule, Alert, AlertNotice, AlertRule
 from holdfast.ledger.models.batches import Batch
 from holdfast.ledger.models.checkpoints import Checkpoint
 from holdfast.ledger.models.effects import Effect
@@ -33,6 +33,7 @@ from holdfast.ledger.models.totals import Count, Total
 from holdfast.ledger.models.unique import UniqueKey
 
 __all__ = [
+    "AddedRule",
     "Alert",
     "AlertNotice",
     "AlertRule",

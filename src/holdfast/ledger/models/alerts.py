@@ -11,6 +11,8 @@ class Alert(models.Model):
 
     id: models.BigAutoField[int, int] = models.BigAutoField(primary_key=True)
     rule = models.CharField(max_length=100)
+    # Of the rule, when it found this last.
+    kind = models.CharField(max_length=20, db_default="", blank=True)
     subject = models.CharField(max_length=255)
     severity = models.CharField(max_length=10)
     # waiting, firing or recovered.
@@ -37,8 +39,8 @@ class Alert(models.Model):
         return f"{self.rule}: {self.subject} ({self.state})"
 
 
-class AlertRule(models.Model):
-    """What was said at run time of a rule that the settings have."""
+class Switched(models.Model):
+    """What was said of a rule at run time."""
 
     name = models.CharField(max_length=100, primary_key=True)
     off = models.BooleanField(default=False)
@@ -47,10 +49,29 @@ class AlertRule(models.Model):
     reason = models.CharField(max_length=255, default="", blank=True)
 
     class Meta:
-        db_table = "holdfast_alert_rule"
+        abstract = True
 
     def __str__(self) -> str:
         return self.name
+
+
+class AlertRule(Switched):
+    """What was said at run time of a rule that the settings have."""
+
+    class Meta:
+        db_table = "holdfast_alert_rule"
+
+
+class AddedRule(Switched):
+    """A rule that somebody added at run time: apart from those above, which workers of a release before forget."""
+
+    # JSON of what it says, as in the settings.
+    said = models.TextField()
+    changed_at = models.DateTimeField()
+    changed_by = models.CharField(max_length=255, default="", blank=True)
+
+    class Meta:
+        db_table = "holdfast_alert_added"
 
 
 class AlertNotice(models.Model):

@@ -324,6 +324,8 @@ class Duty(models.Model):
     until = models.DateTimeField()
     # As of a lease.
     seconds = models.FloatField(null=True)
+    # When it was done last from beginning to end, of those that say so.
+    done_at = models.DateTimeField(null=True)
 
     class Meta:
         db_table = "holdfast_duty"

@@ -1,4 +1,4 @@
-"""Show alerts, rules and messages; mute, switch, test a channel; watch without a worker."""
+"""Show alerts, rules and messages; add rules, mute, switch, test a channel; watch without a worker."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from holdfast import alerts
 from holdfast.alerts import stated
+from holdfast.management import alert_words
 from holdfast.management.actors import add_actor
 from holdfast.management.terminal import Terminal
 from holdfast.management.words import choice
@@ -19,6 +20,7 @@ _HELPS = {
     "list": "what is wrong now, and what has recovered of late",
     "rules": "the rules, and what was said of them at run time",
     "messages": "the latest messages, and what became of them",
+    **alert_words.HELPS,
     "mute": "tell nobody of what a rule finds for some hours",
     "unmute": "tell of it again",
     "off": "switch a rule off",
@@ -38,6 +40,7 @@ def add_arguments(parser: CommandParser) -> None:
         words[word].add_argument("rule", help="name of the rule")
         words[word].add_argument("--reason", default="", help="why, for the audit")
         add_actor(words[word])
+    alert_words.add_arguments(words)
     words["mute"].add_argument("--hours", type=float, default=1.0, help="how long (%(default)s)")
     words["test"].add_argument("channel", nargs="?", help="one channel; all of them if left out")
     add_actor(words["test"])
@@ -72,12 +75,23 @@ def _rules(options: dict[str, Any], terminal: Terminal) -> None:
     elif not found:
         terminal.say(_OFF)
     else:
-        heads = ["RULE", "SEVERITY", "LOOKS FOR", "TELLS", "FIRING", "NOW"]
+        heads = ["RULE", "FROM", "SEVERITY", "LOOKS FOR", "TELLS", "FIRING", "NOW"]
         rows = [
-            [r.name, r.severity, f"{r.when}: {r.about}", ", ".join(r.to), r.firing, _now(r)]
+            [
+                r.name,
+                "added" if r.added else "settings",
+                r.severity,
+                f"{r.when}: {r.about}",
+                ", ".join(r.to),
+                r.firing,
+                _now(r),
+            ]
             for r in found
         ]
         terminal.table(heads, rows)
+        for rule in found:
+            if rule.problem:
+                terminal.say(f"{rule.name}: {rule.problem}")
 
 
 def _messages(options: dict[str, Any], terminal: Terminal) -> None:
@@ -154,6 +168,7 @@ _RUNS = {
     "off": _switch,
     "test": _test,
     "watch": _watch,
+    **dict.fromkeys(alert_words.HELPS, alert_words.run),
 }
 
 
