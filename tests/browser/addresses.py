@@ -9,7 +9,7 @@ from django.urls import reverse
 
 import holdfast.console.urls  # noqa: F401  # registers what is listed here
 from holdfast.console import pages
-from tests.browser.names import RULE, UNSERVED
+from tests.browser.names import ADDED, UNSERVED
 
 if TYPE_CHECKING:
     from tests.browser.ground import Ground
@@ -56,6 +56,13 @@ PAGES: dict[str, Callable[[Ground], list[str]]] = {
     "limits": lambda _: ["limits/"],
     "limit": lambda _: ["limits/label printer/"],
     "alerts": lambda _: ["alerts/"],
+    "alert-rule-new": lambda _: [
+        "alerts/rules/new/",
+        "alerts/rules/new/?when=failure_rate",
+        "alerts/rules/new/?when=oldest&above=0.001&look=on",
+        "alerts/rules/new/?when=oldest&above=soon&look=on",
+        f"alerts/rules/new/?change={ADDED}",
+    ],
     "activity": lambda _: ["activity/"],
     "activity-security": lambda _: ["activity/security/"],
     "doctor": lambda _: ["doctor/"],
@@ -64,7 +71,7 @@ PAGES: dict[str, Callable[[Ground], list[str]]] = {
 THINGS: dict[str, Callable[[Ground], object]] = {
     "alerts/": lambda ground: ground.alert,
     "alerts/channels/": lambda _: "till",
-    "alerts/rules/": lambda _: RULE,
+    "alerts/rules/": lambda _: ADDED,
     "batches/": lambda ground: ground.batch,
     "errors/": lambda ground: ground.fingerprint,
     "jobs/": lambda ground: ground.jobs["failed"],

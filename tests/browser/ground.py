@@ -17,14 +17,14 @@ from django.db import connections
 
 import holdfast
 from holdfast import Batch, operations, pausing
-from holdfast.ledger import audit, minutes, security
+from holdfast.ledger import alert_rules, audit, minutes, security
 from holdfast.ledger.database import alias
 from holdfast.ledger.models.samples import QueueSample
 from holdfast.ledger.security import Kind, Sighting
 from holdfast.ledger.states import State
 from holdfast.upkeep.minutes import MinuteKeeper
 from tests.browser import tasks
-from tests.browser.names import PAUSED, UNSERVED
+from tests.browser.names import ADDED, PAUSED, UNSERVED
 from tests.browser.serving import WebServer
 from tests.eventually import PATIENCE, eventually
 from tests.finished import finished
@@ -163,6 +163,7 @@ def _furnish(ground: Ground) -> None:
     asked = operations.ask("priority", f"queue:{UNSERVED}", priority=7, actor="ada", reason="rush")
     ground.operation = asked.id
     eventually(lambda: _state_of(asked.id) == "done", told="the operation is done")
+    alert_rules.add(ADDED, {"when": "oldest", "queue": UNSERVED, "above": 86400}, actor="ada")
     firing = eventually(lambda: ground.api("alerts/")["firing"], told="an alert fires")
     ground.alert = firing[0]["id"]
     mailed = {"task": "shop.mail", "root_id": jobs["campaign"]}

@@ -4,4 +4,5 @@ from __future__ import annotations
 
 # A queue that no worker takes from, and one that is paused.
 UNSERVED, PAUSED = "returns", "night shift"
-RULE = "dead letters"
+# One of the settings, and one that somebody has added.
+RULE, ADDED = "dead letters", "old returns"
