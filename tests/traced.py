@@ -31,6 +31,11 @@ class Seen:
     links: tuple[str, ...]
     failed: bool
     events: dict[str, dict[str, Any]]
+    began: int
+    """Nanoseconds since 1970, as is its end."""
+    ended: int
+    says: str
+    """What its status says beside that it is an error."""
     process: int = 0
 
 
@@ -132,6 +137,9 @@ def _of_sdk(span: Any) -> Seen:
         links=tuple(f"{link.context.span_id:016x}" for link in span.links),
         failed=span.status.status_code.name == "ERROR",
         events={event.name: dict(event.attributes) for event in span.events},
+        began=span.start_time,
+        ended=span.end_time,
+        says=span.status.description or "",
     )
 
 
@@ -151,6 +159,9 @@ def _of_wire(request: Any) -> Iterator[Seen]:
                     links=tuple(link.span_id.hex() for link in span.links),
                     failed=span.status.code == 2,
                     events={event.name: _plain(event.attributes) for event in span.events},
+                    began=span.start_time_unix_nano,
+                    ended=span.end_time_unix_nano,
+                    says=span.status.message,
                     process=int(about.get("process.pid", 0)),
                 )
 

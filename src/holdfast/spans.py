@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from holdfast.tickets import Ticket
@@ -21,6 +23,25 @@ class Span(Protocol):
 
     def end(self) -> None:
         """It is over; the error that is on its way, if there is one, is its end. Never raises."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """An attempt that nobody is left to tell of; its moments are the database's."""
+
+    job: str
+    task: str
+    queue: str
+    attempt: int
+    headers: Mapping[str, Any]
+    """Of its job, as they are recorded."""
+    worker: str
+    """The name of the worker it was claimed by; empty if that is forgotten."""
+    began_at: datetime
+    """When it was claimed."""
+    ended_at: datetime
+    """When it was given up."""
+    cause: str
 
 
 class Tracer(Protocol):
@@ -41,6 +62,12 @@ class Tracer(Protocol):
 
     def running(self, task: Any, request: Any) -> Span:
         """Begin an attempt; what its body does is its child."""
+
+    def losing(self, lost: Lost) -> Span | None:
+        """Begin the span of an attempt in place of the process that ran it; it ends when its loss is committed.
+
+        Its headers tell the next attempt of it.
+        """
 
     def joining(self, members: Iterable[str]) -> AbstractContextManager[None]:
         """Let what is sent inside be set off by jobs with these stored headers: the members of a chord."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
+import time
 from typing import Any
 
 from celery import shared_task
 from celery.utils.log import get_task_logger
+
+from tests.project.tasks import note, noted
 
 logger = logging.getLogger(__name__)
 task_logger = get_task_logger("watched")
@@ -46,6 +50,16 @@ def mumble() -> None:
 def listen(found: Any, name: str) -> str:
     """Be the next step of a chain, or the body of a chord."""
     logger.info("said by %s", name)
+    return name
+
+
+@shared_task
+def linger(name: str, attempts: int) -> str:
+    """Not come to an end in the first attempts, for longer than anybody waits."""
+    note(f"{os.getpid()} runs {name}")
+    note(name)
+    if noted(name) <= attempts:
+        time.sleep(600)
     return name
 
 

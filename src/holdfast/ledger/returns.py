@@ -14,7 +14,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from holdfast.conf import get_settings
-from holdfast.ledger import logs
+from holdfast.ledger import logs, lost_spans
 from holdfast.ledger.database import alias, atomic
 from holdfast.ledger.fence import FAILURES, RISE, WORKER_NAME, attempt_of, job_rows, lock
 from holdfast.ledger.fingerprints import fingerprint
@@ -89,6 +89,8 @@ def put_back(cut: Sequence[Cut], *, outcome: str, error: str) -> Returned:
             )
             for row in rows
         )
+        if lost:
+            lost_spans.tell([row["id"] for row in rows], cause=error)
         changes: dict[str, Any] = {
             "state": State.QUEUED,
             "token": RISE,

@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 
 from holdfast.conf import get_settings
 from holdfast.exceptions import Aborted, AttemptLost
-from holdfast.ledger import checkpoints, logs, unique
+from holdfast.ledger import checkpoints, logs, lost_spans, unique
 from holdfast.ledger.database import alias, atomic, dialect
 from holdfast.ledger.fence import RISE, Left, cancelled, held_by, job_rows, leave, lock, mark
 from holdfast.ledger.limiting import limits
@@ -298,6 +298,7 @@ def lose(hold: Hold, *, cause: str, ahead: bool = False, wait: bool = True) -> T
         )
         if row is None:
             return None
+        lost_spans.tell([hold.id], cause=cause)
         losses = row["losses"] + (0 if ahead else 1)
         if losses >= get_settings().max_lost_attempts:
             leave(

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import datetime
 from functools import cache
 from importlib.metadata import version
 from itertools import islice
@@ -26,11 +27,13 @@ from holdfast.correlation import CORRELATION
 from holdfast.dispatch.prose import Prose
 from holdfast.ledger.holds import is_secret
 from holdfast.lineage import inherited_headers
+from holdfast.spans import Lost
 from holdfast.telemetry.left import Left, how_left
 from holdfast.tickets import FORMER, HEADER, Ticket
 
 logger = logging.getLogger("holdfast.telemetry")
 SYSTEM = "holdfast"
+WORKER_LOST = "worker lost"
 _TWIN = "opentelemetry.instrumentation.celery"
 # Links of one span: what many jobs have in common is said by the first of them.
 MOST_LINKS = 32
@@ -87,6 +90,18 @@ class Run(OpenSpan):
         self.span.add_event("exception", {"exception.type": left.kind, **words})
 
 
+class LostRun:
+    """The span of an attempt whose process is gone: all of it is known when it begins, and current it never is."""
+
+    def __init__(self, span: trace.Span, ended_at: datetime) -> None:
+        self._span, self._ended_at = span, ended_at
+        self.headers = _former(trace.set_span_in_context(span))
+
+    def end(self) -> None:
+        """Tell of it."""
+        self._span.end(_nanoseconds(self._ended_at))
+
+
 class OpenTelemetry:
     """Tells OpenTelemetry; see `holdfast.spans.Tracer`."""
 
@@ -114,9 +129,7 @@ class OpenTelemetry:
 
     def putting_back(self) -> Mapping[str, str]:
         """Return the context of the attempt that runs here, for the attempt that comes after it."""
-        carrier: dict[str, str] = {}
-        propagate.inject(carrier)
-        return {FORMER: json.dumps(carrier)} if carrier else {}
+        return _former(None)
 
     def publishing(self, tickets: Sequence[Ticket]) -> OpenSpan | None:
         """Begin the span of a publication, if it is part of a trace: that of whoever has committed."""
@@ -137,23 +150,67 @@ class OpenTelemetry:
         """Begin the span of an attempt: a child of the call, and linked to the attempt before it."""
         headers = request.headers or {}
         mark = getattr(request, HEADER, None) or {}
-        info = request.delivery_info or {}
-        attributes = _messaging("process", "process", info.get("routing_key") or "")
-        attributes |= {
-            "messaging.message.id": request.id or "",
-            "messaging.message.conversation_id": headers.get(CORRELATION) or request.root_id or "",
-            "holdfast.task": task.name,
-            "holdfast.attempt": mark.get("attempt") or (request.retries or 0) + 1,
-            "holdfast.retries": request.retries or 0,
+        span = self._run(
+            task.name,
+            queue=(request.delivery_info or {}).get("routing_key") or "",
+            headers=headers,
+            job=request.id or "",
+            root=request.root_id or "",
+            retries=request.retries or 0,
+            attempt=mark.get("attempt") or (request.retries or 0) + 1,
+        )
+        return Run(span, task, request)
+
+    def losing(self, lost: Lost) -> LostRun | None:
+        """Begin the span of an attempt whose process is gone; None if that cannot be told: the job goes on."""
+        try:
+            span = self._run(
+                lost.task,
+                queue=lost.queue,
+                headers=lost.headers,
+                job=lost.job,
+                root=lost.headers.get("root_id") or "",
+                retries=lost.headers.get("retries") or 0,
+                attempt=lost.attempt,
+                start_time=_nanoseconds(lost.began_at),
+            )
+            span.set_attribute("holdfast.left_by", "lost")
+            if lost.worker:
+                span.set_attribute("holdfast.worker", lost.worker)
+            span.set_attribute("error.type", WORKER_LOST)
+            span.set_status(Status(StatusCode.ERROR, f"{WORKER_LOST}: {lost.cause}"))
+            return LostRun(span, max(lost.began_at, lost.ended_at))
+        except Exception:  # what is lost must be given back, whatever its span says
+            logger.exception("No span tells of the lost attempt of job %s", lost.job)
+            return None
+
+    def _run(
+        self,
+        task: str,
+        *,
+        queue: str,
+        headers: Mapping[str, Any],
+        job: str,
+        root: str,
+        retries: int,
+        attempt: int,
+        start_time: int | None = None,
+    ) -> trace.Span:
+        attributes = _messaging("process", "process", queue) | {
+            "messaging.message.id": job,
+            "messaging.message.conversation_id": headers.get(CORRELATION) or root,
+            "holdfast.task": task,
+            "holdfast.attempt": attempt,
+            "holdfast.retries": retries,
         }
-        span = self._tracer.start_span(
-            f"process {task.name}",
+        return self._tracer.start_span(
+            f"process {task}",
             context=_origin(headers),
             kind=SpanKind.CONSUMER,
             links=_link_of(headers.get(FORMER)),
             attributes=attributes,
+            start_time=start_time,
         )
-        return Run(span, task, request)
 
     @contextmanager
     def joining(self, members: Iterable[str]) -> Iterator[None]:
@@ -212,6 +269,17 @@ def _link_of(stored: str | None) -> list[Link]:
         return []
     span = trace.get_current_span(found).get_span_context()
     return [Link(span)] if span.is_valid else []
+
+
+def _former(current: context.Context | None) -> dict[str, str]:
+    """Return the header that tells an attempt of the one before it: of the span in a context, by default this one."""
+    carrier: dict[str, str] = {}
+    propagate.inject(carrier, current)
+    return {FORMER: json.dumps(carrier)} if carrier else {}
+
+
+def _nanoseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1_000_000) * 1000
 
 
 def _texts(headers: Mapping[str, Any]) -> dict[str, str]:
