@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from django.apps import AppConfig
 
 
@@ -37,3 +39,13 @@ class HoldfastConfig(AppConfig):
         sentry.tag_if_there()
         starting.install_if_wanted(settings)
         alerting.start_if_wanted(settings)
+
+    def stop_seconds(self) -> Mapping[str, int]:
+        """Return for how many seconds a stop of each described pool waits, for the doctor, which is below `deploy`.
+
+        Raises:
+            ConfigurationError: HOLDFAST["deploy"] says something that cannot be.
+        """
+        from holdfast.deploy import deriving
+
+        return deriving.stop_seconds()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from holdfast.deploy import Deployment, described
+from holdfast.deploy import Deployment, deriving, described
 from holdfast.deploy.description import ASYNCIO_POOL
 from holdfast.deploy.facts import Facts
 from holdfast.exceptions import ConfigurationError
@@ -98,6 +99,14 @@ def test_stop_gives_back_before_its_end_what_still_runs(kind: str) -> None:
     shorter = {"pools": {"worker": {"pool": kind, "grace_seconds": 120}}}
     hurried = pools(time_limit=3600, asked=shorter)["worker"]
     assert (hurried.grace_seconds, hurried.stop_seconds) == (120, 90)
+
+
+def test_seconds_of_stops_are_told_where_a_deployment_is_described_and_nowhere_else() -> None:
+    facts = Facts(app="shop", settings="", folder=Path(), queues=("celery", "fast"), time_limit=300)
+    assert deriving.stop_seconds(facts) == {}
+    said = {"pools": {"worker-fast": {"grace_seconds": 45}}}
+    told = deriving.stop_seconds(replace(facts, asked=said))
+    assert told == {"worker": 300, "worker-fast": 15}
 
 
 def test_children_are_replaced_as_the_settings_say_and_fit_into_the_limit() -> None:

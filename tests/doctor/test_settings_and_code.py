@@ -27,6 +27,7 @@ SICK_SETTINGS = """
         "ENGINE": "django.db.backends.sqlite3", "NAME": BASE + "/other.sqlite3", "ATOMIC_REQUESTS": True,
     }
     HOLDFAST["claim_ahead_seconds"] = 60
+    HOLDFAST["deploy"] = {"pools": {"worker-brief": {"queues": ["celery"], "grace_seconds": 70}}}
     CELERY_WORKER_AUTOSCALER = "celery.worker.autoscale:Autoscaler"
     CELERY_TASK_TIME_LIMIT = None
     CELERY_BEAT_SCHEDULE = {
@@ -142,7 +143,11 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Told:
         f"hourly{number}": {"task": "shop.tasks.charge", "schedule": 3600, "args": [number]}
         for number in range(12)
     }
-    settings = f"CELERY_BEAT_SCHEDULE = {hourly!r}"
+    settings = (
+        f"CELERY_BEAT_SCHEDULE = {hourly!r}\n"
+        "CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20\n"
+        'HOLDFAST["deploy"] = {"pools": {"worker": {"queues": ["celery"], "grace_seconds": 50}}}'
+    )
     project = Project(tmp_path_factory.mktemp("healthy"), settings=settings)
     return project.ask(*AREAS, TERMINATION_GRACE_PERIOD_SECONDS="30")
 
@@ -159,6 +164,17 @@ def test_only_what_is_at_fault_is_named(sick: Told) -> None:
     assert [one["data"]["schedule"] for one in sick.all("E631")] == ["broken"]
     assert [one["data"]["schedule"] for one in sick.all("E633")] == ["misfit"]
     assert len(sick.all("W250")) == len(sick.all("W251")) == len(sick.all("W252")) == 1
+
+
+def test_soft_shutdown_is_advised_to_take_what_the_deploy_files_of_the_project_give_it(
+    sick: Told,
+) -> None:
+    here, told = sorted(sick.all("W236"), key=lambda one: "stop_seconds" in one["data"])
+    assert "worker-brief (40 s)" in told["evidence"]
+    assert told["data"]["stop_seconds"]["worker-brief"] == told["data"]["advised_seconds"] == 40
+    assert "CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 40" in told["repair"]
+    # Its supervisor says 30 s, which is less than what is described.
+    assert here["repair"] == "CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 25"
 
 
 def test_project_without_a_fault_hears_nothing(healthy: Told) -> None:

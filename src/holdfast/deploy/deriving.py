@@ -25,7 +25,7 @@ from holdfast.deploy.description import (
     Size,
     Web,
 )
-from holdfast.deploy.facts import Facts, gathered
+from holdfast.deploy.facts import Facts, gathered, of_workers
 from holdfast.exceptions import ConfigurationError
 
 WORKER = "worker"
@@ -98,6 +98,19 @@ def described(facts: Facts | None = None) -> Deployment:
         workspace_settings=asked.get("workspace_settings") or facts.settings,
         nix_port_variable=asked.get("nix_port_variable", "NIX_PORT"),
     )
+
+
+def stop_seconds(facts: Facts | None = None) -> dict[str, int]:
+    """Return for how many seconds a stop of each pool waits for its jobs; nothing where no deployment is described.
+
+    Raises:
+        ConfigurationError: HOLDFAST["deploy"] says something that cannot be.
+    """
+    facts = facts or of_workers()
+    if facts.asked is None:
+        return {}
+    pools = _pools(facts, checked(facts.asked), app=facts.app, log_level="INFO")
+    return {pool.name: pool.stop_seconds for pool in pools}
 
 
 def _name_of(app: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -60,26 +60,39 @@ class Facts:
     """HOLDFAST["deploy"]."""
 
 
-def gathered() -> Facts:
-    """Read the project of this process: its Celery app with all tasks, its Django settings, and which files it has."""
-    app = current_app._get_current_object()  # noqa: SLF001  # the app itself
+def of_workers() -> Facts:
+    """Read what a project's workers follow from: its Celery app with all tasks, and HOLDFAST["deploy"]."""
+    app = current_app
     app.loader.import_default_modules()
     app.finalize()
     conf, ours = app.conf, get_settings()
-    folder = Path(getattr(django_settings, "BASE_DIR", Path.cwd()))
-    static_root = _below(folder, getattr(django_settings, "STATIC_ROOT", None))
-    requirements = next((name for name in _REQUIREMENTS if (folder / name).is_file()), "")
     return Facts(
-        app=_findable(app),
+        app=str(app.main or ""),
         settings=os.environ.get("DJANGO_SETTINGS_MODULE", ""),
-        folder=folder,
+        folder=Path(getattr(django_settings, "BASE_DIR", Path.cwd())),
         queues=_queues(app),
         default_queue=conf.task_default_queue,
         time_limits=_time_limits(app),
         time_limit=conf.task_time_limit,
         max_tasks=conf.worker_max_tasks_per_child,
         max_memory_kib=conf.worker_max_memory_per_child,
-        scheduler=_scheduler(conf.beat_scheduler),
+        per_worker=ours.queued_per_worker,
+        minimum=ours.workers_least,
+        maximum=ours.workers_most,
+        asked=ours.deploy,
+    )
+
+
+def gathered() -> Facts:
+    """Read the project of this process: its Celery app with all tasks, its Django settings, and which files it has."""
+    workers = of_workers()
+    folder = workers.folder
+    static_root = _below(folder, getattr(django_settings, "STATIC_ROOT", None))
+    requirements = next((name for name in _REQUIREMENTS if (folder / name).is_file()), "")
+    return replace(
+        workers,
+        app=_findable(current_app._get_current_object()),  # noqa: SLF001  # the app itself
+        scheduler=_scheduler(current_app.conf.beat_scheduler),
         asgi=_asgi(),
         wsgi=_entry_point(getattr(django_settings, "WSGI_APPLICATION", None)),
         servers=tuple(name for name in _SERVERS if find_spec(name)),
@@ -88,13 +101,9 @@ def gathered() -> Facts:
         console_path=_address("holdfast:overview"),
         live_path=_address("holdfast_health:live"),
         ready_path=_address("holdfast_health:ready"),
-        per_worker=ours.queued_per_worker,
-        minimum=ours.workers_least,
-        maximum=ours.workers_most,
         requirements=requirements,
         hashed=bool(requirements) and "--hash=" in (folder / requirements).read_text(),
         package=_package(folder),
-        asked=ours.deploy,
     )
 
 

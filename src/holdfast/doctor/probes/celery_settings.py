@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from django.apps import apps
 
 from holdfast.dispatch.app import Celery
 from holdfast.doctor.findings import Finding, define
 from holdfast.doctor.look import Look
 from holdfast.doctor.probing import probe
 from holdfast.doctor.wording import counted, lasting, named, shortened
+from holdfast.exceptions import ConfigurationError
 
 EAGER = define(
     "holdfast.W230",
@@ -56,7 +59,7 @@ STOPPED_TOO_SOON = define(
     title="The soft shutdown takes longer than the supervisor waits",
     leads_to="The worker is killed in the middle of it: its running jobs count as lost and begin again.",
     repair="Let CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT be at least 5 s shorter than terminationGracePeriodSeconds, "
-    "TimeoutStopSec or stopwaitsecs.",
+    "TimeoutStopSec or stopwaitsecs; where deploy files are rendered, no longer than their HOLDFAST_STOP_SECONDS.",
 )
 OTHER_ZONE = define(
     "holdfast.W237",
@@ -103,6 +106,7 @@ OTHER_AUTOSCALER = define(
 )
 # Where a supervisor's patience may be written for the process to know.
 GRACES = ("TERMINATION_GRACE_PERIOD_SECONDS", "TIMEOUT_STOP_SEC", "STOPWAITSECS")
+MARGIN = 5.0
 VISIBILITY = 3600.0
 STOCK_AUTOSCALERS = {"celery.worker.autoscale:Autoscaler", "celery.worker.autoscale.Autoscaler"}
 
@@ -120,15 +124,7 @@ def life_of_a_job(look: Look) -> Iterator[Finding]:
         yield EAGER.seen("CELERY_TASK_ALWAYS_EAGER is True.")
     if not conf.result_expires:
         yield KEPT_FOR_EVER.seen(f"CELERY_RESULT_EXPIRES is {conf.result_expires!r}.")
-    soft = float(conf.worker_soft_shutdown_timeout or 0)
-    for name in GRACES:
-        said = os.environ.get(name, "")
-        if said.replace(".", "", 1).isdigit() and 0 < float(said) <= soft:
-            yield STOPPED_TOO_SOON.seen(
-                f"CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT is {lasting(soft)}, {name} says {said}.",
-                soft_seconds=soft,
-                grace_seconds=float(said),
-            )
+    yield from _soft_stop(look, float(conf.worker_soft_shutdown_timeout or 0))
     ahead, lease = look.settings.claim_ahead_seconds, look.settings.lease_seconds
     if ahead >= lease:
         yield AHEAD_FOR_LONG.seen(
@@ -249,6 +245,49 @@ def requests_share_the_ledgers_transaction(look: Look) -> Iterator[Finding]:
             f"ATOMIC_REQUESTS is on for {named(map(repr, atomic))}; the ledger is in {ledger!r}.",
             aliases=atomic,
         )
+
+
+def _soft_stop(look: Look, soft: float) -> Iterator[Finding]:
+    """Hold the soft shutdown against what the supervisor says, and against what the project's deploy files say."""
+    described = _described_stops(look) if soft else {}
+    shortest = min(described.values(), default=None)
+    for name in GRACES:
+        said = os.environ.get(name, "")
+        if said.replace(".", "", 1).isdigit() and 0 < float(said) <= soft:
+            most = max(0.0, float(said) - MARGIN)
+            most = most if shortest is None else min(most, shortest)
+            yield STOPPED_TOO_SOON.seen(
+                f"CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT is {lasting(soft)}, {name} says {said}.",
+                repair=f"CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = {most:g}",
+                soft_seconds=soft,
+                grace_seconds=float(said),
+                advised_seconds=most,
+            )
+    if shortest is not None and shortest < soft:
+        late = [f"{pool} ({lasting(most)})" for pool, most in described.items() if most < soft]
+        yield STOPPED_TOO_SOON.seen(
+            f"CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT is {lasting(soft)}; as HOLDFAST['deploy'] describes them, stops give "
+            f"jobs back sooner: {named(late)}.",
+            repair=f"CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = {shortest}, or a longer grace_seconds of those pools in "
+            "HOLDFAST['deploy']['pools'] and: manage.py holdfast render",
+            about="deploy",
+            soft_seconds=soft,
+            stop_seconds=described,
+            advised_seconds=shortest,
+        )
+
+
+def _described_stops(look: Look) -> Mapping[str, int]:
+    from holdfast.doctor.sending import project_tasks
+
+    # Loaded by one thread for all that ask.
+    project_tasks(look)
+    # The app knows deploy files, which are a floor above.
+    config: Any = apps.get_app_config("holdfast")
+    try:
+        return dict(config.stop_seconds())
+    except ConfigurationError:  # `holdfast render` says what is wrong with it
+        return {}
 
 
 def _is_durable(look: Look, task: Any) -> bool:
