@@ -11,6 +11,8 @@ DEPLOY: dict[str, Any] = {
     "nix_port_variable": "NIX_DAPHNE_PORT",
     # For Flower, which shows nothing else; the console needs none of it.
     "task_events": True,
+    # Whom Alertmanager tells; addresses and keys are files among the secrets.
+    "monitoring": {"slack": "#operations", "pagerduty": True},
     "environment": {
         # Compiled once for all processes of a container, in a folder that may be written to.
         "NUMBA_CACHE_DIR": "/tmp/numba",  # noqa: S108

@@ -14,6 +14,7 @@ import pytest
 from tests.deploy.files import BAKERY, JOST, ROOT, Files, render
 
 FLAGS = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+MONITORING = ("metrics", "prometheus", "alertmanager", "grafana", "flower")
 WORKER_FILES = (
     *("docker-compose.yml", "deploy/kubernetes/base/workers.yaml", "deploy/supervisor/NAME.conf"),
     *("Procfile", "nix/process-compose.yaml", ".idx/dev.nix", ".vscode/launch.json"),
@@ -41,7 +42,10 @@ def test_every_unit_has_them_too(files: Files) -> None:
 def test_nothing_is_left_of_a_template(files: Files) -> None:
     for path in files.paths:
         text = path.read_text()
-        assert not re.search(r"\{\{[^}]*\}\}|\{%|&quot;|&#x27;|<<nothing", text), path
+        # Those of Prometheus and Grafana have templates of their own: {{ $value }}, {{queue}}.
+        others = path.parent.name in {"prometheus", "grafana", "monitoring"}
+        ours = r"\{\{ ?[dm]\." if others else r"\{\{[^}]*\}\}"
+        assert not re.search(ours + r"|\{%|&quot;|&#x27;|<<nothing", text), path
         assert text.endswith("\n"), path
         assert not text.endswith("\n\n"), path
 
@@ -70,7 +74,7 @@ def test_compose_has_every_service(files: Files) -> None:
         "app",
         "migrate",
         "beat",
-        "flower",
+        *MONITORING,
         *files.pools,
     }
     assert set(files.services) == expected | {"app-dev", "app-debug", "worker-debug"}
@@ -121,6 +125,26 @@ def test_compose_gives_secrets_as_files(files: Files) -> None:
         assert compose["secrets"][secret]["file"].startswith("${SECRETS_DIR:-./deploy/secrets}/")
 
 
+def test_every_secret_that_a_service_names_is_a_file_and_is_explained(files: Files) -> None:
+    (compose,) = files.yaml("docker-compose.yml")
+    named = {secret for service in files.services.values() for secret in service.get("secrets", [])}
+    assert named == set(compose["secrets"])
+    if files.name == "jost":
+        page = (ROOT / "deploy" / "secrets" / "README.md").read_text()
+        assert [name for name in named if f"`{name}`" not in page] == []
+
+
+def test_every_volume_is_there(files: Files) -> None:
+    (compose,) = files.yaml("docker-compose.yml")
+    for name, service in files.services.items():
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            if source.startswith("./"):
+                assert (files.folder / source).exists(), (name, volume)
+            elif source != ".":
+                assert source in compose["volumes"], (name, volume)
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -150,7 +174,7 @@ def test_commands_of_compose_find_what_they_name(jost: Files, command: str) -> N
 @pytest.mark.parametrize(
     ("service", "profile"),
     [
-        ("flower", "monitoring"),
+        *((service, "monitoring") for service in MONITORING),
         ("app-dev", "dev"),
         ("app-debug", "debug"),
         ("worker-debug", "debug"),
@@ -275,7 +299,7 @@ def test_nginx_passes_events_on_as_they_come(jost: Files) -> None:
 def test_readme_of_the_files_names_every_process_and_queue() -> None:
     text = (ROOT / "deploy" / "README.md").read_text()
     processes = [
-        *("postgres", "redis", "redis-cache", "app", "migrate", "beat", "flower"),
+        *("postgres", "redis", "redis-cache", "app", "migrate", "beat", *MONITORING),
         *(*JOST["pools"], *str(JOST["queues"]).split(",")),
     ]
     assert [name for name in processes if f"`{name}`" not in text] == []

@@ -55,9 +55,16 @@ def test_image_has_no_fault_that_hadolint_knows(copy: Path) -> None:
     assert run(lint, file).returncode == 1
 
 
-@pytest.mark.parametrize("layer", ["base", "overlays/keda", "overlays/hpa"])
-def test_manifests_fit_the_schemas_of_kubernetes(copy: Path, tmp_path: Path, layer: str) -> None:
+@pytest.mark.parametrize(
+    ("layer", "watched"), [("base", False), ("overlays/keda", True), ("overlays/hpa", False)]
+)
+def test_manifests_fit_the_schemas_of_kubernetes(
+    copy: Path, tmp_path: Path, layer: str, watched: bool
+) -> None:
     kustomize, validate = tool("kubectl", may_be_missing=True), tool("kubernetes-validate")
+    if watched:
+        with (copy / "deploy" / "kubernetes" / layer / "kustomization.yaml").open("a") as file:
+            file.write(f"components: [{'../' * (layer.count('/') + 1)}components/monitoring]\n")
     built = run(kustomize, "kustomize", copy / "deploy" / "kubernetes" / layer, folder=tmp_path)
     assert built.returncode == 0, built.stderr
     whole = tmp_path / "whole.yaml"
@@ -76,10 +83,43 @@ def test_single_manifests_fit_too(files: Files, tmp_path: Path) -> None:
     validate = tool("kubernetes-validate")
     folder = files.folder / "deploy" / "kubernetes"
     no_objects = {"kustomization.yaml", "unset-replicas.yaml", "adapter-rules.yaml"}
+    assert sorted(folder.rglob("prometheus-rule.yaml"))
     for path in sorted(folder.rglob("*.yaml")):
         if path.name not in no_objects:
             done = run(validate, "--strict", path, folder=tmp_path)
             assert done.returncode == 0, done.stdout
+
+
+_SPOILT = {
+    "overlays/keda/scaled-objects.yaml": [
+        ("maxReplicaCount:", "maxReplicas:"),
+        ("pollingInterval: 15", "pollingInterval: 15s"),
+    ],
+    "components/monitoring/pod-monitor.yaml": [("interval: 15s", "interval: 15 s")],
+    "components/monitoring/prometheus-rule.yaml": [("annotations:", "annotation:")],
+}
+
+
+def test_objects_of_others_fit_the_schemas_of_those(copy: Path, files: Files) -> None:
+    python = Path(tool("check-jsonschema")).with_name("python")
+    folder = copy / "deploy" / "kubernetes"
+    paths = [folder / path for path in _SPOILT]
+    check = [python, Path(__file__).with_name("custom_kinds.py"), *paths]
+    done = run(*check)
+    number = f"{len(files.pools) + 2} objects looked at\n"
+    assert (done.returncode, done.stdout) == (0, number), done.stderr
+    for path, changes in _SPOILT.items():
+        for right, wrong in changes:
+            _spoil(folder / path, right, wrong)
+    done = run(*check)
+    assert done.returncode == 1
+    name = f"{files.name}-{next(iter(files.pools))}"
+    assert {line.partition(": [")[0] for line in done.stdout.splitlines()[:-1]} == {
+        f"ScaledObject {name}: spec: Additional properties are not allowed ('maxReplicas' was unexpected)",
+        f"ScaledObject {name}: spec.pollingInterval: '15s' is not valid under any of the given schemas",
+        f"PodMonitor {files.name}-metrics: spec.podMetricsEndpoints",
+        f"PrometheusRule {files.name}-holdfast: spec.groups",
+    }
 
 
 def test_units_are_ones_that_systemd_takes(copy: Path, files: Files) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from holdfast.testing.ports import free_port
+from tests.deploy.files import PROJECTS, rendered_for
 from tests.harness import SHORT, Site, new_site
 from tests.processes import ROOT, SiteProcess
 from tests.services.asked import needs, run
-from tests.services.watching import Watching, watching
+from tests.services.watching import PROJECT, Watching, watching
 
 pytestmark = needs("prometheus")
 RULES = ROOT / "deploy" / "prometheus"
@@ -57,17 +57,25 @@ def test_rules_do_what_their_tests_say() -> None:
     run("promtool", "test", "rules", "rules_test.yml", here=RULES)
 
 
-def test_configuration_is_taken(tmp_path: Path) -> None:
-    for name in ("prometheus.yml", "rules.yml"):
-        shutil.copy(RULES / name, tmp_path)
-    (tmp_path / "holdfast-token").write_text(TOKEN)
-    run("promtool", "check", "config", "prometheus.yml", here=tmp_path)
+@pytest.mark.parametrize("project", PROJECTS)
+def test_configuration_is_taken(tmp_path: Path, project: str) -> None:
+    folder = rendered_for(project, tmp_path).folder / "deploy" / "prometheus"
+    file, token = folder / "prometheus.yml", tmp_path / "token"
+    token.write_text(TOKEN)
+    file.write_text(re.sub(r"/run/secrets/\w+_TOKEN", str(token), file.read_text()))
+    assert "37 rules found" in run("promtool", "check", "config", file)
 
 
-def test_alertmanager_takes_its_configuration_and_wakes_somebody_for_what_is_critical() -> None:
-    config = RULES / "alertmanager.yml"
+@pytest.mark.parametrize(
+    ("project", "critical", "warning"), [("jost", "pager,chat", "chat"), ("bakery", "chat", "chat")]
+)
+def test_alertmanager_takes_its_configuration_and_wakes_somebody_for_what_is_critical(
+    tmp_path: Path, project: str, critical: str, warning: str
+) -> None:
+    files = rendered_for(project, tmp_path)
+    config = files.folder / "deploy" / "prometheus" / "alertmanager.yml"
     run("amtool", "check-config", config)
-    for severity, receivers in (("critical", "pager,chat"), ("warning", "chat")):
+    for severity, receivers in (("critical", critical), ("warning", warning)):
         said = run(
             "amtool", "config", "routes", "test", f"--config.file={config}", f"severity={severity}"
         )
@@ -93,12 +101,25 @@ def test_real_prometheus_reads_all_with_the_token(site: Site, watch: Watching) -
     worker = site.worker()
     site.task("add").delay(1, 2)
     site.wait_all_final()
-    watch.await_value('up{job="holdfast"}', 1)
+    watch.await_value(f'up{{job="{PROJECT}"}}', 1)
     watch.await_value('holdfast_workers{state="serving"}', 1)
     watch.await_value("holdfast_broker_up", 1)
     watch.await_value("min(holdfast_metrics_part_up)", 1)
     assert (watch.value("holdfast_database_connections") or 0) > 0
     worker.stop()
+
+
+def test_queries_of_the_dashboard_are_answered_for_the_project(site: Site, watch: Watching) -> None:
+    watch.await_value(f'up{{job="{PROJECT}"}}', 1)
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    answered = set()
+    for panel in panels:
+        for target in panel.get("targets", []):
+            query = target["expr"].replace("$job", PROJECT)
+            # Refused ones, such as many series on both sides, are an error here.
+            if watch.value(re.sub(r"[$]\w+", ".*", query)) is not None:
+                answered.add(panel["title"])
+    assert {"Jobs that wait", "Workers", "Database answers", "Memory of Redis"} <= answered
 
 
 def test_frozen_worker_raises_the_alert_and_one_that_is_mended_clears_it(

@@ -1,4 +1,4 @@
-"""A real Prometheus and a real Alertmanager on loopback, with the rules of deploy/, and whoever is told by them."""
+"""A real Prometheus and a real Alertmanager on loopback, with rendered files, and whoever is told by them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,16 @@ from typing import Any, Self
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
+from holdfast.deploy import described, rendered
+from holdfast.deploy.facts import Facts
 from holdfast.testing.child import Child
 from holdfast.testing.ports import free_port
 from tests.eventually import eventually
 from tests.processes import ROOT
 from tests.services.asked import program
 
-RULES = ROOT / "deploy" / "prometheus"
-_ALERTMANAGER = """
-route: {{receiver: test, group_by: [alertname], group_wait: 1s, group_interval: 1s, repeat_interval: 1h}}
-receivers:
-  - name: test
-    webhook_configs: [{{url: "http://127.0.0.1:{port}/", send_resolved: true}}]
-"""
+PROJECT = "shop"
+"""The name of the job."""
 
 
 class Told:
@@ -93,25 +90,57 @@ class Watching:
         return "\n".join(log.read_text()[-1500:] for log in self._logs)
 
 
+def _rendered(webhook: str) -> dict[str, str]:
+    """Return what is rendered for a project that is told at an address, by the names of the files."""
+    facts = Facts(
+        app=PROJECT,
+        settings="shop.settings",
+        folder=ROOT,
+        wsgi="shop.wsgi:application",
+        servers=("gunicorn",),
+        asked={"monitoring": {"webhook": webhook}},
+    )
+    files = rendered("prometheus", described(facts))
+    return {
+        Path(path).name: text
+        for path, text in files.items()
+        if path.startswith("deploy/prometheus/")
+    }
+
+
+def _write(path: Path, files: dict[str, str], *changes: tuple[str, str]) -> None:
+    """Write a file for this machine and for a test's patience."""
+    text = files[path.name]
+    for before, after in changes:
+        assert before in text
+        text = text.replace(before, after)
+    path.write_text(text)
+
+
 @contextmanager
 def watching(folder: Path, *, scraped: str, path: str, token: str) -> Iterator[Watching]:
-    """Start both, once a second each, on what is scraped at `host:port`; the configuration is that of deploy/."""
+    """Start both, once a second each, on what is scraped at `host:port`; the files are those of a project."""
     port, manager = free_port(), free_port()
-    (folder / "holdfast-token").write_text(token)
-    (folder / "rules.yml").write_text((RULES / "rules.yml").read_text())
-    shown = (RULES / "prometheus.yml").read_text()
-    for before, after in (
-        (": 15s", ": 1s"),
-        ("127.0.0.1:9093", f"127.0.0.1:{manager}"),
-        ("127.0.0.1:8000", scraped),
-        ("metrics_path: /metrics", f"metrics_path: {path}"),
-    ):
-        assert before in shown
-        shown = shown.replace(before, after)
-    (folder / "prometheus.yml").write_text(shown)
+    (folder / "token").write_text(token)
     with ExitStack() as stack:
         told = stack.enter_context(Told())
-        (folder / "alertmanager.yml").write_text(_ALERTMANAGER.format(port=told.port))
+        files = _rendered(f"http://127.0.0.1:{told.port}/")
+        (folder / "rules.yml").write_text(files["rules.yml"])
+        _write(
+            folder / "prometheus.yml",
+            files,
+            (": 15s", ": 1s"),
+            ("alertmanager:9093", f"127.0.0.1:{manager}"),
+            ("metrics:9808", scraped),
+            ("metrics_path: /metrics", f"metrics_path: {path}"),
+            ("/run/secrets/METRICS_TOKEN", str(folder / "token")),
+        )
+        _write(
+            folder / "alertmanager.yml",
+            files,
+            ("group_wait: 30s", "group_wait: 1s"),
+            ("group_interval: 5m", "group_interval: 1s"),
+        )
         commands = {
             "prometheus": [
                 program("prometheus"),

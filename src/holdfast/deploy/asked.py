@@ -88,6 +88,7 @@ PROJECT: dict[str, Check] = {
     "web": DICTIONARY,
     "scheduler": DICTIONARY,
     "image": DICTIONARY,
+    "monitoring": DICTIONARY,
     "environment": VARIABLES,
     "env_file": FILLED,
     "secrets": LIST,
@@ -131,7 +132,14 @@ IMAGE: dict[str, Check] = {
     "build_environment": VARIABLES,
     "data": TEXT,
 }
-_PARTS = {"web": WEB, "scheduler": SCHEDULER, "image": IMAGE}
+MONITORING: dict[str, Check] = {
+    "slack": FILLED,
+    "pagerduty": YES,
+    "webhook": FILLED,
+    "token": VARIABLE,
+    "port": WHOLE,
+}
+_PARTS = {"web": WEB, "scheduler": SCHEDULER, "image": IMAGE, "monitoring": MONITORING}
 WHERE = "HOLDFAST['deploy']"
 
 

@@ -20,6 +20,7 @@ from holdfast.deploy.description import (
     THREADS,
     Deployment,
     Image,
+    Monitoring,
     Pool,
     Scheduler,
     Size,
@@ -37,6 +38,7 @@ KNOWN_WORK: dict[str, dict[str, Any]] = {
 }
 _ORDINARY: dict[str, Any] = {"pool": PREFORK, "concurrency": 4, "cpus": 2}
 _PATIENCE_SECONDS = 600
+_METRICS_PORT = 9808
 _MAIN_PROCESS_MIB, _CHILD_MIB, _THREADS_MIB = 256, 300, 1536
 _SERVING = {
     "uvicorn": (
@@ -80,15 +82,17 @@ def described(facts: Facts | None = None) -> Deployment:
         )
     name = asked.get("name") or _name_of(app)
     log_level = "INFO"
+    manage = "manage.py" if (facts.folder / "manage.py").is_file() else "-m django"
     return Deployment(
         name=name,
         app=app,
         settings=asked.get("settings") or facts.settings,
-        manage="manage.py" if (facts.folder / "manage.py").is_file() else "-m django",
+        manage=manage,
         web=_web(facts, asked.get("web", {})),
         pools=_pools(facts, asked, app=app, log_level=log_level),
         scheduler=_scheduler(facts, asked.get("scheduler", {}), app=app, log_level=log_level),
         image=_image(facts, asked.get("image", {}), name=name),
+        monitoring=_monitoring(asked.get("monitoring", {}), manage=manage),
         environment=asked.get("environment", {}),
         env_file=asked.get("env_file", "env.list"),
         secrets=tuple(asked.get("secrets", ("POSTGRES_PASSWORD",))),
@@ -274,4 +278,17 @@ def _image(facts: Facts, asked: Mapping[str, Any], *, name: str) -> Image:
         collects=asked.get("static", bool(facts.static_root)),
         build_environment=asked.get("build_environment", {}),
         data=asked.get("data", ""),
+    )
+
+
+def _monitoring(asked: Mapping[str, Any], *, manage: str) -> Monitoring:
+    port = asked.get("port", _METRICS_PORT)
+    serve = ("holdfast", "metrics", "--serve", f"{EVERYWHERE}:{port}")
+    return Monitoring(
+        command=("python", *manage.split(), *serve),
+        port=port,
+        token=asked.get("token", "METRICS_TOKEN"),
+        slack=asked.get("slack", ""),
+        pagerduty=asked.get("pagerduty", False),
+        webhook=asked.get("webhook", ""),
     )

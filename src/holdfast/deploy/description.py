@@ -228,6 +228,40 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Monitoring:
+    """Prometheus beside the project, and who is told of alerts."""
+
+    command: tuple[str, ...]
+    """Of the process that is scraped for all of them."""
+    port: int
+    token: str
+    """The variable, and the file among the secrets, that has the token of the metrics."""
+    slack: str
+    """The channel that reads warnings, or empty."""
+    pagerduty: bool
+    """Whether somebody is woken for what is critical."""
+    webhook: str
+    """An address that gets all alerts, or empty; no secret, for it stands in a file."""
+
+    @property
+    def chat(self) -> bool:
+        """Whether somebody reads what wakes nobody."""
+        return bool(self.slack or self.webhook)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Files that Alertmanager reads when it tells somebody."""
+        return tuple(
+            name
+            for name, asked in (
+                ("ALERT_SLACK_URL", self.slack),
+                ("ALERT_PAGERDUTY_KEY", self.pagerduty),
+            )
+            if asked
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     """All of a project's processes, and what they have in common."""
 
@@ -240,6 +274,7 @@ class Deployment:
     pools: tuple[Pool, ...]
     scheduler: Scheduler
     image: Image
+    monitoring: Monitoring
     environment: Mapping[str, str]
     """Variables of every process, wherever it runs."""
     env_file: str

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from holdfast.deploy import elsewhere
+from holdfast.deploy import dashboard, elsewhere
 from holdfast.deploy.description import ALIVE_FILE, PREFORK, READY_FILE, Deployment, Pool
 from holdfast.deploy.templating import written
 
@@ -22,7 +22,7 @@ _IS_YOUNG = "find {} -mmin -1 | grep -q ."
 
 def rendered(target: str, deployment: Deployment) -> dict[str, str]:
     """Return the files of a tool, by their paths below the project."""
-    common = {"d": deployment, "alive": ALIVE_FILE, "ready": READY_FILE}
+    common = {"d": deployment, "m": deployment.monitoring, "alive": ALIVE_FILE, "ready": READY_FILE}
     return {
         path: written(template, common | more)
         for path, template, more in TARGETS[target](deployment)
@@ -30,16 +30,24 @@ def rendered(target: str, deployment: Deployment) -> dict[str, str]:
 
 
 def _compose(d: Deployment) -> Iterator[File]:
-    debugged = _worker_of_all(d)
+    debugged, metrics = _worker_of_all(d), d.monitoring
+    watching = (metrics.token, "GRAFANA_PASSWORD", "FLOWER_BASIC_AUTH", *metrics.secrets)
     more = {
         "secrets_folder": SECRETS,
         "debugged": elsewhere.DEBUG_PORTS,
         "debugged_worker": debugged.command,
         "debugged_environment": debugged.environment,
+        "metrics_secrets": _once(*d.secrets, metrics.token),
+        "token_secret": [metrics.token],
+        "all_secrets": _once(*d.secrets, "POSTGRES_PASSWORD", *watching),
     }
     yield "docker-compose.yml", "docker-compose.yml", more
     yield "deploy/redis/broker.conf", "redis-broker.conf", {}
     yield "deploy/redis/cache.conf", "redis-cache.conf", {}
+
+
+def _once(*names: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
 
 
 def _worker_of_all(d: Deployment) -> Pool:
@@ -57,8 +65,9 @@ def _dockerfile(d: Deployment) -> Iterator[File]:
 
 
 def _kubernetes(d: Deployment) -> Iterator[File]:
-    base, keda, hpa = (
-        f"deploy/kubernetes/{folder}" for folder in ("base", "overlays/keda", "overlays/hpa")
+    base, keda, hpa, monitoring = (
+        f"deploy/kubernetes/{folder}"
+        for folder in ("base", "overlays/keda", "overlays/hpa", "components/monitoring")
     )
     image_name, _, tag = d.image.name.rpartition(":")
     servers = [
@@ -91,12 +100,26 @@ def _kubernetes(d: Deployment) -> Iterator[File]:
     yield f"{keda}/scaled-objects.yaml", "kubernetes/scaled-objects.yaml", more
     yield f"{hpa}/autoscalers.yaml", "kubernetes/autoscalers.yaml", more
     yield f"{hpa}/adapter-rules.yaml", "kubernetes/adapter-rules.yaml", more
+    yield f"{monitoring}/kustomization.yaml", "kubernetes/monitoring-kustomization.yaml", more
+    for name in ("metrics", "pod-monitor", "prometheus-rule"):
+        yield f"{monitoring}/{name}.yaml", f"kubernetes/{name}.yaml", more
+
+
+def _prometheus(_: Deployment) -> Iterator[File]:
+    for name in ("prometheus", "rules", "alertmanager"):
+        yield f"deploy/prometheus/{name}.yml", f"prometheus/{name}.yml", {}
+    grafana = "deploy/grafana"
+    yield f"{grafana}/holdfast.json", "grafana/dashboard.json", {"dashboard": dashboard.text()}
+    provisioned = f"{grafana}/provisioning"
+    yield f"{provisioned}/datasources/prometheus.yml", "grafana/datasource.yml", {}
+    yield f"{provisioned}/dashboards/holdfast.yml", "grafana/dashboards.yml", {}
 
 
 TARGETS: dict[str, Callable[[Deployment], Iterator[File]]] = {
     "compose": _compose,
     "dockerfile": _dockerfile,
     "kubernetes": _kubernetes,
+    "prometheus": _prometheus,
     "systemd": elsewhere.systemd,
     "supervisor": elsewhere.supervisor,
     "nix": elsewhere.nix,

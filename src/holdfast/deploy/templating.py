@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -135,6 +136,12 @@ def word(text: str) -> str:
 def unit(text: str) -> str:
     """Write a text within double quotes as systemd takes it."""
     return percents(text.replace("\\", "\\\\").replace('"', '\\"'))
+
+
+@register.filter
+def indented(text: str, by: int) -> str:
+    """Write lines further to the right, so that they are part of another file."""
+    return indent(text, " " * by)
 
 
 @register.filter

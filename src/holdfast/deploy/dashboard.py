@@ -1,21 +1,16 @@
-"""Makes the dashboard for Grafana, deploy/grafana/holdfast.json, from the rows of panels.py.
+"""The dashboard for Grafana, made from the rows of `panels`.
 
-python deploy/grafana/dashboard.py --write
-
-Every query asks for names of docs/reference/metrics.md alone, which tests hold it against.
+Every query asks for names of the contract alone, which tests hold it against.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from panels import HERE, ROWS, Panel
+from holdfast.deploy.panels import HERE, ROWS, Panel
 
-PAGE = Path(__file__).with_name("holdfast.json")
 SOURCE = {"type": "prometheus", "uid": "${source}"}
 WIDTH, HEIGHT, LOW = 24, 8, 4
 
@@ -153,11 +148,4 @@ def _options(panel: Panel) -> dict[str, Any]:
 
 def text() -> str:
     """Return the file."""
-    return json.dumps(dashboard(), indent=1, ensure_ascii=False) + "\n"
-
-
-if __name__ == "__main__":
-    if "--write" in sys.argv:
-        PAGE.write_text(text())
-    elif PAGE.read_text() != text():
-        sys.exit(f"{PAGE} is stale: run python deploy/grafana/dashboard.py --write")
+    return json.dumps(dashboard(), indent=1, ensure_ascii=False)
