@@ -13,6 +13,7 @@ from holdfast.ledger.reads import gauges, queue_reads, troubles
 from holdfast.metrics import contract, parts
 from holdfast.metrics.contract import BUCKET_SECONDS, CONTRACT
 from holdfast.testing.services import RedisServer
+from tests.alerting import stated
 from tests.metrics.filled import fill
 from tests.metrics.shown import OPENMETRICS, Scrape, scraped
 from tests.surroundings import current_app
@@ -27,8 +28,8 @@ POSTGRES_ONLY = {
 
 @pytest.fixture
 def app(redis_server: RedisServer) -> Iterator[Celery]:
-    """An app of a project with a schedule, whose Redis has a bound on its memory."""
-    with current_app(redis_server.url) as app:
+    """An app of a project with a schedule and alerts, whose Redis has a bound on its memory."""
+    with current_app(redis_server.url) as app, stated(None, "ops", rules=[{"when": "missed"}]):
         app.conf.beat_schedule = {
             "nightly": {"task": "shop.close", "schedule": crontab(hour=3, minute=0)}
         }

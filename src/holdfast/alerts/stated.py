@@ -14,8 +14,8 @@ from django.core.signals import setting_changed
 
 from holdfast.conf import get_settings
 from holdfast.exceptions import ConfigurationError
-from holdfast.ledger.alerts import KINDS as KIND_NAMES
-from holdfast.ledger.alerts import SEVERITIES
+from holdfast.ledger.alert_kinds import KINDS as KIND_NAMES
+from holdfast.ledger.alert_kinds import SEVERITIES
 
 WHERE = "HOLDFAST['alerts']"
 # Of the doctor's findings, the worst first.

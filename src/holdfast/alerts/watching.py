@@ -21,12 +21,11 @@ from holdfast.alerts.stated import Alerting, Rule, current
 from holdfast.alerts.telling import carry_out, take_back
 from holdfast.ledger import alert_rules, workers
 from holdfast.ledger import alerts as ledger
-from holdfast.ledger.alerts import AlertRow
+from holdfast.ledger.alerts import DUTY, AlertRow
 from holdfast.ledger.database import atomic, is_passing
 from holdfast.upkeep.loop import Loop
 
 logger = logging.getLogger("holdfast.alerts")
-DUTY = "alerts"
 KEPT = timedelta(days=30)
 PRUNE_SECONDS = 3600.0
 

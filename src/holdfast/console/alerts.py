@@ -14,10 +14,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from holdfast import alerts as verbs
-from holdfast.alerts import stated, watching
+from holdfast.alerts import stated
 from holdfast.console.access import ADMINISTER
 from holdfast.console.pages import Done, Refused, action, actor, page
 from holdfast.exceptions import ConfigurationError
+from holdfast.ledger.alerts import DUTY
 from holdfast.ledger.reads import health
 
 MESSAGES = 30
@@ -120,7 +121,7 @@ def alerts(_request: HttpRequest) -> AlertsPage:
         problem, said, rules = str(error), stated.Alerting(), []
     now = verbs.now()
     found = [_alert(row, now) for row in verbs.listed()]
-    duty = health.duty(watching.DUTY)
+    duty = health.duty(DUTY)
     return AlertsPage(
         problem=problem,
         # Who takes over may need one more look to find out.

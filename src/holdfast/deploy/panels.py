@@ -290,6 +290,24 @@ ROWS = (
         ),
     ),
     Row(
+        "Alerts by our own rules",
+        (
+            lines("Firing", (f"{at('alerts_firing')} > 0", "{{kind}} {{severity}}"), stacked=True),
+            lines(
+                "Since somebody looked last",
+                (at("alert_look_age_seconds"), "last look"),
+                unit="s",
+                says="Beyond some minutes nobody would be told of anything.",
+            ),
+            lines(
+                "Messages",
+                (rise("alert_messages_sent_total", by="channel"), "{{channel}} took"),
+                (rise("alert_messages_failed_total", by="channel"), "{{channel}} did not take"),
+            ),
+            lines("Messages that wait", (at("alert_messages_waiting"), "{{channel}}")),
+        ),
+    ),
+    Row(
         "Services",
         (
             lines(

@@ -18,18 +18,8 @@ from holdfast.ledger import audit, counts
 from holdfast.ledger.database import alias, atomic, dialect
 from holdfast.ledger.models.alerts import Alert, AlertNotice
 
-# What rules can look for; an alert has its rule's.
-KINDS = (
-    "dead_letter",
-    "failure_rate",
-    "wait",
-    "oldest",
-    "missed",
-    "worker",
-    "unserved",
-    "finding",
-)
-SEVERITIES = ("critical", "warning")
+# Who has it looks at the rules.
+DUTY = "alerts"
 WAITING, FIRING, RECOVERED = "waiting", "firing", "recovered"
 MOST = 1000
 LONGEST_ERROR = 500

@@ -10,7 +10,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from holdfast import alerts
 from holdfast.alerts import stated
-from holdfast.ledger.alerts import SEVERITIES
+from holdfast.ledger.alert_kinds import SEVERITIES
 from holdfast.management.actors import add_actor
 from holdfast.management.terminal import Terminal
 from holdfast.management.words import nearest

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from holdfast.ledger.alert_kinds import KINDS, SEVERITIES
 from holdfast.ledger.histograms import BOUNDS
 from holdfast.ledger.tallies import MOST_NAMES
 
@@ -22,6 +23,7 @@ MOST_SCHEDULES = 100
 MOST_TABLES = 100
 MOST_CAUSES = 50
 MOST_LETTERS = 20
+MOST_CHANNELS = 20
 # No list is counted further.
 MOST_COUNTED = 10_000
 # Three slots a decade of those that minutes are counted in.
@@ -372,6 +374,43 @@ BROKER_MESSAGES = _metric(
     "are published again.",
     "queue",
     most=MOST_QUEUES,
+)
+
+# -- of alerts by our own rules: where HOLDFAST["alerts"] names a channel ------------------------------
+
+ALERTS_FIRING = _metric(
+    "gauge",
+    "alerts_firing",
+    "What fires by the rules of HOLDFAST['alerts'] and those that were added, by what the rule looks for.",
+    "kind",
+    "severity",
+    most=len(KINDS) * len(SEVERITIES),
+)
+ALERT_LOOK = _metric(
+    "gauge",
+    "alert_look_age_seconds",
+    "Since somebody looked at the rules last, from beginning to end; +Inf if nobody ever has, absent without a rule.",
+)
+MESSAGES_SENT = _metric(
+    "counter",
+    "alert_messages_sent_total",
+    "Messages that a channel took.",
+    "channel",
+    most=MOST_CHANNELS,
+)
+MESSAGES_FAILED = _metric(
+    "counter",
+    "alert_messages_failed_total",
+    "Tries to send a message that a channel did not take; it is tried again for a day.",
+    "channel",
+    most=MOST_CHANNELS,
+)
+MESSAGES_WAITING = _metric(
+    "gauge",
+    "alert_messages_waiting",
+    "Messages of the last day that are not sent yet.",
+    "channel",
+    most=MOST_CHANNELS,
 )
 
 # -- of itself --------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from holdfast.ledger.limiting import shown
 from holdfast.ledger.reads import gauges, queue_reads, server, troubles, worker_reads
 from holdfast.ledger.schedules import Decision
 from holdfast.ledger.security import Kind
-from holdfast.metrics import broker, contract
+from holdfast.metrics import alerting, broker, contract
 from holdfast.metrics.readings import Reading, first, reading, spread
 from holdfast.policies.scaling import desired_workers
 
@@ -198,5 +198,6 @@ PARTS = (
     Part(name="workers", read=workers, seconds=2.0),
     Part(name="schedules", read=schedules, seconds=15.0),
     Part(name="limits", read=limits, seconds=10.0),
+    Part(name="alerts", read=alerting.alerts, seconds=10.0),
     Part(name="broker", read=broker.numbers, seconds=5.0, asks_database=False),
 )
