@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from celery import local
 from django.test import override_settings
 
 from holdfast import Celery, checks
@@ -129,3 +130,13 @@ def test_limit_of_a_queue_that_nobody_can_keep_is_found(stated: Any, says: str) 
     assert (found.id, says in found.msg) == (checks.BAD_SETTING, True)
     with override_settings(HOLDFAST={"queue_limits": {"mail": {"concurrency": 1}}}):
         assert checks.check_queue_limits() == []
+
+
+def test_wrong_setting_is_a_finding_where_nothing_was_sent_yet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = Celery("young", broker="redis://127.0.0.1:1/0", set_as_current=False)
+    monkeypatch.setattr(checks, "current_app", local.Proxy(lambda: app))
+    with override_settings(HOLDFAST={"deplyo": 1}):
+        found = [*checks.check_ledger_database(), *checks.check_celery()]
+    assert [message.id for message in found if "deplyo" in message.msg] == [checks.BAD_SETTING]
