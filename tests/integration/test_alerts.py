@@ -197,6 +197,27 @@ def test_channel_that_fails_is_tried_again_later_and_the_other_is_not_held_up(
     assert all(row.sent_at for row in alerts.latest())
 
 
+def test_channel_that_hangs_holds_a_pass_up_once_whatever_waits_for_it(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def hang(channel: channels.Channel, _body: object, _key: str) -> str:
+        asked.append(channel.name)
+        if channel.name == "hook":
+            raise NotSent("no answer: TimeoutError")
+        return "ok"
+
+    monkeypatch.setattr(sending.channels, "send", hang)
+    for number in range(5):
+        for name in ("hook", "pager"):
+            ledger.add_notice(f"{number} {name}", name, {})
+    watched.finds()
+    assert sorted(asked) == ["hook", *["pager"] * 5]
+    watched.finds()
+    assert asked.count("hook") == 2
+
+
 def test_job_of_a_message_is_retried_as_its_channel_asks(
     watched: Watched, served: None, jobs: HoldfastJobs, receiver: Web
 ) -> None:

@@ -118,6 +118,14 @@ def test_config_refuses_levels_that_are_none() -> None:
         logs.config(loggers={"kombu": "quiet"})
 
 
+@pytest.mark.parametrize("size", ["50MB", -1, 1.5, None, True])
+def test_config_refuses_sizes_that_are_none(size: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"file_bytes is .* whole number"):
+        logs.config(file="jobs.log", file_bytes=size)
+    with pytest.raises(ConfigurationError, match=r"file_count is .* whole number"):
+        logs.config(file="jobs.log", file_count=size)
+
+
 def test_only_a_logging_of_ours_is_kept_in_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     from celery import signals
 

@@ -77,10 +77,17 @@ def is_served() -> bool:
 
 
 def send_what_waits(*, served: bool, now: datetime) -> int:
-    """Send, from this very process, what no worker sends; return how many left."""
+    """Send, from this very process, what no worker sends; return how many left.
+
+    A channel that did not take one is asked for no other in the same pass: fifty messages to one that hangs would hold
+    up the messages to all others, and the next look, for minutes.
+    """
     sent = 0
+    refusing: set[str] = set()
     for row in ledger.unsent(within=KEPT, limit=AT_ONCE):
         if (served and now - row.made_at < PATIENCE) or not _is_due(row, now):
+            continue
+        if row.channel in refusing:
             continue
         try:
             deliver(row)
@@ -88,8 +95,10 @@ def send_what_waits(*, served: bool, now: datetime) -> int:
         except EffectBusy:
             continue
         except NotSent as error:
+            refusing.add(row.channel)
             logger.warning("A message to the channel %s was not sent: %s", row.channel, error)
         except Exception:
+            refusing.add(row.channel)
             logger.exception("A message to the channel %s was not sent", row.channel)
     return sent
 

@@ -38,11 +38,12 @@ def config(
         loggers: lowest levels by logger, such as {"kombu": "WARNING"}.
 
     Raises:
-        ConfigurationError: a level is none, or structlog is not installed.
+        ConfigurationError: a level is none, a size is no whole number, or structlog is not installed.
     """
     _check_levels(
         {"level": level, **{f"loggers[{name!r}]": of for name, of in (loggers or {}).items()}}
     )
+    _check_sizes({"file_bytes": file_bytes, "file_count": file_count})
     handlers: dict[str, dict[str, Any]] = {"stderr": {"class": "logging.StreamHandler"}}
     if file:
         handlers["file"] = {
@@ -80,6 +81,16 @@ def _check_levels(levels: Mapping[str, Any]) -> None:
         if level not in known:
             raise ConfigurationError(
                 f"holdfast.logs.config(): {where} is {level!r}: it must be the name of a level: {', '.join(known)}"
+            )
+
+
+def _check_sizes(sizes: Mapping[str, Any]) -> None:
+    # Said here and not at the first line that is logged, which would raise in the middle of a job.
+    for where, size in sizes.items():
+        if type(size) is not int or size < 0:
+            raise ConfigurationError(
+                f"holdfast.logs.config(): {where} is {size!r}: it must be a whole number, such as 50_000_000 bytes or "
+                "5 files; 0 of bytes never turns the file over, 0 of files keeps none"
             )
 
 
