@@ -18,7 +18,7 @@ from holdfast import alerts
 from holdfast.alerts import channels, sending
 from holdfast.alerts.deciding import Sign
 from holdfast.alerts.errors import NotSent
-from holdfast.alerts.stated import Rule
+from holdfast.alerts.stated import Channel, Rule
 from holdfast.alerts.tasks import OWN_TASK
 from holdfast.alerts.watching import Watch
 from holdfast.ledger import alerts as ledger
@@ -202,13 +202,13 @@ def test_channel_that_hangs_holds_a_pass_up_once_whatever_waits_for_it(
 ) -> None:
     asked: list[str] = []
 
-    def hang(channel: channels.Channel, _body: object, _key: str) -> str:
+    def hang(channel: Channel, _body: object, _key: str) -> str:
         asked.append(channel.name)
         if channel.name == "hook":
             raise NotSent("no answer: TimeoutError")
         return "ok"
 
-    monkeypatch.setattr(sending.channels, "send", hang)
+    monkeypatch.setattr(channels, "send", hang)
     for number in range(5):
         for name in ("hook", "pager"):
             ledger.add_notice(f"{number} {name}", name, {})

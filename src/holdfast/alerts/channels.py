@@ -5,10 +5,20 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from threading import Timer
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.request import (
+    HTTPHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    Request,
+    build_opener,
+)
 
 from holdfast.alerts.errors import NotSent, Refused
 from holdfast.alerts.stated import Channel
@@ -80,12 +90,17 @@ def _webhook(channel: Channel, body: Body, key: str) -> str:
 
 def _email(channel: Channel, body: Body, key: str) -> str:
     from django.conf import settings
-    from django.core.mail import EmailMessage
+    from django.core.mail import EmailMessage, get_connection
 
     to = channel.options["to"]
     lines = [alert["summary"] for alert in body["alerts"]] + _more(body)
     about = f"{body['source']}, rule {body['rule']}, {body['severity']}, {body['at']}"
+    server: Any = get_connection()
+    # Django's own default is to wait for ever for a mail server that is silent.
+    if getattr(server, "timeout", 0) is None:
+        server.timeout = TIMEOUT_SECONDS
     mail = EmailMessage(
+        connection=server,
         subject=f"[{body['source']}] {body['title']}".replace("\n", " ")[:200],
         body="\n".join([*lines, "", about, *([body["link"]] if body["link"] else [])]),
         from_email=channel.options.get("from") or settings.SERVER_EMAIL,
@@ -148,7 +163,40 @@ class _NoRedirects(HTTPRedirectHandler):
         """Follow none."""
 
 
-_opener = build_opener(_NoRedirects)
+class _Cut(HTTPConnection):
+    """Cut at the end of its time, however slowly an answer drips in: a socket's timeout begins anew at each byte."""
+
+    def connect(self) -> None:
+        """Connect, and let a thread wait for the end."""
+        super().connect()
+        end = Timer(TIMEOUT_SECONDS, _shut, (self.sock,))
+        end.daemon = True
+        end.start()
+
+
+class _CutTls(_Cut, HTTPSConnection):
+    """The same over TLS."""
+
+
+def _shut(sock: socket.socket) -> None:
+    # Most are closed by then.
+    with suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+
+
+class _Plain(HTTPHandler):
+    def http_open(self, req: Request) -> Any:
+        """Open what is cut."""
+        return self.do_open(_Cut, req)
+
+
+class _Tls(HTTPSHandler):
+    def https_open(self, req: Request) -> Any:
+        """Open what is cut; certificates are verified."""
+        return self.do_open(_CutTls, req)
+
+
+_opener = build_opener(_NoRedirects, _Plain, _Tls)
 
 
 def _post(
@@ -172,7 +220,7 @@ def _post(
             words = error.read(200).decode(errors="replace").strip()
         kind = Refused if error.code in {400, 401, 403, 404, 410} else NotSent
         raise kind(f"HTTP {error.code} {words}".strip(), headers=error.headers) from None
-    except (URLError, OSError, ValueError) as error:
+    except (URLError, OSError, ValueError, HTTPException) as error:
         # Without its cause: the address may be in its words.
         reason = getattr(error, "reason", error)
         raise NotSent(f"no answer: {type(reason).__name__}") from None
