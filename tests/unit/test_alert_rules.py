@@ -80,6 +80,16 @@ def test_wrong_words_are_errors_with_their_repair(said: Any, words: str) -> None
     assert words in message.msg
 
 
+def test_channel_whose_package_is_missing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {"channels": {"phone": {"kind": "apprise", "url": "json://shop.example"}}}
+    with override_settings(HOLDFAST={"alerts": said}):
+        assert not checking.check_alerts()
+        monkeypatch.setattr(checking, "find_spec", lambda _name: None)
+        (message,) = checking.check_alerts()
+    assert "phone" in message.msg
+    assert "pip install 'holdfast[apprise]'" in str(message.hint)
+
+
 def test_secrets_of_channels_are_in_no_error_and_no_repr() -> None:
     bad = {"a": {"kind": "webhook", "url": "ftp://secret"}}
     with pytest.raises(ConfigurationError) as raised:

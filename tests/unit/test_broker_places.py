@@ -39,6 +39,7 @@ def test_url_is_read(url: str, address: str, database: str, secured: bool) -> No
         ("redis://h:port/0", "cannot be read"),
         ("redis://[::1/0", "cannot be read"),
         ("redis://:pa/ss@h:6379/0", "%2F"),
+        ("redis://:p@ss#wo/rd@h:6379/0", "%23"),
         ("redis://:pa#ss@h:6379/0", "%23"),
         ("redis://h:6379/broker", "must be a number"),
         ("redis:///0", "no host"),

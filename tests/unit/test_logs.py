@@ -259,6 +259,14 @@ def test_sentry_is_told_of_the_job_and_only_where_there_is_one() -> None:
     }
 
 
+def test_structlog_that_is_not_installed_is_said_where_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("holdfast.logs.configuring.find_spec", lambda _name: None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'holdfast\[structlog\]'"):
+        logs.config(structlog=True)
+
+
 def test_structlog_and_the_standard_library_write_alike() -> None:
     said = _in_a_process(
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from django.apps import AppConfig
@@ -21,7 +22,17 @@ def check_alerts(
     """What is said must be what can be followed: nobody would be told of anything."""
     del app_configs, kwargs
     try:
-        stated.current()
+        alerting = stated.current()
     except ConfigurationError as error:
         return [Error(str(error), id=BAD_SETTING)]
+    asked = sorted(name for name, one in alerting.channels.items() if one.kind == "apprise")
+    if asked and find_spec("apprise") is None:
+        return [
+            Error(
+                f"HOLDFAST['alerts']['channels'] has channels of kind 'apprise' ({', '.join(asked)}), and that is not "
+                "installed: their messages would not leave.",
+                hint="pip install 'holdfast[apprise]', wherever a worker or a scheduler runs.",
+                id=BAD_SETTING,
+            )
+        ]
     return []

@@ -105,7 +105,7 @@ def read(url: str, *, setting: str = "broker_url", use_ssl: Any = None) -> Place
 
 
 def _wrong(scheme: str, host: str, path: str, query: str, url: str) -> str:
-    if "@" in path or "@" in query or "#" in url.partition("@")[0]:
+    if "@" in path or "@" in query or "#" in url.rpartition("@")[0]:
         return _ENCODED
     if not host:
         return "it names no host"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from holdfast.exceptions import ConfigurationError
@@ -71,6 +72,12 @@ def config(
 
 def _formatter(*, json: bool, structlog: bool) -> dict[str, Any]:
     if structlog:
+        # Said here: logging would say only that it cannot make a formatter.
+        if find_spec("structlog") is None:
+            raise ConfigurationError(
+                "holdfast.logs.config(structlog=True) needs structlog, and it is not installed: "
+                "pip install 'holdfast[structlog]'."
+            )
         return {"()": "holdfast.logs.structured.formatter", "json": json}
     return {"()": f"holdfast.logs.{'JsonFormatter' if json else 'LineFormatter'}"}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from holdfast.exceptions import ConfigurationError
 from holdfast.logs.fields import NAMES, job_fields
 
 
@@ -21,17 +20,9 @@ def formatter(*, json: bool) -> Any:
     """Return a formatter that writes structlog's events and the lines of the standard library alike.
 
     structlog is configured to hand its events to the standard library, unless the project has configured it.
-
-    Raises:
-        ConfigurationError: structlog is not installed.
     """
-    try:
-        import structlog
-    except ImportError as error:
-        raise ConfigurationError(
-            "holdfast.logs.config(structlog=True) needs structlog, and it is not installed: "
-            "pip install 'holdfast[structlog]'."
-        ) from error
+    import structlog
+
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
