@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from holdfast.deploy.asked import RESERVED
 from tests.deploy.files import BAKERY, JOST, ROOT, Files, render
 
 FLAGS = ("--without-gossip", "--without-mingle", "--without-heartbeat")
@@ -204,6 +205,7 @@ def test_another_project_has_its_own_names_everywhere(bakery: Files) -> None:
     assert mine == []
     assert set(BAKERY["pools"]) <= set(bakery.services)
     assert bakery.services["app"]["ports"] == ["127.0.0.1:9000:9000"]
+    assert set(bakery.services) - set(BAKERY["pools"]) <= RESERVED
     # Celery("bakery.core") is a label, and no module.
     assert "tests.deploy.bakery" in bakery.services["ovens"]["command"]
 

@@ -18,7 +18,7 @@ RESERVED = frozenset(
         *("postgres", "redis", "redis-cache", "migrate", "release", "install"),
         *("app", "web", "beat", "scheduler"),
         *("app-dev", "app-debug", "worker-debug"),
-        *("flower", "prometheus", "alertmanager", "grafana"),
+        *("flower", "metrics", "prometheus", "alertmanager", "grafana"),
     }
 )
 Check = tuple[Callable[[Any], bool], str]
@@ -59,6 +59,32 @@ NAME: Check = (
     lambda value: isinstance(value, str) and bool(_NAME.fullmatch(value)),
     "lower-case letters, digits and dashes, at most 40, and begin with a letter",
 )
+
+
+def _all_of(pattern: str) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and bool(re.fullmatch(pattern, value))
+
+
+# What units, shells and YAML would all take for something else is no part of a path or a name.
+WORD: Check = (_all_of(r"""[^\s'"\\$`;]+"""), "one word, without quotes, backslash, $, ` and ;")
+PATH: Check = (
+    _all_of(r"/[A-Za-z0-9._/-]+"),
+    "an absolute path of letters, digits, dots, dashes and underscores",
+)
+USER: Check = (
+    _all_of(r"[a-z_][a-z0-9_-]{0,31}"),
+    "a user's name: lower-case letters, digits, - and _, at most 32",
+)
+HOST: Check = (
+    _all_of(r"(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"),
+    "one name of a host, such as 'shop.example.com', without https:// and port",
+)
+VERSION: Check = (_all_of(r"3\.\d+"), "a version of Python such as '3.12'")
+PORT: Check = (lambda value: _is_whole(value) and value < 65536, "a port, 1 to 65535")
+NAMES: Check = (
+    lambda value: _is_list(value) and all(map(VARIABLE[0], value)),
+    "a list of names of variables, in capitals",
+)
 VARIABLE: Check = (
     lambda value: isinstance(value, str) and bool(re.fullmatch(r"[A-Z][A-Z0-9_]*", value)),
     "a name of a variable, in capitals",
@@ -82,21 +108,21 @@ KIND: Check = (lambda value: value in KINDS, f"one of {', '.join(KINDS)}")
 
 PROJECT: dict[str, Check] = {
     "name": NAME,
-    "app": FILLED,
-    "settings": FILLED,
+    "app": WORD,
+    "settings": WORD,
     "pools": DICTIONARY,
     "web": DICTIONARY,
     "scheduler": DICTIONARY,
     "image": DICTIONARY,
     "monitoring": DICTIONARY,
     "environment": VARIABLES,
-    "env_file": FILLED,
-    "secrets": LIST,
+    "env_file": WORD,
+    "secrets": NAMES,
     "task_events": YES,
-    "folder": FILLED,
-    "user": FILLED,
-    "host": FILLED,
-    "workspace_settings": FILLED,
+    "folder": PATH,
+    "user": USER,
+    "host": HOST,
+    "workspace_settings": WORD,
     "nix_port_variable": VARIABLE,
 }
 POOL: dict[str, Check] = {
@@ -113,18 +139,18 @@ POOL: dict[str, Check] = {
 }
 WEB: dict[str, Check] = {
     "command": COMMAND,
-    "port": WHOLE,
+    "port": PORT,
     "cpus": NUMBER,
     "memory_mib": WHOLE,
     "grace_seconds": WHOLE,
-    "live_path": FILLED,
-    "ready_path": FILLED,
+    "live_path": WORD,
+    "ready_path": WORD,
     "connections": WHOLE,
 }
 SCHEDULER: dict[str, Check] = {"cpus": NUMBER, "memory_mib": WHOLE}
 IMAGE: dict[str, Check] = {
-    "name": FILLED,
-    "python": FILLED,
+    "name": WORD,
+    "python": VERSION,
     "requirements": TEXT,
     "package": LIST,
     "install": FILLED,
@@ -137,7 +163,7 @@ MONITORING: dict[str, Check] = {
     "pagerduty": YES,
     "webhook": FILLED,
     "token": VARIABLE,
-    "port": WHOLE,
+    "port": PORT,
 }
 _PARTS = {"web": WEB, "scheduler": SCHEDULER, "image": IMAGE, "monitoring": MONITORING}
 WHERE = "HOLDFAST['deploy']"

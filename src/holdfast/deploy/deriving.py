@@ -61,6 +61,9 @@ _SERVING = {
         *("--workers", "2", "--threads", "16", "--graceful-timeout", "10"),
     ),
 }
+_LOG_LEVEL = "INFO"
+# Of an object of Kubernetes: KEDA makes a label of it with nine characters before it, and labels have 63.
+_LONGEST_NAME = 54
 _FOR_ASGI = ("uvicorn", "daphne", "hypercorn")
 # What no command line of all these tools can hold; a comma is where --queues begins the next name.
 _UNSAYABLE = re.compile(r"""[\s\x00-\x1f,'"\\$`;]""")
@@ -81,7 +84,8 @@ def described(facts: Facts | None = None) -> Deployment:
             "such as 'shop' for the package with shop/celery.py"
         )
     name = asked.get("name") or _name_of(app)
-    log_level = "INFO"
+    pools = _pools(facts, asked, app=app, log_level=_LOG_LEVEL)
+    _require_short(name, pools)
     manage = "manage.py" if (facts.folder / "manage.py").is_file() else "-m django"
     return Deployment(
         name=name,
@@ -89,8 +93,8 @@ def described(facts: Facts | None = None) -> Deployment:
         settings=asked.get("settings") or facts.settings,
         manage=manage,
         web=_web(facts, asked.get("web", {})),
-        pools=_pools(facts, asked, app=app, log_level=log_level),
-        scheduler=_scheduler(facts, asked.get("scheduler", {}), app=app, log_level=log_level),
+        pools=pools,
+        scheduler=_scheduler(facts, asked.get("scheduler", {}), app=app, log_level=_LOG_LEVEL),
         image=_image(facts, asked.get("image", {}), name=name),
         monitoring=_monitoring(asked.get("monitoring", {}), manage=manage),
         environment=asked.get("environment", {}),
@@ -115,6 +119,16 @@ def stop_seconds(facts: Facts | None = None) -> dict[str, int]:
         return {}
     pools = _pools(facts, checked(facts.asked), app=facts.app, log_level="INFO")
     return {pool.name: pool.stop_seconds for pool in pools}
+
+
+def _require_short(name: str, pools: tuple[Pool, ...]) -> None:
+    for pool in pools:
+        both = f"{name}-{pool.name}"
+        if len(both) > _LONGEST_NAME:
+            raise ConfigurationError(
+                f"{both!r}, the name of the project and a pool, has {len(both)} characters, and objects of Kubernetes "
+                f"that are scaled may have {_LONGEST_NAME}: say a shorter {WHERE}['name'], or call the pool otherwise"
+            )
 
 
 def _name_of(app: str) -> str:
