@@ -144,7 +144,10 @@ FOLLOWUP_REPEAT_THRESHOLD = ENVIRONMENT.FOLLOWUP_REPEAT_THRESHOLD or 1440
 TASK_LOCK_TIMEOUT = ENVIRONMENT.TASK_LOCK_TIMEOUT or 60
 
 # At DEBUG these would say so much that nothing else is seen.
-_CHATTY = ("amqp", "asyncio", "django.db.backends", "django.template", "kombu", "numba")
+_CHATTY = (
+    *("amqp", "asyncio", "celery.utils.functional", "django.db.backends", "django.template"),
+    *("kombu", "numba", "redis"),
+)
 LOGGING: dict[str, Any] = logs.config(
     json=ENVIRONMENT.LOG_FORMAT == "json",
     level=LOG_LEVEL,

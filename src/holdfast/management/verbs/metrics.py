@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -47,6 +49,9 @@ def run(options: dict[str, Any], terminal: Terminal) -> None:
     except OSError as error:
         raise CommandError(f"{options['serve']} cannot be listened on: {error}") from error
     with made:
+        if threading.current_thread() is threading.main_thread():
+            # The first process of a container does not end by a signal that nobody listens to.
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
         terminal.remark(f"Metrics are at http://{host}:{made.server_address[1]}{PATH}")
         try:
             made.serve_forever()
