@@ -12,6 +12,10 @@ from holdfast.deploy import described, rendered
 from holdfast.deploy.facts import Facts
 from tests.deploy.files import ROOT, Files
 
+ADDRESSES = {
+    "jost": "http://prometheus.monitoring.svc:9090",
+    "corner-bakery": "http://prometheus-operated.watch.svc:9090",
+}
 TOKENS = {"jost": "METRICS_TOKEN", "corner-bakery": "SCALES_TOKEN"}
 
 
@@ -107,7 +111,9 @@ def test_operator_finds_the_pod_and_its_port(files: Files) -> None:
 
 def test_autoscalers_ask_for_the_numbers_of_this_project_alone(files: Files) -> None:
     for found in files.objects("ScaledObject", below="overlays/keda").values():
-        assert f'job="{files.name}"' in found["spec"]["triggers"][0]["metadata"]["query"]
+        asked = found["spec"]["triggers"][0]["metadata"]
+        assert f'job="{files.name}"' in asked["query"]
+        assert asked["serverAddress"] == ADDRESSES[files.name]
     for found in files.objects("HorizontalPodAutoscaler", below="overlays/hpa").values():
         metric = found["spec"]["metrics"][0]["external"]["metric"]
         assert metric["selector"]["matchLabels"] == {"job": files.name}

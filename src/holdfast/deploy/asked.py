@@ -159,6 +159,7 @@ IMAGE: dict[str, Check] = {
     "data": TEXT,
 }
 MONITORING: dict[str, Check] = {
+    "address": FILLED,
     "slack": FILLED,
     "pagerduty": YES,
     "webhook": FILLED,

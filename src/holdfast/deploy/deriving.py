@@ -39,6 +39,7 @@ KNOWN_WORK: dict[str, dict[str, Any]] = {
 _ORDINARY: dict[str, Any] = {"pool": PREFORK, "concurrency": 4, "cpus": 2}
 _PATIENCE_SECONDS = 600
 _METRICS_PORT = 9808
+_PROMETHEUS = "http://prometheus.monitoring.svc:9090"
 _MAIN_PROCESS_MIB, _CHILD_MIB, _THREADS_MIB = 256, 300, 1536
 _SERVING = {
     "uvicorn": (
@@ -302,6 +303,7 @@ def _monitoring(asked: Mapping[str, Any], *, manage: str) -> Monitoring:
         command=("python", *manage.split(), *serve),
         port=port,
         token=asked.get("token", "METRICS_TOKEN"),
+        address=asked.get("address", _PROMETHEUS),
         slack=asked.get("slack", ""),
         pagerduty=asked.get("pagerduty", False),
         webhook=asked.get("webhook", ""),

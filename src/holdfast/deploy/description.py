@@ -236,6 +236,8 @@ class Monitoring:
     port: int
     token: str
     """The variable, and the file among the secrets, that has the token of the metrics."""
+    address: str
+    """Where a cluster's Prometheus is asked how much waits."""
     slack: str
     """The channel that reads warnings, or empty."""
     pagerduty: bool

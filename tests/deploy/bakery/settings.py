@@ -26,7 +26,11 @@ HOLDFAST: dict[str, Any] = {
             "ovens": {"queues": ["ovens"], "autoscale": (8, 2), "cpus": 1.5, "maximum": 4},
             "worker-io": {"pool": "asyncio", "concurrency": 500, "per_worker": 2000},
         },
-        "monitoring": {"webhook": "http://bell.example.com:8000/ring", "token": "SCALES_TOKEN"},
+        "monitoring": {
+            "webhook": "http://bell.example.com:8000/ring",
+            "token": "SCALES_TOKEN",
+            "address": "http://prometheus-operated.watch.svc:9090",
+        },
         "environment": {"MOTTO": 'fresh: 100% "bread" & $5 off, {true}'},
         "secrets": ["POSTGRES_PASSWORD", "SUPPLIER_KEY"],
         "image": {"name": "registry.example.com:5000/bakery:7", "python": "3.13"},
