@@ -1,4 +1,7 @@
-"""Who is told of JOST's alerts: whom the environment names, of what is worth being woken for."""
+"""Who is told of JOST's alerts: whom the environment names, of what is worth being woken for.
+
+An administrator adds more in the console; addresses and keys are in the environment alone.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,41 @@ from typing import Any
 
 from jost.settings import queues
 from jost.settings.environment import Environment
+
+# How long the oldest job of a queue may wait, in seconds, by what the queue is for.
+PATIENCE = {
+    queues.CRITICAL: 60,
+    queues.FAST: 60,
+    queues.DEFAULT: 300,
+    queues.IO: 300,
+    # A simulation fills all cores for minutes, and the next one waits its turn.
+    queues.CPU: 1800,
+    queues.LOW_PRIORITY: 3600,
+}
+RULES: list[dict[str, Any]] = [
+    {
+        "when": "dead_letter",
+        "name": "dead simulation",
+        "task": "jost.simulations.*",
+        "severity": "critical",
+    },
+    {"when": "dead_letter", "name": "dead order", "task": "jost.orders.*", "severity": "critical"},
+    {"when": "failure_rate", "name": "many failures", "above": 0.05, "least": 50},
+    *(
+        {
+            "when": "oldest",
+            "name": f"old in {queue}",
+            "queue": queue,
+            "above": seconds,
+            "severity": "critical" if queue == queues.CRITICAL else "warning",
+        }
+        for queue, seconds in PATIENCE.items()
+    ),
+    {"when": "unserved", "name": "nobody serves", "for_seconds": 120, "severity": "critical"},
+    {"when": "worker", "name": "frozen or lost worker", "severity": "critical"},
+    {"when": "missed", "name": "missed due time"},
+    {"when": "finding", "name": "the doctor", "level": "error"},
+]
 
 
 def settings(environment: Environment) -> dict[str, Any]:
@@ -19,4 +57,13 @@ def settings(environment: Environment) -> dict[str, Any]:
         channels["pagerduty"] = {"kind": "pagerduty", "routing_key": key}
     if environment.ALERT_EMAIL:
         channels["email"] = {"kind": "email", "to": environment.ALERT_EMAIL}
-    return {"channels": channels, "queue": queues.ALERTS, "source": "JOST"}
+    if environment.ALERT_WEBHOOK_URL:
+        url = environment.ALERT_WEBHOOK_URL.get_secret_value()
+        channels["webhook"] = {"kind": "webhook", "url": url}
+    return {
+        "channels": channels,
+        "rules": RULES,
+        "queue": queues.ALERTS,
+        "source": "JOST",
+        "console_url": environment.ALERT_CONSOLE_URL or "",
+    }

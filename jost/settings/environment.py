@@ -93,6 +93,13 @@ class Environment(BaseSettings):
         None, description="Routing key of PagerDuty (Events API v2) that alerts go to."
     )
     ALERT_EMAIL: str | None = Field(None, description="Mail address that alerts go to.")
+    ALERT_WEBHOOK_URL: SecretStr | None = Field(
+        None, description="Address that alerts are posted to as JSON."
+    )
+    ALERT_CONSOLE_URL: str | None = Field(
+        None,
+        description="Address of the console, to which alerts link: `https://jost.example.com/holdfast/`.",
+    )
     API_HOST: Hosts = Field(
         (),
         description="Host names Django accepts, divided by semicolons: `d1.example.com; d2.example.com`.",
