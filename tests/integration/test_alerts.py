@@ -286,6 +286,21 @@ def test_rule_that_cannot_be_looked_at_changes_nothing(
     assert "The rule queues cannot be looked at" in caplog.text
 
 
+def test_doctor_is_asked_seldom_and_sooner_while_it_finds_something(
+    watched: Watched, receiver: Web
+) -> None:
+    now, asked = [1000.0], []
+    watched.watch._monotonic = lambda: now[0]
+    watched.watch._look = lambda rule: asked.append(now[0]) or list(watched.signs)  # type: ignore[func-returns-value]
+    with said(receiver, rules=[{"when": "finding", "name": "doctor", "clear_seconds": 0}]):
+        for second in range(0, 1201, 60):
+            now[0] = 1000.0 + second
+            watched.finds(*([SIGN] if 600 <= second < 800 else []))
+    # Each ten minutes; then, from what it found, each two until it is over.
+    assert [at - 1000 for at in asked] == [0, 600, 720, 840]
+    assert [row.state for row in alerts.listed()] == ["recovered"]
+
+
 def test_muted_rule_and_muted_alert_say_nothing_and_the_audit_says_who_did_it(
     watched: Watched, receiver: Web
 ) -> None:

@@ -28,6 +28,8 @@ from holdfast.upkeep.loop import Loop
 logger = logging.getLogger("holdfast.alerts")
 KEPT = timedelta(days=30)
 PRUNE_SECONDS = 3600.0
+# The doctor is asked so many times as often while it finds something.
+AGAIN = 5
 
 
 class Watch:
@@ -92,7 +94,9 @@ class Watch:
             logger.exception("The rule %s cannot be looked at", rule.name)
             return None
         if rule.when == "finding":
-            self._found[rule.name] = (self._monotonic() + alerting.finding_seconds, rule, found)
+            # What it finds may pass in a moment: then it is asked again soon.
+            pause = alerting.finding_seconds / (AGAIN if found else 1)
+            self._found[rule.name] = (self._monotonic() + pause, rule, found)
         return found
 
     def _decide(
