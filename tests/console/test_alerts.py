@@ -51,7 +51,7 @@ def test_what_fires_is_shown_with_its_rule_and_its_messages(firing: str, viewer:
     assert (alert["rule"], alert["state"], alert["severity"]) == ("old/queues", "firing", "warning")
     assert (alert["url"], alert["muted"]) == (f"{ROOT}queues/mail/", False)
     (rule,) = page["rules"]
-    assert (rule["about"], rule["firing"], rule["on"]) == ("queue *, above 600", 1, True)
+    assert (rule["about"], rule["firing"], rule["on"]) == ("queue *, above 600 s", 1, True)
     (message,) = page["messages"]
     assert (message["channel"], message["tries"], message["error"]) == ("ops", 1, "")
     assert message["sent_at"]
@@ -68,6 +68,14 @@ def test_nothing_to_show_says_where_rules_are_said(console: str, viewer: Client)
     html = viewer.get(f"{ROOT}alerts/").content.decode()
     assert "Nothing fires." in html
     assert "HOLDFAST['alerts']" in html
+
+
+def test_rules_without_a_channel_say_why_nobody_looks(console: str, viewer: Client) -> None:
+    stated = {"rules": [{"when": "oldest"}]}
+    with override_settings(HOLDFAST={**settings.HOLDFAST, "alerts": stated}):
+        html = viewer.get(f"{ROOT}alerts/").content.decode()
+    assert "names no channel" in html
+    assert "no worker and no scheduler" not in html
 
 
 def test_settings_that_cannot_be_followed_are_a_problem_and_no_error(
@@ -88,6 +96,7 @@ def test_administrator_mutes_and_switches_rules_and_alerts(
     )
     (rule,) = viewer.get(f"{ROOT}api/alerts/").json()["rules"]
     assert (rule["muted"], rule["reason"]) == (True, "deploy")
+    assert b"Unmute" in administrator.get(f"{ROOT}alerts/").content
     assert post(administrator, "rules/old/queues/mute", hours="0").status_code == 200
     assert post(administrator, "rules/old/queues/off", reason="noise").status_code == 200
     assert [rule.on for rule in alerts.rules()] == [False]

@@ -74,7 +74,7 @@ def test_rules_are_added_tried_changed_and_removed(receiver: Web) -> None:
     assert added.startswith("Rule oldest mail is added.")
     shown = holdfast("rules")
     assert "settings" in shown.splitlines()[1]
-    assert "oldest: queue mail, above 60" in shown
+    assert "oldest: queue mail, above 60 s" in shown
     assert "added" in shown
     assert holdfast("change", "oldest mail", "above=90", "--for", "30") == (
         "Rule oldest mail is changed.\n"

@@ -165,7 +165,9 @@ def latest(*, limit: int = 50) -> list[NoticeRow]:
     return _ledger.latest_notices(limit=limit)
 
 
-def _said(key: str, value: Any) -> str:
+def _said(when: str, key: str, value: Any) -> str:
+    if key == "above":
+        return f"above {value:.4g}" if when == "failure_rate" else f"above {value:g} s"
     return f"{key} {value:g}" if isinstance(value, int | float) else f"{key} {value}"
 
 
@@ -181,7 +183,7 @@ def _state(rule: _stated.Rule, said: Switch, firing: int, words: dict[str, Any])
         when=rule.when,
         severity=rule.severity,
         to=list(rule.to),
-        about=", ".join(_said(key, value) for key, value in asks),
+        about=", ".join(_said(rule.when, key, value) for key, value in asks),
         added=False,
         problem="",
         said=words,

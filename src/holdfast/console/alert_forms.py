@@ -31,7 +31,8 @@ KINDS = {
 }
 _PATTERN = _("A pattern as in a shell: * is all of them.")
 _SHARE = _("A share of one: 0.1 is one job in ten.")
-_SEVERITIES = (("critical", _("critical")), ("warning", _("warning")))
+# What is chosen first is the default.
+_SEVERITIES = (("warning", _("warning")), ("critical", _("critical")))
 _LEVELS = (
     ("error", _("errors")),
     ("warning", _("errors and warnings")),

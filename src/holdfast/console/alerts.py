@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 from holdfast import alerts as verbs
 from holdfast.alerts import stated
 from holdfast.console.access import ADMINISTER
+from holdfast.console.alert_forms import KINDS
 from holdfast.console.pages import Done, Refused, action, actor, page
 from holdfast.exceptions import ConfigurationError
 from holdfast.ledger.alerts import DUTY
@@ -55,6 +56,9 @@ class RuleShown:
 
     name: str
     when: str
+    """What kind of rule it is, as in the settings."""
+    title: str
+    """The same in words."""
     about: str
     """What it looks for."""
     severity: str
@@ -259,9 +263,12 @@ def _alert(row: verbs.AlertRow, now: datetime) -> AlertShown:
 def _rule(rule: verbs.RuleState, now: datetime) -> RuleShown:
     muted = rule.muted_until is not None and rule.muted_until > now
     values = {
-        name: getattr(rule, name) for name in RuleShown.__dataclass_fields__ if name != "muted"
+        name: getattr(rule, name)
+        for name in RuleShown.__dataclass_fields__
+        if name not in {"muted", "title"}
     }
-    return RuleShown(muted=muted, **values)
+    title = str(KINDS[rule.when][0]) if rule.when in KINDS else rule.when
+    return RuleShown(muted=muted, title=title, **values)
 
 
 def _message(row: verbs.NoticeRow) -> MessageShown:

@@ -92,6 +92,8 @@ def _rules(options: dict[str, Any], terminal: Terminal) -> None:
         for rule in found:
             if rule.problem:
                 terminal.say(f"{rule.name}: {rule.problem}")
+        if not stated.current().is_on:
+            terminal.say(_OFF)
 
 
 def _messages(options: dict[str, Any], terminal: Terminal) -> None:
