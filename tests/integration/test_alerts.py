@@ -289,15 +289,21 @@ def test_rule_that_cannot_be_looked_at_changes_nothing(
 def test_doctor_is_asked_seldom_and_sooner_while_it_finds_something(
     watched: Watched, receiver: Web
 ) -> None:
-    now, asked = [1000.0], []
+    now = [1000.0]
+    asked: list[float] = []
+
+    def look(_rule: Rule) -> list[Sign]:
+        asked.append(now[0] - 1000)
+        return list(watched.signs)
+
     watched.watch._monotonic = lambda: now[0]
-    watched.watch._look = lambda rule: asked.append(now[0]) or list(watched.signs)  # type: ignore[func-returns-value]
+    watched.watch._look = look
     with said(receiver, rules=[{"when": "finding", "name": "doctor", "clear_seconds": 0}]):
         for second in range(0, 1201, 60):
             now[0] = 1000.0 + second
             watched.finds(*([SIGN] if 600 <= second < 800 else []))
     # Each ten minutes; then, from what it found, each two until it is over.
-    assert [at - 1000 for at in asked] == [0, 600, 720, 840]
+    assert asked == [0, 600, 720, 840]
     assert [row.state for row in alerts.listed()] == ["recovered"]
 
 

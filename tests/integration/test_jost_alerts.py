@@ -36,7 +36,7 @@ def told(ledger: str, app: Celery) -> Iterator[Web]:
     with web() as server:
         said = alerting.settings(
             Environment(
-                ALERT_WEBHOOK_URL=f"{server.url}/S3CRET",  # type: ignore[arg-type]
+                ALERT_WEBHOOK_URL=f"{server.url}/S3CRET",
                 ALERT_CONSOLE_URL="https://jost.example.com/holdfast/",
             )
         )
@@ -104,10 +104,10 @@ def test_every_queue_has_its_patience_and_what_is_well_is_not_told(told: Web) ->
 
 def test_each_channel_is_one_that_the_environment_names() -> None:
     environment = Environment(
-        ALERT_SLACK_URL="https://hooks.example/x",  # type: ignore[arg-type]
-        ALERT_PAGERDUTY_KEY="key",  # type: ignore[arg-type]
+        ALERT_SLACK_URL="https://hooks.example/x",
+        ALERT_PAGERDUTY_KEY="key",
         ALERT_EMAIL="ops@example.com",
-        ALERT_WEBHOOK_URL="https://hook.example/x",  # type: ignore[arg-type]
+        ALERT_WEBHOOK_URL="https://hook.example/x",
     )
     channels = stated.read(alerting.settings(environment)).channels
     assert list(channels) == ["slack", "pagerduty", "email", "webhook"]
