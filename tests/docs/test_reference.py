@@ -11,7 +11,9 @@ from django.dispatch import Signal
 from holdfast import checks, events
 from holdfast.conf import Settings
 from holdfast.ledger.states import Hold, Outcome, Reason, State
-from tests.docs import lifecycle, metrics
+from tests.docs import console_api, lifecycle, metrics
+from tests.docs import events as event_page
+from tests.docs.events import told
 from tests.docs.pages import ROOT
 
 DOCS = ROOT / "docs"
@@ -63,10 +65,16 @@ def test_lifecycle_explains_every_word_of_a_row(words: type) -> None:
     assert values <= listed
 
 
-def test_every_event_is_listed() -> None:
+def test_events_are_what_the_signals_say() -> None:
     signals = {name for name, value in vars(events).items() if isinstance(value, Signal)}
-    text = (DOCS / "runbook.md").read_text()
-    assert {name for name in signals if f"`{name}`" in text} == signals
+    assert {name for name, when, _ in told() if when} == signals
+    stale = "docs/reference/events.md is stale: run python -m tests.docs.events --write"
+    assert event_page.page_with(event_page.render()) == event_page.PAGE.read_text(), stale
+
+
+def test_json_of_the_console_is_what_it_says_of_itself() -> None:
+    stale = "docs/reference/console-api.md is stale: run python -m tests.docs.console_api --write"
+    assert console_api.page_with(console_api.render()) == console_api.PAGE.read_text(), stale
 
 
 def test_states_are_named_in_the_guarantees() -> None:
