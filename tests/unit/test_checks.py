@@ -140,3 +140,13 @@ def test_wrong_setting_is_a_finding_where_nothing_was_sent_yet(
     with override_settings(HOLDFAST={"deplyo": 1}):
         found = [*checks.check_ledger_database(), *checks.check_celery()]
     assert [message.id for message in found if "deplyo" in message.msg] == [checks.BAD_SETTING]
+
+
+@pytest.mark.parametrize(("stated", "found"), [({}, 0), ({"CELERY_DB_REUSE_MAX": 5}, 1)])
+def test_connections_that_a_project_closes_all_the_time_are_found(
+    stated: dict[str, int], found: int
+) -> None:
+    app = Celery("checked", broker="redis://127.0.0.1:1/0", set_as_current=False)
+    app.config_from_object(SimpleNamespace(**stated), namespace="CELERY")
+    ids = [message.id for message in checks._check_conf(app.conf)]
+    assert ids.count(checks.CONNECTIONS_CLOSED) == found
