@@ -243,6 +243,13 @@ def _redis(text: str) -> dict[str, str]:
     return {line[0]: line[1] for line in lines}
 
 
+def test_static_files_are_collected_where_no_image_has_them(files: Files) -> None:
+    (processes,) = files.yaml("nix/process-compose.yaml")
+    collected = "collectstatic" in processes["processes"]["migrate"]["command"]
+    assert collected is ("collectstatic" in files.text("Dockerfile"))
+    assert collected is (files.name == "jost")
+
+
 def test_image_has_stages_and_no_root(files: Files) -> None:
     lines = files.text("Dockerfile").splitlines()
     stages = [line.split() for line in lines if line.startswith("FROM")]
