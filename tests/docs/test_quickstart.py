@@ -1,4 +1,4 @@
-"""The quickstart, gone by the letter in a fresh project: its blocks are the files, its commands are run as they stand."""
+"""The quickstart, gone by the letter in a fresh project: its blocks are the files, its commands run as they stand."""
 
 from __future__ import annotations
 
