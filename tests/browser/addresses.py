@@ -60,7 +60,7 @@ PAGES: dict[str, Callable[[Ground], list[str]]] = {
         "alerts/rules/new/",
         "alerts/rules/new/?when=failure_rate",
         "alerts/rules/new/?when=oldest&above=0.001&look=on",
-        "alerts/rules/new/?when=oldest&above=soon&look=on",
+        "alerts/rules/new/?when=oldest&above=-1&look=on",
         f"alerts/rules/new/?change={ADDED}",
     ],
     "activity": lambda _: ["activity/"],
