@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -201,14 +202,17 @@ def test_channel_that_hangs_holds_a_pass_up_once_whatever_waits_for_it(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
+    seconds = [0.0]
 
     def hang(channel: Channel, _body: object, _key: str) -> str:
         asked.append(channel.name)
         if channel.name == "hook":
+            seconds[0] += channels.TIMEOUT_SECONDS
             raise NotSent("no answer: TimeoutError")
         return "ok"
 
     monkeypatch.setattr(channels, "send", hang)
+    monkeypatch.setattr(sending, "time", SimpleNamespace(monotonic=lambda: seconds[0]))
     for number in range(5):
         for name in ("hook", "pager"):
             ledger.add_notice(f"{number} {name}", name, {})

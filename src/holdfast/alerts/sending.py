@@ -8,6 +8,7 @@ channel and its record is made again, because a message twice is better than non
 from __future__ import annotations
 
 import logging
+import time
 from datetime import datetime, timedelta
 
 from celery import current_app
@@ -28,6 +29,8 @@ PATIENCE = timedelta(seconds=60)
 # A message that is older is news no more.
 KEPT = timedelta(days=1)
 AT_ONCE = 50
+# Who needs longer is asked for one message a pass.
+SLOW_SECONDS = 2.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 30.0, 1800.0
 
 
@@ -79,27 +82,28 @@ def is_served() -> bool:
 def send_what_waits(*, served: bool, now: datetime) -> int:
     """Send, from this very process, what no worker sends; return how many left.
 
-    A channel that did not take one is asked for no other in the same pass: fifty messages to one that hangs would hold
-    up the messages to all others, and the next look, for minutes.
+    A channel that is slow is asked for no other in the same pass: fifty messages to one that hangs would hold up the
+    messages to all others, and the next look, for minutes.
     """
     sent = 0
-    refusing: set[str] = set()
+    slow: set[str] = set()
     for row in ledger.unsent(within=KEPT, limit=AT_ONCE):
         if (served and now - row.made_at < PATIENCE) or not _is_due(row, now):
             continue
-        if row.channel in refusing:
+        if row.channel in slow:
             continue
+        began = time.monotonic()
         try:
             deliver(row)
             sent += 1
         except EffectBusy:
             continue
         except NotSent as error:
-            refusing.add(row.channel)
             logger.warning("A message to the channel %s was not sent: %s", row.channel, error)
         except Exception:
-            refusing.add(row.channel)
             logger.exception("A message to the channel %s was not sent", row.channel)
+        if time.monotonic() - began > SLOW_SECONDS:
+            slow.add(row.channel)
     return sent
 
 

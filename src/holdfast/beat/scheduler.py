@@ -24,8 +24,8 @@ from holdfast.beat.sources import Sources
 from holdfast.conf import get_settings
 from holdfast.exceptions import ConfigurationError
 from holdfast.ledger import counts, schedulers, schedules
-from holdfast.ledger.connections.watchdog import answer_within
-from holdfast.ledger.database import alias, close_connection, connection, dialect, is_passing
+from holdfast.ledger.connections.watchdog import answer_within, connect_soon
+from holdfast.ledger.database import alias, close_connection, dialect, is_passing
 from holdfast.upkeep.alive import AliveFile
 
 logger = logging.getLogger("holdfast.beat")
@@ -34,7 +34,6 @@ LOOK_SECONDS = 1.0
 AFTER_ERROR_SECONDS = 0.5
 PRUNE_SECONDS = 10.0
 TOUCH_SECONDS = 5.0
-CONNECT_SECONDS = 5
 
 
 class Scheduler(StockScheduler):
@@ -71,9 +70,7 @@ class Scheduler(StockScheduler):
             )
         self._sources = Sources(self.app)
         counts.listen(self._counts)
-        # Without it a connect to a host that has gone silent waits for minutes.
-        if connection().vendor == "postgresql":
-            connection().settings_dict["OPTIONS"].setdefault("connect_timeout", CONNECT_SECONDS)
+        connect_soon()
 
     @property
     def info(self) -> str:

@@ -12,7 +12,7 @@ from django.db import connections
 from django.db.migrations.loader import MigrationLoader
 
 from holdfast.conf import get_settings
-from holdfast.ledger.connections.watchdog import answer_within
+from holdfast.ledger.connections.watchdog import answer_within, connect_within
 from holdfast.ledger.database import alias, connection
 from holdfast.ledger.reads import gauges
 
@@ -35,6 +35,8 @@ class Fact:
 
 def database() -> Fact:
     """Whether the ledger's database answers."""
+    # A look that hangs is the only one under way: what is back would not be seen until it ends.
+    connect_within(int(ANSWER_SECONDS))
     with answer_within(ANSWER_SECONDS), connection().cursor() as cursor:
         cursor.execute("SELECT 1")
     return Fact(part=DATABASE, well=True, says="it answers")

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from holdfast.ledger.connections.watchdog import answer_within
+from holdfast.ledger.connections.watchdog import answer_within, connect_within
 from holdfast.ledger.database import close_connection, connection, in_transaction, is_passing
 from holdfast.metrics import contract
 from holdfast.metrics.parts import PARTS, Part
@@ -17,6 +17,7 @@ from holdfast.metrics.readings import Reading, reading
 logger = logging.getLogger("holdfast.metrics")
 # A database that is silent for so long counts as away.
 ANSWER_SECONDS = 10.0
+CONNECT_SECONDS = 3
 
 
 class Numbers:
@@ -34,23 +35,26 @@ class Numbers:
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[float, list[Reading]]] = {}
         self._seconds: dict[str, float] = {}
+        self._away_at = float("-inf")
 
     def readings(self) -> list[Reading]:
         """Return the numbers of all parts; of a part that cannot be read there is none but that it cannot.
 
         What is old is not told in its place: it would look like the present. Once the database does not answer it is
-        not asked again this time.
+        not asked again this time, nor for those who came while it was waited for: a silent one would hold up each.
         """
+        came = self._monotonic()
         with self._lock:
             if not in_transaction():
                 connection().close_if_unusable_or_obsolete()
             found: list[Reading] = []
-            answers = True
+            answers = self._away_at <= came
             for part in self._parts:
                 read = None
                 if answers or not part.asks_database:
                     read, passing = self._of(part)
-                    answers = answers and not (passing and part.asks_database)
+                    if passing and part.asks_database:
+                        answers, self._away_at = False, self._monotonic()
                 found += read or []
                 seconds = self._seconds.get(part.name, 0.0)
                 found.append(reading(contract.PART_UP, read is not None, part.name))
@@ -65,6 +69,8 @@ class Numbers:
             return kept, False
         began = time.perf_counter()
         try:
+            if part.asks_database:
+                connect_within(CONNECT_SECONDS)
             with answer_within(ANSWER_SECONDS):
                 found = list(part.read())
         except Exception as error:

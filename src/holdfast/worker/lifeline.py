@@ -24,6 +24,7 @@ from holdfast.dispatch import quiet_logs
 from holdfast.dispatch.code import code_of
 from holdfast.ledger import counts, transitions, wishes, workers
 from holdfast.ledger.connections.turns import is_busy
+from holdfast.ledger.connections.watchdog import connect_soon
 from holdfast.ledger.database import connection
 from holdfast.ledger.reads import queries
 from holdfast.ledger.records import Hold
@@ -50,7 +51,6 @@ SETTLE_SECONDS = 2.0
 # Longest time from the commit of an attempt's end to the moment in which its process has said so.
 END_SECONDS = 0.25
 EXIT_LEASE_LOST = 75
-CONNECT_SECONDS = 5
 # Between two looks whether a process of the pool is gone.
 LOOK_SECONDS = 1.0
 # Between two turns of asking for SQLite's writer: a fork may pass.
@@ -101,9 +101,7 @@ class Lifeline(bootsteps.StartStopStep):
 
     def start(self, parent: Any) -> None:
         """Take a lease and begin to keep it."""
-        # Without it a connect to a host that has gone silent waits for minutes.
-        if connection().vendor == "postgresql":
-            connection().settings_dict["OPTIONS"].setdefault("connect_timeout", CONNECT_SECONDS)
+        connect_soon()
         if self._is_green():
             task_postrun.connect(_close_connections)
             if connection().vendor == "sqlite":

@@ -20,6 +20,7 @@ from holdfast.ledger.database import connection
 
 logger = logging.getLogger("holdfast.ledger")
 LOOK_SECONDS = 0.5
+CONNECT_SECONDS = 5
 _lock = threading.Lock()
 _deadlines: dict[int, tuple[float, Any]] = {}
 _thread: list[threading.Thread] = []
@@ -48,6 +49,37 @@ def answer_within(seconds: float, *, first: float | None = None) -> Iterator[Non
     finally:
         with _lock:
             _deadlines.pop(me, None)
+
+
+def connect_within(seconds: int) -> None:
+    """Connect this thread to the ledger, unless it is; a host that has gone silent is given up after so many seconds.
+
+    Otherwise a connect waits for more than two minutes. A `connect_timeout` of the project's own goes before.
+
+    Raises:
+        OperationalError: the database refuses, or does not answer in time.
+    """
+    here = connection()
+    if here.connection is not None or here.vendor != "postgresql":
+        return
+    stated = here.settings_dict
+    # On this thread's connection alone: those of the project wait as long as its settings say.
+    here.settings_dict = _impatient(stated, seconds)
+    try:
+        here.ensure_connection()
+    finally:
+        here.settings_dict = stated
+
+
+def connect_soon() -> None:
+    """Let no connect of this process wait longer for the ledger's host, unless the project says so itself."""
+    here = connection()
+    if here.vendor == "postgresql":
+        here.settings_dict["OPTIONS"].setdefault("connect_timeout", CONNECT_SECONDS)
+
+
+def _impatient(stated: dict[str, Any], seconds: int) -> dict[str, Any]:
+    return {**stated, "OPTIONS": {"connect_timeout": seconds, **stated.get("OPTIONS", {})}}
 
 
 class _FirstAnswer:

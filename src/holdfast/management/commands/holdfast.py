@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
@@ -12,6 +13,7 @@ from django.utils.translation import override
 
 from holdfast.doctor import last_resort
 from holdfast.exceptions import HoldfastError
+from holdfast.ledger.connections.watchdog import connect_soon
 from holdfast.management import verbs
 from holdfast.management.terminal import Terminal
 from holdfast.management.words import choice
@@ -34,6 +36,9 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         terminal = Terminal(self.stdout, self.stderr, style=self.style)
+        # A verb that needs the database tells itself what is wrong with its settings.
+        with contextlib.suppress(Exception):
+            connect_soon()
         try:
             # What a terminal says is in one language: most of it is not translated.
             with override("en"):
