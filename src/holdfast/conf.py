@@ -211,10 +211,14 @@ def read(raw: Mapping[str, Any]) -> Settings:
         raise ConfigurationError(
             f"HOLDFAST['unsigned'] is {values['unsigned']!r}: it must be one of {', '.join(UNSIGNED)}"
         )
-    if not isinstance(values.get("tracing", False), bool):
-        raise ConfigurationError(
-            f"HOLDFAST['tracing'] is {values['tracing']!r}: it must be True or False"
-        )
+    for key in ("durable", "prepare_statements", "tracing", "console_read_only"):
+        # A text out of a variable would be true whatever it says.
+        if not isinstance(values.get(key, False), bool):
+            raise ConfigurationError(
+                f"HOLDFAST[{key!r}] is {values[key]!r}: it must be True or False"
+            )
+    if not isinstance(values.get("metrics_token", ""), str):
+        raise ConfigurationError("HOLDFAST['metrics_token'] is no text: write it in quotes")
     values["stop_seconds"] = _seconds("stop_seconds", values.get("stop_seconds", 0.0))
     _check_queues(values)
     _check_console(values.get("console_access", ""))

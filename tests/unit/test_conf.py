@@ -106,3 +106,15 @@ def test_settings_that_are_no_dictionary_are_refused(said: object) -> None:
         pytest.raises(ConfigurationError, match=r"HOLDFAST is .* must be a dictionary"),
     ):
         get_settings()
+
+
+@pytest.mark.parametrize("key", ["durable", "prepare_statements", "tracing", "console_read_only"])
+def test_text_is_no_switch(key: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"\['{key}'\] is 'false': it must be True or"):
+        read({key: "false"})
+
+
+def test_token_that_is_no_text_is_refused_and_not_shown() -> None:
+    with pytest.raises(ConfigurationError, match="metrics_token") as raised:
+        read({"metrics_token": 48151623})
+    assert "4815" not in str(raised.value)
