@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
 
 from holdfast import alerts
 from holdfast.alerts import signs
@@ -231,6 +233,23 @@ def test_two_watches_decide_once_by_a_rule_that_comes_between(said: Web) -> None
     other.finds(SIGN, by=name)
     assert (len(said.bodies("/ops")), len(said.bodies("/chat"))) == (1, 1)
     assert other.asked == []
+
+
+def test_look_costs_the_same_however_many_rules_there_are_beside_their_own_looks(
+    said: Web, ledger: str
+) -> None:
+    watched = Watched()
+    watched.watch.one_pass()
+
+    def statements() -> int:
+        with CaptureQueriesContext(connections[ledger]) as queries:
+            watched.watch.one_pass()
+        return len(queries)
+
+    alone = statements()
+    for number in range(20):
+        alerts.add_rule({**OLD, "name": f"rule {number}"}, actor="ada")
+    assert statements() == alone <= 20
 
 
 def test_preview_says_what_would_be_said_and_nobody_is_told(

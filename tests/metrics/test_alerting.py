@@ -56,7 +56,7 @@ def test_what_fires_is_told_by_kind_and_severity_and_all_of_them_from_the_beginn
 
 def test_messages_are_counted_by_channel_whoever_sends_them(receiver: Web) -> None:
     assert numbers()["alert_messages_sent_total", "ops"] == 0
-    receiver.answers.extend([(503, {}), (202, {})])
+    receiver.answers.extend([(202, {}), (503, {})])
     watched = Watched()
     watched.signs["workers"] = [SIGN]
     watched.finds(SIGN, by="queues")

@@ -1,4 +1,4 @@
-"""Workers and schedulers begin to watch, where the project has rules and channels; connected when Django is set up."""
+"""Workers and schedulers begin to watch, where the project names a channel; connected when Django is set up."""
 
 from __future__ import annotations
 
