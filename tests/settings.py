@@ -59,6 +59,7 @@ DATABASES = {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 
+_SWITCHES = {"durable", "prepare_statements", "tracing", "console_read_only"}
 _TEXTS = {"unsigned", "alive_file", "scheduler_alive_file", "ready_file", "metrics_token"}
 
 
@@ -67,7 +68,7 @@ def _setting(key: str, value: str) -> object:
         return value.split(",")
     if key.startswith("queue_") or key in {"alerts", "autoscale_levels"}:
         return json.loads(value)
-    if key == "tracing":
+    if key in _SWITCHES:
         return value == "True"
     return value if key in _TEXTS else float(value)
 

@@ -15,7 +15,7 @@ COUNTED = ("after link", "failed broken ValueError", "end last")
 @pytest.fixture
 def site(request: pytest.FixtureRequest) -> Iterator[Site]:
     """A site that has gone the first step: Holdfast is there, and nothing is durable."""
-    with new_site("sqlite", request, holdfast={**SHORT, "durable": 0.0}) as site:
+    with new_site("sqlite", request, holdfast={**SHORT, "durable": False}) as site:
         yield site
 
 
