@@ -70,11 +70,26 @@ def check_versions(
 
 
 @register()
+def check_settings(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """What HOLDFAST says must be known and possible; the one check that says so, for all that read it."""
+    del app_configs, kwargs
+    try:
+        get_settings()
+    except ConfigurationError as error:
+        return [Error(str(error), id=BAD_SETTING)]
+    return []
+
+
+@register()
 def check_queue_limits(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
     """What the settings say of limits must be what can be kept: no call to such a queue would be recorded."""
     del app_configs, kwargs
+    if check_settings():
+        return []
     try:
         of_queues()
     except ConfigurationError as error:
@@ -90,8 +105,8 @@ def check_ledger_database(
     del app_configs, kwargs
     try:
         alias = get_settings().database
-    except ConfigurationError as error:
-        return [Error(str(error), id=BAD_SETTING)]
+    except ConfigurationError:
+        return []  # said by the check of the settings
     if alias not in connections:
         known = ", ".join(sorted(connections))
         hint = f"Name one of DATABASES: {known}."
@@ -156,7 +171,7 @@ def _check_encrypted(tasks: Iterable[Any]) -> Iterator[CheckMessage]:
     try:
         keys = get_settings().encryption_keys
     except ConfigurationError:
-        return  # said by the check of the database
+        return  # said by the check of the settings
     if names and not keys:
         yield Error(
             f"HOLDFAST['encryption_keys'] is empty, and there are tasks with encrypt=True: {', '.join(names)}.",
@@ -276,7 +291,7 @@ def check_unsigned(
     try:
         mode = get_settings().unsigned
     except ConfigurationError:
-        return []  # said by the check of the database
+        return []  # said by the check of the settings
     if mode == "refuse":
         return []
     return [

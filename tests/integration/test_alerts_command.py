@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from io import StringIO
 
@@ -132,6 +133,31 @@ def test_channels_are_tested_and_what_does_not_take_it_is_an_error(receiver: Web
         holdfast("test", "ops")
     with pytest.raises(CommandError, match="There is no channel 'x' in the settings"):
         holdfast("test", "x")
+
+
+def test_settings_that_cannot_be_followed_are_told_as_such(ledger: str) -> None:
+    wrong = {"channels": {"ops": {"kind": "webhook", "ulr": "https://a.example"}}}
+    with (
+        override_settings(HOLDFAST={**settings.HOLDFAST, "alerts": wrong}),
+        pytest.raises(CommandError, match=r"has 'ulr', .*did you mean 'url'\?$"),
+    ):
+        holdfast("test", "ops")
+
+
+def test_channel_without_its_library_does_not_keep_the_others_from_their_test(
+    receiver: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    stated = settings.HOLDFAST["alerts"]
+    both = {"tell": {"kind": "apprise", "url": "json://a.example"}, **stated["channels"]}
+    out = StringIO()
+    with (
+        override_settings(HOLDFAST={**settings.HOLDFAST, "alerts": {**stated, "channels": both}}),
+        pytest.raises(CommandError, match=r"pip install 'holdfast\[apprise\]'\.$"),
+    ):
+        call_command("holdfast", "alerts", "test", stdout=out)
+    assert "ops: sent (HTTP 202)" in out.getvalue()
+    assert len(receiver.posted) == 1
 
 
 def test_one_look_from_the_command_line(receiver: Web) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from celery import local
+from django.core.checks.registry import registry
 from django.test import override_settings
 
 from holdfast import Celery, checks
@@ -138,8 +139,25 @@ def test_wrong_setting_is_a_finding_where_nothing_was_sent_yet(
     app = Celery("young", broker="redis://127.0.0.1:1/0", set_as_current=False)
     monkeypatch.setattr(checks, "current_app", local.Proxy(lambda: app))
     with override_settings(HOLDFAST={"deplyo": 1}):
-        found = [*checks.check_ledger_database(), *checks.check_celery()]
+        found = [*checks.check_settings(), *checks.check_celery()]
     assert [message.id for message in found if "deplyo" in message.msg] == [checks.BAD_SETTING]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"deplyo": 1}, {"alerts": {"chanels": {}}}, {"queue_limits": {"mail": {"concurency": 1}}}],
+)
+def test_wrong_key_is_said_once_by_all_checks_together(wrong: dict[str, Any]) -> None:
+    ours = [
+        check
+        for check in registry.get_checks(include_deployment_checks=True)
+        if check.__module__.startswith("holdfast.")
+    ]
+    with override_settings(HOLDFAST=wrong):
+        found = [
+            message for check in ours for message in check(app_configs=None, databases=["default"])
+        ]
+    assert [message.id for message in found].count(checks.BAD_SETTING) == 1
 
 
 @pytest.mark.parametrize(("stated", "found"), [({}, 0), ({"CELERY_DB_REUSE_MAX": 5}, 1)])

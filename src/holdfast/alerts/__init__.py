@@ -143,6 +143,7 @@ def test(channel: str, *, actor: str) -> str:
 
     Raises:
         AlertNotFound: there is no such channel.
+        ConfigurationError: the settings cannot be followed, or need a library that is not installed.
         NotSent: it was not taken, with what was answered.
     """
     from holdfast.alerts import notices, sending

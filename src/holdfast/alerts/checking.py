@@ -10,6 +10,7 @@ from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, register
 
 from holdfast.alerts import stated
+from holdfast.conf import get_settings
 from holdfast.exceptions import ConfigurationError
 
 BAD_SETTING = "holdfast.E001"
@@ -21,6 +22,10 @@ def check_alerts(
 ) -> list[CheckMessage]:
     """What is said must be what can be followed: nobody would be told of anything."""
     del app_configs, kwargs
+    try:
+        get_settings()
+    except ConfigurationError:
+        return []  # said by the check of the settings
     try:
         alerting = stated.current()
     except ConfigurationError as error:

@@ -11,6 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from holdfast import alerts
 from holdfast.alerts import stated
+from holdfast.exceptions import ConfigurationError
 from holdfast.management import alert_words
 from holdfast.management.actors import add_actor
 from holdfast.management.terminal import Terminal
@@ -122,22 +123,29 @@ def _switch(options: dict[str, Any], terminal: Terminal) -> None:
 
 
 def _test(options: dict[str, Any], terminal: Terminal) -> None:
-    names = [options["channel"]] if options["channel"] else list(stated.current().channels)
+    # Settings that cannot be followed are no channel's fault: what is raised here names the key and its repair.
+    alerting = stated.current()
+    names = [options["channel"]] if options["channel"] else list(alerting.channels)
     if not names:
         raise CommandError(_OFF)
-    failed = []
+    failed, wrong = [], []
     for name in names:
         try:
             said = alerts.test(name, actor=options["actor"])
         except alerts.AlertNotFound:
             raise
+        except ConfigurationError as error:
+            wrong.append(str(error))
+            terminal.say(f"{name}: NOT SENT: its settings cannot be followed")
         except Exception as error:  # noqa: BLE001  # whatever it is, the other channels are tried
             failed.append(name)
             terminal.say(f"{name}: NOT SENT: {error}")
         else:
             terminal.say(f"{name}: sent ({said})")
     if failed:
-        raise CommandError(f"Not sent: {', '.join(failed)}. Look at the address and the key.")
+        wrong.append(f"Not sent: {', '.join(failed)}. Look at the address and the key.")
+    if wrong:
+        raise CommandError("\n".join(wrong))
 
 
 def _watch(options: dict[str, Any], terminal: Terminal) -> None:
