@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -129,6 +130,55 @@ def test_missing_migration_fails_until_it_is_applied(ledger: str, app: Celery) -
     finally:
         recorder.record_applied(*last)
     assert asked()[0] == 200
+
+
+@contextmanager
+def _emptied(alias: str) -> Iterator[None]:
+    """Let the ledger be as one that another has been put in the place of: it answers, and has no tables."""
+    moved = [(Job._meta.db_table, "away_job"), ("django_migrations", "away_migrations")]
+
+    def rename(pairs: list[tuple[str, str]]) -> None:
+        with connections[alias].cursor() as cursor:
+            for here, there in pairs:
+                cursor.execute(f"ALTER TABLE {here} RENAME TO {there}")
+
+    rename(moved)
+    try:
+        yield
+    finally:
+        rename([(there, here) for here, there in moved])
+
+
+def test_database_that_was_swapped_for_an_empty_one_is_not_ready_at_the_next_look(
+    ledger: str, app: Celery
+) -> None:
+    now = [0.0]
+    source = Looker(monotonic=lambda: now[0])
+    assert source.facts()["migrations"].well
+    now[0] += KEPT_SECONDS
+    with _emptied(ledger):
+        found = source.facts()
+        assert (found["database"].well, found["backlog"].well) == (True, False)
+        assert "manage.py migrate" in found["migrations"].says
+    now[0] += KEPT_SECONDS
+    assert source.facts()["migrations"].well
+
+
+def test_backlog_that_does_not_answer_in_time_asks_no_more_of_the_database() -> None:
+    now, looks = [0.0], []
+
+    def migrated() -> Fact:
+        looks.append(1)
+        return Fact(part="migrations", well=True, says="all are applied")
+
+    def slow() -> Fact:
+        raise OperationalError("consuming input failed: server closed the connection unexpectedly")
+
+    source = Looker({"migrations": migrated, "backlog": slow}, monotonic=lambda: now[0])
+    for _ in range(3):
+        assert source.facts()["migrations"].well
+        now[0] += KEPT_SECONDS
+    assert len(looks) == 1
 
 
 @pytest.mark.parametrize("state", ["queued", "unpublished"])

@@ -31,6 +31,8 @@ class Fact:
     """For everybody: no address, no name of a user, nothing that a service has said."""
     detail: str = ""
     """What a service has said; for logs, and for whoever sits at the terminal."""
+    error: Exception | None = None
+    """What was raised in place of an answer."""
 
 
 def database() -> Fact:

@@ -8,7 +8,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from holdfast.health.facts import ASK_DATABASE, DATABASE, MIGRATIONS, PARTS, Fact, silent
+from django.db import ProgrammingError
+
+from holdfast.health.facts import ASK_DATABASE, BACKLOG, DATABASE, MIGRATIONS, PARTS, Fact, silent
 from holdfast.ledger.database import close_connection
 
 logger = logging.getLogger("holdfast.health")
@@ -64,6 +66,7 @@ class Looker:
                     found[name] = self._migrations(part)
                 else:
                     found[name] = _fact(name, part)
+            self._doubt(found)
         finally:
             close_connection()
             self._ended = self._monotonic()
@@ -77,13 +80,30 @@ class Looker:
         self._migrated = (now, fact) if fact.well else None
         return fact
 
+    def _doubt(self, found: dict[str, Fact]) -> None:
+        """Ask after the migrations again if the backlog has no table: this is another database than it was."""
+        kept = self._migrated
+        if (
+            kept is not None
+            and found.get(MIGRATIONS) is kept[1]
+            and _has_no_table(found.get(BACKLOG))
+        ):
+            self._migrated = None
+            found[MIGRATIONS] = self._migrations(self._parts[MIGRATIONS])
+
+
+def _has_no_table(backlog: Fact | None) -> bool:
+    error = backlog.error if backlog is not None else None
+    # SQLite has no class of its own for it.
+    return isinstance(error, ProgrammingError) or "no such" in str(error or "")
+
 
 def _fact(name: str, part: Callable[[], Fact]) -> Fact:
     try:
         return part()
     except Exception as error:  # noqa: BLE001  # whatever it is, it is not well
         logger.warning("Health: the part %s does not answer (%s)", name, error)
-        return silent(part=name, detail=str(error).strip())
+        return silent(part=name, detail=str(error).strip(), error=error)
 
 
 looker = Looker()
