@@ -154,7 +154,6 @@ def test_app_is_added_to_lists_of_any_form(tmp_path: Path, apps: str, after: str
     ],
 )  # fmt: skip
 def test_app_is_made_by_ours_however_it_was_imported(tmp_path: Path, made: str, after: str) -> None:
-    # Under another name its making is not seen; the import is.
     project = write(tmp_path, app=f"{made}\nother = Celery('y')\n")
     text = edits(project).first["app.py"]
     assert after in text

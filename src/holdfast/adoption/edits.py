@@ -7,12 +7,14 @@ import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from holdfast.adoption.classes import CELERY, mentions, names_in
 from holdfast.adoption.facts import Project, Setting, Source
 
 OFF = """
 # Step 1 of moving to Holdfast: all processes run it, and every job is still plain Celery's.
 HOLDFAST = {"durable": False, "unsigned": "accept"}
 """
+_HOMES = {"celery", "celery.app", "celery.app.base"}
 BEAT = "holdfast.beat:Scheduler"
 
 
@@ -61,8 +63,8 @@ def edits(project: Project) -> Edits:
 
 
 def _import_ours(project: Project, sources: dict[str, Source], found: Edits) -> None:
-    names = sorted({app.place.file for app in project.apps})
-    if not names:
+    names = sorted({place.file for place in project.places("celery class")})
+    if not names and not project.apps:
         found.by_hand.append(
             "Nowhere is a Celery app made by Celery(...): make one with `from holdfast import Celery`."
         )
@@ -81,24 +83,33 @@ def _import_ours(project: Project, sources: dict[str, Source], found: Edits) -> 
 def _with_import(source: Source, lines: list[str]) -> str:
     """Return the text with Celery imported from holdfast; empty if that cannot be said by its lines."""
     for node in source.tree.body:
-        if not (isinstance(node, ast.ImportFrom) and node.module == "celery" and not node.level):
+        if not (isinstance(node, ast.ImportFrom) and node.module in _HOMES and not node.level):
             continue
-        if not any(alias.name == "Celery" for alias in node.names):
+        if not any(alias.name == CELERY for alias in node.names):
             continue
-        rest = [alias for alias in node.names if alias.name != "Celery"]
-        ours = next(alias for alias in node.names if alias.name == "Celery")
-        new = [f"from celery import {', '.join(map(_alias, rest))}\n"] if rest else []
+        rest = [alias for alias in node.names if alias.name != CELERY]
+        ours = next(alias for alias in node.names if alias.name == CELERY)
+        new = [f"from {node.module} import {', '.join(map(_alias, rest))}\n"] if rest else []
         new.append(f"from holdfast import {_alias(ours)}\n")
         return "".join([*lines[: node.lineno - 1], *new, *lines[node.end_lineno :]])
-    uses = any(
-        isinstance(node, ast.Attribute) and node.attr == "Celery" for node in ast.walk(source.tree)
-    )
+    names = names_in(source.tree)
+    mentioned = [one for one in mentions(source.tree, names) if one.id != "holdfast"]
     for node in source.tree.body:
-        if uses and isinstance(node, ast.Import) and any(a.name == "celery" for a in node.names):
-            text = [line.replace("celery.Celery(", "holdfast.Celery(") for line in lines]
-            text.insert(node.end_lineno or node.lineno, "import holdfast\n")
-            return "".join(text)
+        if mentioned and isinstance(node, ast.Import) and _imports(node, mentioned[0].id):
+            # From the end, so that no place moves before it is used; columns count bytes.
+            for one in sorted(
+                mentioned, key=lambda one: (one.lineno, one.col_offset), reverse=True
+            ):
+                line = lines[one.lineno - 1].encode()
+                head, tail = line[: one.col_offset], line[one.end_col_offset :]
+                lines[one.lineno - 1] = (head + b"holdfast" + tail).decode()
+            lines.insert(node.end_lineno or node.lineno, "import holdfast\n")
+            return "".join(lines)
     return ""
+
+
+def _imports(node: ast.Import, name: str) -> bool:
+    return any(one.name == "celery" and (one.asname or one.name) == name for one in node.names)
 
 
 def _alias(alias: ast.alias) -> str:
@@ -124,11 +135,21 @@ def _install(project: Project, sources: dict[str, Source], found: Edits) -> str:
         if isinstance(each, ast.Assign | ast.AnnAssign | ast.AugAssign)
         and each.lineno == place.place.line
     )
-    assert isinstance(node.value, ast.List | ast.Tuple)
+    listed = _last_list(node.value)
+    if listed is None:
+        found.by_hand.append(f'Add "holdfast" to {place.name} in {name}.')
+        return name
     lines = source.text.splitlines(keepends=True)
     found.before[name] = source.text
-    found.first[name] = _with_app(lines, node.value)
+    found.first[name] = _with_app(lines, listed)
     return name
+
+
+def _last_list(node: ast.expr | None) -> ast.List | ast.Tuple | None:
+    """Return the list that stands in an assignment, of a sum of lists the last one."""
+    if isinstance(node, ast.BinOp):
+        return _last_list(node.right) or _last_list(node.left)
+    return node if isinstance(node, ast.List | ast.Tuple) else None
 
 
 def _list_of_apps(project: Project) -> Setting | None:
@@ -138,10 +159,13 @@ def _list_of_apps(project: Project) -> Setting | None:
         for setting in project.settings
         if setting.key.endswith("APPS") and isinstance(setting.value, list | tuple)
     ]
-    lists = [setting for setting in lists if "django." in " ".join(map(str, setting.value))] + [
-        setting for setting in lists if "THIRD" in setting.name or "EXTERNAL" in setting.name
+    # The last of these that there is.
+    chosen = [
+        *(one for one in lists if one.key == "INSTALLED_APPS"),
+        *(one for one in lists if "django." in " ".join(map(str, one.value))),
+        *(one for one in lists if "THIRD" in one.name or "EXTERNAL" in one.name),
     ]
-    return lists[-1] if lists else None
+    return chosen[-1] if chosen else None
 
 
 def _with_app(lines: list[str], node: ast.List | ast.Tuple) -> str:

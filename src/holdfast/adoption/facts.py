@@ -109,6 +109,8 @@ class Package:
     place: Place
     least: tuple[int, ...] = ()
     """The version, as far as it can be read."""
+    below: tuple[int, ...] = ()
+    """The version that every one which may be taken is older than; empty: any newer one may be."""
 
 
 @dataclass(slots=True)
@@ -121,6 +123,8 @@ class Project:
     """Python files that cannot be parsed."""
     apps: list[Call] = field(default_factory=list)
     """Where a Celery app is made; the detail is its name."""
+    app_classes: set[str] = field(default_factory=set)
+    """Names of its own classes that are made of Celery's."""
     settings: list[Setting] = field(default_factory=list)
     tasks: list[Task] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)

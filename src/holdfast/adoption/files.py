@@ -9,7 +9,9 @@ import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from holdfast.adoption.classes import made_of_it
 from holdfast.adoption.facts import Command, Package, Place, Project, Source
 from holdfast.adoption.scanning import scan
 
@@ -24,7 +26,12 @@ _STARTING = re.compile(
 )
 _CELERY = re.compile(r"(?<![\w-])celery\s[^\n]*?(?<![\w-])(worker|beat|flower)\b")
 _WORD_OF = {"worker": "worker", "beat": "beat", "flower": "flower"}
-_ASKED = re.compile(r"^\s*([A-Za-z0-9][\w.-]*)\s*(\[[^\]]*\])?\s*([=<>!~^][^;#\s]*)?")
+_ASKED = re.compile(r"^\s*([A-Za-z0-9][\w.-]*)\s*(\[[^\]]*\])?\s*\(?([=<>!~^][^;#\\)]*)?")
+# An option of pip's, as --hash, is no version.
+_OPTION = re.compile(r"\s--.*")
+_BOUND = re.compile(r"(===?|[~<>!]=|[\^~<>=])\s*v?(\d+(?:\.\d+)*)")
+# How a table of TOML says it, within one line: redis = {version = "<3", extras = ["hiredis"]}.
+_VERSION = re.compile(r"\s*=\s*\{.*?version\s*=\s*")
 _KEPT = {"celery", "kombu", "django", "redis", "holdfast", "vine", "billiard"}
 
 
@@ -47,6 +54,7 @@ def read(root: Path) -> Project:
                 project.packages += _packages(text, name)
             else:
                 project.commands += _commands(text, name)
+    project.app_classes = made_of_it(source.tree for source in project.sources)
     for source in project.sources:
         scan(source, project)
     return project
@@ -136,7 +144,7 @@ def _of_pyproject(text: str, name: str) -> Iterator[Package]:
         return
     asked = list(tables.get("project", {}).get("dependencies", []))
     poetry = tables.get("tool", {}).get("poetry", {}).get("dependencies", {})
-    asked += [f"{key}{value if isinstance(value, str) else ''}" for key, value in poetry.items()]
+    asked += [f"{key}{_of_poetry(value)}" for key, value in poetry.items()]
     for one in asked:
         bare = re.split(r"[\s\[=<>!~^]", str(one))[0]
         asks = re.compile(rf"""(^|["']){re.escape(bare)}(["' =<>!~^\[]|$)""")
@@ -145,13 +153,36 @@ def _of_pyproject(text: str, name: str) -> Iterator[Package]:
             yield found
 
 
+def _of_poetry(value: Any) -> str:
+    said = value.get("version", "") if isinstance(value, dict) else value
+    if not isinstance(said, str):
+        return ""
+    return f"=={said}" if said[:1].isdigit() else said.replace("*", "")
+
+
 def _package(line: str, place: Place) -> Package | None:
-    match = _ASKED.match(line.replace('"', "").replace("'", "").replace(" = ", ""))
+    bare = _OPTION.sub("", _VERSION.sub("", line.replace('"', "").replace("'", "")))
+    match = _ASKED.match(bare.replace(" = ", ""))
     if match is None:
         return None
     name = match[1].lower().replace("_", "-")
     if name not in _KEPT and "celery" not in name and "redbeat" not in name:
         return None
-    digits = re.search(r"[=>~^]=?\s*(\d+(?:\.\d+)*)", match[3] or "")
-    least = tuple(int(part) for part in digits[1].split(".")) if digits else ()
-    return Package(name, line.strip().strip('",'), place, least)
+    least, below = _bounds(match[3] or "")
+    return Package(name, line.strip().strip('",'), place, least, below)
+
+
+def _bounds(asked: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the version that is asked for at least, and the one that all must be older than, of what is written."""
+    least: tuple[int, ...] = ()
+    below: tuple[int, ...] = ()
+    for sign, digits in _BOUND.findall(asked):
+        version = tuple(int(part) for part in digits.split("."))
+        if sign.startswith("<"):
+            while version[-1:] == (0,) and len(version) > 1:
+                version = version[:-1]
+            # The last one that may be taken is older than whatever comes after it.
+            below = (*version, 1) if sign == "<=" else version
+        elif sign != "!=":
+            least = least or version
+    return least, below

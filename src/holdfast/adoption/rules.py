@@ -151,7 +151,11 @@ def _versions(project: Project) -> Iterable[Place]:
     return [
         one.place
         for one in project.packages
-        if one.least and one.name in least and one.least < least[one.name]
+        if one.name in least
+        and (
+            (one.least and one.least < least[one.name])
+            or (one.below and one.below <= least[one.name])
+        )
     ]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from celery.app.defaults import _TO_NEW_KEY, NAMESPACES, flatten
 
+from holdfast.adoption.classes import CELERY, names_in
 from holdfast.adoption.facts import UNKNOWN, Call, Project, Setting, Source, Task
 
 _KEYS = {name for name, _ in flatten(NAMESPACES)}
@@ -18,8 +19,11 @@ _SENDING = {"delay", "apply_async"}
 _DELAYED = {"countdown", "eta"}
 # Kind, names of what is called, and of what it is called on; none: on anything.
 _CALLS: tuple[tuple[str, set[str], set[str]], ...] = (
-    ("app", {"Celery"}, {"", "celery"}),
-    ("conf", {"update"}, {"conf"}),
+    (
+        "conf",
+        {"update", "config_from_object", "add_defaults"},
+        {"conf", "app", "celery_app", "celery"},
+    ),
     ("on_commit", {"on_commit"}, set()),
     ("delay_on_commit", {"delay_on_commit", "apply_async_on_commit"}, set()),
     ("retry", {"retry"}, {"self", "task"}),
@@ -61,6 +65,7 @@ class _Scan(ast.NodeVisitor):
         self._source = source
         self._into = into
         self._in_task = 0
+        self._names = names_in(source.tree)
 
     def _call(self, kind: str, node: ast.AST, detail: str = "") -> None:
         self._into.calls.append(Call(kind, self._source.place(node), detail))
@@ -86,12 +91,40 @@ class _Scan(ast.NodeVisitor):
             key = celery_key(target.id)
             if key or target.id in _OTHERS or target.id.endswith("APPS"):
                 self._note(key or target.id, target.id, value, node)
+            elif "CELERY" in target.id:
+                self._dictionary(target.id, value)
+        elif isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
+            name = _name(target.value)
+            if name == "conf" or ("CELERY" in name and not celery_key(name)):
+                self._one(str(target.slice.value), value, node)
         elif (
             isinstance(target, ast.Attribute)
             and _name(target.value) == "conf"
             and (key := celery_key(target.attr))
         ):
             self._note(key, target.attr, value, node)
+
+    def _dictionary(self, name: str, value: ast.expr) -> None:
+        """Note what one dictionary says of all settings, as `CELERY = {"broker_url": ...}` does."""
+        if isinstance(value, ast.Dict):
+            for key, each in zip(value.keys, value.values, strict=True):
+                if isinstance(key, ast.Constant):
+                    self._one(str(key.value), each, key, name)
+                elif key is None:
+                    self._dictionary(name, each)
+        elif isinstance(value, ast.Call) and _name(value.func) == "dict":
+            for inner in value.args:
+                self._dictionary(name, inner)
+            for word in value.keywords:
+                if word.arg:
+                    self._one(word.arg, word.value, word, name)
+        elif isinstance(value, ast.BinOp):
+            self._dictionary(name, value.left)
+            self._dictionary(name, value.right)
+
+    def _one(self, key: str, value: ast.expr, node: ast.AST, name: str = "") -> None:
+        if known := celery_key(key):
+            self._note(known, name or key, value, node)
 
     def _note(self, key: str, name: str, value: ast.expr, node: ast.AST) -> None:
         place = self._source.place(node)
@@ -117,6 +150,8 @@ class _Scan(ast.NodeVisitor):
     visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815  # ast's name
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        if any(map(self._names.hold, node.bases)):
+            self._call("celery class", node, node.name)
         bases = [_name(base) for base in node.bases]
         if any(
             base == "Task" or base.endswith(("Task", "QueueOnce", "Singleton")) for base in bases
@@ -151,13 +186,15 @@ class _Scan(ast.NodeVisitor):
         owner = _owner(node.func)
         keywords = {word.arg: word.value for word in node.keywords if word.arg}
         kind = _kind_of(name, owner)
-        if kind == "app":
-            first = _literal(node.args[0]) if node.args else ""
+        if self._makes_app(node, name):
+            first = _literal(node.args[0]) if node.args else keywords.get("main", "")
+            first = _literal(first) if isinstance(first, ast.expr) else first
             self._into.apps.append(Call("app", self._source.place(node), str(first)))
         elif kind == "conf":
             for key, value in keywords.items():
-                if known := celery_key(key):
-                    self._note(known, key, value, node)
+                self._one(key, value, node)
+            for one in [*node.args, *(word.value for word in node.keywords if word.arg is None)]:
+                self._dictionary("conf", one)
         elif kind == "on_commit":
             if any(map(_sends, node.args)):
                 self._call(kind, node)
@@ -167,6 +204,17 @@ class _Scan(ast.NodeVisitor):
             word = "eta" if "eta" in keywords else "countdown"
             self._call("delayed", node, f"{word}={_seconds(keywords[word])}")
         self.generic_visit(node)
+
+    def _makes_app(self, node: ast.Call, name: str) -> bool:
+        """Tell whether a call makes an app, by Celery's class or one of the project's own that is made of it."""
+        if self._names.hold(node.func) or (
+            name == CELERY
+            and not self._into.app_classes & {CELERY}
+            and isinstance(node.func, ast.Name)
+        ):
+            self._call("celery class", node, CELERY)
+            return True
+        return bool(name) and name in self._into.app_classes
 
 
 def _kind_of(name: str, owner: str) -> str:
@@ -245,16 +293,22 @@ def _literal(node: ast.expr) -> Any:
             for key, value in zip(node.keys, node.values, strict=True)
             if key is None or isinstance(key, ast.Constant)
         }
-    if isinstance(node, ast.BinOp):
-        left, right = _literal(node.left), _literal(node.right)
-        if (
-            isinstance(node.op, ast.Mult)
-            and isinstance(left, int | float)
-            and isinstance(right, int | float)
-        ):
-            return left * right
-        if isinstance(node.op, ast.Add) and isinstance(left, list) and isinstance(right, list):
-            return left + right
+    return _of_two(node) if isinstance(node, ast.BinOp) else UNKNOWN
+
+
+def _of_two(node: ast.BinOp) -> Any:
+    left, right = _literal(node.left), _literal(node.right)
+    lists = [isinstance(one, list | tuple) for one in (left, right)]
+    if (
+        isinstance(node.op, ast.Mult)
+        and isinstance(left, int | float)
+        and isinstance(right, int | float)
+    ):
+        return left * right
+    # Of a sum of lists one of which stands elsewhere, what stands here.
+    if isinstance(node.op, ast.Add) and any(lists):
+        parts = zip((left, right), lists, strict=True)
+        return [one for part, known in parts for one in (part if known else [UNKNOWN])]
     return UNKNOWN
 
 
