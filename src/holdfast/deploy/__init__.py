@@ -8,6 +8,7 @@ from __future__ import annotations
 from holdfast.deploy.committed import differences, write
 from holdfast.deploy.deriving import described
 from holdfast.deploy.description import Deployment, Pool, Scheduler, Web
+from holdfast.deploy.reaching import remarks
 from holdfast.deploy.targets import TARGETS, rendered
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Web",
     "described",
     "differences",
+    "remarks",
     "rendered",
     "write",
 ]

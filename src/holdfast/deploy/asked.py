@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from holdfast.deploy.description import KINDS
+from holdfast.deploy.description import VARIABLES as SERVED
 from holdfast.exceptions import ConfigurationError
 
 # Names of containers, of Kubernetes objects and of processes of Heroku alike.
@@ -102,6 +103,14 @@ VARIABLES: Check = (
     ),
     "a dictionary of names of variables (letters, digits and _) and texts of one line each",
 )
+READ: Check = (
+    lambda value: (
+        _is_dictionary(value)
+        and value.keys() <= set(SERVED)
+        and all(name == "" or VARIABLE[0](name) for name in value.values())
+    ),
+    f"a dictionary with keys out of {', '.join(SERVED)}, and names of variables in capitals, or ''",
+)
 DICTIONARY: Check = (_is_dictionary, "a dictionary")
 PAIR: Check = (_is_pair, "two whole numbers, the larger one first, such as (10, 2)")
 KIND: Check = (lambda value: value in KINDS, f"one of {', '.join(KINDS)}")
@@ -116,6 +125,7 @@ PROJECT: dict[str, Check] = {
     "image": DICTIONARY,
     "monitoring": DICTIONARY,
     "environment": VARIABLES,
+    "variables": READ,
     "env_file": WORD,
     "secrets": NAMES,
     "task_events": YES,

@@ -18,6 +18,7 @@ from holdfast.deploy.description import (
     OUR_SCHEDULER,
     PREFORK,
     THREADS,
+    VARIABLES,
     Deployment,
     Image,
     Monitoring,
@@ -99,6 +100,7 @@ def described(facts: Facts | None = None) -> Deployment:
         image=_image(facts, asked.get("image", {}), name=name),
         monitoring=_monitoring(asked.get("monitoring", {}), manage=manage),
         environment=asked.get("environment", {}),
+        variables=_variables(asked),
         env_file=asked.get("env_file", "env.list"),
         secrets=tuple(asked.get("secrets", ("POSTGRES_PASSWORD",))),
         folder=asked.get("folder", f"/srv/{name}"),
@@ -107,6 +109,13 @@ def described(facts: Facts | None = None) -> Deployment:
         workspace_settings=asked.get("workspace_settings") or facts.settings,
         nix_port_variable=asked.get("nix_port_variable", "NIX_PORT"),
     )
+
+
+def _variables(asked: Mapping[str, Any]) -> dict[str, str]:
+    said = asked.get("variables", {})
+    named = {name: said.get(name, name) for name in VARIABLES}
+    own = asked.get("environment", {})
+    return {name: read for name, read in named.items() if read and read not in own}
 
 
 def stop_seconds(facts: Facts | None = None) -> dict[str, int]:

@@ -17,6 +17,12 @@ ALIVE_FILE, READY_FILE = "/run/holdfast/alive", "/run/holdfast/ready"
 one name."""
 # Of a container or a dyno, where the network before it decides who comes in.
 EVERYWHERE = "0.0.0.0"  # noqa: S104
+BROKER, CACHE, DATABASE, DATABASE_PORT = (
+    *("CELERY_BROKER_URL", "CACHE_URL"),
+    *("POSTGRES_HOST", "POSTGRES_PORT"),
+)
+VARIABLES = (BROKER, CACHE, DATABASE, DATABASE_PORT)
+"""The variables that say where the services of a stack are, by the names they have unless a project has others."""
 OUR_SCHEDULER = "holdfast.beat:Scheduler"
 ASYNCIO_POOL = "holdfast.worker.aio:TaskPool"
 HAND_BACK_SECONDS = 30
@@ -279,6 +285,9 @@ class Deployment:
     monitoring: Monitoring
     environment: Mapping[str, str]
     """Variables of every process, wherever it runs."""
+    variables: Mapping[str, str]
+    """By which name the settings read each of VARIABLES; one that they do not read, or that `environment` says, is
+    left out."""
     env_file: str
     secrets: tuple[str, ...]
     """Names of variables that come as files or from a store of secrets."""

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings as django_settings
 from django.core.management.base import CommandError, CommandParser
 
-from holdfast.deploy import TARGETS, described, differences, rendered, write
+from holdfast.deploy import TARGETS, described, differences, remarks, rendered, write
 from holdfast.management.terminal import Terminal
 
 _ALL = "all"
@@ -35,7 +35,7 @@ def add_arguments(parser: CommandParser) -> None:
 
 
 def run(options: dict[str, Any], terminal: Terminal) -> None:
-    """Print, write or compare.
+    """Print, write or compare, and say which of the files' variables the settings do not read.
 
     Raises:
         CommandError: a file is missing or differs from what the settings say.
@@ -43,7 +43,10 @@ def run(options: dict[str, Any], terminal: Terminal) -> None:
     deployment = described()
     asked = TARGETS if options["target"] == _ALL else [options["target"]]
     files = {path: text for target in asked for path, text in rendered(target, deployment).items()}
-    folder = options["output"] or Path(getattr(django_settings, "BASE_DIR", Path.cwd()))
+    project = Path(getattr(django_settings, "BASE_DIR", Path.cwd()))
+    folder = options["output"] or project
+    for line in remarks(asked, deployment, project):
+        terminal.remark(f"Warning: {line}")
     if options["check"]:
         _compare(files, folder, options["target"], terminal)
     elif options["write"] or options["output"]:

@@ -16,9 +16,13 @@
   # The one place for these: shells and previews get the same. A .env beside it would not be read.
   env = {
     DJANGO_SETTINGS_MODULE = {{ settings|nix }};
-    CELERY_BROKER_URL = "redis://127.0.0.1:6379/0";
+{% if d.variables.CELERY_BROKER_URL %}
+    {{ d.variables.CELERY_BROKER_URL }} = "redis://127.0.0.1:6379/0";
+{% endif %}
     CELERY_RESULT_BACKEND = "redis://127.0.0.1:6379/1";
-    CACHE_URL = "redis://127.0.0.1:6379/2";
+{% if d.variables.CACHE_URL %}
+    {{ d.variables.CACHE_URL }} = "redis://127.0.0.1:6379/2";
+{% endif %}
 {% for name, value in environment.items %}
     {{ name }} = {{ value|nix }};
 {% endfor %}
