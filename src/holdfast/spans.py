@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Protocol
 
 from holdfast.tickets import Ticket
@@ -23,6 +24,15 @@ class Span(Protocol):
 
     def end(self) -> None:
         """It is over; the error that is on its way, if there is one, is its end. Never raises."""
+
+
+class By(StrEnum):
+    """What has ended an attempt that nobody is left to tell of."""
+
+    LOSS = "lost"
+    TIME_LIMIT = "time limit"
+    CANCEL = "cancel"
+    STOP = "stop"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +52,7 @@ class Lost:
     ended_at: datetime
     """When it was given up."""
     cause: str
+    by: By = By.LOSS
 
 
 class Tracer(Protocol):
@@ -68,6 +79,9 @@ class Tracer(Protocol):
 
         Its headers tell the next attempt of it.
         """
+
+    def flush(self) -> None:
+        """Send what has been told by now, for this process ends without what Python does at its exit."""
 
     def joining(self, members: Iterable[str]) -> AbstractContextManager[None]:
         """Let what is sent inside be set off by jobs with these stored headers: the members of a chord."""

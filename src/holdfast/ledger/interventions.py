@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
-from holdfast.ledger import audit, batches, checkpoints, logs
+from holdfast.ledger import audit, batches, checkpoints, logs, lost_spans
 from holdfast.ledger.database import alias, atomic, dialect
 from holdfast.ledger.fence import RISE, WORKER_NAME, cancelled, job_rows, lock, remember
 from holdfast.ledger.fingerprints import fingerprint
@@ -25,6 +25,7 @@ from holdfast.ledger.returns import MOST, Cut, put_back
 from holdfast.ledger.states import DEAD_LETTERS, FINAL, OPEN, Outcome, Reason, State
 from holdfast.ledger.states import Hold as HoldReason
 from holdfast.ledger.transitions import lose, store_result
+from holdfast.spans import By
 from holdfast.tickets import COUNTED, Standby
 
 LAPSED = "its worker's lease ran out"
@@ -46,6 +47,8 @@ def cancel(
             )
         )
         ended = [id for id, state, _ in rows if running or state != State.RUNNING]
+        stopped = [id for id, state, _ in rows if running and state == State.RUNNING]
+        lost_spans.tell(stopped, cause="it was cancelled", by=By.CANCEL, killed=True)
         job_rows().filter(id__in=ended).update(token=RISE, **cancelled())
         asked = [
             id
@@ -56,7 +59,7 @@ def cancel(
         for action, jobs in (("cancel", ended), ("ask to stop", asked)):
             if jobs and actor is not None:
                 audit.note_each(action, actor=actor, jobs=jobs)
-    return [id for id, state, _ in rows if running and state == State.RUNNING]
+    return stopped
 
 
 def expire(job_ids: Iterable[str]) -> int:

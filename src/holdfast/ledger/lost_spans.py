@@ -1,4 +1,4 @@
-"""What a trace hears of attempts whose process is gone: whoever gives their jobs back tells it in their place.
+"""What a trace hears of attempts whose process is gone, or is ended on purpose: whoever moves their jobs tells it.
 
 What if it dies here? Before the commit nothing is told, and whoever comes next tells it. After it the span may be
 missing, as any that a process has not sent yet.
@@ -14,27 +14,39 @@ from django.db.models.functions import Now
 
 from holdfast import spans
 from holdfast.ledger.database import alias
-from holdfast.ledger.fence import WORKER_NAME, job_rows
-from holdfast.ledger.models import Payload
+from holdfast.ledger.fence import WORKER_NAME, held_by, job_rows, lock
+from holdfast.ledger.models import Payload, Worker
+from holdfast.ledger.records import Hold
+from holdfast.spans import By
 
 _COLUMNS = ("task", "queue", "attempts", "started_at")
+PREFORK = "prefork"
 
 
-def tell(job_ids: Collection[str], *, cause: str) -> None:
+def tell_killed(hold: Hold, *, cause: str, by: By) -> None:
+    """Tell of an attempt whose process is killed now, if it stands; in the transaction that will end it."""
+    if spans.tracer is not None and lock(held_by(hold)).values("id").first() is not None:
+        tell([hold.id], cause=cause, by=by, killed=True)
+
+
+def tell(job_ids: Collection[str], *, cause: str, by: By = By.LOSS, killed: bool = False) -> None:
     """Tell of the attempts that these jobs are about to lose, in the transaction that has locked and will move them.
 
     The next attempt is told of the lost one by a header. Two reads and one write for all of them; where nobody traces,
-    nothing is done.
+    nothing is done. With `killed` it tells of processes of a prefork pool alone: in any other pool the body is
+    interrupted, or runs on, and its attempt tells of itself.
     """
     tracer = spans.tracer
     if tracer is None or not job_ids:
         return
+    found = job_rows().filter(id__in=job_ids)
+    if killed:
+        found = found.filter(worker__in=Worker.objects.filter(pool=PREFORK).values("id"))
     rows = {
-        row["id"]: row
-        for row in job_rows()
-        .filter(id__in=job_ids)
-        .values("id", *_COLUMNS, worker_name=WORKER_NAME, now=Now())
+        row["id"]: row for row in found.values("id", *_COLUMNS, worker_name=WORKER_NAME, now=Now())
     }
+    if not rows:
+        return
     told = []
     for payload in Payload.objects.using(alias()).filter(job__in=rows).only("headers"):
         row = rows[payload.job]
@@ -55,6 +67,7 @@ def tell(job_ids: Collection[str], *, cause: str) -> None:
                 began_at=row["started_at"] or row["now"],
                 ended_at=row["now"],
                 cause=cause,
+                by=by,
             )
         )
         if span is None:

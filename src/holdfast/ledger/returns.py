@@ -21,6 +21,7 @@ from holdfast.ledger.fingerprints import fingerprint
 from holdfast.ledger.models import Attempt
 from holdfast.ledger.records import Hold, Ticket
 from holdfast.ledger.states import Outcome, State
+from holdfast.spans import By
 
 MOST = 100
 _COLUMNS = (
@@ -43,6 +44,8 @@ class Cut:
 
     hold: Hold
     counts: bool = False
+    killed: bool = False
+    """Whether its body had begun, and its process can tell of it no more."""
 
 
 @dataclass(slots=True)
@@ -77,7 +80,7 @@ def put_back(cut: Sequence[Cut], *, outcome: str, error: str) -> Returned:
             if row["cancel_asked_at"] or (lost and row["losses"] + one.counts >= most):
                 found.apart.append(one)
                 continue
-            rows.append(row | {"counts": one.counts})
+            rows.append(row | {"counts": one.counts, "killed": one.killed})
             logs.keep(one.hold, number=row["attempts"])
         Attempt.objects.using(alias()).bulk_create(
             attempt_of(
@@ -91,6 +94,8 @@ def put_back(cut: Sequence[Cut], *, outcome: str, error: str) -> Returned:
         )
         if lost:
             lost_spans.tell([row["id"] for row in rows], cause=error)
+        elif killed := [row["id"] for row in rows if row["killed"]]:
+            lost_spans.tell(killed, cause=error, by=By.STOP)
         changes: dict[str, Any] = {
             "state": State.QUEUED,
             "token": RISE,

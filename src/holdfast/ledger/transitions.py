@@ -5,7 +5,7 @@ What died half-way may be asked again. The moves made from outside an attempt ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 from functools import partial
 from uuid import UUID
@@ -35,6 +35,7 @@ from holdfast.ledger.records import (
 from holdfast.ledger.returns import MOST, Cut, put_back
 from holdfast.ledger.states import Hold as HoldReason
 from holdfast.ledger.states import Outcome, Reason, State
+from holdfast.spans import By
 
 
 def record(jobs: Sequence[NewJob], *, entry: Entry = NO_ENTRY) -> list[Ticket]:
@@ -256,20 +257,26 @@ def await_replacement(hold: Hold) -> bool:
         return bool(left)
 
 
-def hand_back(holds: Iterable[Hold], *, cause: str) -> list[Ticket]:
-    """Return jobs of attempts that were interrupted: counted neither as failure nor as loss."""
-    cut = [Cut(hold) for hold in holds]
+def hand_back(holds: Iterable[Hold], *, cause: str, killed: Collection[Hold] = ()) -> list[Ticket]:
+    """Return jobs of attempts that were interrupted: counted neither as failure nor as loss.
+
+    Of those that were killed while their bodies ran a trace is told here.
+    """
+    cut = [Cut(hold, killed=hold in killed) for hold in holds]
     tickets: list[Ticket] = []
     for start in range(0, len(cut), MOST):
         back = put_back(cut[start : start + MOST], outcome=Outcome.HANDED_BACK, error=cause)
         tickets += back.tickets
         # One that somebody has locked is waited for, with all others on their queues.
-        tickets += filter(None, (_hand_back(one.hold, cause) for one in back.apart + back.missed))
+        tickets += filter(None, (_hand_back(one, cause) for one in back.apart + back.missed))
     return tickets
 
 
-def _hand_back(hold: Hold, cause: str) -> Ticket | None:
+def _hand_back(one: Cut, cause: str) -> Ticket | None:
+    hold = one.hold
     with atomic():
+        if one.killed and lock(held_by(hold)).values("id").first() is not None:
+            lost_spans.tell([hold.id], cause=cause, by=By.STOP)
         left = leave(
             hold,
             Outcome.HANDED_BACK,

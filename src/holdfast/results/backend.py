@@ -17,7 +17,7 @@ from celery.contrib.abortable import ABORTED
 from celery.exceptions import NotRegistered, TaskRevokedError
 
 from holdfast.exceptions import AttemptLost
-from holdfast.ledger import interventions, transitions
+from holdfast.ledger import interventions, lost_spans, transitions
 from holdfast.ledger.database import atomic, is_passing, with_patience
 from holdfast.ledger.fingerprints import kind_of
 from holdfast.ledger.holds import hold_from, is_secret
@@ -29,6 +29,7 @@ from holdfast.results import batch_ends, encoding, successors
 from holdfast.results.failing import Failure
 from holdfast.results.reading import LedgerReader
 from holdfast.results.requests import ignores_result, was_sent, without_chord
+from holdfast.spans import By
 
 logger = logging.getLogger("holdfast.results")
 
@@ -226,7 +227,9 @@ class LedgerBackend(LedgerReader):
             return
 
         def end() -> None:
-            transitions.revoke(hold)
+            with atomic():
+                lost_spans.tell_killed(hold, cause=reason, by=By.CANCEL)
+                transitions.revoke(hold)
             batch_ends.after_end(self.app, request)
 
         if not leave(end):

@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from celery.exceptions import MaxRetriesExceededError
+from celery.exceptions import MaxRetriesExceededError, TimeLimitExceeded
 
 from holdfast import vault
-from holdfast.ledger import logs, transitions
+from holdfast.ledger import logs, lost_spans, transitions
 from holdfast.ledger.database import atomic, is_passing
 from holdfast.ledger.fingerprints import kind_of
 from holdfast.ledger.holds import is_secret
@@ -20,6 +20,7 @@ from holdfast.ledger.reads import queries
 from holdfast.ledger.records import Hold, StoredResult
 from holdfast.ledger.states import Reason, State
 from holdfast.results import batch_ends, successors
+from holdfast.spans import By
 
 logger = logging.getLogger("holdfast.results")
 
@@ -66,6 +67,9 @@ class Failure:
 
     def _fail_and_tell(self, *, call_errbacks: bool) -> bool:
         with atomic():
+            if isinstance(self._exc, TimeLimitExceeded):
+                cause = f"hard limit of {', '.join(map(str, self._exc.args))} s"
+                lost_spans.tell_killed(self._hold, cause=cause, by=By.TIME_LIMIT)
             ended = self._fail()
             if ended:
                 successors.tell_failure(

@@ -11,7 +11,6 @@ from holdfast.exceptions import ConfigurationError
 
 # Where to send spans, by the names that OpenTelemetry gives these variables.
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-FLUSH_MILLISECONDS = 5000
 
 
 def install_if_wanted(settings: Any) -> None:
@@ -76,8 +75,5 @@ def _export_if_said() -> None:
 
 
 def _flush(**_: object) -> None:
-    from opentelemetry import trace
-
-    flush = getattr(trace.get_tracer_provider(), "force_flush", None)
-    if flush is not None:
-        flush(FLUSH_MILLISECONDS)
+    if spans.tracer is not None:
+        spans.tracer.flush()

@@ -19,6 +19,7 @@ from itertools import islice
 from typing import Any
 from weakref import ReferenceType
 
+from billiard.common import terminate_handler_fired
 from celery import signals
 from opentelemetry import context, propagate, trace
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode
@@ -27,13 +28,15 @@ from holdfast.correlation import CORRELATION
 from holdfast.dispatch.prose import Prose
 from holdfast.ledger.holds import is_secret
 from holdfast.lineage import inherited_headers
-from holdfast.spans import Lost
+from holdfast.spans import By, Lost
 from holdfast.telemetry.left import Left, how_left
 from holdfast.tickets import FORMER, HEADER, Ticket
 
 logger = logging.getLogger("holdfast.telemetry")
 SYSTEM = "holdfast"
-WORKER_LOST = "worker lost"
+# To be cancelled, or to have to wait for another worker, is no error.
+_ERRORS = {By.LOSS: "worker lost", By.TIME_LIMIT: "TimeLimitExceeded"}
+FLUSH_MILLISECONDS = 5000
 _TWIN = "opentelemetry.instrumentation.celery"
 # Links of one span: what many jobs have in common is said by the first of them.
 MOST_LINKS = 32
@@ -80,6 +83,13 @@ class Run(OpenSpan):
         super().__init__(span)
         self._task, self._request = task, request
 
+    def end(self) -> None:
+        """End it, but in a process that is being ended: of that attempt whoever moves its job tells, once."""
+        if terminate_handler_fired():
+            context.detach(self._token)
+        else:
+            super().end()
+
     def _say(self, left: Left) -> None:
         moves = left.by == "ignore" and getattr(self._request, "holdfast_move", None) is not None
         self.span.set_attribute("holdfast.left_by", "put back" if moves else left.by)
@@ -106,6 +116,7 @@ class OpenTelemetry:
     """Tells OpenTelemetry; see `holdfast.spans.Tracer`."""
 
     def __init__(self, provider: trace.TracerProvider | None = None) -> None:
+        self._provider = provider
         self._tracer = trace.get_tracer("holdfast", version("holdfast"), provider)
 
     @property
@@ -174,15 +185,23 @@ class OpenTelemetry:
                 attempt=lost.attempt,
                 start_time=_nanoseconds(lost.began_at),
             )
-            span.set_attribute("holdfast.left_by", "lost")
+            span.set_attribute("holdfast.left_by", lost.by.value)
             if lost.worker:
                 span.set_attribute("holdfast.worker", lost.worker)
-            span.set_attribute("error.type", WORKER_LOST)
-            span.set_status(Status(StatusCode.ERROR, f"{WORKER_LOST}: {lost.cause}"))
+            if kind := _ERRORS.get(lost.by):
+                span.set_attribute("error.type", kind)
+                span.set_status(Status(StatusCode.ERROR, f"{kind}: {lost.cause}"))
             return LostRun(span, max(lost.began_at, lost.ended_at))
         except Exception:  # what is lost must be given back, whatever its span says
             logger.exception("No span tells of the lost attempt of job %s", lost.job)
             return None
+
+    def flush(self) -> None:
+        """Send what the project's provider has kept, for five seconds at most if it keeps to that."""
+        provider = self._provider or trace.get_tracer_provider()
+        flush = getattr(provider, "force_flush", None)
+        if flush is not None:
+            flush(FLUSH_MILLISECONDS)
 
     def _run(
         self,

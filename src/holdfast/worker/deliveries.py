@@ -75,3 +75,8 @@ class Held:
     moved_on_at: float | None = None
     limits: tuple[str, ...] = ()
     last_chance: bool = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether the pool has said that its body runs."""
+        return getattr(self.request, "time_start", None) is not None

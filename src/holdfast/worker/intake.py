@@ -21,7 +21,6 @@ from kombu.exceptions import ContentDisallowed, DecodeError
 from holdfast.broker.arrivals import Arrival
 from holdfast.ledger import transitions
 from holdfast.ledger.database import is_passing
-from holdfast.ledger.reads import queries
 from holdfast.ledger.records import ClaimedJob, End, Hold, Refusal, Ticket
 from holdfast.ledger.states import Reason
 from holdfast.tickets import HEADER
@@ -49,6 +48,7 @@ class Intake:
         self.app = app
         self.worker: UUID = uuid4()
         self.held: dict[str, Held] = {}
+        self.killed: set[Hold] = set()
         self.waiting = Waiting()
         self.ready: deque[tuple[Delivery, ClaimedJob]] = deque()
         self.handlers: dict[str, Callable[..., Any]] = {}
@@ -263,8 +263,7 @@ class Intake:
 
     def waits(self, held: Held) -> bool:
         """Tell whether a job waits here still: for a slot, or for a thread that leaves it if it is taken away."""
-        begun = getattr(held.request, "time_start", None) is not None
-        return not held.delivered or (self.begins_late and not begun)
+        return not held.delivered or (self.begins_late and not held.begun)
 
     def stands(self, request: Any) -> bool:
         """Tell whether a request's job is still this worker's to run."""
@@ -353,12 +352,13 @@ class Intake:
         return batch
 
     def give_back(self, holds: Iterable[Hold], *, cause: str) -> None:
-        """Return jobs whose attempts will not be run here, and publish them."""
+        """Return jobs whose attempts will not be run here, or were killed while they ran, and publish them."""
         many = list(holds)
         for hold in many:
             self.let_go(hold)
         if many:
-            self.publish(transitions.hand_back(many, cause=cause))
+            self.publish(transitions.hand_back(many, cause=cause, killed=self.killed))
+            self.killed.difference_update(many)
 
     def lose(self, hold: Hold, *, cause: str) -> None:
         """Give back the job of a child that is gone; counted as a loss."""
@@ -379,17 +379,6 @@ class Intake:
         holds = [self.held[job.id].hold for job in waiting if job.id in self.held]
         if holds:
             self.clerk.submit(lambda: self.give_back(holds, cause="the worker is stopping"))
-
-    def leave(self) -> None:
-        """Hand back all that is here, once the pool has stopped; in the clerk's thread, where no claim is under way."""
-        if self.waiting:
-            self.claim()
-            self.waiting.clear()
-        holds = {held.hold for held in list(self.held.values())}
-        # A claim whose answer was lost is known to the ledger alone, and no audit comes any more.
-        known = (Hold(id, token, self.worker) for id, token in queries.held_by(self.worker).items())
-        holds |= {hold for hold in known if hold not in self.ends}
-        self.give_back(holds, cause="the worker stopped")
 
     def forget(self) -> None:
         """Leave what is not in the ledger to others: what was claimed is theirs, what waits may be fetched again."""

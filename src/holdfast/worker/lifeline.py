@@ -42,6 +42,7 @@ from holdfast.worker.footprint import Footprint
 from holdfast.worker.growth import Growth, processes_of
 from holdfast.worker.intake import Intake
 from holdfast.worker.last_words import hear_last_words
+from holdfast.worker.leaving import give_all_back
 from holdfast.worker.processes import is_dropped
 
 logger = logging.getLogger("holdfast.worker")
@@ -146,8 +147,8 @@ class Lifeline(bootsteps.StartStopStep):
         """Whether the pool has stopped, and what was left is being handed back or was."""
         return self._retired
 
-    def retire(self) -> None:
-        """The pool has stopped: hand back what is left, and give the lease up."""
+    def retire(self, *, at_once: bool = False) -> None:
+        """The pool has stopped, or goes with this process at once: hand back what is left, and give the lease up."""
         if self._retired:
             return
         self._retired = True
@@ -162,7 +163,8 @@ class Lifeline(bootsteps.StartStopStep):
             )
         # What they had to tell of batches; the loop of another worker would find it too.
         self._intake.following.stop(seconds=STOP_SECONDS)
-        self._intake.clerk.submit(self._intake.leave)
+        kills = at_once or processes.is_prefork(self._parent.pool)
+        self._intake.clerk.submit(partial(give_all_back, self._intake, kills=kills))
         self._intake.clerk.submit(self._intake.guard.write)
         self._intake.clerk.submit(self._counts.write)
         self._intake.clerk.submit(lambda: workers.retire(self._intake.worker))

@@ -41,6 +41,11 @@ def listened_to(result: Any) -> None:
         result._mutex = _hearing
 
 
+def is_prefork(pool: Any) -> bool:
+    """Tell whether a pool has processes: to stop a body there is to end its process, which tells of nothing then."""
+    return "prefork" in type(pool).__module__
+
+
 def is_dropped(request: Any) -> bool:
     """Tell whether a request that was handed to Celery never came to the pool, or was taken out of it unbegun."""
     return request is None or (request._apply_result is None and request.time_start is None)

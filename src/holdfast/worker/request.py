@@ -25,7 +25,7 @@ from holdfast.lineage import leaving_it_to
 from holdfast.tickets import BATCH, HEADER
 from holdfast.worker.current import current_intake
 from holdfast.worker.intake import Intake
-from holdfast.worker.processes import listened_to
+from holdfast.worker.processes import is_prefork, listened_to
 
 logger = logging.getLogger("holdfast.worker")
 
@@ -192,6 +192,12 @@ class LedgerRequest(Request):
                 super().on_failure(exc_info, send_failed_event, return_ok)
         if not return_ok:
             self.intake.release(self.hold)
+
+    def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:
+        """Kill the process that runs the job; once that is gone the job goes back."""
+        if self.hold is not None and self.time_start and is_prefork(pool):
+            self.intake.killed.add(self.hold)
+        super().cancel(pool, signal, emit_retry)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
         """A hard time limit fails the job; the pool kills the process that runs it once this has returned.
