@@ -130,6 +130,22 @@ def test_test_message_says_what_was_answered_or_refused(
     assert len(receiver.bodies()) == 3
 
 
+def test_wrong_settings_are_no_fault_of_the_channel(
+    console: str, administrator: Client, receiver: Web
+) -> None:
+    wrong = {"channels": {"ops": {"kind": "webhook", "url": receiver.url, "sceret": "S3CRET"}}}
+    with override_settings(HOLDFAST={**settings.HOLDFAST, "alerts": wrong}):
+        refused = post(administrator, "channels/ops/test")
+    assert refused.status_code == 409
+    said = str(refused.json())
+    assert "has 'sceret', which means nothing here: did you mean 'secret'?" in said.replace(
+        "\\", ""
+    )
+    assert "address" not in said
+    assert "S3CRET" not in said
+    assert not receiver.posted
+
+
 @pytest.mark.parametrize(
     "path", ["rules/old/queues/mute", "rules/old/queues/off", "1/mute", "channels/ops/test"]
 )

@@ -231,7 +231,10 @@ def test(request: HttpRequest, name: str) -> Done:
         said = verbs.test(name, actor=actor(request))
     except verbs.AlertNotFound as error:
         raise Http404(str(error)) from error
-    except (verbs.NotSent, ConfigurationError) as error:
+    except ConfigurationError as error:
+        # It names the key and the repair: no fault of the channel's.
+        raise Refused(str(error)) from error
+    except verbs.NotSent as error:
         raise Refused(
             _("Channel %(name)s did not take it: %(error)s. Look at its address and its key.")
             % {"name": name, "error": error}
