@@ -157,6 +157,33 @@ def test_connections_that_are_not_kept_are_a_remark(site: Site, tmp_path: Any) -
     assert "CONN_MAX_AGE of 'default' is 0" in project.ask(*only("I419")).evidence("I419")
 
 
+@pytest.mark.parametrize("bound", ["OPTIONS", "PGCONNECT_TIMEOUT", "HOST"])
+def test_connect_without_a_bound_is_told_of_until_it_has_one(
+    tmp_path: Any, bound: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stated: dict[str, Any] = {
+        "ENGINE": "django.db.backends.postgresql",
+        "HOST": "db.internal",
+        "NAME": "shop",
+    }
+    project = Project(tmp_path, settings=f'DATABASES["default"] = {stated!r}')
+    words = only("W431")
+    if bound == "OPTIONS":
+        found = project.ask(*words).one("W431")
+        assert "'default' is at db.internal" in found["evidence"]
+        assert '"connect_timeout": 5' in found["repair"]
+        stated["OPTIONS"] = {"connect_timeout": 0}
+        endless = Project(tmp_path / "0", settings=f'DATABASES["default"] = {stated!r}')
+        assert endless.ask(*words).ids == {"W431"}
+        stated["OPTIONS"] = {"connect_timeout": 5}
+    elif bound == "HOST":
+        stated["HOST"] = "/run/postgresql"
+    else:
+        monkeypatch.setenv("PGCONNECT_TIMEOUT", "5")
+    mended = Project(tmp_path / "mended", settings=f'DATABASES["default"] = {stated!r}')
+    assert mended.ask(*words).findings == []
+
+
 # -- what is open -------------------------------------------------------------------------------------
 
 

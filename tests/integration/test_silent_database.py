@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError, connections
 
 from holdfast.health.looking import Looker
-from holdfast.ledger.connections.watchdog import connect_within
+from holdfast.ledger.connections.watchdog import connect_within, states_a_bound
 from holdfast.ledger.database import alias, close_connection, connection
 from holdfast.metrics.collector import Numbers
 from holdfast.testing.services import PostgresServer, TcpProxy
@@ -111,3 +111,4 @@ def test_command_gives_up_and_says_what_is_away(
     with pytest.raises(CommandError, match=r"database refused: .*timeout"):
         call_command("holdfast", "health", "--worker")
     assert options["connect_timeout"] == 1
+    assert not states_a_bound(options), "it is the command's own, and no word of the project"

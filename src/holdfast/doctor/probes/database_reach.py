@@ -77,6 +77,14 @@ READ_ONLY = define(
     repair="Point the alias to the primary. If it is the primary: ALTER DATABASE NAME RESET "
     "default_transaction_read_only.",
 )
+UNBOUNDED = define(
+    "holdfast.W431",
+    title="A connect to the database may take more than two minutes",
+    leads_to="While its host takes connections and says nothing, each page of the console and each request "
+    "that sends a job waits for 130 s. Workers, schedulers and the verbs of manage.py have a bound of their own.",
+    repair='Set "OPTIONS": {"connect_timeout": 5} on the alias in DATABASES, or PGCONNECT_TIMEOUT=5 in the '
+    "environment of all processes.",
+)
 _REACH = (NO_NAME, REFUSED, NOT_LET_IN, NO_DATABASE, FULL, NO_ANSWER, NO_FILE, READ_ONLY)
 # What servers say: the client library does not pass on the code of a connection that was refused.
 _FULL = (
@@ -142,6 +150,24 @@ def _why(error: Exception, settings: dict[str, Any], vendor: str) -> Finding:
         else:
             return NO_ANSWER.seen(f"{where} takes connections, and then: {said}", **about)
     return REFUSED.seen(f"{where}: {last}", **about)
+
+
+@probe(area="database", finds=[UNBOUNDED], live=False)
+def connects_are_bounded(look: Look) -> Iterator[Finding]:
+    """Whether a database that has gone silent is given up in time by who connects to it."""
+    from django.db import connections
+
+    from holdfast.ledger.connections.watchdog import states_a_bound
+
+    # As the project has it: a connection of the doctor's own is bounded by itself.
+    stated, alias = connections.settings[look.settings.database], look.settings.database
+    host = str(stated.get("HOST") or "")
+    if look.vendor != "postgresql" or not host or host.startswith("/"):
+        return
+    if not states_a_bound(stated.get("OPTIONS", {})):
+        yield UNBOUNDED.seen(
+            f"{alias!r} is at {host}, and its OPTIONS have no connect_timeout.", alias=alias
+        )
 
 
 @probe(

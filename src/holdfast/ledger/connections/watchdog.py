@@ -12,7 +12,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -75,11 +75,22 @@ def connect_soon() -> None:
     """Let no connect of this process wait longer for the ledger's host, unless the project says so itself."""
     here = connection()
     if here.vendor == "postgresql":
-        here.settings_dict["OPTIONS"].setdefault("connect_timeout", CONNECT_SECONDS)
+        here.settings_dict["OPTIONS"].setdefault("connect_timeout", _Ours(CONNECT_SECONDS))
+
+
+def states_a_bound(options: Mapping[str, Any]) -> bool:
+    """Tell whether the project says how long a connect may take: here, to the client library, or in a service."""
+    said = options.get("connect_timeout", os.environ.get("PGCONNECT_TIMEOUT"))
+    # To libpq 0 is no bound at all.
+    return "service" in options or (not isinstance(said, _Ours) and str(said or 0) != "0")
 
 
 def _impatient(stated: dict[str, Any], seconds: int) -> dict[str, Any]:
     return {**stated, "OPTIONS": {"connect_timeout": seconds, **stated.get("OPTIONS", {})}}
+
+
+class _Ours(int):
+    """Seconds that this process has set itself, for the project says nothing."""
 
 
 class _FirstAnswer:
