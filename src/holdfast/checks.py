@@ -16,10 +16,12 @@ from django.db import connections
 
 from holdfast.broker.addresses import (  # noqa: F401  # their ids are ours too
     NO_MASTER_NAME,
+    NO_SUCH_PORT,
     OTHER_BROKER,
     REDIS_CLUSTER,
     TLS_UNVERIFIED,
     check_kind,
+    check_ports,
     check_tls,
 )
 from holdfast.conf import get_settings
@@ -213,6 +215,7 @@ def _check_conf(conf: Any) -> Iterator[CheckMessage]:
     yield from _check_patience(conf)
     yield from _check_queues(conf)
     yield from check_kind(conf)
+    yield from check_ports(conf)
     ignored = [name for name in _OURS if conf.get(name)]
     if ignored:
         yield Info(

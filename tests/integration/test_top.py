@@ -44,6 +44,21 @@ def test_picture_has_queues_workers_and_what_needs_attention(
     assert "\x1b[" not in shown
 
 
+def test_one_look_is_text_without_rich_and_more_are_refused(
+    busy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    lines = top("--once").splitlines()
+    assert lines[0].startswith("Holdfast 20")
+    assert "3 queued" in lines[1]
+    assert any(line.startswith("queue ") and "3 waiting" in line for line in lines)
+    (one,) = [line for line in lines if line.startswith("worker one@host")]
+    assert "serving" in one
+    assert any("stalled@host" in line for line in lines[2:4])
+    with pytest.raises(CommandError, match="--once and --json"):
+        top("--looks", "2")
+
+
 def test_each_look_is_a_line_of_json(busy: str) -> None:
     looks = [
         json.loads(line) for line in top("--json", "--every", "0.01", "--looks", "2").splitlines()
@@ -91,7 +106,7 @@ def test_without_rich_it_says_what_to_install() -> None:
         "import sys; sys.modules['rich'] = None; sys.modules['rich.console'] = None\n"
         "import django; django.setup()\n"
         "from django.core.management import call_command\n"
-        "call_command('holdfast', 'top', '--once')"
+        "call_command('holdfast', 'top')"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -12,7 +12,7 @@ from django.core.checks.registry import registry
 from django.test import override_settings
 
 from holdfast import Celery, checks
-from holdfast.broker import addresses
+from holdfast.broker import addresses, places
 from holdfast.broker.transport import Transport
 from holdfast.conf import read
 from holdfast.exceptions import ConfigurationError
@@ -79,6 +79,28 @@ def test_unknown_mode_is_refused_with_those_there_are() -> None:
 def test_broker_that_cannot_hold_the_promises_is_found(url: str, found: str | None) -> None:
     ids = {addresses.REDIS_CLUSTER, addresses.NO_MASTER_NAME, addresses.OTHER_BROKER}
     assert {id for id in ids if _found(id, broker_url=url)} == ({found} if found else set())
+
+
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [
+        ("redis://10.0.0.1:63790000/0", "63790000"),
+        ("redis://:hunter2@10.0.0.1:65536", "65536"),
+        ("redis://10.0.0.1:6379/0;redis://[::1]:70000/0", "70000"),
+        ("redis://:hunter2/99999@10.0.0.1:6379/0", ""),
+        ("redis://10.0.0.1:65535/99999", ""),
+        ("redis://10.0.0.1:${PORT}/0", ""),
+        # Part of a password that should have been encoded.
+        ("redis://user:99999/hunter2@10.0.0.1/0", ""),
+    ],
+)
+def test_port_that_cannot_be_is_named_without_the_password(url: str, port: str) -> None:
+    app = Celery("checked", broker=url, set_as_current=False)
+    found = [one for one in checks._check_conf(app.conf) if one.id == addresses.NO_SUCH_PORT]
+    assert len(found) == bool(port)
+    assert all(f"its port is {port}, and 65535" in one.msg for one in found)
+    assert not any("hunter2" in one.msg for one in found)
+    assert bool(port) == any("65535" in place.wrong for place in map(places.read, url.split(";")))
 
 
 def test_sentinels_that_are_asked_for_a_master_by_name_are_not_found() -> None:

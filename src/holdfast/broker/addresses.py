@@ -9,9 +9,12 @@ from urllib.parse import parse_qs, urlsplit
 from django.core import checks
 from django.core.checks import CheckMessage
 
+from holdfast.broker.places import places, port_beyond
+
 # Ids never change their meaning.
 REDIS_CLUSTER = "holdfast.E009"
 NO_MASTER_NAME = "holdfast.E010"
+NO_SUCH_PORT = "holdfast.E011"
 TLS_UNVERIFIED = "holdfast.W008"
 OTHER_BROKER = "holdfast.W009"
 _KNOWN = {"redis", "rediss", "sentinel", "amqp", "amqps", "pyamqp", "memory"}
@@ -43,6 +46,17 @@ def check_kind(conf: Any) -> Iterator[CheckMessage]:
                 f"Holdfast is not tested on a broker of the kind {parts.scheme}://: what it loses is not found.",
                 hint="Use Redis, Valkey or RabbitMQ for what must not be lost.",
                 id=OTHER_BROKER,
+            )
+
+
+def check_ports(conf: Any) -> Iterator[CheckMessage]:
+    """Find ports that nobody can connect to: what is sent waits in the ledger, and workers do not start."""
+    for place in places(conf):
+        if wrong := port_beyond(place.shown):
+            yield checks.Error(
+                f"The broker's URL {place.shown} cannot be used: {wrong}.",
+                hint="Correct it in CELERY_BROKER_URL, or in the variable that it is made of.",
+                id=NO_SUCH_PORT,
             )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,9 @@ PORTS = {"redis": 6379, "rediss": 6379, "sentinel": 26379, "amqp": 5672, "amqps"
 REDIS = ("redis", "rediss", "sentinel")
 _ALIASES = {"pyamqp": "amqp", "librabbitmq": "amqp", "redis+socket": "unix", "socket": "unix"}
 LOCAL_NAMES = {"localhost", "localhost.localdomain", "ip6-localhost"}
+MOST_PORT = 65535
+# After a host, and not inside of what may be a password.
+_PORT = re.compile(r"^[\w+]+://(?:[^/?#]*@)?(?:\[[^\]]*\]|[^/?#@:]+):(\d{1,9})(?=[/?#]|$)(?!.*@)")
 _ENCODED = (
     "its password has a character that ends it, or its port is no number: write / # ? @ : in a password as %2F %23 %3F "
     "%40 %3A"
@@ -82,7 +86,8 @@ def read(url: str, *, setting: str = "broker_url", use_ssl: Any = None) -> Place
         port, host = parts.port, parts.hostname or ""
     except ValueError as error:
         # With a password in it, the error would show a part of that.
-        wrong = _ENCODED if "@" in url else f"it cannot be read ({error})"
+        unclear = _ENCODED if "@" in url else f"it cannot be read ({error})"
+        wrong = port_beyond(url) or unclear
         scheme = url.partition("://")[0]
         return Place(shown=_hidden(url), setting=setting, scheme=scheme, wrong=wrong)
     scheme = _ALIASES.get(parts.scheme, parts.scheme)
@@ -102,6 +107,14 @@ def read(url: str, *, setting: str = "broker_url", use_ssl: Any = None) -> Place
         options=given | dict(parse_qsl(parts.query)),
         wrong=_wrong(scheme, host, parts.path, parts.query, url),
     )
+
+
+def port_beyond(url: str) -> str:
+    """Say that the port of a URL is none that there can be; empty for one that is, or that cannot be made out."""
+    found = _PORT.search(url)
+    if found is None or int(found[1]) <= MOST_PORT:
+        return ""
+    return f"its port is {found[1]}, and {MOST_PORT} is the highest there is"
 
 
 def _wrong(scheme: str, host: str, path: str, query: str, url: str) -> str:

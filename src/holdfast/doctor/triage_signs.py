@@ -5,7 +5,7 @@ from __future__ import annotations
 # The address is wrong, or nobody is there.
 DISCOVERY = (
     *("E311", "E310", "E301", "E302", "E304", "E312", "E313", "E330", "E329", "E316"),
-    *("E009", "E010", "W303"),
+    *("E009", "E010", "E011", "W303"),
 )
 # It is there, and refuses.
 ACCESS = (

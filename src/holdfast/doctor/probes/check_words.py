@@ -67,6 +67,12 @@ _TABLE = (
         'CELERY_BROKER_TRANSPORT_OPTIONS = {"master_name": ...}; see docs/guides/brokers.md#sentinel.',
     ),
     (
+        "E011",
+        "The port in the broker's URL is above 65535",
+        "Nothing is sent and nothing is fetched: jobs stay in the ledger.",
+        "Correct the port in CELERY_BROKER_URL.",
+    ),
+    (
         "E101",
         "A queue of a backend in TASKS has many receivers, or Celery does not know it and may not make it",
         "No task can be enqueued on it.",

@@ -17,6 +17,7 @@ from holdfast.console.encode import as_json
 from holdfast.console.snapshots import Camera, Snapshot
 from holdfast.ledger.database import close_connection
 from holdfast.ledger.reads import worker_reads
+from holdfast.management import plain
 from holdfast.management.terminal import Terminal
 
 # So many of the latest figures make the small charts.
@@ -37,16 +38,27 @@ def run(options: dict[str, Any], terminal: Terminal) -> None:
     """Look again and again until it is interrupted; only a look that is the last may fail.
 
     Raises:
-        CommandError: rich is not installed and a picture is wanted, or the database did not answer the last look.
+        CommandError: rich is not installed and looks are to be drawn, or the database did not answer the last one.
     """
     looks = 1 if options["once"] else options["looks"]
     try:
         if options["json"]:
             _print_lines(terminal, every=options["every"], looks=looks)
+        elif looks == 1 and not _has_rich():
+            for snapshot, workers in _looks(every=options["every"], looks=looks):
+                terminal.say(plain.text(snapshot, workers))
         else:
             _draw(terminal, every=options["every"], looks=looks)
     except KeyboardInterrupt:
         return
+
+
+def _has_rich() -> bool:
+    try:
+        import rich.console  # noqa: F401  # asked for alone
+    except ModuleNotFoundError:
+        return False
+    return True
 
 
 def _print_lines(terminal: Terminal, *, every: float, looks: int | None) -> None:
@@ -72,7 +84,7 @@ def _draw(terminal: Terminal, *, every: float, looks: int | None) -> None:
         from rich.live import Live
     except ModuleNotFoundError:
         raise CommandError(
-            "The picture needs rich: pip install 'holdfast[progress]'. Without it there is --json."
+            "The picture needs rich: pip install 'holdfast[progress]'. Without it there are --once and --json."
         ) from None
     from holdfast.management import picture
 
