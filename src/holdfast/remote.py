@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -197,6 +198,39 @@ def _found(worker: UUID) -> LiveWorker:
     return found
 
 
+def _broadcast(
+    worker: LiveWorker, command: str, arguments: Mapping[str, Any]
+) -> Sequence[Mapping[str, Any]]:
+    """Send a command and gather the answer; once more where the broker has closed the connection meanwhile.
+
+    A command that comes twice does no more than once: none of them says "one more".
+    """
+
+    def ask() -> Sequence[Mapping[str, Any]]:
+        return (
+            current_app.control.broadcast(
+                command,
+                arguments=arguments,
+                destination=[worker.name],
+                reply=True,
+                timeout=ANSWER_SECONDS,
+                limit=1,
+            )
+            or ()
+        )
+
+    errors = current_app.connection_for_write().connection_errors
+    with suppress(*errors):
+        return ask()
+    try:
+        return ask()
+    except errors as error:
+        raise WorkerSilent(
+            f"Worker {worker.name} was asked, but the connection to the broker broke twice ({error}): whether it "
+            "has heard is not known. Look at it before you ask again."
+        ) from error
+
+
 def _ask(worker: LiveWorker, command: str, /, **arguments: Any) -> dict[str, Any]:
     """Send one command to one worker, and wait for what it says."""
     if not current_app.conf.worker_enable_remote_control:
@@ -211,15 +245,8 @@ def _ask(worker: LiveWorker, command: str, /, **arguments: Any) -> dict[str, Any
             f"Worker {worker.name} cannot be asked: the broker does not answer. What it does is shown as the ledger "
             "has it."
         )
-    said: Sequence[Mapping[str, Any]] = current_app.control.broadcast(
-        command,
-        arguments=arguments,
-        destination=[worker.name],
-        reply=True,
-        timeout=ANSWER_SECONDS,
-        limit=1,
-    )
-    told = next((answer[worker.name] for answer in said or () if worker.name in answer), None)
+    said = _broadcast(worker, command, arguments)
+    told = next((answer[worker.name] for answer in said if worker.name in answer), None)
     if told is None:
         raise WorkerSilent(
             f"Worker {worker.name} has not answered within {ANSWER_SECONDS:g} s: it is frozen, or a body holds its "

@@ -8,9 +8,11 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from celery import current_app
 from celery.result import AsyncResult
 
 from holdfast import remote
@@ -93,6 +95,28 @@ def with_a_job(worker: WorkerProcess) -> remote.Inside:
 def release(gate: Path, sent: AsyncResult[str]) -> None:
     gate.touch()
     sent.get(timeout=30)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_connection_that_the_broker_closed_is_made_again_once(
+    times: int, crew: dict[str, WorkerProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = crew["threads"]
+    control, left = current_app.control, iter(range(times))
+    broadcast = control.broadcast
+
+    def closed(*args: Any, **options: Any) -> Any:
+        if next(left, None) is not None:
+            raise ConnectionError("Connection closed by server.")
+        return broadcast(*args, **options)
+
+    monkeypatch.setattr(control, "broadcast", closed)
+
+    if times == 1:
+        assert remote.look(id_of(worker)).processes
+    else:
+        with pytest.raises(WorkerSilent, match="broke twice"):
+            remote.look(id_of(worker))
 
 
 def test_worker_tells_its_memory_its_slots_and_its_jobs(
