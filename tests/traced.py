@@ -89,6 +89,15 @@ class Receiver(ThreadingHTTPServer):
         """Where to send."""
         return f"http://127.0.0.1:{self.server_address[1]}"
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What lets a process trace, and send here at once."""
+        return {
+            "HOLDFAST_TRACING": "True",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": self.url,
+            "OTEL_BSP_SCHEDULE_DELAY": "100",
+        }
+
     def all(self, name: str = "") -> list[Seen]:
         """Return what has come."""
         with self.lock:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from holdfast.metrics.contract import CONTRACT, Metric
+from holdfast.metrics.bounds import Metric
+from holdfast.metrics.contract import CONTRACT
 from tests.docs.pages import ROOT
 
 PAGE = ROOT / "docs" / "reference" / "metrics.md"

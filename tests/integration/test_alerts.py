@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.db import connections
-from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
 from holdfast import alerts
@@ -21,61 +18,20 @@ from holdfast.alerts.deciding import Sign
 from holdfast.alerts.errors import NotSent
 from holdfast.alerts.stated import Channel, Rule
 from holdfast.alerts.tasks import OWN_TASK
-from holdfast.alerts.watching import Watch
 from holdfast.ledger import alerts as ledger
 from holdfast.ledger import audit
 from holdfast.ledger.database import alias, atomic
-from holdfast.ledger.models.alerts import AlertNotice
 from holdfast.policies.effects import effect
 from holdfast.testing import HoldfastJobs
+from tests.alerted import OTHER, SIGN, Watched, said, wait
 from tests.ledgers import empty
 from tests.receivers import Web, web
-
-SIGN = Sign(subject="queue mail", summary="Queue mail is old.", path="queues/mail/")
-OTHER = Sign(subject="queue other", summary="Queue other is old.")
 
 
 @pytest.fixture
 def receiver() -> Iterator[Web]:
     with web() as server:
         yield server
-
-
-class Watched:
-    """A watch over what a test says is wrong."""
-
-    def __init__(self) -> None:
-        self.signs: list[Sign] = []
-        self.watch = Watch(look=self.look)
-
-    def look(self, _rule: Rule) -> list[Sign]:
-        return list(self.signs)
-
-    def finds(self, *signs: Sign) -> None:
-        """Look once, and find this."""
-        self.signs = list(signs)
-        self.watch.one_pass()
-
-
-@contextmanager
-def said(receiver: Web, **more: Any) -> Iterator[None]:
-    """Tell a webhook and a pager of old queues."""
-    stated = {
-        "channels": {
-            "hook": {"kind": "webhook", "url": f"{receiver.url}/hook"},
-            "pager": {
-                "kind": "pagerduty",
-                "routing_key": "key",
-                "url": f"{receiver.url}/pager",
-            },
-        },
-        "rules": [{"when": "oldest", "name": "queues", "clear_seconds": 0}],
-        "source": "shop",
-        "console_url": "https://shop.example/holdfast",
-        **more,
-    }
-    with override_settings(HOLDFAST={**settings.HOLDFAST, "alerts": stated}):
-        yield
 
 
 @pytest.fixture
@@ -169,15 +125,6 @@ def test_what_no_worker_sends_in_time_is_sent_without_and_not_again_by_its_job(
     assert len(receiver.posted) == 2
     jobs.drain()
     assert len(receiver.posted) == 2
-
-
-def wait(length: timedelta) -> None:
-    """Let so much time pass for the messages."""
-    for row in AlertNotice.objects.using(alias()):
-        row.made_at -= length
-        if row.tried_at:
-            row.tried_at -= length
-        row.save(using=alias())
 
 
 def test_channel_that_fails_is_tried_again_later_and_the_other_is_not_held_up(

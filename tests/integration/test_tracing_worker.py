@@ -41,11 +41,7 @@ def test_one_trace_from_a_request_to_the_last_successor(
     kind: str, request: pytest.FixtureRequest
 ) -> None:
     with receiver() as collector, new_site(kind, request) as site:
-        environment = {
-            "HOLDFAST_TRACING": "True",
-            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
-            "OTEL_BSP_SCHEDULE_DELAY": "100",
-        }
+        environment = collector.environment
         pool = "prefork" if kind == "postgres" else "threads"
         worker = site.worker(f"--include={watched.__name__}", pool=pool, environment=environment)
         site.python(_REQUEST, environment=environment)
@@ -77,11 +73,7 @@ def test_trace_is_whole_after_a_child_and_then_a_whole_worker_were_killed(
     kind: str, request: pytest.FixtureRequest
 ) -> None:
     with receiver() as collector, new_site(kind, request) as site:
-        environment = {
-            "HOLDFAST_TRACING": "True",
-            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
-            "OTEL_BSP_SCHEDULE_DELAY": "100",
-        }
+        environment = collector.environment
         site.python(_CALL, environment=environment)
         include = f"--include={watched.__name__}"
         worker = site.worker(include, concurrency=1, environment=environment)

@@ -16,7 +16,7 @@ from holdfast.ledger.alert_kinds import KINDS, SEVERITIES
 from holdfast.ledger.alerts import DUTY
 from holdfast.ledger.database import alias
 from holdfast.ledger.models import Duty
-from holdfast.metrics import contract
+from holdfast.metrics import bounds
 from holdfast.metrics.alerting import alerts
 from tests.alerting import SIGN, Watched, stated
 from tests.receivers import Web, web
@@ -93,5 +93,5 @@ def test_cost_and_series_are_bounded(receiver: Web, ledger: str) -> None:
         with CaptureQueriesContext(connections[ledger]) as queries:
             found = numbers()
         waiting = [key for key in found if key[0] == "alert_messages_waiting"]
-        assert len(waiting) == contract.MOST_CHANNELS
+        assert len(waiting) == bounds.MOST_CHANNELS
     assert len(queries) <= 6

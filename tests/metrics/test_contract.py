@@ -10,8 +10,9 @@ from django.db import connections
 
 from holdfast import Celery
 from holdfast.ledger.reads import gauges, queue_reads, troubles
-from holdfast.metrics import contract, parts
-from holdfast.metrics.contract import BUCKET_SECONDS, CONTRACT
+from holdfast.metrics import bounds, contract, parts
+from holdfast.metrics.bounds import BUCKET_SECONDS
+from holdfast.metrics.contract import CONTRACT
 from holdfast.testing.services import RedisServer
 from tests.alerting import stated
 from tests.metrics.filled import fill
@@ -84,7 +85,7 @@ def test_names_follow_the_rules_of_prometheus() -> None:
 
 
 def test_what_is_counted_ends_where_the_contract_says() -> None:
-    assert {gauges.MOST, queue_reads.MOST, troubles.MOST} == {contract.MOST_COUNTED}
+    assert {gauges.MOST, queue_reads.MOST, troubles.MOST} == {bounds.MOST_COUNTED}
 
 
 def test_all_metrics_together_are_bounded() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from holdfast.ledger import counts
 from holdfast.ledger.alert_kinds import KINDS, SEVERITIES
 from holdfast.ledger.reads import alert_reads
-from holdfast.metrics import contract
+from holdfast.metrics import bounds, contract
 from holdfast.metrics.readings import Reading, first, reading
 
 
@@ -23,7 +23,7 @@ def alerts() -> Iterator[Reading]:
         for severity in SEVERITIES:
             yield reading(contract.ALERTS_FIRING, firing[kind, severity], kind, severity)
     told, waiting = counts.told(), alert_reads.waiting()
-    for channel in first(said.channels, most=contract.MOST_CHANNELS, key=str):
+    for channel in first(said.channels, most=bounds.MOST_CHANNELS, key=str):
         label = channel[:100]
         yield reading(contract.MESSAGES_SENT, told.get((counts.SENT, label), 0), channel)
         yield reading(contract.MESSAGES_FAILED, told.get((counts.NOT_SENT, label), 0), channel)

@@ -6,49 +6,23 @@ list of changes for a release. Units are base units, seconds and bytes; what onl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 from holdfast.ledger.alert_kinds import KINDS, SEVERITIES
-from holdfast.ledger.histograms import BOUNDS
-from holdfast.ledger.tallies import MOST_NAMES
-
-Kind = Literal["counter", "gauge", "histogram", "info"]
-PREFIX = "holdfast_"
-# Names in one label; of what comes later, or is less, nothing is told but in the sums.
-MOST_QUEUES = 100
-MOST_WORKERS = 200
-MOST_LIMITS = 100
-MOST_SCHEDULES = 100
-MOST_TABLES = 100
-MOST_CAUSES = 50
-MOST_LETTERS = 20
-MOST_CHANNELS = 20
-# No list is counted further.
-MOST_COUNTED = 10_000
-# Three slots a decade of those that minutes are counted in.
-BUCKETS = (*(n for tens in range(0, 80, 10) for n in (tens, tens + 3, tens + 7)), 80)
-BUCKET_SECONDS = tuple(BOUNDS[n] for n in BUCKETS)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metric:
-    """One name."""
-
-    name: str
-    kind: Kind
-    says: str
-    """What it means, in a sentence."""
-    labels: tuple[str, ...] = ()
-    most: int = 1
-    """Most series of it: what bounds the cost in the server that keeps them."""
-
-    @property
-    def unit(self) -> str:
-        """The unit, as its name says it; empty: it counts."""
-        bare = self.name.removesuffix("_total")
-        return next((unit for unit in ("seconds", "bytes") if bare.endswith(unit)), "")
-
+from holdfast.metrics.bounds import (
+    BUCKETS,
+    MOST_CAUSES,
+    MOST_CHANNELS,
+    MOST_COUNTED,
+    MOST_LETTERS,
+    MOST_LIMITS,
+    MOST_NAMED,
+    MOST_QUEUES,
+    MOST_SCHEDULES,
+    MOST_TABLES,
+    MOST_WORKERS,
+    PREFIX,
+    Kind,
+    Metric,
+)
 
 CONTRACT: dict[str, Metric] = {}
 
@@ -58,8 +32,6 @@ def _metric(kind: Kind, name: str, says: str, *labels: str, most: int = 1) -> Me
     CONTRACT[found.name] = found
     return found
 
-
-_NAMES = MOST_NAMES + 1
 
 INFO = _metric(
     "info", "build_info", "The release of Holdfast in the process that answers.", "version"
@@ -72,14 +44,14 @@ RECORDED = _metric(
     "jobs_recorded_total",
     "Calls that were recorded, by the time in their ids; half a minute late.",
     "task",
-    most=_NAMES,
+    most=MOST_NAMED,
 )
 QUEUE_RECORDED = _metric(
     "counter",
     "queue_jobs_recorded_total",
     "The same by queue.",
     "queue",
-    most=_NAMES,
+    most=MOST_NAMED,
 )
 ENDED = _metric(
     "counter",
@@ -88,7 +60,7 @@ ENDED = _metric(
     "after its end.",
     "task",
     "outcome",
-    most=3 * _NAMES,
+    most=3 * MOST_NAMED,
 )
 QUEUE_ENDED = _metric(
     "counter",
@@ -96,21 +68,21 @@ QUEUE_ENDED = _metric(
     "The same by queue.",
     "queue",
     "outcome",
-    most=3 * _NAMES,
+    most=3 * MOST_NAMED,
 )
 RETRIED = _metric(
     "counter",
     "job_retries_total",
     "Attempts that jobs took beyond one each, counted at their end.",
     "task",
-    most=_NAMES,
+    most=MOST_NAMED,
 )
 RUN = _metric(
     "histogram",
     "job_run_seconds",
     "How long the last attempt of a job ran that succeeded or failed.",
     "task",
-    most=_NAMES * (len(BUCKETS) + 3),
+    most=MOST_NAMED * (len(BUCKETS) + 3),
 )
 WAIT = _metric(
     "histogram",
@@ -118,7 +90,7 @@ WAIT = _metric(
     "How long a job that succeeded or failed had waited for a worker since it was put on the broker. "
     "Its sum is an estimate, an eighth off at most.",
     "queue",
-    most=_NAMES * (len(BUCKETS) + 3),
+    most=MOST_NAMED * (len(BUCKETS) + 3),
 )
 RESCUED = _metric("counter", "jobs_rescued_total", "Jobs of lost workers that were given back.")
 REPUBLISHED = _metric(

@@ -14,8 +14,9 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from holdfast.exceptions import ConfigurationError
+from holdfast.metrics.bounds import BUCKET_SECONDS, Metric
 from holdfast.metrics.collector import Numbers, numbers
-from holdfast.metrics.contract import BUCKET_SECONDS, CONTRACT, Metric
+from holdfast.metrics.contract import CONTRACT
 from holdfast.metrics.readings import Reading
 
 if TYPE_CHECKING:

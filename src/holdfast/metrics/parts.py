@@ -16,7 +16,7 @@ from holdfast.ledger.limiting import shown
 from holdfast.ledger.reads import gauges, queue_reads, server, troubles, worker_reads
 from holdfast.ledger.schedules import Decision
 from holdfast.ledger.security import Kind
-from holdfast.metrics import alerting, broker, contract
+from holdfast.metrics import alerting, bounds, broker, contract
 from holdfast.metrics.readings import Reading, first, reading, spread
 from holdfast.policies.scaling import desired_workers
 
@@ -75,7 +75,7 @@ def database() -> Iterator[Reading]:
     room = server.room()
     yield reading(contract.CONNECTIONS, room.used)
     yield reading(contract.MOST_CONNECTIONS, room.most)
-    for table in first(server.tables(), most=contract.MOST_TABLES, key=lambda one: one.name):
+    for table in first(server.tables(), most=bounds.MOST_TABLES, key=lambda one: one.name):
         yield reading(contract.TABLE_BYTES, table.bytes, table.name)
         yield reading(contract.TABLE_ROWS, table.live, table.name, "live")
         yield reading(contract.TABLE_ROWS, table.dead, table.name, "dead")
@@ -109,7 +109,7 @@ def events() -> Iterator[Reading]:
 
 def failures() -> Iterator[Reading]:
     """What fails, by its cause."""
-    for cause in gauges.latest_causes(limit=contract.MOST_CAUSES):
+    for cause in gauges.latest_causes(limit=bounds.MOST_CAUSES):
         yield Reading(
             metric=contract.CAUSE,
             labels=(cause.task, cause.fingerprint),
@@ -117,7 +117,7 @@ def failures() -> Iterator[Reading]:
             example=cause.job,
             example_at=cause.last_at,
         )
-    letters = troubles.dead_letters(within=DAY, groups=contract.MOST_LETTERS)
+    letters = troubles.dead_letters(within=DAY, groups=bounds.MOST_LETTERS)
     yield reading(contract.DEAD_LETTERS, letters.open)
     for group in letters.groups:
         yield reading(contract.CAUSE_LETTERS, group.count, group.task, group.fingerprint)
@@ -126,7 +126,7 @@ def failures() -> Iterator[Reading]:
 def queues() -> Iterator[Reading]:
     """What waits and runs, queue by queue, and what is held."""
     every = queue_reads.queues(held=False)
-    found = list(first(every, most=contract.MOST_QUEUES, key=lambda one: one.name))
+    found = list(first(every, most=bounds.MOST_QUEUES, key=lambda one: one.name))
     for queue in found:
         yield reading(contract.QUEUED, queue.total, queue.name)
         yield reading(contract.OLDEST, queue.oldest_seconds or 0.0, queue.name)
@@ -139,7 +139,7 @@ def queues() -> Iterator[Reading]:
             yield reading(contract.PRIORITY_OLDEST, seconds, queue.name, str(priority))
     yield from broker.messages([queue.name for queue in found])
     paused = [one for one in pauses.listed() if one.kind == pauses.QUEUE]
-    for one in first(paused, most=contract.MOST_QUEUES, key=lambda one: one.name):
+    for one in first(paused, most=bounds.MOST_QUEUES, key=lambda one: one.name):
         yield reading(contract.PAUSED, 1, one.name)
     held = gauges.held()
     yield reading(contract.HELD, held.held)
@@ -157,7 +157,7 @@ def workers() -> Iterator[Reading]:
     claimed = worker_reads.running_by_worker()
     # Two incarnations of a name stand side by side for a moment: the one that began last is told.
     by_name = {one.name: one for one in sorted(living, key=lambda one: one.started_at)}
-    for one in first(by_name.values(), most=contract.MOST_WORKERS, key=lambda one: one.name):
+    for one in first(by_name.values(), most=bounds.MOST_WORKERS, key=lambda one: one.name):
         yield reading(contract.SLOTS, one.slots, one.name, one.pool)
         yield reading(contract.CLAIMED, claimed.get(one.id, 0), one.name)
         if one.beat_seconds is not None:
@@ -175,13 +175,13 @@ def schedules() -> Iterator[Reading]:
     yield reading(contract.SCHEDULER_LEADS, any(one.leads_since is not None for one in living))
     found = [one for one in listing.schedules() if one.enabled]
     yield reading(contract.SCHEDULES, len(found))
-    for schedule in first(found, most=contract.MOST_SCHEDULES, key=lambda one: one.name):
+    for schedule in first(found, most=bounds.MOST_SCHEDULES, key=lambda one: one.name):
         yield reading(contract.SCHEDULE_OVERDUE, schedule.overdue_seconds, schedule.name)
 
 
 def limits() -> Iterator[Reading]:
     """How full limits are."""
-    for limit in shown.limits(many=contract.MOST_LIMITS):
+    for limit in shown.limits(many=bounds.MOST_LIMITS):
         if limit.bounds.concurrency is not None:
             yield reading(contract.LIMIT, limit.bounds.concurrency, limit.name)
         yield reading(contract.LIMIT_TAKEN, limit.taken, limit.name)

@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import TypeVar
 
 from holdfast.ledger.histograms import Histogram
-from holdfast.metrics.contract import BUCKETS, Metric
+from holdfast.metrics.bounds import BUCKETS, Metric
 
 T = TypeVar("T")
 # A label longer than this is cut: names are 255 at most.
