@@ -3,8 +3,9 @@
 The names are the keys of a rules file: what is written there is what stands here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from difflib import get_close_matches
 from typing import Any, Self
 
 CARDS_PER_DECK = 52
@@ -85,7 +86,7 @@ class Dealing:
                 'dealing must be an object such as {"mode": "cut_card", "penetration": 0.75}.',
                 field="dealing",
             )
-        _require_known(cls, values, prefix="dealing.")
+        require_known(values, _names(cls), prefix="dealing.")
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
@@ -161,7 +162,7 @@ class Rules:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The rules among the keys of a rules file; what is left out has its default."""
-        _require_known(cls, values)
+        require_known(values, _names(cls))
         given = dict(values)
         if "dealing" in given and not isinstance(given["dealing"], Dealing):
             given["dealing"] = Dealing.from_dict(given["dealing"])
@@ -214,11 +215,23 @@ def _require_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
         raise RulesError(f"{name} must be one of {listed}; it is {value!r}.", field=name)
 
 
-def _require_known(cls: type[Any], values: Mapping[str, Any], *, prefix: str = "") -> None:
-    known = [each.name for each in fields(cls)]
+def _names(cls: type[Any]) -> list[str]:
+    return [each.name for each in fields(cls)]
+
+
+def require_known(values: Mapping[str, Any], known: Iterable[str], *, prefix: str = "") -> None:
+    """Refuse a key that is not among `known`, with the one that was probably meant."""
+    names = list(known)
     for name in values:
-        if name not in known:
+        if name not in names:
             raise RulesError(
-                f"There is no rule {prefix}{name}; there is {', '.join(known)}.",
+                f"There is no key {prefix}{name}: {meant(str(name), names)}",
                 field=f"{prefix}{name}",
             )
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """What an error says after a name that nobody knows."""
+    names = list(known)
+    near = get_close_matches(name, names, n=1)
+    return f"did you mean {near[0]}?" if near else f"take one of {', '.join(names)}."
