@@ -196,7 +196,9 @@ class Rules:
         if self.seats > 1:
             parts.append(f"{self.seats} spots")
         if self.other_players:
-            parts.append(f"{self.other_players} other player{'s' if self.other_players > 1 else ''}")
+            parts.append(
+                f"{self.other_players} other player{'s' if self.other_players > 1 else ''}"
+            )
         return ", ".join([*parts, str(self.dealing)])
 
 
