@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self, TypeAlias
 
-from .rules import RulesError, meant, require_known
+from .rules import RulesError, meant, require_known, shown
 
 # The columns of a chart, in their order.
 UPCARDS = ("2", "3", "4", "5", "6", "7", "8", "9", "10", "A")
@@ -119,7 +119,7 @@ def read_code(value: object, *, part: str, path: str, cell: str) -> Code:
     if isinstance(value, str) and value in fitting:
         return Code(value)
     of_pairs = isinstance(value, str) and value in OF_PAIRS
-    wrong = f"{value!r} is {'for pairs' if of_pairs else 'no code'}"
+    wrong = f"{shown(value)} is {'for pairs' if of_pairs else 'no code'}"
     raise RulesError(f"{cell}: {wrong}; use one of {', '.join(fitting)}.", field=path)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Self
 
-from .rules import RulesError, meant, require_known
+from .rules import RulesError, meant, require_known, shown
 
 # The cards of `tags`, in their order.
 CARDS = ("A", "2", "3", "4", "5", "6", "7", "8", "9", "10")
@@ -149,7 +149,7 @@ def _tag(card: str, value: object) -> Fraction:
     if not number or not abs(value) <= MOST_TAG or value * 2 % 1:  # type: ignore[operator]
         raise RulesError(
             f"counting.tags.{card} must be a whole or half number from -{MOST_TAG} to {MOST_TAG}; "
-            f"it is {value!r}.",
+            f"it is {shown(value)}.",
             field=f"counting.tags.{card}",
         )
     return Fraction(value)  # type: ignore[arg-type]
@@ -177,7 +177,7 @@ def _name(value: object) -> str:
 def _true_count(value: object) -> str:
     if value not in TRUE_COUNTS:
         raise RulesError(
-            f"counting.true_count must be one of {', '.join(TRUE_COUNTS)}; it is {value!r}.",
+            f"counting.true_count must be one of {', '.join(TRUE_COUNTS)}; it is {shown(value)}.",
             field="counting.true_count",
         )
     return str(value)

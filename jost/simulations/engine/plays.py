@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from .chart import ELSES, PARTS, UPCARDS, Chart, Code, Rows, part_of, read_code
-from .rules import RulesError, meant, require_known
+from .rules import RulesError, meant, require_known, shown
 from .tally import MAX_COUNT, MIN_COUNT
 
 INSURANCE = "insurance"
@@ -95,12 +95,13 @@ def read_plays(values: object) -> tuple[IndexPlay, ...]:
     return tuple(plays.values())
 
 
-def plays_to_list(plays: Sequence[IndexPlay]) -> list[Any]:
-    """As a rules file has them: whole sets by their names."""
+def plays_to_list(plays: Sequence[IndexPlay], *, named: bool = True) -> list[Any]:
+    """As a rules file has them, whole sets by their names; if not `named`, each by itself."""
     listed: list[Any] = []
     place = 0
+    sets = SETS if named else {}
     while place < len(plays):
-        for name, known in SETS.items():
+        for name, known in sets.items():
             if tuple(plays[place : place + len(known)]) == known:
                 listed.append(name)
                 place += len(known)
@@ -198,7 +199,7 @@ def _one_of(values: Mapping[str, Any], key: str, choices: Sequence[str], *, path
     whole = isinstance(given, int) and not isinstance(given, bool)
     name = str(given) if whole else given
     if not isinstance(name, str) or name not in choices:
-        wrong = "is missing" if given is None else f"is {given!r}"
+        wrong = "is missing" if given is None else f"is {shown(given)}"
         raise RulesError(
             f"{path}.{key} {wrong}: {meant(str(name), choices)}", field=f"{path}.{key}"
         )

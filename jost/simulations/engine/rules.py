@@ -20,6 +20,8 @@ DOUBLE_ON = ("any", "9-11", "10-11")
 SURRENDER = ("none", "late", "early")
 # What a blackjack pays, in tenths of the bet.
 BLACKJACK_PAYS = {"3:2": 15, "6:5": 12, "1:1": 10}
+# An error quotes a wrong value up to here.
+LONGEST_QUOTE = 40
 MODES = ("cut_card", "fixed_rounds", "every_round")
 
 
@@ -214,7 +216,7 @@ def _require_whole(name: str, value: object, *, low: int, high: int) -> None:
 def _require_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
         listed = ", ".join(f'"{choice}"' for choice in choices)
-        raise RulesError(f"{name} must be one of {listed}; it is {value!r}.", field=name)
+        raise RulesError(f"{name} must be one of {listed}; it is {shown(value)}.", field=name)
 
 
 def _names(cls: type[Any]) -> list[str]:
@@ -237,3 +239,9 @@ def meant(name: str, known: Iterable[str]) -> str:
     names = list(known)
     near = get_close_matches(name, names, n=1)
     return f"did you mean {near[0]}?" if near else f"take one of {', '.join(names)}."
+
+
+def shown(value: object) -> str:
+    """A wrong value as an error quotes it, however long it is."""
+    text = repr(value)
+    return text if len(text) <= LONGEST_QUOTE else f"{text[: LONGEST_QUOTE - 3]}..."
