@@ -192,13 +192,23 @@ class Bankroll:
         return max(1, min(round((self.hours or 0.0) * bets.rounds_per_hour), MOST_HORIZON))
 
 
-def require_bankroll(bets: Bets, *, bankroll: Bankroll | None) -> None:
-    """Refuse Kelly bets on no bankroll; RulesError says so."""
-    if bets.kelly is not None and bankroll is None:
+def read_bets(bets: object, bankroll: object, *, counted: bool) -> tuple[Bets, Bankroll | None]:
+    """Read `bets` and `bankroll` of a rules file, null for left out, and refuse what does not fit.
+
+    `counted` says whether the player counts; RulesError names key and repair.
+    """
+    read = Bets() if bets is None else Bets.from_dict(bets)
+    money = None if bankroll is None else Bankroll.from_dict(bankroll)
+    if read.by_count and not counted:
+        raise RulesError(
+            'bets depend on a count: add counting, such as "hi-lo", or bet flat.', field="bets"
+        )
+    if read.kelly is not None and money is None:
         raise RulesError(
             'bets.kelly bets a share of the bankroll: add "bankroll": {"units": 1000}.',
             field="bets.kelly",
         )
+    return read, money
 
 
 def _given(values: object, *, name: str, known: list[str]) -> dict[str, Any]:

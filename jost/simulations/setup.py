@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
-from .betting import Bankroll, Bets
+from .betting import Bankroll, Bets, read_bets
 from .engine.chart import Chart, missing_rows, read_rows
 from .engine.counting import Count
 from .engine.game import Game
@@ -64,9 +64,9 @@ class Setup:
         rules = Rules.from_dict({key: values[key] for key in RULES_KEYS if key in values})
         count = _read_count(values.get("counting"), rules=rules)
         plays = _read_plays(values.get("index_plays"), count=count)
-        bets = Bets.from_dict(_object(values, "bets"))
-        _require_count(bets, count=count)
-        bankroll = values.get("bankroll")
+        bets, bankroll = read_bets(
+            values.get("bets"), values.get("bankroll"), counted=count is not None
+        )
         return cls(
             game=Game(
                 rules=rules,
@@ -75,7 +75,7 @@ class Setup:
                 plays=plays,
             ),
             bets=bets,
-            bankroll=None if bankroll is None else Bankroll.from_dict(_object(values, "bankroll")),
+            bankroll=bankroll,
         )
 
     @classmethod
@@ -159,20 +159,3 @@ def _read_plays(values: object, *, count: Count | None) -> tuple[IndexPlay, ...]
                     field=f"index_plays.{place}",
                 )
     return plays
-
-
-def _require_count(bets: Bets, *, count: Count | None) -> None:
-    if bets.by_count and count is None:
-        raise RulesError(
-            'bets depend on a count: add counting, such as "hi-lo", or bet flat.',
-            field="bets",
-        )
-
-
-def _object(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = values.get(name)
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        raise RulesError(f"{name} must be an object.", field=name)
-    return value

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from jost.simulations.betting import Bankroll, Bets, require_bankroll
+from jost.simulations.betting import Bankroll, Bets, read_bets
 from jost.simulations.engine import RulesError
 
 
@@ -133,7 +133,15 @@ def test_bankroll_looks_ahead_for_hours_of_the_bets_rounds_or_for_rounds() -> No
 
 def test_kelly_without_a_bankroll_is_refused() -> None:
     with pytest.raises(RulesError, match='add "bankroll"'):
-        require_bankroll(Bets(kelly=1.0), bankroll=None)
+        read_bets({"kelly": 1.0}, None, counted=True)
 
-    require_bankroll(Bets(kelly=1.0), bankroll=Bankroll(units=100))
-    require_bankroll(Bets(), bankroll=None)
+    bets, bankroll = read_bets({"kelly": 1.0}, {"units": 100}, counted=True)
+    assert (bets.kelly, bankroll) == (1.0, Bankroll(units=100))
+
+
+@pytest.mark.parametrize("bets", [{"ramp": {"0": 1, "2": 4}}, {"wong_in": 1}, {"wong_out": 0}])
+def test_bets_by_the_count_are_refused_where_nobody_counts(bets: dict[str, Any]) -> None:
+    with pytest.raises(RulesError, match="add counting"):
+        read_bets(bets, None, counted=False)
+
+    assert read_bets({"ramp": {"0": 3}}, None, counted=False)[0].ramp_at(5) == 3
