@@ -1,8 +1,13 @@
-"""Reads whole numbers as people write them; used by form, REST and command line."""
+"""Reads numbers as people write them; used by form, REST and command line."""
 
 from decimal import Decimal, InvalidOperation
+from math import isfinite
 
 from .engine import MAX_ROUNDS, MAX_SEED, MIN_ROUNDS
+
+# Half the width of an interval, in bets: the most rounds there are make none narrower.
+MIN_TARGET, MAX_TARGET = 1e-6, 1.0
+PERCENT = 100
 
 
 def parse_rounds(text: str) -> int:
@@ -21,6 +26,24 @@ def parse_seed(text: str) -> int:
     if not 0 <= seed <= MAX_SEED:
         raise ValueError(f"The seed must lie between 0 and {MAX_SEED}.")
     return seed
+
+
+def parse_target(text: str) -> float:
+    """Read a half-width in bets, 0.0001 or 0.01%; ValueError says the repair."""
+    bare = text.strip()
+    percent = bare.endswith("%")
+    try:
+        target = float(bare.removesuffix("%")) / (PERCENT if percent else 1)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is no half-width: write 0.0001 or 0.01%, which are the same."
+        ) from None
+    if not isfinite(target) or not MIN_TARGET <= target <= MAX_TARGET:
+        raise ValueError(
+            f"The target must lie between {MIN_TARGET:.6f} and {MAX_TARGET:g}, in bets: 0.0001 is "
+            "0.01 % of the bet to either side."
+        )
+    return target
 
 
 def _parse_whole(text: str, *, what: str) -> int:

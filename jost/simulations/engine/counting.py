@@ -145,14 +145,15 @@ def _tags(values: object) -> list[Fraction]:
 
 
 def _tag(card: str, value: object) -> Fraction:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not abs(value) <= MOST_TAG or value * 2 % 1:  # type: ignore[operator]
-        raise RulesError(
-            f"counting.tags.{card} must be a whole or half number from -{MOST_TAG} to {MOST_TAG}; "
-            f"it is {shown(value)}.",
-            field=f"counting.tags.{card}",
-        )
-    return Fraction(value)  # type: ignore[arg-type]
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MOST_TAG:
+        tag = Fraction(value)
+        if tag.denominator <= 2:  # whole or half
+            return tag
+    raise RulesError(
+        f"counting.tags.{card} must be a whole or half number from -{MOST_TAG} to {MOST_TAG}; "
+        f"it is {shown(value)}.",
+        field=f"counting.tags.{card}",
+    )
 
 
 def _number(tag: int, scale: int) -> int | float:
