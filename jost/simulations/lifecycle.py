@@ -1,134 +1,144 @@
-"""Every move in the life of a simulation: queued, running, then succeeded, cancelled or failed.
+"""What people do to a simulation: start, pause, resume, extend, cancel; called by pages, REST and commands.
 
-Web and command line start and cancel; cpu workers do the rest. Nothing moves what has succeeded or
-was cancelled, so repeats and late arrivals are harmless; what failed may still be replayed.
+Each locks the simulation's row, and moves it and its jobs in one transaction. What cpu workers do to it stands in
+`gathering`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from secrets import randbelow
-from uuid import UUID
 
-from celery import chord
 from django.db import transaction
-from django.utils import timezone
 
-import holdfast
-
-from .engine import ENGINE_VERSION, Plan, Rules, Tally
-from .models import Chunk, Simulation
+from . import legs
+from .engine import ENGINE_VERSION, MAX_ROUNDS, MAX_SEED, MIN_ROUNDS
+from .models import Simulation, Study
+from .setup import Setup
 
 # Short enough to be told over the phone.
 RANDOM_SEEDS = 10**9
+# Narrower than the most rounds can make any interval.
+MIN_TARGET, MAX_TARGET = 1e-6, 1.0
 
 State = Simulation.State
 
 
-class EngineMismatchError(RuntimeError):
-    """This worker runs another engine than the one the simulation was started with."""
+def start(
+    setup: Setup,
+    *,
+    rounds: int,
+    seed: int | None = None,
+    target: float | None = None,
+    name: str = "",
+    study: Study | None = None,
+    place: int = 0,
+) -> Simulation:
+    """Record a simulation and all its jobs in one transaction: both exist, or neither.
 
+    With a `target` it ends at the first prefix of its chunks whose 95 % interval reaches no further than that from
+    the value, and after `rounds` at the latest.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChunkOrder:
-    """What a worker needs to know to count one chunk."""
-
-    rules: Rules
-    seed: int
-    rounds: int
-
-
-def start(rules: Rules, *, rounds: int, seed: int | None = None) -> Simulation:
-    """Record a simulation and all its jobs in one transaction: both exist, or neither."""
-    from . import tasks  # they import this module
-
-    plan = Plan.for_rounds(rounds)
+    Raises:
+        ValueError: a number lies outside what is possible; the message names it and says the repair.
+    """
+    check(rounds=rounds, seed=seed, target=target)
     with transaction.atomic():
         simulation = Simulation.objects.create(
-            rules=rules.to_dict(),
+            name=name,
+            rules=setup.to_dict(),
             rounds=rounds,
             seed=new_seed() if seed is None else seed,
-            chunk_size=plan.chunk_size,
+            target=target,
             engine_version=ENGINE_VERSION,
+            study=study,
+            place=place,
         )
-        key = str(simulation.id)
-        chunks = [
-            tasks.run_chunk.si(key, index).set(task_id=simulation.job_id(index))
-            for index in range(plan.chunks)
-        ]
-        finish_all = tasks.finish.si(key).set(task_id=simulation.finish_job_id)
-        chord(chunks)(finish_all.on_error(tasks.fail.si(key)))
+        legs.begin(simulation)
+    simulation.refresh_from_db()
     return simulation
+
+
+def check(*, rounds: int, seed: int | None = None, target: float | None = None) -> None:
+    """Refuse what no simulation can be asked for, with a ValueError that says the repair."""
+    if not MIN_ROUNDS <= rounds <= MAX_ROUNDS:
+        raise ValueError(
+            f"Rounds must lie between {MIN_ROUNDS:,} and {MAX_ROUNDS:,}, for instance 1e8."
+        )
+    if seed is not None and not 0 <= seed <= MAX_SEED:
+        raise ValueError(f"The seed must lie between 0 and {MAX_SEED}.")
+    if target is not None and not MIN_TARGET <= target <= MAX_TARGET:
+        raise ValueError(
+            f"The target must lie between {MIN_TARGET:g} and {MAX_TARGET:g}, in bets: 0.0001 is "
+            "0.01 % of the bet to either side."
+        )
 
 
 def new_seed() -> int:
     return randbelow(RANDOM_SEEDS)
 
 
-def begin_chunk(simulation_id: UUID, *, index: int) -> ChunkOrder | None:
-    """Say what to count for chunk `index`; None if nobody needs it any more."""
-    simulation = Simulation.objects.get(pk=simulation_id)
-    if simulation.is_over or simulation.chunks.filter(index=index).exists():
-        return None
-    if simulation.engine_version != ENGINE_VERSION:
-        message = (
-            f"Simulation {simulation_id} was started with engine {simulation.engine_version}, this "
-            f"worker has engine {ENGINE_VERSION}. Start the simulation again."
-        )
-        raise EngineMismatchError(message)
-    if simulation.state == State.QUEUED:
-        Simulation.objects.filter(pk=simulation_id, state=State.QUEUED).update(
-            state=State.RUNNING, started_at=timezone.now()
-        )
-    return ChunkOrder(
-        rules=simulation.game, seed=simulation.seed, rounds=simulation.plan.rounds_in(index)
-    )
+def pause(simulation: Simulation) -> bool:
+    """Take back the jobs that have not begun; False if there is nothing to pause.
 
-
-def record_chunk(simulation_id: UUID, *, index: int, tally: Tally) -> None:
-    """Keep the counts of a chunk; a second attempt has counted the same and changes nothing."""
-    chunk = Chunk.of(simulation_id, index=index, tally=tally)
-    Chunk.objects.bulk_create([chunk], ignore_conflicts=True)
-
-
-def finish(simulation_id: UUID) -> None:
-    """Add up all chunks and call the simulation succeeded."""
-    with transaction.atomic():
-        simulation = Simulation.objects.select_for_update().get(pk=simulation_id)
-        if simulation.is_over:
-            return
-        tallies = simulation.chunks.values_list("tally", flat=True)
-        tally = Tally.total(Tally.from_dict(values) for values in tallies)
-        if tally.rounds != simulation.rounds:
-            message = (
-                f"Simulation {simulation_id} has {tally.rounds} of {simulation.rounds} rounds. "
-                "Replay the jobs of its missing chunks, then this one."
-            )
-            raise RuntimeError(message)
-        simulation.tally = tally.to_dict()
-        simulation.state, simulation.reason = State.SUCCEEDED, ""
-        simulation.finished_at = timezone.now()
-        simulation.save(update_fields=["tally", "state", "reason", "finished_at"])
-
-
-def fail(simulation_id: UUID, *, reason: str) -> None:
-    """Call the simulation failed, unless it has ended otherwise."""
-    _end(simulation_id, state=State.FAILED, reason=reason)
-
-
-def cancel(simulation: Simulation) -> bool:
-    """End the simulation and its outstanding jobs; False if it had ended before."""
-    with transaction.atomic():
-        if not _end(simulation.pk, state=State.CANCELLED, reason=""):
+    Chunks that are being counted are counted to their end, and kept.
+    """
+    with _moving(simulation) as locked:
+        if not locked.can_pause:
             return False
-        counted = set(simulation.chunks.values_list("index", flat=True))
-        outstanding = [
-            simulation.job_id(index)
-            for index in range(simulation.plan.chunks)
-            if index not in counted
-        ]
-        holdfast.cancel([*outstanding, simulation.finish_job_id], terminate=True)
+        legs.take_back(locked)
+        legs.stop(locked, state=State.PAUSED)
     return True
 
 
-def _end(simulation_id: UUID, *, state: Simulation.State, reason: str) -> bool:
-    active = Simulation.objects.filter(pk=simulation_id, state__in=Simulation.ACTIVE)
-    return bool(active.update(state=state, reason=reason, finished_at=timezone.now()))
+def resume(simulation: Simulation) -> bool:
+    """Send jobs for the chunks that are missing, of a paused or failed simulation; False if it is neither."""
+    with _moving(simulation) as locked:
+        if not locked.can_resume:
+            return False
+        legs.begin(locked)
+    return True
+
+
+def extend(simulation: Simulation, *, rounds: int) -> bool:
+    """Let it go on to so many `rounds` in all, on the same random streams; False if it cannot be extended.
+
+    The answer is that of a simulation of `rounds` from the beginning. Until it is there the old one stays. A target
+    that has been reached is given up, for it would be reached again; a paused simulation stays paused.
+
+    Raises:
+        ValueError: it has as many rounds already, or `rounds` are too many.
+    """
+    check(rounds=rounds)
+    with _moving(simulation) as locked:
+        if not locked.can_extend:
+            return False
+        if rounds <= locked.rounds:
+            raise ValueError(
+                f"The simulation has {locked.rounds:,} rounds: extend it to more, in all."
+            )
+        if locked.state == State.SUCCEEDED and legs.has_reached_target(locked):
+            locked.target = None
+        locked.rounds = rounds
+        if locked.state == State.PAUSED:
+            locked.save(update_fields=["rounds"])
+        else:
+            legs.begin(locked)
+    return True
+
+
+def cancel(simulation: Simulation) -> bool:
+    """End the simulation and its outstanding jobs for good; False if it had ended before."""
+    with _moving(simulation) as locked:
+        if not locked.can_cancel:
+            return False
+        legs.take_back(locked, terminate=True)
+        legs.stop(locked, state=State.CANCELLED)
+    return True
+
+
+@contextmanager
+def _moving(simulation: Simulation) -> Iterator[Simulation]:
+    """Hold the row; afterwards the caller's own object shows what has become of it."""
+    with transaction.atomic():
+        yield Simulation.objects.select_for_update().get(pk=simulation.pk)
+    simulation.refresh_from_db()

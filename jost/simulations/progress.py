@@ -1,69 +1,108 @@
 """How far a simulation is and what it estimates so far; read by pages, REST and command line."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from functools import reduce
+from operator import add
 from typing import Any
 
-from django.db.models import Sum
+from django.db.models import BooleanField, Case, Count, Sum, Value, When
 from django.utils import timezone
 
-from .engine import Rules, Tally
+from .engine import Tally
 from .engine.tally import Estimate
-from .models import Chunk, Simulation
+from .models import SUMS, Chunk, Simulation, tallies_of
+from .prefix import Point, Sums, points
 
-# More points than a plot has pixels for would only make the answer slow.
-MOST_POINTS = 150
-
-# One point of the convergence plot: rounds so far, estimate, ends of its 95 % interval.
-Point = tuple[int, float, float, float]
+# Chunks with a tally of their own that one look adds up; there are more only behind a gap in the prefix.
+MOST_LOOSE = 64
+# Looks that may fall into the moment in which a worker adds chunks to the simulation's sum.
+LOOKS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """A snapshot; `estimate` is None before there is anything to estimate from."""
+    """A snapshot; `estimate` is None before there is anything to estimate from.
+
+    `points` are those of the prefix, the chunks before the first that is missing; everything else is of all that has
+    been counted.
+    """
 
     chunks_done: int
     chunks: int
     tally: Tally
+    rounds_done: int
     rounds: int
+    estimate: Estimate | None
     seconds: float | None
     points: list[Point]
 
     @property
     def fraction(self) -> float:
-        return self.tally.rounds / self.rounds
-
-    @property
-    def estimate(self) -> Estimate | None:
-        return self.tally.estimate()
+        return self.rounds_done / self.rounds
 
     @property
     def rounds_per_second(self) -> float | None:
-        return self.tally.rounds / self.seconds if self.seconds else None
+        return self.rounds_done / self.seconds if self.seconds else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At the speed so far; None before anything has been counted."""
+        speed = self.rounds_per_second
+        return (self.rounds - self.rounds_done) / speed if speed else None
 
 
 def progress_of(simulation: Simulation) -> Progress:
-    """Add up what has been counted, in the order of the chunks."""
-    rows = list(simulation.chunks.order_by("index").values_list("created_at", "tally"))
-    tallies = [Tally.from_dict(values) for _, values in rows]
-    last_counted = max((created_at for created_at, _ in rows), default=None)
+    """Add up what has been counted; costs the same for a long simulation as for a short one, but for its points."""
+    chunks, tally = _counted(simulation)
+    total = reduce(add, (sums for _, sums in chunks), Sums())
+    seats = simulation.setup.game.rules.seats
     return Progress(
-        chunks_done=len(rows),
-        chunks=simulation.plan.chunks,
-        tally=Tally.total(tallies),
+        chunks_done=len(chunks),
+        chunks=simulation.chunks_planned,
+        tally=tally,
+        rounds_done=total.rounds,
         rounds=simulation.rounds,
-        seconds=_seconds(simulation, last_counted=last_counted),
-        points=_points(tallies),
+        estimate=total.estimate(seats=seats),
+        seconds=_seconds(simulation),
+        points=points(chunks, seats=seats),
     )
+
+
+def _counted(simulation: Simulation) -> tuple[list[tuple[int, Sums]], Tally]:
+    """The sums of each chunk in order, and one tally of all."""
+    for _ in range(LOOKS):
+        chunks, held_rounds, loose = _look(simulation)
+        now = Simulation.objects.only("state", *Simulation.HEAVY).get(pk=simulation.pk)
+        if now.state == Simulation.State.SUCCEEDED and now.tally is not None:
+            return chunks, Tally.from_dict(now.tally)
+        held = now.held_tallies
+        if sum(tally.rounds for tally in held) == held_rounds:
+            break
+    return chunks, Tally.total([*held, *loose])
+
+
+def _look(simulation: Simulation) -> tuple[list[tuple[int, Sums]], int, list[Tally]]:
+    is_held = Case(
+        When(tally__isnull=True, then=Value(value=True)),
+        default=Value(value=False),
+        output_field=BooleanField(),
+    )
+    ordered = simulation.chunks.order_by("index")
+    rows = list(ordered.annotate(is_held=is_held).values_list("index", "is_held", *SUMS))
+    chunks = [(index, Sums(*sums)) for index, _, *sums in rows]
+    held_rounds = sum(row[2] for row in rows if row[1])
+    loose = [row[0] for row in rows if not row[1]][:MOST_LOOSE]
+    return chunks, held_rounds, tallies_of(simulation.chunks.filter(index__in=loose))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """One line of the list."""
+    """One line of a list."""
 
     simulation: Simulation
     rounds_done: int
+    chunks_done: int
     estimate: Estimate | None
 
     @property
@@ -72,74 +111,31 @@ class Summary:
 
 
 def summaries_of(simulations: Sequence[Simulation]) -> list[Summary]:
-    """The lines of a list, with one query for all whose chunks are not added up yet."""
-    unfinished = [simulation.pk for simulation in simulations if simulation.tally is None]
-    counted = {
-        row["simulation"]: row
-        for row in Chunk.objects.filter(simulation__in=unfinished)
+    """The lines of a list, with one query for all."""
+    rows = (
+        Chunk.objects.filter(simulation__in=[simulation.pk for simulation in simulations])
+        .order_by()
         .values("simulation")
-        .annotate(rounds_done=Sum("rounds"), sums=Sum("payoff_sum"), squares=Sum("payoff_squares"))
-    }
-    return [_summary(simulation, row=counted.get(simulation.pk)) for simulation in simulations]
+        .annotate(chunks_done=Count("pk"), **{f"all_{name}": Sum(name) for name in SUMS})
+    )
+    counted = {row["simulation"]: row for row in rows}
+    return [_summary(each, row=counted.get(each.pk)) for each in simulations]
 
 
 def _summary(simulation: Simulation, *, row: Mapping[str, Any] | None) -> Summary:
-    if simulation.tally is not None:
-        tally = Tally.from_dict(simulation.tally)
-        rounds, estimate = tally.rounds, tally.estimate()
-    elif row is None:
-        rounds, estimate = 0, None
-    else:
-        rounds = int(row["rounds_done"])
-        estimate = Estimate.of(
-            rounds=rounds, payoff_sum=int(row["sums"]), payoff_squares=int(row["squares"])
-        )
-    return Summary(simulation=simulation, rounds_done=rounds, estimate=estimate)
+    sums = Sums() if row is None else Sums(*(int(row[f"all_{name}"]) for name in SUMS))
+    return Summary(
+        simulation=simulation,
+        rounds_done=sums.rounds,
+        chunks_done=0 if row is None else row["chunks_done"],
+        estimate=sums.estimate(seats=simulation.setup.game.rules.seats),
+    )
 
 
-def report(rules: Rules, *, seed: int, chunk_size: int, tally: Tally) -> dict[str, Any]:
-    """The answer of a simulation: the same object whichever way it was computed."""
-    return {
-        **estimate_of(tally),
-        "rounds": tally.rounds,
-        "seed": seed,
-        "chunk_size": chunk_size,
-        "rules": rules.to_dict(),
-        "frequencies": tally.frequencies(),
-    }
-
-
-def estimate_of(tally: Tally) -> dict[str, Any]:
-    """The estimate by name, None for what cannot be said yet."""
-    estimate = tally.estimate()
-    if estimate is None:
-        return dict.fromkeys(("ev", "ev_standard_error", "ev_95", "sd"))
-    return {
-        "ev": estimate.ev,
-        "ev_standard_error": estimate.standard_error,
-        "ev_95": list(estimate.interval),
-        "sd": estimate.sd,
-    }
-
-
-def _seconds(simulation: Simulation, *, last_counted: datetime | None) -> float | None:
-    """How long it has run; until its last chunk once it is over."""
+def _seconds(simulation: Simulation) -> float | None:
+    """How long it has run, without what lay between its legs."""
     if simulation.started_at is None:
         return None
-    until = timezone.now() if simulation.is_active else last_counted or simulation.started_at
-    return max((until - simulation.started_at).total_seconds(), 0.001)
-
-
-def _points(tallies: Iterable[Tally]) -> list[Point]:
-    rounds = payoff_sum = payoff_squares = 0
-    points: list[Point] = []
-    for tally in tallies:
-        rounds += tally.rounds
-        payoff_sum += tally.payoff_sum
-        payoff_squares += tally.payoff_squares
-        estimate = Estimate.of(rounds=rounds, payoff_sum=payoff_sum, payoff_squares=payoff_squares)
-        if estimate is not None:
-            points.append((rounds, estimate.ev, *estimate.interval))
-    step = -(-len(points) // MOST_POINTS) or 1
-    # Counted from the end: the newest point is always there.
-    return points[::-1][::step][::-1]
+    since = simulation.active_since
+    now = (timezone.now() - since).total_seconds() if since is not None else 0.0
+    return max(simulation.seconds_before + now, 0.001)

@@ -1,17 +1,25 @@
-"""The jobs of a simulation: one per chunk, then one that adds up; they run in cpu workers."""
+"""The jobs of a simulation: one per chunk, then one that ends the leg; they run in cpu workers."""
 
 from typing import Any
 from uuid import UUID
 
 from celery import shared_task
+from celery.exceptions import SoftTimeLimitExceeded
 from celery.signals import worker_init
 from django.db import OperationalError
 
-from . import lifecycle
-from .engine import count_chunk, warm_up
+import holdfast
+from holdfast.exceptions import BatchNotFound
 
-# A chunk takes half a second compiled and a minute or two in plain Python on a slow machine.
+from . import gathering
+from .engine import count_chunk, is_compiled, warm_up
+
+# The largest chunk takes some seconds compiled.
 CHUNK_SOFT_SECONDS, CHUNK_SECONDS = 540, 600
+# What plain Python counts within these limits on any machine.
+MOST_ROUNDS_UNCOMPILED = 3_200_000
+# Before the chunks of any other simulation.
+FIRST = 9
 
 # A database that restarts is no reason to lose a simulation.
 PATIENT: dict[str, Any] = {
@@ -20,12 +28,18 @@ PATIENT: dict[str, Any] = {
     "retry_backoff": True,
     "retry_backoff_max": 30,
 }
+COMPILE = (
+    "Install Numba where this worker runs (it is in JOST's requirements), let JOST_PURE_PYTHON be "
+    "unset, and restart the worker."
+)
+
+
+class SlowWorkerError(RuntimeError):
+    """This worker is too slow for the chunk; the message says why, and what to do."""
 
 
 @shared_task(
     name="jost.simulations.run_chunk",
-    # The chord waits for it, whatever the site says about results in general.
-    ignore_result=False,
     soft_time_limit=CHUNK_SOFT_SECONDS,
     time_limit=CHUNK_SECONDS,
     **PATIENT,
@@ -33,24 +47,43 @@ PATIENT: dict[str, Any] = {
 def run_chunk(simulation_id: str, index: int) -> None:
     """Count one chunk; the counting itself holds no transaction open."""
     key = UUID(simulation_id)
-    order = lifecycle.begin_chunk(key, index=index)
+    order = gathering.begin_chunk(key, index=index)
     if order is None:
         return
-    tally = count_chunk(order.rules, seed=order.seed, index=index, rounds=order.rounds)
-    lifecycle.record_chunk(key, index=index, tally=tally)
+    if order.rounds > MOST_ROUNDS_UNCOMPILED and not is_compiled():
+        raise SlowWorkerError(
+            f"Chunk {index} has {order.rounds:,} rounds, which plain Python cannot count in "
+            f"{CHUNK_SOFT_SECONDS} seconds. {COMPILE}"
+        )
+    try:
+        tally = count_chunk(order.game, seed=order.seed, index=index, rounds=order.rounds)
+    except SoftTimeLimitExceeded:
+        repair = "Give it a core of its own." if is_compiled() else COMPILE
+        raise SlowWorkerError(
+            f"Chunk {index} of {order.rounds:,} rounds took more than {CHUNK_SOFT_SECONDS} "
+            f"seconds. {repair}"
+        ) from None
+    gathering.record_chunk(key, index=index, tally=tally)
 
 
-@shared_task(name="jost.simulations.finish", **PATIENT)
-def finish(simulation_id: str) -> None:
-    """Add up, once all chunks are counted."""
-    lifecycle.finish(UUID(simulation_id))
+@shared_task(name="jost.simulations.end_leg", priority=FIRST, **PATIENT)
+def end_leg(simulation_id: str, leg: int) -> None:
+    """Add up, once all jobs of a leg have ended."""
+    gathering.end_leg(UUID(simulation_id), leg=leg)
 
 
-@shared_task(name="jost.simulations.fail", **PATIENT)
-def fail(simulation_id: str) -> None:
-    """Say on the page that a chunk could not be counted."""
-    reason = "A chunk could not be counted; its job in the ledger says why."
-    lifecycle.fail(UUID(simulation_id), reason=reason)
+@shared_task(name="jost.simulations.fail_leg", priority=FIRST, **PATIENT)
+def fail_leg(batch_id: str, simulation_id: str, leg: int) -> None:
+    """Say on the page that a chunk could not be counted, and why."""
+    gathering.fail_leg(UUID(simulation_id), leg=leg, error=_first_error(batch_id))
+
+
+def _first_error(batch_id: str) -> str:
+    try:
+        members = holdfast.Batch.get(batch_id).members("failed", "dead")
+        return next((f"{member.result}" for member in members), "")
+    except BatchNotFound:
+        return "its job says why."
 
 
 @worker_init.connect(dispatch_uid="jost.simulations.warm_up")

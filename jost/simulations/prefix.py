@@ -1,0 +1,76 @@
+"""The prefix of a simulation: its chunks from the first to the last before one that is missing.
+
+What is decided by the prefix is decided by the numbers of chunks, whoever counted which of them first.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass
+
+from .engine import chunk_size
+from .engine.tally import Estimate
+
+# With fewer than 150,000 rounds the width of an interval is itself a guess.
+FEWEST_CHUNKS = 3
+# More points than a plot has pixels for would only make the answer slow.
+MOST_POINTS = 150
+
+# One point of the convergence plot: rounds so far, estimate, ends of its 95 % interval.
+Point = tuple[int, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What an estimate is made of; adding is exact."""
+
+    rounds: int = 0
+    payoff_sum: int = 0
+    squares: int = 0
+    spot_squares: int = 0
+
+    def __add__(self, other: "Sums") -> "Sums":
+        return Sums(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    def estimate(self, *, seats: int) -> Estimate | None:
+        return Estimate.of(
+            rounds=self.rounds,
+            seats=seats,
+            payoff_sum=self.payoff_sum,
+            squares=self.squares,
+            spot_squares=self.spot_squares,
+        )
+
+
+def running(chunks: Iterable[tuple[int, Sums]]) -> Iterator[tuple[int, Sums, bool]]:
+    """The number of chunks, their sums, and whether the last is whole, for each prefix of `chunks`.
+
+    They come in the order of their index; at the first gap it ends.
+    """
+    total = Sums()
+    for place, (index, sums) in enumerate(chunks):
+        if index != place:
+            return
+        total += sums
+        yield place + 1, total, sums.rounds == chunk_size(index)
+
+
+def stop_after(chunks: Iterable[tuple[int, Sums]], *, target: float, seats: int) -> int | None:
+    """The smallest number of whole chunks whose interval reaches `target`; None if none does yet."""
+    for count, sums, whole in running(chunks):
+        if whole and count >= FEWEST_CHUNKS:
+            estimate = sums.estimate(seats=seats)
+            if estimate is not None and estimate.reach <= target:
+                return count
+    return None
+
+
+def points(chunks: Iterable[tuple[int, Sums]], *, seats: int) -> list[Point]:
+    """The way of the estimate, prefix by prefix; a point once drawn stays where it is."""
+    way: list[Point] = []
+    prefixes = list(running(chunks))
+    step = -(-len(prefixes) // MOST_POINTS) or 1
+    # Counted from the end: the newest point is always there.
+    for _, sums, _ in prefixes[::-1][::step][::-1]:
+        estimate = sums.estimate(seats=seats)
+        if estimate is not None:
+            way.append((sums.rounds, estimate.ev, *estimate.interval))
+    return way
