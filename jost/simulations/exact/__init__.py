@@ -1,0 +1,18 @@
+"""Exact values by enumeration: the check of the engine, with which it shares no code of play."""
+
+from .best import Cell, best_chart, chart_values
+from .dealer import dealer_table
+from .whole import Exact, exact, exact_ev, has_exact_value, holds_for, with_fresh_shoe
+
+__all__ = [
+    "Cell",
+    "Exact",
+    "best_chart",
+    "chart_values",
+    "dealer_table",
+    "exact",
+    "exact_ev",
+    "has_exact_value",
+    "holds_for",
+    "with_fresh_shoe",
+]
