@@ -13,12 +13,11 @@ from django.db import transaction
 from . import legs
 from .engine import ENGINE_VERSION, MAX_ROUNDS, MAX_SEED, MIN_ROUNDS
 from .models import Simulation, Study
+from .numbers import MAX_TARGET, MIN_TARGET
 from .setup import Setup
 
 # Short enough to be told over the phone.
 RANDOM_SEEDS = 10**9
-# Narrower than the most rounds can make any interval.
-MIN_TARGET, MAX_TARGET = 1e-6, 1.0
 
 State = Simulation.State
 

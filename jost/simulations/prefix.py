@@ -5,8 +5,9 @@ What is decided by the prefix is decided by the numbers of chunks, whoever count
 
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
+from typing import Self
 
-from .engine import chunk_size
+from .engine import Tally, chunk_size
 from .engine.tally import Estimate
 
 # With fewer than 150,000 rounds the width of an interval is itself a guess.
@@ -26,6 +27,11 @@ class Sums:
     payoff_sum: int = 0
     squares: int = 0
     spot_squares: int = 0
+
+    @classmethod
+    def of(cls, tally: Tally) -> Self:
+        row = tally.whole()
+        return cls(tally.rounds, row.payoff_sum, row.squares, row.spot_squares)
 
     def __add__(self, other: "Sums") -> "Sums":
         return Sums(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
