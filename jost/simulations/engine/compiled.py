@@ -1,18 +1,21 @@
-"""Builds the compiled twin of the kernel out of the kernel's own code; runs in cpu workers."""
+"""Builds the compiled twin of the engine's inner functions out of their own code; in cpu workers."""
 
 import logging
 import stat
 from collections.abc import Iterator
+from hashlib import blake2b
 from pathlib import Path
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import Any
 
-from . import kernel
+from . import hands, layout, lockstep, rounds, shoes, table
 
 log = logging.getLogger(__name__)
 
+# In the order in which they use each other.
+MODULES: tuple[ModuleType, ...] = (shoes, hands, lockstep, table, rounds)
 # Once per card or per round: a call would cost more than what they do.
-INLINED = frozenset({"draw", "finish_hand", "play_dealer", "play_hand", "play_round"})
+INLINED = frozenset({"true_count", "bucket_now"})
 
 
 def ways_to_compile() -> Iterator[Any]:
@@ -26,7 +29,7 @@ def ways_to_compile() -> Iterator[Any]:
     except ImportError:
         log.warning("Numba is not installed: simulations run in plain Python, ~200 times slower.")
         return
-    # Without counting references to the arrays, which outlive the call anyway: 10 times faster.
+    # Without counting references to the arrays, which outlive the call anyway.
     uncounted = {"_nrt": False}
     twin = _build(numba, cache=True, **uncounted)
     if twin is not None and _is_private(twin.stats.cache_path):
@@ -41,26 +44,41 @@ def ways_to_compile() -> Iterator[Any]:
 
 
 def _build(numba: Any, **options: Any) -> Any:
-    """All functions of the kernel, compiled when first called; None if there is no cache."""
+    """All inner functions, compiled when first called; None if there is no cache."""
     names = _compiled_names()
+    digest = source_digest()
     try:
-        for name, value in vars(kernel).items():
-            if isinstance(value, FunctionType) and value.__module__ == kernel.__name__:
-                inline = "always" if name in INLINED else "never"
-                compiler = numba.njit(nogil=True, error_model="numpy", inline=inline, **options)
-                # One dictionary of names for all: each function finds the others compiled.
-                names[name] = compiler(FunctionType(value.__code__, names, name))
+        for module in MODULES:
+            for name, value in vars(module).items():
+                if isinstance(value, FunctionType) and value.__module__ == module.__name__:
+                    inline = "always" if name in INLINED else "never"
+                    compiler = numba.njit(nogil=True, error_model="numpy", inline=inline, **options)
+                    # One dictionary of names for all: each function finds the others compiled.
+                    twin = FunctionType(value.__code__, names, name)
+                    # The kept code of one file does not notice a change in another: its name does.
+                    twin.__qualname__ = f"{name}_{digest}"
+                    names[name] = compiler(twin)
     except (KeyError, RuntimeError) as reason:
         log.debug("Numba does not compile with %s: %s", options, reason)
         return None
     return names["play_rounds"]
 
 
+def source_digest() -> str:
+    """Of all source that is compiled."""
+    digest = blake2b(digest_size=8)
+    for module in (layout, *MODULES):
+        digest.update(Path(str(module.__file__)).read_bytes())
+    return digest.hexdigest()
+
+
 def _compiled_names() -> dict[str, Any]:
     import numpy as np
 
-    names: dict[str, Any] = dict(vars(kernel))
-    for name, value in vars(kernel).items():
+    names: dict[str, Any] = {}
+    for module in MODULES:
+        names |= vars(module)
+    for name, value in names.items():
         if name.startswith("WORD_"):
             names[name] = np.uint64(value)
     return names | {"word": np.uint64, "whole": np.int64}

@@ -2,38 +2,35 @@
 
 import logging
 import os
-from array import array
 from functools import cache
-from hashlib import blake2b
-from typing import Any, TypeAlias
+from typing import Any
 
-from . import kernel
+from .cells import tally_of
+from .chart import HARD_ROWS, PAIR_ROWS, SOFT_ROWS, UPCARDS, Chart, Code
 from .compiled import ways_to_compile
-from .rules import CARDS_PER_DECK, Rules
-from .tables import Cells, lookup_table
+from .desk import ENGINE_VERSION, Desk, new_desk
+from .game import Game
+from .rounds import play_rounds
+from .rules import Rules
 from .tally import Tally
+
+__all__ = ["ENGINE_VERSION", "count_chunk", "is_compiled", "warm_up"]
 
 log = logging.getLogger(__name__)
 
-# Part of every random stream: raise it with any change that moves a single bit of an answer.
-ENGINE_VERSION = 1
 # Set to 1 to do without Numba, for instance to compare.
 PURE_PYTHON_VARIABLE = "JOST_PURE_PYTHON"
-# Cards shuffled beyond the cut card, or per fixed round, before the kernel has to ask for more.
-CARDS_AHEAD, CARDS_PER_ROUND = 10, 6
-
-Desk: TypeAlias = tuple[Cells, Cells, Cells, Cells, Cells]
 
 
-def count_chunk(rules: Rules, *, seed: int, index: int, rounds: int, pure: bool = False) -> Tally:
+def count_chunk(game: Game, *, seed: int, index: int, rounds: int, pure: bool = False) -> Tally:
     """Play chunk `index`: the same bits in every process, at every attempt, compiled or `pure`."""
-    desk = _new_desk(rules, seed=seed, index=index)
+    desk = new_desk(game, seed=seed, index=index)
     play = None if pure else _compiled_play()
     if play is None:
-        kernel.play_rounds(desk, rounds)
+        play_rounds(desk, rounds)
     else:
         play(_as_numpy(desk), rounds)
-    return Tally.from_counts(desk[-1])
+    return tally_of(desk, rules=game.rules)
 
 
 def is_compiled() -> bool:
@@ -52,7 +49,7 @@ def _compiled_play() -> Any:
         return None
     for play in ways_to_compile():
         try:
-            play(_as_numpy(_new_desk(Rules(), seed=0, index=0)), 10)
+            play(_as_numpy(new_desk(_trial(), seed=0, index=0)), 10)
         except Exception:  # A damaged cache can raise anything.
             log.warning("The compiled engine does not run; trying another way.", exc_info=True)
         else:
@@ -61,42 +58,15 @@ def _compiled_play() -> Any:
     return None
 
 
-def _new_desk(rules: Rules, *, seed: int, index: int) -> Desk:
-    return (
-        array("B", [card for card in _DECK for _ in range(rules.decks)]),
-        _new_book(rules),
-        _stream(seed=seed, index=index),
-        lookup_table(rules),
-        array("q", bytes(8 * kernel.COUNTS)),
+def _trial() -> Game:
+    """A game to try the engine with; its player stands on everything."""
+    row = (Code.STAND,) * len(UPCARDS)
+    chart = Chart(
+        hard=dict.fromkeys(HARD_ROWS, row),
+        soft=dict.fromkeys(SOFT_ROWS, row),
+        pairs=dict.fromkeys(PAIR_ROWS, row),
     )
-
-
-# Ranks: an ace is 1, and 10 stands for ten, jack, queen and king.
-_DECK = [min(rank, 10) for rank in range(1, 14) for _ in range(CARDS_PER_DECK // 13)]
-
-
-def _new_book(rules: Rules) -> Cells:
-    book = array("q", bytes(8 * kernel.BOOK))
-    if rules.rounds_per_shoe:
-        likely = rules.rounds_per_shoe * CARDS_PER_ROUND + CARDS_AHEAD
-        book[kernel.RULE_LEFT] = rules.rounds_per_shoe
-    else:
-        likely = rules.cut + CARDS_AHEAD
-        # A shoe without a fixed number of rounds: more than it can ever hold.
-        book[kernel.RULE_LEFT] = rules.cards
-    book[kernel.CARDS] = rules.cards
-    book[kernel.RULE_CUT] = rules.cut
-    book[kernel.AHEAD] = min(likely, rules.cards)
-    book[kernel.MAX_HANDS] = rules.max_hands
-    return book
-
-
-def _stream(*, seed: int, index: int) -> Cells:
-    """The start of the chunk's own random stream: 256 bits hashed from seed and chunk index."""
-    key = f"jost.simulations {ENGINE_VERSION} {seed} {index}".encode()
-    digest = blake2b(key, digest_size=32).digest()
-    words = (int.from_bytes(digest[place : place + 8], "little") for place in range(0, 32, 8))
-    return array("Q", words)
+    return Game(rules=Rules(), chart=chart)
 
 
 def _as_numpy(desk: Desk) -> tuple[Any, ...]:

@@ -1,129 +1,173 @@
-"""Flat lookup tables for the kernel: what a card makes of a hand, and what the player does then.
-
-A hand is one number: its hard total 0..21, BUST, or SOFT + its soft total.
-"""
+"""The look-up tables of a game: what a card makes of a hand, and every move at every true count."""
 
 from array import array
+from functools import lru_cache
 from typing import TypeAlias
 
-from .kernel import (
+from .chart import Chart, Row
+from .game import Game
+from .layout import (
     ACE,
+    ACE_BLACKJACK,
+    AFTER,
+    ALIVE,
+    BLACKJACK,
+    BUCKET_OF,
     BUST,
     CARD_ROW,
-    DOUBLE,
-    HIT,
-    SOFT,
-    STAND,
+    CLASS,
+    CLASS_BLACKJACK,
+    CLASS_BUST,
+    CLASS_LOW,
+    CLASS_ROW,
+    CLASS_SPLIT_LIVE,
+    CLASS_SPLIT_LOST,
+    CLASS_SURRENDERED,
+    COUNT_LIMIT,
+    DEALER_BLACKJACK,
+    DEALER_BUST,
+    DEALER_CLASS,
+    DEALER_DRAWS,
+    DEALER_IDLE,
+    DEALT,
+    DOUBLED,
+    DOUBLED_CLASS,
+    FIRST,
+    INSURES,
+    LATER,
+    NEXT,
+    OPENING,
+    PAIR,
+    ROW_OF,
+    ROWS,
+    SCORE,
+    SLOT_OF,
+    SLOT_ROWS,
+    SOFT_0,
+    SPLIT_LIVE,
+    SPLIT_LOST,
     STATES,
-    SURRENDER,
+    SURRENDERED,
+    TEN,
+    TEN_BLACKJACK,
 )
+from .moves import Moves, all_hands
+from .plays import IndexPlay
 from .rules import Rules
-from .strategy import Chart, Move
+from .tally import MAX_COUNT, MIN_COUNT
 
 # Quoted: an array takes no type argument at run time before Python 3.12.
 Cells: TypeAlias = "array[int]"
+# A chart in a form that can be a key.
+Parts: TypeAlias = tuple[tuple[tuple[str, Row], ...], ...]
+RANKS = range(ACE, TEN + 1)
+COUNTS = range(-COUNT_LIMIT, COUNT_LIMIT)
+LOWEST_STAND = 17
+# Rows that only a dealer's blackjack has, and the upcard that is seen.
+BEHIND = ((ACE_BLACKJACK, ACE), (TEN_BLACKJACK, TEN))
 
 
-def lookup_table(rules: Rules) -> Cells:
-    """All tables for these rules, one behind the other."""
-    chart = Chart.of(rules)
-    return (
-        hands_after()
-        + first_moves(chart, rules)
-        + split_moves(chart, rules)
-        + later_moves(chart)
-        + splits(chart)
-        + scores()
-        + dealer_draws(rules)
-    )
+def tables_of(game: Game) -> Cells:
+    """All tables of a game, one behind the other."""
+    chart = game.chart
+    parts = tuple(tuple(part.items()) for part in (chart.hard, chart.soft, chart.pairs))
+    return array("B", _tables(game.rules, parts, game.plays if game.count else ()))
 
 
-def hand_after(state: int, *, card: int) -> int:
-    """The hand that `card` makes of `state`; an ace is 1 in `card` and counts 11 while it can."""
-    soft = state >= SOFT
-    total = state - SOFT if soft else state
+def hand_after(hand: int, *, card: int) -> int:
+    """The hand that `card` makes of `hand`; an ace counts 11 while it can."""
+    soft = hand > BUST
+    total = hand - SOFT_0 if soft else hand
     if not soft and card == ACE and total + 11 <= 21:
-        return SOFT + total + 11
+        return SOFT_0 + total + 11
     total += card
     if total <= 21:
-        return SOFT + total if soft else total
+        return SOFT_0 + total if soft else total
     return total - 10 if soft else BUST
 
 
-def hands_after() -> Cells:
-    """Row per hand, column per card: the next hand."""
-    table = array("B", bytes(STATES * CARD_ROW))
-    for state in (*range(BUST), *range(SOFT + 11, SOFT + 22)):
-        for card in range(1, 11):
-            table[state * CARD_ROW + card] = hand_after(state, card=card)
-    for card in range(1, 11):
-        table[BUST * CARD_ROW + card] = BUST
-    return table
+@lru_cache(maxsize=64)
+def _tables(rules: Rules, parts: Parts, plays: tuple[IndexPlay, ...]) -> bytes:
+    hard, soft, pairs = (dict(part) for part in parts)
+    game = Game(rules=rules, chart=Chart(hard=hard, soft=soft, pairs=pairs), plays=plays)
+    slots: dict[tuple[bool, ...], int] = {}
+    counts = [Moves(game=game, count=count) for count in COUNTS] if plays else []
+    for moves in counts:
+        slots.setdefault(moves.holding(), len(slots) + 1)
+    tables = array("B", bytes(FIRST + (len(slots) + 1) * SLOT_ROWS))
+    _write_cards(tables)
+    _write_ends(tables, rules)
+    _write_slot(tables, Moves(game=game, count=None), slot=0)
+    for count in COUNTS:
+        bucket = min(max(count, MIN_COUNT), MAX_COUNT) - MIN_COUNT
+        tables[BUCKET_OF + COUNT_LIMIT + count] = bucket
+    for at, moves in enumerate(counts):
+        slot = slots[moves.holding()]
+        if slot not in tables[SLOT_OF : SLOT_OF + at]:
+            _write_slot(tables, moves, slot=slot)
+        tables[SLOT_OF + at] = slot
+    return tables.tobytes()
 
 
-def scores() -> Cells:
-    """The total that is compared with the dealer's; 0 for a bust."""
-    table = array("B", bytes(STATES))
-    for total in range(22):
-        table[total] = total
+def _write_cards(tables: Cells) -> None:
+    for hand in (*range(BUST + 1), *range(SOFT_0 + 11, SOFT_0 + 22)):
+        for card in RANKS:
+            after = BUST if hand == BUST else hand_after(hand, card=card)
+            tables[NEXT + hand * CARD_ROW + card] = after
+    for one in RANKS:
+        for other in RANKS:
+            both = one * CARD_ROW + other
+            hand = hand_after(hand_after(0, card=one), card=other)
+            natural = {one, other} == {ACE, TEN}
+            pair = PAIR + one if one == other else hand
+            tables[OPENING + both] = BLACKJACK if natural else pair
+            tables[DEALT + both] = BLACKJACK if natural else hand
+            behind = ACE_BLACKJACK if one == ACE else TEN_BLACKJACK
+            tables[ROW_OF + both] = behind if natural else one
+
+
+def _write_ends(tables: Cells, rules: Rules) -> None:
+    for total in range(BUST):
+        _write_total(tables, total, total=total)
+        tables[DEALER_DRAWS + total] = total < LOWEST_STAND
     for total in range(11, 22):
-        table[SOFT + total] = total
-    return table
+        _write_total(tables, SOFT_0 + total, total=total)
+        tables[DEALER_DRAWS + SOFT_0 + total] = total < LOWEST_STAND + rules.dealer_hits_soft_17
+    for hand, ended in (
+        (BUST, CLASS_BUST),
+        (BLACKJACK, CLASS_BLACKJACK),
+        (SURRENDERED, CLASS_SURRENDERED),
+        (SPLIT_LIVE, CLASS_SPLIT_LIVE),
+        (SPLIT_LOST, CLASS_SPLIT_LOST),
+    ):
+        tables[CLASS + hand] = ended * CLASS_ROW
+    tables[CLASS + DOUBLED + BUST] = (CLASS_BUST + DOUBLED_CLASS) * CLASS_ROW
+    tables[ALIVE + SPLIT_LIVE] = 1
+    tables[DEALER_CLASS + BUST] = DEALER_BUST
+    tables[DEALER_CLASS + BLACKJACK] = DEALER_BLACKJACK
+    # It beats every total, where it was not looked for before hands were played.
+    tables[SCORE + BLACKJACK] = 22
 
 
-def dealer_draws(rules: Rules) -> Cells:
-    """1 for every hand to which the dealer takes another card."""
-    table = array("B", bytes(STATES))
-    for total in range(17):
-        table[total] = 1
-    for total in range(11, 18 if rules.hit_soft_17 else 17):
-        table[SOFT + total] = 1
-    return table
+def _write_total(tables: Cells, hand: int, *, total: int) -> None:
+    ended = CLASS_LOW + max(total - LOWEST_STAND + 1, 0)
+    tables[CLASS + hand] = ended * CLASS_ROW
+    tables[CLASS + DOUBLED + hand] = (ended + DOUBLED_CLASS) * CLASS_ROW
+    tables[ALIVE + hand] = 1
+    tables[SCORE + hand] = total
+    tables[DEALER_CLASS + hand] = total - LOWEST_STAND if total >= LOWEST_STAND else DEALER_IDLE
 
 
-def first_moves(chart: Chart, rules: Rules) -> Cells:
-    """Row per upcard, column per hand: the move on the two dealt cards, once not split."""
-    return _moves(chart, may_double=True, may_surrender=rules.late_surrender)
-
-
-def split_moves(chart: Chart, rules: Rules) -> Cells:
-    """The move on the first two cards of a split hand."""
-    return _moves(chart, may_double=rules.double_after_split, may_surrender=False)
-
-
-def later_moves(chart: Chart) -> Cells:
-    """The move on three cards or more."""
-    return _moves(chart, may_double=False, may_surrender=False)
-
-
-def splits(chart: Chart) -> Cells:
-    """Row per upcard, column per rank: 1 where a pair is split."""
-    table = array("B", bytes(CARD_ROW * CARD_ROW))
-    for up in range(1, 11):
-        for rank in range(1, 11):
-            table[up * CARD_ROW + rank] = chart.splits(rank, up=up)
-    return table
-
-
-def _moves(chart: Chart, *, may_double: bool, may_surrender: bool) -> Cells:
-    table = array("B", bytes(CARD_ROW * STATES))
-    for up in range(1, 11):
-        for total in range(4, 22):
-            table[up * STATES + total] = _code(
-                chart.hard(total, up=up),
-                may_double=may_double,
-                surrender=may_surrender and chart.surrenders(total, up=up),
-            )
-        for total in range(12, 22):
-            table[up * STATES + SOFT + total] = _code(
-                chart.soft(total, up=up), may_double=may_double, surrender=False
-            )
-    return table
-
-
-def _code(move: Move, *, may_double: bool, surrender: bool) -> int:
-    if surrender:
-        return SURRENDER
-    if move in (Move.DOUBLE_OR_HIT, Move.DOUBLE_OR_STAND) and may_double:
-        return DOUBLE
-    return HIT if move in (Move.HIT, Move.DOUBLE_OR_HIT) else STAND
+def _write_slot(tables: Cells, moves: Moves, *, slot: int) -> None:
+    for row, up in (*zip(RANKS, RANKS, strict=True), *BEHIND):
+        at = slot * SLOT_ROWS + row * STATES
+        tables[FIRST + at + BLACKJACK] = BLACKJACK
+        for hand in all_hands():
+            if row == up or not moves.game.rules.dealer_peeks:
+                tables[FIRST + at + hand] = moves.first(hand, up=up)
+            else:
+                tables[FIRST + at + hand] = moves.before_the_peek(hand, up=up)
+            tables[LATER + at + hand] = moves.draws(hand, up=up)
+            tables[AFTER + at + hand] = moves.after_split(hand, up=up)
+    for row in (ACE, ACE_BLACKJACK):
+        tables[INSURES + slot * ROWS + row] = moves.insures()
