@@ -17,7 +17,7 @@ from .prefix import Sums, stop_after
 
 # The first chunks of every simulation come before the far chunks of another: of 10^7 rounds all, of 10^8 almost all.
 EARLY, MIDDLE = 96, 192
-EARLY_PRIORITY, MIDDLE_PRIORITY, FAR_PRIORITY = 6, 3, 0
+END_PRIORITY, EARLY_PRIORITY, MIDDLE_PRIORITY, FAR_PRIORITY = 9, 6, 3, 0
 
 
 def begin(simulation: Simulation) -> None:
@@ -29,8 +29,8 @@ def begin(simulation: Simulation) -> None:
     key, leg = str(simulation.pk), simulation.leg
     batch = holdfast.Batch(
         name=f"simulation {key}, leg {leg}",
-        on_complete=tasks.end_leg.si(key, leg),
-        on_failure=tasks.fail_leg.s(key, leg),
+        on_complete=tasks.end_leg.si(key, leg).set(priority=END_PRIORITY),
+        on_failure=tasks.fail_leg.s(key, leg).set(priority=END_PRIORITY),
     )
     simulation.batch_id = batch.id
     if not simulation.is_active:

@@ -18,8 +18,6 @@ from .engine import count_chunk, is_compiled, warm_up
 CHUNK_SOFT_SECONDS, CHUNK_SECONDS = 540, 600
 # What plain Python counts within these limits on any machine.
 MOST_ROUNDS_UNCOMPILED = 3_200_000
-# Before the chunks of any other simulation.
-FIRST = 9
 
 # A database that restarts is no reason to lose a simulation.
 PATIENT: dict[str, Any] = {
@@ -66,13 +64,13 @@ def run_chunk(simulation_id: str, index: int) -> None:
     gathering.record_chunk(key, index=index, tally=tally)
 
 
-@shared_task(name="jost.simulations.end_leg", priority=FIRST, **PATIENT)
+@shared_task(name="jost.simulations.end_leg", **PATIENT)
 def end_leg(simulation_id: str, leg: int) -> None:
     """Add up, once all jobs of a leg have ended."""
     gathering.end_leg(UUID(simulation_id), leg=leg)
 
 
-@shared_task(name="jost.simulations.fail_leg", priority=FIRST, **PATIENT)
+@shared_task(name="jost.simulations.fail_leg", **PATIENT)
 def fail_leg(batch_id: str, simulation_id: str, leg: int) -> None:
     """Say on the page that a chunk could not be counted, and why."""
     gathering.fail_leg(UUID(simulation_id), leg=leg, error=_first_error(batch_id))

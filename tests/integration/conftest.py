@@ -52,6 +52,16 @@ def inline() -> Iterator[None]:
     conf.task_always_eager = False
 
 
+@pytest.fixture
+def pretending(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let chunks be counted without an engine."""
+    from jost.simulations import tasks
+    from tests.simulated import pretended
+
+    monkeypatch.setattr(tasks, "count_chunk", pretended)
+    monkeypatch.setattr(tasks, "is_compiled", lambda: True)
+
+
 @pytest.fixture(scope="module")
 def tables(ledger_alias: str, django_db_blocker: Any) -> None:
     """The table that bodies write to, beside the ledger's own."""

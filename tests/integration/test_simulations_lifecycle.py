@@ -1,106 +1,131 @@
 """The life of a simulation: chunks counted in any order and any number of times, one answer."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
+from random import Random
 from uuid import UUID, uuid4
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import IntegrityError, transaction
 
-import holdfast
-from jost.simulations import lifecycle, tasks
-from jost.simulations.engine import ENGINE_VERSION, Plan, Rules, Tally, count_chunk
+from holdfast.testing import HoldfastJobs
+from jost.simulations import gathering, lifecycle, tasks
+from jost.simulations.engine import ENGINE_VERSION, MAX_ROUNDS, chunks_of
 from jost.simulations.models import Chunk, Simulation
-from jost.simulations.progress import progress_of, summaries_of
+from tests.simulated import (
+    ROUNDS,
+    SEED,
+    plain_setup,
+    pretended,
+    pretended_answer,
+    rounds_of,
+    written,
+)
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("pretending")]
 
-ROUNDS, SEED = 3_000, 11
+State = Simulation.State
 
 
 @pytest.fixture
-def waiting() -> Simulation:
-    """A simulation none of whose jobs has been sent."""
-    plan = Plan.for_rounds(ROUNDS)
-    return Simulation.objects.create(
-        rules=Rules().to_dict(),
-        rounds=ROUNDS,
-        seed=SEED,
-        chunk_size=plan.chunk_size,
-        engine_version=ENGINE_VERSION,
-    )
+def waiting(holdfast_jobs: HoldfastJobs) -> Simulation:
+    """A simulation whose jobs are recorded, and run only where a test drains them."""
+    return lifecycle.start(plain_setup(), rounds=ROUNDS, seed=SEED)
 
 
-def expected() -> Tally:
-    plan = Plan.for_rounds(ROUNDS)
-    return Tally.total(
-        count_chunk(Rules(), seed=SEED, index=index, rounds=plan.rounds_in(index))
-        for index in range(plan.chunks)
-    )
+def test_simulation_runs_to_its_answer(waiting: Simulation, holdfast_jobs: HoldfastJobs) -> None:
+    assert waiting.state == State.QUEUED
 
+    holdfast_jobs.drain()
 
-@pytest.mark.usefixtures("inline")
-def test_simulation_runs_to_its_answer() -> None:
-    simulation = lifecycle.start(Rules(), rounds=ROUNDS, seed=SEED)
-
-    simulation.refresh_from_db()
-    assert simulation.state == Simulation.State.SUCCEEDED
-    assert simulation.tally is not None
-    assert Tally.from_dict(simulation.tally) == expected()
-    assert simulation.started_at is not None
-    assert simulation.finished_at is not None
-    assert simulation.created_at <= simulation.started_at <= simulation.finished_at
+    waiting.refresh_from_db()
+    assert waiting.state == State.SUCCEEDED
+    assert written(waiting.tally) == written(pretended_answer(rounds=ROUNDS).to_dict())
+    assert waiting.started_at is not None
+    assert waiting.finished_at is not None
+    assert waiting.created_at <= waiting.started_at <= waiting.finished_at
 
 
 def test_chunks_in_any_order_and_repeated_give_the_same_answer(waiting: Simulation) -> None:
-    for index in (1, 0, 1, 1):
+    for index in (1, 0, 1, 2, 1, 0):
         tasks.run_chunk(str(waiting.pk), index)
-    tasks.finish(str(waiting.pk))
-    tasks.finish(str(waiting.pk))
+    tasks.end_leg(str(waiting.pk), 1)
 
     waiting.refresh_from_db()
-    assert waiting.tally is not None
-    assert Tally.from_dict(waiting.tally) == expected()
+    assert written(waiting.tally) == written(pretended_answer(rounds=ROUNDS).to_dict())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_many_chunks_in_a_shuffled_order_are_the_same_bytes(
+    seed: int, holdfast_jobs: HoldfastJobs
+) -> None:
+    rounds = rounds_of(60) + 7
+    simulation = lifecycle.start(plain_setup(), rounds=rounds, seed=SEED)
+    order = list(range(chunks_of(rounds)))
+    Random(seed).shuffle(order)  # noqa: S311
+
+    for index in order:
+        tasks.run_chunk(str(simulation.pk), index)
+
+    simulation.refresh_from_db()
+    assert written(simulation.tally) == written(pretended_answer(rounds=rounds).to_dict())
 
 
 def test_late_attempt_changes_nothing(waiting: Simulation) -> None:
     tasks.run_chunk(str(waiting.pk), 0)
-    other = count_chunk(Rules(), seed=99, index=0, rounds=10)
+    other = pretended(None, seed=99, index=0, rounds=50_000)
 
-    lifecycle.record_chunk(waiting.pk, index=0, tally=other)
+    gathering.record_chunk(waiting.pk, index=0, tally=other)
 
-    assert waiting.chunks.get(index=0).rounds == waiting.plan.rounds_in(0)
+    assert waiting.chunks.get().tally == pretended_answer(rounds=ROUNDS, chunks=1).to_dict()
 
 
 def test_database_refuses_to_count_a_chunk_twice(waiting: Simulation) -> None:
-    tally = count_chunk(Rules(), seed=SEED, index=0, rounds=10)
-    lifecycle.record_chunk(waiting.pk, index=0, tally=tally)
+    tally = pretended(None, seed=SEED, index=0, rounds=10)
+    Chunk.of(waiting.pk, index=0, tally=tally).save()
 
     with pytest.raises(IntegrityError), transaction.atomic():
         Chunk.of(waiting.pk, index=0, tally=tally).save()
 
 
 def test_first_chunk_makes_the_simulation_run(waiting: Simulation) -> None:
-    assert waiting.state == Simulation.State.QUEUED
-
     tasks.run_chunk(str(waiting.pk), 0)
 
     waiting.refresh_from_db()
-    assert waiting.state == Simulation.State.RUNNING
-    assert progress_of(waiting).fraction == pytest.approx(0.5)
+    assert waiting.state == State.RUNNING
+    assert waiting.started_at == waiting.active_since
 
 
-def test_sum_with_a_chunk_missing_is_refused(waiting: Simulation) -> None:
+def test_last_chunk_ends_the_simulation_without_waiting_for_the_leg(waiting: Simulation) -> None:
+    for index in range(3):
+        tasks.run_chunk(str(waiting.pk), index)
+
+    waiting.refresh_from_db()
+    assert waiting.state == State.SUCCEEDED
+
+
+def test_leg_that_ends_without_all_chunks_says_how_many_are_missing(waiting: Simulation) -> None:
     tasks.run_chunk(str(waiting.pk), 0)
 
-    with pytest.raises(RuntimeError, match="Replay the jobs of its missing chunks"):
-        tasks.finish(str(waiting.pk))
+    tasks.end_leg(str(waiting.pk), 1)
+
+    waiting.refresh_from_db()
+    assert waiting.state == State.FAILED
+    assert waiting.reason.startswith("2 of its chunks were not counted")
 
 
-def test_chunk_of_another_engine_is_refused(waiting: Simulation) -> None:
+def test_chunk_of_another_engine_fails_the_simulation_with_the_repair(
+    waiting: Simulation, holdfast_jobs: HoldfastJobs
+) -> None:
     Simulation.objects.update(engine_version=ENGINE_VERSION + 1)
 
-    with pytest.raises(lifecycle.EngineMismatchError, match="Start the simulation again"):
-        tasks.run_chunk(str(waiting.pk), 0)
+    holdfast_jobs.drain(raise_errors=False)
+
+    waiting.refresh_from_db()
+    assert waiting.state == State.FAILED
+    assert "Start the simulation again" in waiting.reason
 
 
 def test_chunk_of_a_simulation_that_was_never_committed_fails() -> None:
@@ -108,89 +133,139 @@ def test_chunk_of_a_simulation_that_was_never_committed_fails() -> None:
         tasks.run_chunk(str(uuid4()), 0)
 
 
-def test_failed_simulation_says_where_to_look(waiting: Simulation) -> None:
-    tasks.fail(str(waiting.pk))
-
-    waiting.refresh_from_db()
-    assert waiting.state == Simulation.State.FAILED
-    assert "ledger" in waiting.reason
-
-
-def test_failed_simulation_succeeds_once_its_missing_chunk_is_replayed(
-    waiting: Simulation,
+def test_failed_simulation_is_resumed_to_the_same_answer(
+    waiting: Simulation, holdfast_jobs: HoldfastJobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tasks.run_chunk(str(waiting.pk), 0)
-    tasks.fail(str(waiting.pk))
+    def broken(game: object, *, seed: int, index: int, rounds: int) -> object:
+        if index == 1:
+            raise RuntimeError("the disk is full.")
+        return pretended(game, seed=seed, index=index, rounds=rounds)
 
-    tasks.run_chunk(str(waiting.pk), 1)
-    tasks.finish(str(waiting.pk))
+    with monkeypatch.context() as patch:
+        patch.setattr(tasks, "count_chunk", broken)
+        holdfast_jobs.drain(raise_errors=False)
+    waiting.refresh_from_db()
+    failed, reason = waiting.state, waiting.reason
+
+    assert lifecycle.resume(waiting)
+    holdfast_jobs.drain()
+
+    assert failed == State.FAILED
+    assert "the disk is full. When this is mended, resume it." in reason
+    waiting.refresh_from_db()
+    assert (waiting.state, waiting.reason) == (State.SUCCEEDED, "")
+    assert written(waiting.tally) == written(pretended_answer(rounds=ROUNDS).to_dict())
+
+
+def test_failure_takes_back_the_chunks_that_wait(
+    holdfast_jobs: HoldfastJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulation = lifecycle.start(plain_setup(), rounds=rounds_of(20), seed=SEED)
+    tasks.fail_leg(simulation.batch_id, str(simulation.pk), 1)
+
+    monkeypatch.setattr(tasks, "count_chunk", None)
+    holdfast_jobs.drain()
+
+    states = {job.state for job in holdfast_jobs.recorded(tasks.run_chunk)}
+    assert states == {"cancelled"}
+
+
+def test_late_failure_of_an_earlier_leg_moves_nothing(waiting: Simulation) -> None:
+    lifecycle.pause(waiting)
+    lifecycle.resume(waiting)
+
+    tasks.fail_leg(waiting.batch_id, str(waiting.pk), 1)
+    tasks.end_leg(str(waiting.pk), 1)
 
     waiting.refresh_from_db()
-    assert (waiting.state, waiting.reason) == (Simulation.State.SUCCEEDED, "")
-    assert waiting.tally is not None
-    assert Tally.from_dict(waiting.tally) == expected()
+    assert waiting.state == State.QUEUED
 
 
-@pytest.mark.parametrize("late", [tasks.fail, tasks.finish], ids=lambda task: task.name)
+def test_worker_without_numba_refuses_a_large_chunk_with_the_repair(
+    holdfast_jobs: HoldfastJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulation = lifecycle.start(plain_setup(), rounds=MAX_ROUNDS, seed=SEED)
+    monkeypatch.setattr(tasks, "is_compiled", lambda: False)
+
+    with pytest.raises(tasks.SlowWorkerError, match="Install Numba"):
+        tasks.run_chunk(str(simulation.pk), 1_000)
+
+
+def test_chunk_that_takes_too_long_says_so(
+    waiting: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(*_: object, **__: object) -> None:
+        raise SoftTimeLimitExceeded
+
+    monkeypatch.setattr(tasks, "count_chunk", slow)
+
+    with pytest.raises(tasks.SlowWorkerError, match="Chunk 0 of 50,000 rounds took more than 540"):
+        tasks.run_chunk(str(waiting.pk), 0)
+
+
+def test_simulation_that_is_rolled_back_leaves_no_job(holdfast_jobs: HoldfastJobs) -> None:
+    with pytest.raises(RuntimeError), transaction.atomic():
+        lifecycle.start(plain_setup(), rounds=ROUNDS)
+        raise RuntimeError
+
+    holdfast_jobs.assert_not_recorded()
+
+
+def test_first_chunks_go_before_the_far_chunks_of_others(holdfast_jobs: HoldfastJobs) -> None:
+    lifecycle.start(plain_setup(), rounds=rounds_of(200), seed=SEED)
+
+    sent = [(job.args[1], job.priority) for job in holdfast_jobs.recorded(tasks.run_chunk)]
+
+    assert [index for index, _ in sent] == list(range(200))
+    assert [priority for _, priority in sent] == [6] * 96 + [3] * 96 + [0] * 8
+
+
+@pytest.mark.parametrize("late", [tasks.run_chunk, tasks.end_leg], ids=lambda task: task.name)
 def test_nothing_moves_a_cancelled_simulation(
-    waiting: Simulation, late: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    waiting: Simulation, late: Callable[[str, int], None]
 ) -> None:
-    monkeypatch.setattr(holdfast, "cancel", lambda *_args, **_options: [])
     assert lifecycle.cancel(waiting)
 
-    tasks.run_chunk(str(waiting.pk), 0)
-    late(str(waiting.pk))
+    late(str(waiting.pk), 1)
 
     waiting.refresh_from_db()
-    assert waiting.state == Simulation.State.CANCELLED
+    assert waiting.state == State.CANCELLED
     assert not waiting.chunks.exists()
     assert not lifecycle.cancel(waiting)
 
 
-def test_cancel_ends_exactly_the_outstanding_jobs(
-    waiting: Simulation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cancelled: list[str] = []
-
-    def cancel_jobs(ids: list[str], *, terminate: bool) -> None:
-        assert terminate
-        cancelled.extend(ids)
-
-    monkeypatch.setattr(holdfast, "cancel", cancel_jobs)
-    tasks.run_chunk(str(waiting.pk), 0)
-
+def test_chunk_that_was_being_counted_at_the_cancel_is_not_kept(waiting: Simulation) -> None:
     lifecycle.cancel(waiting)
 
-    assert cancelled == [waiting.job_id(1), waiting.finish_job_id]
+    gathering.record_chunk(
+        waiting.pk, index=0, tally=pretended(None, seed=SEED, index=0, rounds=50_000)
+    )
+
+    assert not waiting.chunks.exists()
 
 
-def test_job_ids_need_no_column_and_differ(waiting: Simulation) -> None:
-    ids = {waiting.job_id(index) for index in range(100)} | {waiting.finish_job_id}
+def test_cancel_ends_exactly_the_outstanding_jobs(
+    waiting: Simulation, holdfast_jobs: HoldfastJobs
+) -> None:
+    lifecycle.cancel(waiting)
 
-    assert len(ids) == 101
-    assert {UUID(job_id).version for job_id in ids} == {5}
-    assert Simulation.objects.get(pk=waiting.pk).job_id(7) == waiting.job_id(7)
-
-
-def test_list_adds_up_what_the_chunks_say(waiting: Simulation) -> None:
-    tasks.run_chunk(str(waiting.pk), 1)
-    [unfinished] = summaries_of([waiting])
-    tasks.run_chunk(str(waiting.pk), 0)
-    tasks.finish(str(waiting.pk))
-    waiting.refresh_from_db()
-    [finished] = summaries_of([waiting])
-
-    assert unfinished.fraction == pytest.approx(0.5)
-    assert finished.estimate == expected().estimate()
+    assert [job.state for job in holdfast_jobs.recorded(tasks.run_chunk)] == ["cancelled"] * 3
+    holdfast_jobs.drain()
+    assert Simulation.objects.get(pk=UUID(str(waiting.pk))).state == State.CANCELLED
 
 
-def test_plot_ends_with_the_newest_estimate_and_keeps_few_points(waiting: Simulation) -> None:
-    tally = count_chunk(Rules(), seed=SEED, index=0, rounds=10)
-    for index in range(400):
-        lifecycle.record_chunk(waiting.pk, index=index, tally=tally)
+@pytest.mark.parametrize(
+    ("wrong", "repair"),
+    [
+        ({"rounds": 999}, "Rounds must lie between"),
+        ({"rounds": ROUNDS, "seed": -1}, "The seed must lie between"),
+        ({"rounds": ROUNDS, "target": 0}, "The target must lie between"),
+    ],
+)
+def test_impossible_numbers_are_refused_with_the_repair(
+    wrong: dict[str, int], repair: str, holdfast_jobs: HoldfastJobs
+) -> None:
+    with pytest.raises(ValueError, match=repair):
+        lifecycle.start(plain_setup(), **wrong)
 
-    points = progress_of(waiting).points
-
-    assert 100 <= len(points) <= 150
-    assert points[-1][0] == 4_000
-    assert all(low < ev < high for _, ev, low, high in points)
+    holdfast_jobs.assert_not_recorded()
