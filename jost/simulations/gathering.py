@@ -121,10 +121,12 @@ def _is_due(simulation: Simulation) -> bool:
 def _gather(simulation: Simulation) -> None:
     """Hold what will be part of the answer, and end the simulation if that is there."""
     chunks = _chunks_of_answer(simulation)
+    if chunks is not None:
+        # Before anything is held: what lies beyond the end is no part of the answer.
+        simulation.chunks.filter(index__gte=chunks).delete()
     held = _hold(simulation)
     if chunks is None:
         return
-    simulation.chunks.filter(index__gte=chunks).delete()
     answer = Tally.total([*held, *tallies_of(simulation.chunks.all())])
     if chunks < simulation.chunks_planned:
         legs.take_back(simulation)

@@ -64,7 +64,7 @@ def test_many_chunks_in_a_shuffled_order_are_the_same_bytes(
     rounds = rounds_of(60) + 7
     simulation = lifecycle.start(plain_setup(), rounds=rounds, seed=SEED)
     order = list(range(chunks_of(rounds)))
-    Random(seed).shuffle(order)  # noqa: S311
+    Random(seed).shuffle(order)
 
     for index in order:
         tasks.run_chunk(str(simulation.pk), index)
