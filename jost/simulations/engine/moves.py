@@ -1,109 +1,52 @@
-"""What a hand does at a true count: the chart, and the index plays that hold there."""
+"""What a hand does by a chart under some rules: the moves that the look-up tables are made of."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .chart import HARD_ROWS, PAIR_ROWS, SOFT_ROWS, UPCARDS, Code
-from .game import Game
-from .layout import (
-    ACE,
-    BUST,
-    DOUBLED,
-    DRAWS,
-    PAIR,
-    SOFT_0,
-    SPLIT,
-    SURRENDERED,
-    TEN,
-)
-from .plays import IndexPlay
+from .chart import ELSES, HARD_ROWS, PAIR_ROWS, SOFT_ROWS, UPCARDS, Chart, Code
+from .layout import ACE, BUST, DOUBLED, DRAWS, PAIR, SOFT_0, SPLIT, SURRENDERED, TEN
 from .rules import Rules
 
-SURRENDERS = {
-    Code.SURRENDER_OR_HIT: Code.HIT,
-    Code.SURRENDER_OR_STAND: Code.STAND,
-    Code.SURRENDER_OR_SPLIT: Code.SPLIT,
-}
-INSURANCE = "insurance"
 LOWEST_HARD, HIGHEST_HARD, LOWEST_SOFT, HIGHEST_SOFT = 5, 17, 13, 20
-DOUBLE_FROM = {"any": 0, "10-11": 10, "9-11": 9}
+DOUBLE_FROM = {"10-11": 10, "9-11": 9}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moves:
-    """The chart of a game at one true count; at None, the chart without any index play.
+    """The moves of one chart; a move is the hand that it leaves, with DOUBLED and DRAWS."""
 
-    A play that surrenders and another for the same cell stand together: where both hold, the hand
-    is surrendered while it may be and is else played as the other says. A cell that has plays
-    which surrender is surrendered exactly where one of them holds; other plays leave the
-    surrender of the chart as it is.
-    """
-
-    game: Game
-    count: int | None
-
-    @property
-    def plays(self) -> tuple[IndexPlay, ...]:
-        return () if self.count is None else self.game.plays
-
-    def holding(self) -> tuple[bool, ...]:
-        """Which of the plays hold: counts with the same have the same moves."""
-        return tuple(self._holds(play) for play in self.plays)
-
-    def insures(self) -> bool:
-        return any(self._holds(play) for play in self.plays if play.hand == INSURANCE)
+    rules: Rules
+    chart: Chart
 
     def first(self, hand: int, *, up: int) -> int:
         """The move on the two cards that were dealt."""
-        surrenders, code = self._cell(hand, up=up)
-        if surrenders and self.game.rules.surrender != "none":
+        code = self._code(hand, up=up)
+        if code in ELSES and self.rules.surrender != "none":
             return SURRENDERED
-        return _move(code, hand=hand, doubles=may_double(self.game.rules, hand=hand))
+        return _move(code, hand=hand, doubles=may_double(self.rules, hand=hand))
 
     def before_the_peek(self, hand: int, *, up: int) -> int:
         """All that a hand can do while the dealer has a blackjack and looks for it."""
-        if self.game.rules.surrender == "early" and self.first(hand, up=up) == SURRENDERED:
+        if self.rules.surrender == "early" and self.first(hand, up=up) == SURRENDERED:
             return SURRENDERED
         return total_of(hand)
 
     def after_split(self, hand: int, *, up: int) -> int:
         """The move on the first two cards of a hand that a split made."""
-        rules = self.game.rules
-        _, code = self._cell(hand, up=up)
-        doubles = rules.double_after_split and may_double(rules, hand=hand)
-        return _move(code, hand=hand, doubles=doubles)
+        doubles = self.rules.double_after_split and may_double(self.rules, hand=hand)
+        return _move(self._code(hand, up=up), hand=hand, doubles=doubles)
 
     def draws(self, hand: int, *, up: int) -> bool:
         """Whether a hand of three cards or more takes another."""
-        _, code = self._cell(hand, up=up)
-        return bool(_move(code, hand=hand, doubles=False) & DRAWS)
+        move = _move(self._code(hand, up=up), hand=hand, doubles=False)
+        return bool(move & DRAWS) and hand <= PAIR
 
-    def _cell(self, hand: int, *, up: int) -> tuple[bool, Code]:
+    def _code(self, hand: int, *, up: int) -> Code:
         name = row_name(hand)
         if name is None:
-            return False, Code.HIT if hand == SOFT_0 + 12 else Code.STAND
-        surrenders, code = self._named(name, UPCARDS[(up - 2) % len(UPCARDS)])
-        if code == Code.NO_SPLIT and hand >= PAIR:
-            return self._cell(total_of(hand), up=up)
-        return surrenders, code
-
-    def _named(self, name: str, upcard: str) -> tuple[bool, Code]:
-        chart = self.game.chart
-        row = (chart.hard | chart.soft | chart.pairs)[name]
-        written = row[UPCARDS.index(upcard)]
-        surrenders, code = written in SURRENDERS, SURRENDERS.get(written, written)
-        plays = [play for play in self.plays if (play.hand, play.upcard) == (name, upcard)]
-        surrendering = [play for play in plays if play.code in SURRENDERS]
-        if surrendering:
-            surrenders = any(self._holds(play) for play in surrendering)
-        # Those that do not surrender come last, so that they have the last word.
-        for play in sorted(plays, key=lambda play: play not in surrendering):
-            if self._holds(play) and play.code is not None:
-                code = SURRENDERS.get(play.code, play.code)
-        return surrenders, code
-
-    def _holds(self, play: IndexPlay) -> bool:
-        return self.count is not None and (self.count >= play.index) == play.at_least
+            return Code.HIT if hand == SOFT_0 + 12 else Code.STAND
+        code = self.chart.code(name, upcard=UPCARDS[(up - 2) % len(UPCARDS)])
+        return self._code(total_of(hand), up=up) if code == Code.NO_SPLIT else code
 
 
 def may_double(rules: Rules, *, hand: int) -> bool:
@@ -140,7 +83,8 @@ def all_hands() -> Iterator[int]:
 
 def _move(code: Code, *, hand: int, doubles: bool) -> int:
     total = total_of(hand)
-    if code == Code.SPLIT and hand > PAIR:
+    code = ELSES.get(code, code)
+    if code == Code.SPLIT:
         return SPLIT
     if code in (Code.DOUBLE_OR_HIT, Code.DOUBLE_OR_STAND) and doubles:
         return total | DOUBLED | DRAWS

@@ -52,7 +52,7 @@ from .layout import (
     TEN_BLACKJACK,
 )
 from .moves import Moves, all_hands
-from .plays import IndexPlay
+from .plays import IndexPlay, chart_at, insurance_index
 from .rules import Rules
 from .tally import MAX_COUNT, MIN_COUNT
 
@@ -69,8 +69,7 @@ BEHIND = ((ACE_BLACKJACK, ACE), (TEN_BLACKJACK, TEN))
 
 def tables_of(game: Game) -> Cells:
     """All tables of a game, one behind the other."""
-    chart = game.chart
-    parts = tuple(tuple(part.items()) for part in (chart.hard, chart.soft, chart.pairs))
+    parts = tuple(tuple(part.items()) for part in game.chart.parts.values())
     return array("B", _tables(game.rules, parts, game.plays if game.count else ()))
 
 
@@ -89,24 +88,34 @@ def hand_after(hand: int, *, card: int) -> int:
 @lru_cache(maxsize=64)
 def _tables(rules: Rules, parts: Parts, plays: tuple[IndexPlay, ...]) -> bytes:
     hard, soft, pairs = (dict(part) for part in parts)
-    game = Game(rules=rules, chart=Chart(hard=hard, soft=soft, pairs=pairs), plays=plays)
-    slots: dict[tuple[bool, ...], int] = {}
-    counts = [Moves(game=game, count=count) for count in COUNTS] if plays else []
-    for moves in counts:
-        slots.setdefault(moves.holding(), len(slots) + 1)
-    tables = array("B", bytes(FIRST + (len(slots) + 1) * SLOT_ROWS))
+    chart = Chart(hard=hard, soft=soft, pairs=pairs)
+    slots = _slots(plays)
+    tables = array("B", bytes(FIRST + (max(slots) + 1) * SLOT_ROWS))
     _write_cards(tables)
     _write_ends(tables, rules)
-    _write_slot(tables, Moves(game=game, count=None), slot=0)
-    for count in COUNTS:
-        bucket = min(max(count, MIN_COUNT), MAX_COUNT) - MIN_COUNT
-        tables[BUCKET_OF + COUNT_LIMIT + count] = bucket
-    for at, moves in enumerate(counts):
-        slot = slots[moves.holding()]
-        if slot not in tables[SLOT_OF : SLOT_OF + at]:
-            _write_slot(tables, moves, slot=slot)
+    _write_slot(tables, Moves(rules=rules, chart=chart), slot=0)
+    insured_from = insurance_index(plays)
+    for at, (count, slot) in enumerate(zip(COUNTS, slots, strict=True)):
+        tables[BUCKET_OF + at] = min(max(count, MIN_COUNT), MAX_COUNT) - MIN_COUNT
         tables[SLOT_OF + at] = slot
+        if slot and slot not in slots[:at]:
+            moves = Moves(rules=rules, chart=chart_at(chart, plays, count=count))
+            _write_slot(tables, moves, slot=slot)
+            insures = insured_from is not None and count >= insured_from
+            for row in (ACE, ACE_BLACKJACK):
+                tables[INSURES + slot * ROWS + row] = insures
     return tables.tobytes()
+
+
+def _slots(plays: tuple[IndexPlay, ...]) -> list[int]:
+    """The slot of each of COUNTS: those at which the same plays apply share one."""
+    if not plays:
+        return [0] * len(COUNTS)
+    slots: dict[tuple[bool, ...], int] = {}
+    return [
+        slots.setdefault(tuple(play.applies(count) for play in plays), len(slots) + 1)
+        for count in COUNTS
+    ]
 
 
 def _write_cards(tables: Cells) -> None:
@@ -163,11 +172,9 @@ def _write_slot(tables: Cells, moves: Moves, *, slot: int) -> None:
         at = slot * SLOT_ROWS + row * STATES
         tables[FIRST + at + BLACKJACK] = BLACKJACK
         for hand in all_hands():
-            if row == up or not moves.game.rules.dealer_peeks:
+            if row == up or not moves.rules.dealer_peeks:
                 tables[FIRST + at + hand] = moves.first(hand, up=up)
             else:
                 tables[FIRST + at + hand] = moves.before_the_peek(hand, up=up)
             tables[LATER + at + hand] = moves.draws(hand, up=up)
             tables[AFTER + at + hand] = moves.after_split(hand, up=up)
-    for row in (ACE, ACE_BLACKJACK):
-        tables[INSURES + slot * ROWS + row] = moves.insures()
