@@ -6,7 +6,6 @@ All may be repeated, and may come late: nothing here moves what has succeeded or
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import takewhile
 from uuid import UUID
 
 from django.db import transaction
@@ -16,7 +15,7 @@ from django.utils import timezone
 from . import legs
 from .engine import ENGINE_VERSION, Game, Tally, rounds_in
 from .models import Chunk, Simulation, counts_of, tallies_of
-from .prefix import stop_after
+from .prefix import stop_after, whole_chunks_of
 
 # So many chunks keep their own tally, some kilobytes each, before they are added to that of the simulation.
 LOOSE_CHUNKS = 16
@@ -157,9 +156,7 @@ def _hold(simulation: Simulation) -> list[Tally]:
     """
     rows = simulation.chunks.order_by("index").only("index", "rounds")
     if simulation.target is not None:
-        indices = simulation.chunks.order_by("index").values_list("index", flat=True)
-        prefix = takewhile(lambda pair: pair[0] == pair[1], enumerate(indices))
-        rows = rows.filter(index__lt=sum(1 for _ in prefix))
+        rows = rows.filter(index__lt=whole_chunks_of(legs.sums_in_order(simulation)))
     whole = [chunk for chunk in rows.filter(tally__isnull=False) if chunk.is_whole]
     held = simulation.held_tallies
     if not whole:

@@ -49,14 +49,23 @@ class Sums:
 def running(chunks: Iterable[tuple[int, Sums]]) -> Iterator[tuple[int, Sums, bool]]:
     """The number of chunks, their sums, and whether the last is whole, for each prefix of `chunks`.
 
-    They come in the order of their index; at the first gap it ends.
+    They come in the order of their index; it ends at the first gap, and with a chunk that is cut short: what follows
+    such a one was counted after an extension, and will be in a prefix once the whole chunk is.
     """
     total = Sums()
     for place, (index, sums) in enumerate(chunks):
         if index != place:
             return
         total += sums
-        yield place + 1, total, sums.rounds == chunk_size(index)
+        whole = sums.rounds == chunk_size(index)
+        yield place + 1, total, whole
+        if not whole:
+            return
+
+
+def whole_chunks_of(chunks: Iterable[tuple[int, Sums]]) -> int:
+    """How many chunks the prefix has that nothing changes any more."""
+    return sum(1 for _, _, whole in running(chunks) if whole)
 
 
 def stop_after(chunks: Iterable[tuple[int, Sums]], *, target: float, seats: int) -> int | None:

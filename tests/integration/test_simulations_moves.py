@@ -1,4 +1,4 @@
-"""Pause, resume, extend, and the end at a target: whatever is done on the way, the answer is that of an undisturbed run."""
+"""Pause, resume, extend, end at a target: whatever is done on the way, the answer is that of an undisturbed run."""
 
 from __future__ import annotations
 
@@ -342,6 +342,22 @@ def test_extension_of_a_missed_target_goes_on_to_it(
 
     lifecycle.extend(simulation, rounds=rounds_of(40))
     holdfast_jobs.drain()
+
+    assert answer_of(simulation) == undisturbed(rounds_of(chunks))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_chunks_behind_one_that_was_cut_short_do_not_end_an_extended_one(
+    seed: int, holdfast_jobs: HoldfastJobs, chunks: int
+) -> None:
+    simulation = started(rounds=rounds_of(chunks - 2) + 10_000, target=TARGET)
+    holdfast_jobs.drain()
+    simulation.refresh_from_db()
+    lifecycle.extend(simulation, rounds=rounds_of(40))
+    rest = list(range(chunks - 2, 40))
+    Random(seed).shuffle(rest)
+
+    count(simulation, *rest)
 
     assert answer_of(simulation) == undisturbed(rounds_of(chunks))
 
