@@ -100,7 +100,7 @@ def test_stand_by_count_leaves_the_surrender_of_the_chart() -> None:
     [
         ("Rh", "D", "Rh"),
         ("Rh", "Ds", "Rs"),
-        ("Rp", "N", "Rs"),
+        ("Rp", "N", "N"),
         ("Rp", "H", "Rh"),
         ("Rs", "P", "Rp"),
     ],

@@ -9,12 +9,12 @@ from jost.simulations.engine import RulesError
 from jost.simulations.presets import PRESETS
 from jost.simulations.rules_file import parse_rules_file
 from jost.simulations.setup import HINTS, KEYS, Setup
-from tests.charts import plain_chart
+from tests.simulated import CHART
 
 
 def whole_file(**values: Any) -> dict[str, Any]:
     """With a whole strategy, so that nothing has to be computed."""
-    return {"strategy": plain_chart(), **values}
+    return {"strategy": CHART, **values}
 
 
 EVERYTHING = whole_file(

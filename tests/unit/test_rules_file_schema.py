@@ -11,7 +11,7 @@ from jost.simulations.engine.counting import SYSTEMS
 from jost.simulations.presets import PRESETS
 from jost.simulations.schemas import schema_of
 from jost.simulations.setup import KEYS, Setup
-from tests.charts import plain_chart
+from tests.simulated import CHART
 
 SCHEMA = schema_of("rules")
 PLAY: dict[str, Any] = {"hand": "16", "upcard": "10", "play": "S"}
@@ -22,7 +22,7 @@ TAGS: dict[str, Any] = {"A": -1, "2": 0.5} | dict.fromkeys(
 
 def is_read(values: dict[str, Any]) -> bool:
     try:
-        Setup.from_dict({"strategy": plain_chart()} | values)
+        Setup.from_dict({"strategy": CHART} | values)
     except RulesError:
         return False
     return True
@@ -48,7 +48,7 @@ def test_every_key_says_what_it_means() -> None:
 
 
 def test_defaults_of_the_schema_are_those_of_the_reader() -> None:
-    normal = Setup.from_dict({"strategy": plain_chart()}).to_dict()
+    normal = Setup.from_dict({"strategy": CHART}).to_dict()
 
     for key in set(KEYS) - {"strategy", "bets"}:
         assert SCHEMA["properties"][key]["default"] == normal[key], key
@@ -56,7 +56,7 @@ def test_defaults_of_the_schema_are_those_of_the_reader() -> None:
 
 @pytest.mark.parametrize("key", PRESETS)
 def test_normal_form_of_every_preset_is_valid(key: str) -> None:
-    values = PRESETS[key].rules.to_dict() | {"strategy": plain_chart()}
+    values = PRESETS[key].rules.to_dict() | {"strategy": CHART}
 
     jsonschema.validate(Setup.from_dict(values).to_dict(), SCHEMA)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from .chart import ELSES, PARTS, UPCARDS, Chart, Code, Rows, part_of, read_code
+from .chart import ELSES, PARTS, UPCARDS, Chart, Code, part_of, read_code
 from .rules import RulesError, meant, require_known, shown
 from .tally import MAX_COUNT, MIN_COUNT
 
@@ -117,8 +117,9 @@ def chart_at(chart: Chart, plays: Iterable[IndexPlay], *, count: int) -> Chart:
 
     In each cell, plays that surrender say whether the cell does, at every count: where none of
     them applies it does not, whatever the chart says. All other plays that apply replace what is
-    played without surrender, in their order. So "surrender 15 against 10 at 0 or more" and "stand
-    at 4 or more" go together: below 0 no surrender, from 4 on a surrender or else a stand.
+    played without surrender, in their order; NO_SPLIT plays the total's cell in everything. So
+    "surrender 15 against 10 at 0 or more" and "stand at 4 or more" go together: below 0 no
+    surrender, from 4 on a surrender or else a stand.
     """
     by_cell: dict[tuple[str, str], list[IndexPlay]] = {}
     for play in plays:
@@ -127,16 +128,10 @@ def chart_at(chart: Chart, plays: Iterable[IndexPlay], *, count: int) -> Chart:
     rows: dict[str, dict[str, tuple[Code, ...]]] = {
         part: dict(hands) for part, hands in chart.parts.items()
     }
-    # Hard totals come first in HANDS: a pair that is not split looks at them.
-    for hand, upcard in sorted(by_cell, key=lambda cell: HANDS.index(cell[0])):
+    for (hand, upcard), changes in by_cell.items():
         part, column = part_of(hand), UPCARDS.index(upcard)
         row = list(rows[part][hand])
-        row[column] = _code_at(
-            row[column],
-            by_cell[hand, upcard],
-            count=count,
-            total=_code_of_total(rows, hand, column=column),
-        )
+        row[column] = _code_at(row[column], changes, count=count)
         rows[part][hand] = tuple(row)
     return Chart.from_rows(rows)
 
@@ -146,7 +141,7 @@ def insurance_index(plays: Iterable[IndexPlay]) -> int | None:
     return next((play.index for play in plays if play.hand == INSURANCE), None)
 
 
-def _code_at(code: Code, plays: Sequence[IndexPlay], *, count: int, total: Code) -> Code:
+def _code_at(code: Code, plays: Sequence[IndexPlay], *, count: int) -> Code:
     surrender = code in ELSES
     without = ELSES.get(code, code)
     if any(play.surrenders for play in plays):
@@ -157,29 +152,16 @@ def _code_at(code: Code, plays: Sequence[IndexPlay], *, count: int, total: Code)
     for play in plays:
         if not play.surrenders and play.applies(count) and play.code is not None:
             without = play.code
-    return _surrender_or(without, total=total) if surrender else without
+    # Who plays a pair as its total does so in everything, surrender too.
+    return _surrender_or(without) if surrender and without != Code.NO_SPLIT else without
 
 
-def _surrender_or(without: Code, *, total: Code) -> Code:
+def _surrender_or(without: Code) -> Code:
     """The code that surrenders, else plays `without`; there is none for a double, so its else."""
     if without == Code.SPLIT:
         return Code.SURRENDER_OR_SPLIT
-    if without == Code.NO_SPLIT:
-        without = ELSES.get(total, total)
     stands = without in (Code.STAND, Code.DOUBLE_OR_STAND)
     return Code.SURRENDER_OR_STAND if stands else Code.SURRENDER_OR_HIT
-
-
-def _code_of_total(rows: Rows, hand: str, *, column: int) -> Code:
-    """What a pair is played like when it is not split; for other hands nobody asks."""
-    if hand not in PARTS["pairs"]:
-        return Code.HIT
-    if hand == "AA":
-        return Code.HIT
-    total = 2 * int(hand[: len(hand) // 2])
-    if total > 17:
-        return Code.STAND
-    return rows["hard"][str(max(total, 5))][column]
 
 
 def _named_or_own(value: object, *, path: str) -> Iterator[IndexPlay]:
