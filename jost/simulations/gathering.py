@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from . import legs
 from .engine import ENGINE_VERSION, Game, Tally, rounds_in
+from .legs import Outcome
 from .models import Chunk, Simulation, counts_of, tallies_of
 from .prefix import stop_after, whole_chunks_of
 
@@ -71,25 +72,31 @@ def record_chunk(simulation_id: UUID, *, index: int, tally: Tally) -> None:
             _gather(simulation)
 
 
-def end_leg(simulation_id: UUID, *, leg: int) -> None:
-    """Every job of the leg has ended: with the answer, or somebody has to resume it."""
+def end_leg(simulation_id: UUID, *, leg: int, jobs: Outcome) -> None:
+    """Every job of the leg has ended: with the answer, or it takes another leg, or somebody has to resume it."""
     with _locked(simulation_id) as simulation:
         if simulation.is_over:
             return
         _gather(simulation)
-        if simulation.is_active and simulation.leg == leg:
-            left = sum(1 for _ in legs.missing(simulation))
-            reason = f"{left} of its chunks were not counted, their jobs were cancelled. Resume it."
-            legs.stop(simulation, state=State.FAILED, reason=reason)
-
-
-def fail_leg(simulation_id: UUID, *, leg: int, error: str) -> None:
-    """A chunk could not be counted: take back those that wait, and say why."""
-    with _locked(simulation_id) as simulation:
         if not simulation.is_active or simulation.leg != leg:
             return
+        if jobs.is_worth_another:
+            # Killed workers cost time and nothing else. It ends: each leg counts a chunk at least.
+            legs.begin(simulation)
+            return
+        left = sum(1 for _ in legs.missing(simulation))
+        why = jobs.error or jobs.death or "their jobs were cancelled."
+        reason = f"{left} of its chunks were not counted: {why} Resume it."
+        legs.stop(simulation, state=State.FAILED, reason=reason)
+
+
+def fail_leg(simulation_id: UUID, *, leg: int, jobs: Outcome) -> None:
+    """A chunk could not be counted: take back those that wait, and say why; if its workers died, the others go on."""
+    with _locked(simulation_id) as simulation:
+        if not simulation.is_active or simulation.leg != leg or not jobs.error:
+            return
         legs.take_back(simulation)
-        reason = f"A chunk could not be counted: {error} When this is mended, resume it."
+        reason = f"A chunk could not be counted: {jobs.error} When this is mended, resume it."
         legs.stop(simulation, state=State.FAILED, reason=reason)
 
 

@@ -4,6 +4,7 @@ Each function wants the simulation's row locked, in the transaction that decides
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import groupby
 
 from django.utils import timezone
@@ -29,7 +30,7 @@ def begin(simulation: Simulation) -> None:
     key, leg = str(simulation.pk), simulation.leg
     batch = holdfast.Batch(
         name=f"simulation {key}, leg {leg}",
-        on_complete=tasks.end_leg.si(key, leg).set(priority=END_PRIORITY),
+        on_complete=tasks.end_leg.s(key, leg).set(priority=END_PRIORITY),
         on_failure=tasks.fail_leg.s(key, leg).set(priority=END_PRIORITY),
     )
     simulation.batch_id = batch.id
@@ -78,6 +79,32 @@ def stop(simulation: Simulation, *, state: Simulation.State, reason: str = "") -
     simulation.state, simulation.reason = state, reason
     simulation.finished_at = None if state == Simulation.State.PAUSED else now
     simulation.save()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What has become of the jobs of a leg: the error of one that failed, and of one that is dead; else empty."""
+
+    error: str = ""
+    death: str = ""
+    succeeded: int = 0
+
+    @property
+    def is_worth_another(self) -> bool:
+        """Whether only workers died, and some chunks were counted all the same."""
+        return not self.error and bool(self.death) and self.succeeded > 0
+
+
+def outcome_of(batch_id: str) -> Outcome:
+    try:
+        batch = holdfast.Batch.get(batch_id)
+    except BatchNotFound:
+        return Outcome()
+    return Outcome(
+        error=next((f"{job.result}" for job in batch.members("failed")), ""),
+        death=next((f"{job.result}" for job in batch.members("dead")), ""),
+        succeeded=batch.progress().succeeded,
+    )
 
 
 def sums_in_order(simulation: Simulation) -> Iterable[tuple[int, Sums]]:

@@ -8,10 +8,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from celery.signals import worker_init
 from django.db import OperationalError
 
-import holdfast
-from holdfast.exceptions import BatchNotFound
-
-from . import gathering
+from . import gathering, legs
 from .engine import count_chunk, is_compiled, warm_up
 
 # The largest chunk takes some seconds compiled.
@@ -65,23 +62,15 @@ def run_chunk(simulation_id: str, index: int) -> None:
 
 
 @shared_task(name="jost.simulations.end_leg", **PATIENT)
-def end_leg(simulation_id: str, leg: int) -> None:
+def end_leg(batch_id: str, simulation_id: str, leg: int) -> None:
     """Add up, once all jobs of a leg have ended."""
-    gathering.end_leg(UUID(simulation_id), leg=leg)
+    gathering.end_leg(UUID(simulation_id), leg=leg, jobs=legs.outcome_of(batch_id))
 
 
 @shared_task(name="jost.simulations.fail_leg", **PATIENT)
 def fail_leg(batch_id: str, simulation_id: str, leg: int) -> None:
     """Say on the page that a chunk could not be counted, and why."""
-    gathering.fail_leg(UUID(simulation_id), leg=leg, error=_first_error(batch_id))
-
-
-def _first_error(batch_id: str) -> str:
-    try:
-        members = holdfast.Batch.get(batch_id).members("failed", "dead")
-        return next((f"{member.result}" for member in members), "")
-    except BatchNotFound:
-        return "its job says why."
+    gathering.fail_leg(UUID(simulation_id), leg=leg, jobs=legs.outcome_of(batch_id))
 
 
 @worker_init.connect(dispatch_uid="jost.simulations.warm_up")

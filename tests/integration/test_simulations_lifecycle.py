@@ -10,9 +10,10 @@ import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import IntegrityError, transaction
 
-from holdfast.testing import HoldfastJobs
+from holdfast.testing import HoldfastJobs, faults
 from jost.simulations import gathering, lifecycle, tasks
 from jost.simulations.engine import ENGINE_VERSION, MAX_ROUNDS, chunks_of
+from jost.simulations.legs import Outcome
 from jost.simulations.models import Chunk, Simulation
 from tests.simulated import (
     ROUNDS,
@@ -51,7 +52,7 @@ def test_simulation_runs_to_its_answer(waiting: Simulation, holdfast_jobs: Holdf
 def test_chunks_in_any_order_and_repeated_give_the_same_answer(waiting: Simulation) -> None:
     for index in (1, 0, 1, 2, 1, 0):
         tasks.run_chunk(str(waiting.pk), index)
-    tasks.end_leg(str(waiting.pk), 1)
+    tasks.end_leg(waiting.batch_id, str(waiting.pk), 1)
 
     waiting.refresh_from_db()
     assert written(waiting.tally) == written(pretended_answer(rounds=ROUNDS).to_dict())
@@ -109,11 +110,13 @@ def test_last_chunk_ends_the_simulation_without_waiting_for_the_leg(waiting: Sim
 def test_leg_that_ends_without_all_chunks_says_how_many_are_missing(waiting: Simulation) -> None:
     tasks.run_chunk(str(waiting.pk), 0)
 
-    tasks.end_leg(str(waiting.pk), 1)
+    tasks.end_leg(waiting.batch_id, str(waiting.pk), 1)
 
     waiting.refresh_from_db()
     assert waiting.state == State.FAILED
-    assert waiting.reason.startswith("2 of its chunks were not counted")
+    assert waiting.reason == (
+        "2 of its chunks were not counted: their jobs were cancelled. Resume it."
+    )
 
 
 def test_chunk_of_another_engine_fails_the_simulation_with_the_repair(
@@ -161,9 +164,13 @@ def test_failure_takes_back_the_chunks_that_wait(
     holdfast_jobs: HoldfastJobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     simulation = lifecycle.start(plain_setup(), rounds=rounds_of(20), seed=SEED)
-    tasks.fail_leg(simulation.batch_id, str(simulation.pk), 1)
 
-    monkeypatch.setattr(tasks, "count_chunk", None)
+    def broken(*_: object, **__: object) -> object:
+        raise RuntimeError("no disk")
+
+    monkeypatch.setattr(tasks, "count_chunk", broken)
+    gathering.fail_leg(simulation.pk, leg=1, jobs=Outcome(error="no disk"))
+
     holdfast_jobs.drain()
 
     states = {job.state for job in holdfast_jobs.recorded(tasks.run_chunk)}
@@ -174,11 +181,39 @@ def test_late_failure_of_an_earlier_leg_moves_nothing(waiting: Simulation) -> No
     lifecycle.pause(waiting)
     lifecycle.resume(waiting)
 
-    tasks.fail_leg(waiting.batch_id, str(waiting.pk), 1)
-    tasks.end_leg(str(waiting.pk), 1)
+    gathering.fail_leg(waiting.pk, leg=1, jobs=Outcome(error="late"))
+    gathering.end_leg(waiting.pk, leg=1, jobs=Outcome())
 
     waiting.refresh_from_db()
     assert waiting.state == State.QUEUED
+
+
+def test_chunks_whose_workers_were_killed_too_often_get_another_leg(
+    waiting: Simulation, holdfast_jobs: HoldfastJobs
+) -> None:
+    tasks.run_chunk(str(waiting.pk), 0)
+
+    gathering.end_leg(waiting.pk, leg=1, jobs=Outcome(death="killed", succeeded=1))
+
+    waiting.refresh_from_db()
+    assert (waiting.state, waiting.leg) == (State.RUNNING, 2)
+    holdfast_jobs.drain()
+    waiting.refresh_from_db()
+    assert written(waiting.tally) == written(pretended_answer(rounds=ROUNDS).to_dict())
+
+
+def test_simulation_that_kills_every_worker_fails(
+    waiting: Simulation, holdfast_jobs: HoldfastJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gathering, "record_chunk", lambda *_, **__: None)
+
+    with faults.worker_dies(tasks.run_chunk, times=9):
+        holdfast_jobs.drain(raise_errors=False)
+
+    waiting.refresh_from_db()
+    assert (waiting.state, waiting.leg) == (State.FAILED, 1)
+    assert waiting.reason.startswith("3 of its chunks were not counted: ")
+    assert "cancelled" not in waiting.reason
 
 
 def test_worker_without_numba_refuses_a_large_chunk_with_the_repair(
@@ -220,13 +255,21 @@ def test_first_chunks_go_before_the_far_chunks_of_others(holdfast_jobs: Holdfast
     assert [priority for _, priority in sent] == [6] * 96 + [3] * 96 + [0] * 8
 
 
-@pytest.mark.parametrize("late", [tasks.run_chunk, tasks.end_leg], ids=lambda task: task.name)
+@pytest.mark.parametrize(
+    "late",
+    [
+        lambda key: gathering.end_leg(key, leg=1, jobs=Outcome()),
+        lambda key: gathering.fail_leg(key, leg=1, jobs=Outcome(error="late")),
+        lambda key: tasks.run_chunk(str(key), 1),
+    ],
+    ids=["end_leg", "fail_leg", "run_chunk"],
+)
 def test_nothing_moves_a_cancelled_simulation(
-    waiting: Simulation, late: Callable[[str, int], None]
+    waiting: Simulation, late: Callable[[UUID], None]
 ) -> None:
     assert lifecycle.cancel(waiting)
 
-    late(str(waiting.pk), 1)
+    late(waiting.pk)
 
     waiting.refresh_from_db()
     assert waiting.state == State.CANCELLED
