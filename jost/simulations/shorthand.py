@@ -75,7 +75,7 @@ def add_counting_arguments(parser: CommandParser) -> None:
         "--plays",
         action="append",
         metavar="NAMES",
-        help="illustrious-18 and fab-4, with a comma between them or one flag each",
+        help="illustrious-18 and fab-4, with a comma between them or one flag each; none",
     )
 
 
@@ -129,7 +129,8 @@ def _counting(options: Mapping[str, Any], *, counting: object) -> dict[str, Any]
             values["counting"] = {**counting, "true_count": options["true_count"]}
     if options.get("plays") is not None:
         names = ",".join(options["plays"]).split(",")
-        values["index_plays"] = [name.strip() for name in names if name.strip()]
+        listed = [name.strip() for name in names]
+        values["index_plays"] = [name for name in listed if name not in {"", "none"}]
     return values
 
 

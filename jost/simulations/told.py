@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import OutputWrapper
@@ -14,6 +15,8 @@ MILLION = 1e6
 WIDTH = 72
 # Between two lines on a terminal.
 LEAST_SECONDS = 0.1
+# Of all rounds, for a count that is printed.
+LEAST_SHARE = 0.0005
 
 
 class Told:
@@ -66,7 +69,7 @@ class Told:
 
 
 def printed(setup: Setup, result: dict[str, Any]) -> str:
-    """The answer for people."""
+    """The answer for people; --json has all of it."""
     low, high = result["ev_95"]
     interval = f"95 % between {low:+.4%} and {high:+.4%}"
     spread = f"standard deviation {result['sd']:.4f}"
@@ -74,14 +77,44 @@ def printed(setup: Setup, result: dict[str, Any]) -> str:
         f"{result['rounds']:,} rounds, {setup}, seed {result['seed']}",
         f"value of a round {result['ev']:+.4%} of the bet, {interval}, {spread}",
     ]
+    if result["target_reached"] is False:
+        lines.append(f"The target of {result['target']:.4%} was not reached: allow more --rounds.")
     if setup.game.count:
-        lines += ["", f"{'count':>6} {'rounds':>8} {'value':>10} {'give or take':>13}"]
-        lines += [_count_line(row) for row in result["per_true_count"]]
+        lines += ["", f"{'count':>6} {'rounds':>9} {'value':>10} {'give or take':>13}"]
+        lines += [_count_line(row) for row in _usual(result["per_true_count"])]
+    if setup.bets.by_count or setup.bankroll:
+        lines += ["", *_bets_lines(result)]
     return "\n".join(lines)
 
 
+def _usual(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without the counts so rare that their value says nothing."""
+    return [row for row in rows if row["share"] >= LEAST_SHARE and row["ev"] is not None]
+
+
 def _count_line(row: dict[str, Any]) -> str:
-    start = f"{row['true_count']:>+6} {row['share']:>8.3%}"
-    if row["ev"] is None:
-        return start
-    return f"{start} {row['ev']:>+10.3%} {row['ev_95'][1] - row['ev']:>13.3%}"
+    reach = row["ev_95"][1] - row["ev"]
+    return f"{row['true_count']:>+6} {row['share']:>9.3%} {row['ev']:>+10.3%} {reach:>13.3%}"
+
+
+def _bets_lines(result: dict[str, Any]) -> Iterator[str]:
+    bets, bankroll = result["bets"], result["bankroll"]
+    if bets is None:
+        yield "These bets were never made in so few rounds."
+        return
+    yield f"bets {bets['says']}, {bets['bet_per_round']:.3f} units a round on average"
+    yield f"win in 100 rounds: {_figure(bets['win_per_100'], '+.4f')} units"
+    yield f"SCORE: {_figure(bets['score'], '.2f')}"
+    yield f"N0: {_figure(bets['n0'], ',.0f')} rounds"
+    if bankroll is not None:
+        ruin = _figure(bankroll["risk_of_ruin"], ".3%")
+        yield f"risk of losing {bankroll['units']:g} units: {ruin}"
+
+
+def _figure(figure: dict[str, float | None], form: str) -> str:
+    """Value and ends of the interval; what has none is endless."""
+    value, low, high = (
+        "endless" if number is None else format(number, form)
+        for number in (figure["value"], figure["low"], figure["high"])
+    )
+    return f"{value}, 95 % between {low} and {high}"

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from jost.simulations import lifecycle
-from jost.simulations.engine import ENGINE_VERSION, RulesError, Tally
+from jost.simulations.engine import ENGINE_VERSION, RulesError, Tally, warm_up
 from jost.simulations.inline import count_inline
 from jost.simulations.models import Simulation
 from jost.simulations.numbers import parse_rounds, parse_seed, parse_target
@@ -119,6 +119,8 @@ class Command(BaseCommand):
         self, setup: Setup, *, rounds: int, seed: int | None, target: float | None, **rest: Any
     ) -> dict[str, Any]:
         seed = lifecycle.new_seed() if seed is None else seed
+        # First, or the time to compile would be told as a slow engine.
+        warm_up()
         told = Told(self.stderr, rounds=rounds, target=target)
         try:
             tally = count_inline(
