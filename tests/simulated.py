@@ -8,7 +8,7 @@ from typing import Any
 
 from jost.simulations.engine import Tally, chunk_size, chunks_of, rounds_in
 from jost.simulations.engine.chart import HARD_ROWS, PAIR_ROWS, SOFT_ROWS, UPCARDS
-from jost.simulations.engine.tally import BUCKETS, CELLS, MIN_COUNT, MIN_HALVES
+from jost.simulations.engine.tally import BUCKETS, CELLS, EVENTS, MIN_COUNT, MIN_HALVES
 from jost.simulations.setup import Setup
 
 SEED = 11
@@ -40,7 +40,9 @@ def pretended(_game: object, *, seed: int, index: int, rounds: int) -> Tally:
         row = bucket * CELLS - MIN_HALVES
         cells[row + 2], cells[row - 2], cells[row] = won, lost, share - won - lost
         squares[bucket] = 100 * (won + lost)
-    return Tally(cells=tuple(cells), squares=tuple(squares))
+    happened = {"dealer_17": rounds, "hands": rounds}
+    events = tuple(happened.get(name, 0) for name in EVENTS)
+    return Tally(cells=tuple(cells), squares=tuple(squares), events=events)
 
 
 def pretended_answer(*, rounds: int, seed: int = SEED, chunks: int | None = None) -> Tally:
