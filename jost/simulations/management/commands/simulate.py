@@ -65,8 +65,8 @@ class Command(BaseCommand):
             self._print_schema(options["schema"])
             return
         try:
-            setup = setup_of(options)
             asked = _asked(options)
+            setup = setup_of(options)
         except ValueError as reason:
             raise CommandError(_said(reason)) from None
         count = self._inline if options["inline"] else self._through_jobs
