@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 
@@ -46,7 +46,9 @@ def count_inline(
     return total
 
 
-def _in_order(game: Game, *, rounds: int, seed: int, threads: int | None) -> Iterator[Tally]:
+def _in_order(
+    game: Game, *, rounds: int, seed: int, threads: int | None
+) -> Generator[Tally, None, None]:
     """The chunks' tallies, the first first; closing it takes back what was not begun."""
     workers = threads or os.cpu_count() or 1
     pool = ThreadPoolExecutor(workers)

@@ -7,6 +7,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from django.core.management import CommandError, call_command
 
@@ -160,8 +161,6 @@ def test_rules_may_come_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.usefixtures("engine")
 def test_answer_fits_its_schema_and_repeats_to_the_last_bit(file: Path) -> None:
-    import jsonschema
-
     file.write_text(
         json.dumps(
             {
@@ -328,7 +327,7 @@ def test_interrupt_says_that_jobs_go_on(file: Path, monkeypatch: pytest.MonkeyPa
     def interrupt(_: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command.time, "sleep", interrupt)
+    monkeypatch.setattr("time.sleep", interrupt)
 
     with pytest.raises(CommandError, match="It goes on; see /simulations/"):
         simulate("--rules", str(file), "--rounds", "1e4")
