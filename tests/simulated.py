@@ -59,5 +59,5 @@ def rounds_of(chunks: int) -> int:
 
 
 def written(values: Any) -> str:
-    """As JSON, to compare byte by byte."""
-    return json.dumps(values)
+    """As JSON, to compare byte by byte; with its keys in order, for PostgreSQL keeps them in one of its own."""
+    return json.dumps(values, sort_keys=True)

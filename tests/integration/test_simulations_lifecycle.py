@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -306,7 +307,7 @@ def test_cancel_ends_exactly_the_outstanding_jobs(
     ],
 )
 def test_impossible_numbers_are_refused_with_the_repair(
-    wrong: dict[str, int], repair: str, holdfast_jobs: HoldfastJobs
+    wrong: dict[str, Any], repair: str, holdfast_jobs: HoldfastJobs
 ) -> None:
     with pytest.raises(ValueError, match=repair):
         lifecycle.start(plain_setup(), **wrong)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast.testing import HoldfastJobs
-from jost.simulations import studies
+from jost.simulations import lifecycle, studies
 from jost.simulations.engine import RulesError
 from jost.simulations.exact import best_chart
 from jost.simulations.models import Simulation, Study
@@ -94,14 +94,14 @@ def test_study_of_one_or_of_too_many_is_refused(count: int) -> None:
 def test_study_that_cannot_be_begun_as_a_whole_is_not_begun(
     monkeypatch: pytest.MonkeyPatch, holdfast_jobs: HoldfastJobs
 ) -> None:
-    start = studies.lifecycle.start
+    start = lifecycle.start
 
     def breaking(*args: object, place: int, **options: object) -> Simulation:
         if place == 1:
             raise RuntimeError("no more")
         return start(*args, place=place, **options)  # type: ignore[arg-type]  # as they came
 
-    monkeypatch.setattr(studies.lifecycle, "start", breaking)
+    monkeypatch.setattr(lifecycle, "start", breaking)
 
     with pytest.raises(RuntimeError, match="no more"):
         studies.compare([plain_setup()] * 3, rounds=ROUNDS)

@@ -1,139 +1,106 @@
-"""Simulations with a real worker on a real Redis: the answer survives what happens to both."""
+"""Simulations on real workers: whoever counts, and whoever is killed on the way, the answer is the same bytes."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
 
-from holdfast.testing.services import RedisServer
-from tests import warm
-from tests.eventually import eventually
-
-ROOT = Path(__file__).resolve().parents[2]
-# Long enough to be hit in the middle, two seconds or so on one core.
-RULES = ("--decks", "6", "--rounds", "4e7", "--seed", "1")
+from jost.simulations.models import Simulation
+from tests.simulating import SimulationSite, kill_at_random, simulation_site, undisturbed
 
 pytestmark = pytest.mark.slow
 
-
-class Site:
-    """JOST on a database and a Redis of its own."""
-
-    def __init__(self, *, directory: Path, redis_url: str) -> None:
-        self.log = directory / "worker.log"
-        self.environment = os.environ | {
-            "DJANGO_SETTINGS_MODULE": "jost.settings.test",
-            "JOST_DATA_DIR": str(directory),
-            "CELERY_BROKER_URL": redis_url,
-        }
-        self.environment.pop("DATABASE_URL", None)
-        self.run("manage.py", "migrate", "--verbosity", "0")
-
-    def run(self, *arguments: str) -> str:
-        done = warm.run(arguments, environment=self.environment, cwd=ROOT, timeout=120)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def simulate(self, *options: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "manage.py", "simulate", *RULES, "--json", *options]
-        return subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def ask(self, expression: str) -> Any:
-        """Evaluate an expression over Simulation and lifecycle in a process of this site."""
-        code = (
-            "import json; from jost.simulations import lifecycle;"
-            "from jost.simulations.models import Chunk, Simulation;"
-            f"print(json.dumps({expression}))"
-        )
-        return json.loads(self.run("manage.py", "shell", "--verbosity", "0", "-c", code))
-
-    @contextmanager
-    def worker(self) -> Iterator[psutil.Process]:
-        command = [sys.executable, "-m", "celery", "--app", "jost", "worker", "--loglevel", "INFO"]
-        options = ["--queues", "cpu", "--pool", "prefork", "--concurrency", "2"]
-        with self.log.open("a") as log:
-            started = subprocess.Popen(
-                [*command, *options], cwd=ROOT, env=self.environment, stdout=log, stderr=log
-            )
-        process = psutil.Process(started.pid)
-        try:
-            eventually(lambda: " ready." in self.log.read_text(), told="worker ready")
-            yield process
-        finally:
-            children = process.children(recursive=True) if process.is_running() else []
-            started.terminate()
-            try:
-                started.wait(20)
-            except subprocess.TimeoutExpired:
-                started.kill()
-                started.wait(5)
-            for child in children:
-                if child.is_running():
-                    child.kill()
+ROUNDS = 20_000_003
+# Some seconds for two workers of two processes each.
+LONG = 200_000_003
+TARGET = 0.0006
+POOLS = [
+    ("prefork", 1),
+    ("prefork", 2),
+    ("prefork", 8),
+    ("threads", 2),
+    ("threads", 8),
+    ("solo", 1),
+]
+SHORT_POOLS = [("prefork", 1), ("prefork", 8), ("threads", 2), ("solo", 1)]
+SEEDS = range(1, 13)
 
 
-@pytest.fixture
-def site(tmp_path: Path, redis_server: RedisServer) -> Site:
-    return Site(directory=tmp_path, redis_url=redis_server.url)
+def is_short(*, on: str, pool: tuple[str, int] = POOLS[0], seed: int = 1, **_: object) -> bool:
+    """The short run has each pool on SQLite, and one seed of kills on each database."""
+    return seed == 1 and (pool == POOLS[0] or (on == "sqlite" and pool in SHORT_POOLS))
 
 
-def answer(process: subprocess.Popen[str], *, within: float = 90) -> dict[str, Any]:
-    try:
-        out, err = process.communicate(timeout=within)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        raise
-    assert process.returncode == 0, err
-    result: dict[str, Any] = json.loads(out)
-    return result
+@pytest.fixture(params=["sqlite", "postgres"])
+def on(request: pytest.FixtureRequest) -> Iterator[SimulationSite]:
+    with simulation_site(str(request.param), request) as on:
+        yield on
 
 
-def test_jobs_of_a_real_worker_give_the_inline_answer_to_the_last_bit(site: Site) -> None:
-    inline = answer(site.simulate("--inline"))
+@pytest.mark.parametrize("pool", POOLS, ids=lambda pool: f"{pool[1]} {pool[0]}")
+def test_any_number_of_processes_or_threads_gives_the_same_bytes(
+    on: SimulationSite, pool: tuple[str, int]
+) -> None:
+    to_the_end = on.start(rounds=ROUNDS)
+    to_target = on.start(rounds=ROUNDS, target=TARGET)
 
-    with site.worker():
-        assert answer(site.simulate()) == inline
+    on.worker(pool=pool[0], concurrency=pool[1])
 
-
-def test_killed_pool_child_changes_no_bit_of_the_answer(site: Site) -> None:
-    inline = answer(site.simulate("--inline"))
-
-    with site.worker() as worker:
-        asked = site.simulate()
-        eventually(lambda: "jost.simulations.run_chunk" in site.log.read_text())
-        children = worker.children()
-        children[0].send_signal(signal.SIGKILL)
-
-        assert answer(asked) == inline
+    assert on.await_answer(to_the_end) == undisturbed(ROUNDS)
+    assert on.await_answer(to_target) == undisturbed(ROUNDS, target=TARGET)
+    assert 3 * 50_000 < on.row(to_target).rounds < ROUNDS
 
 
-def test_cancelled_simulation_leaves_no_job_behind(site: Site) -> None:
-    asked = site.simulate()
-    eventually(lambda: site.ask("Simulation.objects.count()"), every=0.2)
-    cancelled = "lifecycle.cancel(Simulation.objects.get())"
+@pytest.mark.parametrize("seed", SEEDS)
+def test_killed_workers_change_no_byte_of_the_answer(on: SimulationSite, seed: int) -> None:
+    key = on.start(rounds=LONG)
+    for _ in range(2):
+        on.worker()
 
-    assert site.ask(cancelled) is True
+    kills = kill_at_random(on, key, rounds=LONG, kills=6, seed=seed)
 
-    with site.worker():
-        _, err = asked.communicate(timeout=30)
-    assert asked.returncode == 1
-    assert "was cancelled" in err
-    assert site.ask("Chunk.objects.count()") == 0
-    assert "Traceback" not in site.log.read_text()
+    assert on.await_answer(key) == undisturbed(LONG)
+    assert kills >= 4
+
+
+def test_paused_resumed_and_extended_simulation_gives_the_same_bytes(on: SimulationSite) -> None:
+    key = on.start(rounds=LONG // 2)
+    worker = on.worker()
+    on.await_rounds(key, LONG // 10)
+
+    on.move(key, "pause")
+    worker.stop()
+    counted = on.rounds_counted(key)
+    paused = on.row(key).state
+    on.move(key, "extend", rounds=LONG // 2 + 1_000_000)
+    on.move(key, "resume")
+    on.worker()
+
+    assert paused == Simulation.State.PAUSED
+    assert LONG // 10 <= counted < LONG // 2
+    assert on.await_answer(key) == undisturbed(LONG // 2 + 1_000_000)
+
+
+def test_cancelled_simulation_leaves_no_job_behind(on: SimulationSite) -> None:
+    key = on.start(rounds=LONG)
+    on.move(key, "cancel")
+
+    worker = on.worker()
+    worker.wait_ready()
+    other = on.start(rounds=100_000)
+    on.await_answer(other)
+
+    on.site.wait_all_final()
+    assert on.rounds_counted(key) == 0
+    assert "Traceback" not in worker.log_text()
+
+
+def test_command_gives_the_same_object_by_jobs_as_inline(on: SimulationSite) -> None:
+    on.worker()
+    asked = ("simulate", "--decks", "6", "--rounds", "1e6", "--seed", "1", "--json")
+
+    by_jobs = json.loads(on.site.django(*asked))
+
+    assert by_jobs == json.loads(on.site.django(*asked, "--inline"))
