@@ -9,7 +9,7 @@ from jost.simulations.engine.chart import ELSES, PARTS, UPCARDS, Chart, Code
 from jost.simulations.engine.rules import Dealing, Rules
 
 from .hands import STATES, all_hands
-from .line import Line, Spreads
+from .line import Line, Stands
 from .moves import HITS, Moves, may_double, pair_row, row_of
 from .rounds import lost_to_blackjack, surrendered, two_cards
 from .shoe import NAMES, RANKS, Shoe
@@ -82,7 +82,7 @@ class Column:
             up=up,
             shoe=shoe,
             moves=self.moves,
-            spreads=Spreads(shoe, up=up, hits_soft_17=rules.dealer_hits_soft_17),
+            stands=Stands(shoe, up=up, rules=rules),
         )
         self.two_cards = list(two_cards(shoe))
 
@@ -98,7 +98,7 @@ class Column:
         # Hard 4 is played as hard 5.
         for state in range(1, 5):
             self.moves.codes[state] = self.moves.codes[5]
-        self.line.know_splits(range(RANKS))
+        self.line.count_splits(range(RANKS))
         for rank in range(RANKS):
             yield "pairs", pair_row(rank), self._decide_pair(rank)
 

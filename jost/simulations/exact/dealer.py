@@ -1,6 +1,6 @@
 """How the dealer ends, by the exact enumeration of all hands that he can draw."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -22,12 +22,14 @@ np = _numpy()
 # The ends in their order: 17 to 21, bust, blackjack.
 RESULTS = ("17", "18", "19", "20", "21", "bust", "blackjack")
 LOWEST, DEALER_BUST, DEALER_BLACKJACK = 17, 5, 6
+# Cards beyond the upcard: eleven aces on an ace, and the next ends it.
+MOST_DRAWN = 17
 
 # How many shoes are worked on at once: as many as stay in the processor's cache.
 AT_ONCE = 4096
 
-# The chance of each of RESULTS.
-Ends = tuple[float, ...]
+# The chance of each of RESULTS, of one shoe or of many at once.
+Ends = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Draw:
 
 @cache
 def draws(up: int, *, hits_soft_17: bool) -> tuple[Draw, ...]:
-    """All hands after the upcard; each comes behind the one it is made of."""
+    """All hands after the upcard but busts; each comes behind the one it is made of."""
     found: list[Draw] = []
     # What he has to draw to: its number in `found`, and in how many orders it comes about.
     level: dict[tuple[int, ...], tuple[int, int]] = {(0,) * RANKS: (-1, 1)}
@@ -62,6 +64,8 @@ def draws(up: int, *, hits_soft_17: bool) -> tuple[Draw, ...]:
         level = {}
         for cards, (before, rank, held, orders) in reached.items():
             result = _result(up, cards, hits_soft_17=hits_soft_17)
+            if result == DEALER_BUST:
+                continue
             if result is None:
                 level[cards] = (len(found), orders)
             found.append(Draw(before, rank, held, sum(cards), orders, result))
@@ -88,37 +92,36 @@ def blackjack_rank(up: int) -> int | None:
 
 def ends(shoe: Shoe, *, up: int, hits_soft_17: bool) -> Ends:
     """How the dealer ends who draws from `shoe`, which is already without his upcard."""
-    return next(iter(ends_without(shoe, [0], up=up, hits_soft_17=hits_soft_17)))
-
-
-def ends_without(shoe: Shoe, keys: Sequence[int], *, up: int, hits_soft_17: bool) -> Iterable[Ends]:
-    """The same for each of `keys`: the shoe without those cards."""
     tree = draws(up, hits_soft_17=hits_soft_17)
-    if shoe.infinite:
-        yield from [_walk(tree, list(shoe.cards), total=1.0, taken=0)] * len(keys)
-    elif np is None or len(keys) < 8:
-        for key in keys:
-            gone = [key >> RANK_BITS * rank & RANK_MASK for rank in range(RANKS)]
-            left = [number - n for number, n in zip(shoe.cards, gone, strict=True)]
-            yield _walk(tree, left, total=shoe.total - sum(gone), taken=1)
+    return _walk(tree, shoe.cards, total=shoe.total, taken=shoe.taken)
+
+
+def ends_without(shoe: Shoe, keys: Sequence[int], *, up: int, hits_soft_17: bool) -> Iterator[Ends]:
+    """The same for each of `keys`: the shoe without those cards.
+
+    With NumPy for many at once: each chance is then an array, and all together are in their order.
+    """
+    tree = draws(up, hits_soft_17=hits_soft_17)
+    for gone in _batches(keys):
+        columns = [gone >> RANK_BITS * rank & RANK_MASK for rank in range(RANKS)]
+        cards = [number - n for number, n in zip(shoe.cards, columns, strict=True)]
+        yield _walk(tree, cards, total=shoe.total - sum(columns), taken=1)
+
+
+def _batches(keys: Sequence[int]) -> Iterator[Any]:
+    if np is None:
+        yield from keys
     else:
         for start in range(0, len(keys), AT_ONCE):
-            some = np.array(keys[start : start + AT_ONCE], dtype=np.int64)
-            columns = [some >> RANK_BITS * rank & RANK_MASK for rank in range(RANKS)]
-            cards = [number - n for number, n in zip(shoe.cards, columns, strict=True)]
-            total = shoe.total - sum(columns)
-            chances = np.broadcast_arrays(*_walk(tree, cards, total=total, taken=1), total)
-            yield from zip(*(column.tolist() for column in chances[:-1]), strict=True)
+            yield np.array(keys[start : start + AT_ONCE], dtype=np.int64)
 
 
-def _walk(tree: tuple[Draw, ...], cards: list[Any], *, total: Any, taken: int) -> tuple[Any, ...]:
+def _walk(tree: tuple[Draw, ...], cards: Sequence[Any], *, total: Any, taken: int) -> Ends:
     """The chance of each end; `cards` and `total` are numbers, or arrays of one for each shoe."""
-    sums: list[Any] = [0.0] * len(RESULTS)
+    sums: list[Any] = [0.0 * total] * len(RESULTS)
     chances: list[Any] = []
     # A shoe without cards has no next one: what is divided there is nought.
-    lots = [
-        1.0 / _at_least_one(total - taken * size) for size in range(max(d.size for d in tree) + 1)
-    ]
+    lots = [1.0 / _at_least_one(total - taken * size) for size in range(MOST_DRAWN)]
     for draw in tree:
         chance = (cards[draw.rank] - taken * draw.held) * lots[draw.size - 1]
         if draw.before >= 0:
@@ -128,6 +131,7 @@ def _walk(tree: tuple[Draw, ...], cards: list[Any], *, total: Any, taken: int) -
         else:
             chances.append(None)
             sums[draw.result] = sums[draw.result] + draw.orders * chance
+    sums[DEALER_BUST] = 1.0 - sum(sums)
     return tuple(sums)
 
 

@@ -9,6 +9,8 @@ from .shoe import ACE, RANKS, UNIT
 SOFT = 32
 BUST = -1
 LIMIT = 21
+# A hand's score is what its total is against the dealer's: 0 for 16 and less, 5 for 21.
+LOWEST_SCORE, SCORES = 16, 6
 
 
 def state_of(hard_total: int, *, aces: int) -> int:
@@ -28,7 +30,8 @@ STATES = (*range(LIMIT, 10, -1), *range(SOFT + LIMIT, SOFT + 10, -1), *range(10,
 class Hands:
     """All hands by number, one card or more; the order of a hand's cards does not matter.
 
-    `keys` are their cards as one number, `after[hand][rank]` the hand with one more card or BUST.
+    `keys` are their cards as one number, `after[hand][rank]` the hand with one more card or BUST;
+    ranks below `safe` do not bust it.
     """
 
     keys: tuple[int, ...]
@@ -36,6 +39,8 @@ class Hands:
     sizes: tuple[int, ...]
     states: tuple[int, ...]
     after: tuple[tuple[int, ...], ...]
+    scores: tuple[int, ...]
+    safe: tuple[int, ...]
     by_state: dict[int, tuple[int, ...]]
 
     def of(self, *ranks: int) -> int:
@@ -77,6 +82,8 @@ def all_hands() -> Hands:
         sizes=tuple(sum(cards) for cards in counts),
         states=tuple(states),
         after=tuple(after),
+        scores=tuple(max(total_of(state) - LOWEST_SCORE, 0) for state in states),
+        safe=tuple(min(LIMIT - total, RANKS) for total in hard_totals),
         by_state={
             state: tuple(hand for hand, held in enumerate(states) if held == state)
             for state in STATES

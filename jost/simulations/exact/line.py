@@ -1,31 +1,60 @@
 """Rounds against one upcard: what a hand is worth that is played by given moves."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
 
 from jost.simulations.engine.chart import Code
 from jost.simulations.engine.rules import Rules
 
-from .dealer import DEALER_BLACKJACK, DEALER_BUST, LOWEST, Ends, blackjack_rank, ends_without
-from .hands import BUST, all_hands, total_of
+from .dealer import DEALER_BLACKJACK, DEALER_BUST, Ends, blackjack_rank, ends, ends_without
+from .hands import BUST, SCORES, all_hands
 from .moves import DOUBLES, HITS, Moves, ends_on_split, may_double, most_hands
 from .shoe import RANKS, UNIT, Shoe
 from .splits import OTHER, terms_of
 
 
-class Spreads:
-    """How the dealer ends, by the cards that are gone from the shoe; each is enumerated once."""
+class Stands:
+    """What standing is worth, by the cards that are gone from the shoe; each is counted once.
 
-    def __init__(self, shoe: Shoe, *, up: int, hits_soft_17: bool) -> None:
-        self.shoe, self.up, self.hits_soft_17 = shoe, up, hits_soft_17
-        self.known: dict[int, Ends] = {}
-        self.know(all_hands().keys)
+    A row has the values by score, from 16 or less to 21, then those of the squared payoff. Where
+    the dealer peeks, his blackjacks count nothing.
+    """
 
-    def know(self, keys: Iterable[int]) -> None:
+    def __init__(self, shoe: Shoe, *, up: int, rules: Rules) -> None:
+        self.shoe, self.up, self.rules = shoe, up, rules
+        self.rows: dict[int, tuple[float, ...]] = {}
+        self.count(all_hands().keys)
+
+    def count(self, keys: Iterable[int]) -> None:
         """Many at once cost far less than each alone."""
-        new = [key for key in dict.fromkeys(keys) if key not in self.known]
-        found = ends_without(self.shoe, new, up=self.up, hits_soft_17=self.hits_soft_17)
-        self.known.update(zip(new, found, strict=True))
+        hits_soft_17 = self.rules.dealer_hits_soft_17
+        if self.shoe.infinite:
+            row = tuple(self._row(ends(self.shoe, up=self.up, hits_soft_17=hits_soft_17)))
+            self.rows.update(dict.fromkeys(keys, row))
+            return
+        new = [key for key in dict.fromkeys(keys) if key not in self.rows]
+        found = ends_without(self.shoe, new, up=self.up, hits_soft_17=hits_soft_17)
+        self.rows.update(zip(new, chain.from_iterable(map(self._rows, found)), strict=True))
+
+    def _rows(self, found: Ends) -> Iterator[tuple[float, ...]]:
+        columns = self._row(found)
+        if isinstance(columns[0], float):
+            return iter([tuple(columns)])
+        return zip(*(column.tolist() for column in columns), strict=True)
+
+    def _row(self, found: Ends) -> list[Any]:
+        blackjack = 0.0 if self.rules.dealer_peeks else found[DEALER_BLACKJACK]
+        lost = blackjack + sum(found[:DEALER_BUST])
+        won = found[DEALER_BUST]
+        values, squares = [won - lost], [won + lost]
+        for same in range(DEALER_BUST):
+            lost = lost - found[same]
+            values.append(won - lost)
+            squares.append(won + lost)
+            won = won + found[same]
+        return values + squares
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,22 +70,28 @@ class Line:
     up: int
     shoe: Shoe  # without the upcard and what is gone
     moves: Moves
-    spreads: Spreads
+    stands: Stands
     gone: int = 0
     power: int = 1
-    _played: dict[int, float] = field(default_factory=dict)
+    _played: "Played" = field(init=False)
+    _without: dict[tuple[int, int], "Line"] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._played = Played(self)
 
     def without(self, rank: int, *, cards: int) -> "Line":
         """The same moves from a shoe that lacks so many more of a rank."""
-        return Line(
-            rules=self.rules,
-            up=self.up,
-            shoe=self.shoe.without(*[rank] * cards),
-            moves=self.moves,
-            spreads=self.spreads,
-            gone=self.gone + cards * UNIT[rank],
-            power=self.power,
-        )
+        if (rank, cards) not in self._without:
+            self._without[rank, cards] = Line(
+                rules=self.rules,
+                up=self.up,
+                shoe=self.shoe.without(*[rank] * cards),
+                moves=self.moves,
+                stands=self.stands,
+                gone=self.gone + cards * UNIT[rank],
+                power=self.power,
+            )
+        return self._without[rank, cards]
 
     @property
     def loss(self) -> float:
@@ -82,49 +117,36 @@ class Line:
         return 2.0**self.power * self._drawn(hand, self.stand)
 
     def hit(self, hand: int) -> float:
-        return self._drawn(hand, self.played)
-
-    def played(self, hand: int) -> float:
-        """Play on with three cards or more."""
-        value = self._played.get(hand)
-        if value is None:
-            hits = self.moves.hits(all_hands().states[hand])
-            value = self._played[hand] = self.hit(hand) if hits else self.stand(hand)
-        return value
+        return self._drawn(hand, self._played.__getitem__)
 
     def stand(self, hand: int) -> float:
         table = all_hands()
-        ends = self.spreads.known[table.keys[hand] + self.gone]
-        score = total_of(table.states[hand]) - LOWEST
-        won = ends[DEALER_BUST] + sum(ends[: max(score, 0)])
-        lost = sum(ends[max(score + 1, 0) : DEALER_BUST])
-        if not self.rules.dealer_peeks:
-            lost += ends[DEALER_BLACKJACK]
-        return won + lost * self.loss
+        row = self.stands.rows[table.keys[hand] + self.gone]
+        return row[table.scores[hand] + (SCORES if self.power == 2 else 0)]
 
     def _drawn(self, hand: int, value: Callable[[int], float]) -> float:
         """The mean over the next card."""
-        table = all_hands()
-        counts, after, taken = table.counts[hand], table.after[hand], self.shoe.taken
+        table, cards, taken = all_hands(), self.shoe.cards, self.shoe.taken
+        counts, after = table.counts[hand], table.after[hand]
         left = self.shoe.total - taken * table.sizes[hand]
         mean = 0.0
-        for rank in range(RANKS):
-            cards = self.shoe.cards[rank] - taken * counts[rank]
-            if cards > 0:
-                further = after[rank]
-                mean += cards * (
-                    value(further) if further != BUST else self._bust(hand, rank, left=left)
-                )
-        return mean / left
+        for rank in range(table.safe[hand]):
+            number = cards[rank] - taken * counts[rank]
+            if number > 0:
+                mean += number * value(after[rank])
+        return (mean + self.loss * self._busts(hand, left=left)) / left
 
-    def _bust(self, hand: int, rank: int, *, left: float) -> float:
-        """Too many with a card of `rank`, when so many cards were left."""
+    def _busts(self, hand: int, *, left: float) -> float:
+        """Of the `left` cards so many are too high, less the share where the dealer has blackjack."""
+        table, cards, taken = all_hands(), self.shoe.cards, self.shoe.taken
+        counts, safe = table.counts[hand], table.safe[hand]
+        high = sum(max(cards[rank] - taken * counts[rank], 0) for rank in range(safe, RANKS))
         hole = blackjack_rank(self.up)
         if hole is None or not self.rules.dealer_peeks:
-            return self.loss
-        taken = self.shoe.taken
-        holes = self.shoe.cards[hole] - taken * (all_hands().counts[hand][hole] + (rank == hole))
-        return self.loss * (1.0 - max(holes, 0) / max(left - taken, 1))
+            return high
+        holes = max(cards[hole] - taken * counts[hole], 0)
+        lost = high - taken if hole >= safe else high
+        return high - holes * lost / max(left - taken, 1)
 
     # Splits: `rank` is that of the pair, which is still in the shoe.
 
@@ -159,7 +181,7 @@ class Line:
             code = self.moves.of_pair(rank, state=state)
         return self._two_cards(hand, code, doubles=self.rules.double_after_split)
 
-    def know_splits(self, ranks: Iterable[int]) -> None:
+    def count_splits(self, ranks: Iterable[int]) -> None:
         """Enumerate together how the dealer ends against all hands of these splits."""
         keys: set[int] = set()
         for rank in ranks:
@@ -168,7 +190,7 @@ class Line:
             for hand in self._stood(rank):
                 key = all_hands().keys[hand]
                 keys.update(key + number * UNIT[rank] for number in range(1, most + 1))
-        self.spreads.know(keys)
+        self.stands.count(keys)
 
     def _stood(self, rank: int) -> set[int]:
         """All hands that a hand of this split may stand with."""
@@ -190,3 +212,16 @@ class Line:
                 hit.add(hand)
                 waiting += [further for further in after[hand] if further != BUST]
         return stood
+
+
+class Played(dict[int, float]):
+    """What a hand is worth that is played on as one of three cards or more; counted when asked."""
+
+    def __init__(self, line: Line) -> None:
+        self.line = line
+
+    def __missing__(self, hand: int) -> float:
+        line = self.line
+        hits = line.moves.hits(all_hands().states[hand])
+        value = self[hand] = line.hit(hand) if hits else line.stand(hand)
+        return value

@@ -24,7 +24,7 @@ def two_cards(shoe: Shoe) -> Iterator[tuple[int, int, float]]:
 
 def against(line: Line) -> float:
     """The mean over all two cards of the player."""
-    line.know_splits(rank for rank in line.shoe.ranks() if line.moves.splits(rank))
+    line.count_splits(rank for rank in line.shoe.ranks() if line.moves.splits(rank))
     return sum(
         chance * round_of(line, first, second) for first, second, chance in two_cards(line.shoe)
     )

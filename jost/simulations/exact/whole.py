@@ -8,7 +8,7 @@ from jost.simulations.engine.chart import Chart
 from jost.simulations.engine.rules import Dealing, Rules, RulesError
 
 from .dealer import dealer_table
-from .line import Line, Spreads
+from .line import Line, Stands
 from .moves import Moves
 from .rounds import against
 from .shoe import ACE, TEN, Shoe
@@ -116,7 +116,7 @@ def _line(rules: Rules, chart: Chart, *, shoe: Shoe, up: int, power: int) -> Lin
         up=up,
         shoe=rest,
         moves=Moves.of(chart, up=up),
-        spreads=Spreads(rest, up=up, hits_soft_17=rules.dealer_hits_soft_17),
+        stands=Stands(rest, up=up, rules=rules),
         power=power,
     )
 
