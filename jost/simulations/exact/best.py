@@ -10,14 +10,13 @@ from jost.simulations.engine.rules import Dealing, Rules
 
 from .hands import STATES, all_hands
 from .line import Line, Stands
-from .moves import HITS, Moves, may_double, pair_row, row_of
+from .moves import HITS, Move, Moves, may_double, pair_row, row_of
 from .rounds import lost_to_blackjack, surrendered, two_cards
 from .shoe import NAMES, RANKS, Shoe
 
 # Two twos are the only hard four of two cards; the chart has no row for it.
 TWO = 1
 
-HIT, STAND, DOUBLE, SPLIT, SURRENDER = "hit", "stand", "double", "split", "surrender"
 WITH_SURRENDER = {code: surrender for surrender, code in ELSES.items()}
 # Part, row and upcard of a chart.
 Place = tuple[str, str, str]
@@ -32,7 +31,7 @@ class Cell:
     """
 
     code: Code
-    values: Mapping[str, float]
+    values: Mapping[Move, float]
 
 
 def best_chart(rules: Rules) -> Chart:
@@ -117,21 +116,27 @@ class Column:
         chance = next(c for first, second, c in self.two_cards if first == second == rank)
         weights = [(rank, rank, chance)]
         hand = all_hands().of(rank, rank)
-        values = self._values(weights) | {SPLIT: chance * self.line.split(rank)}
+        values = self._values(weights) | {Move.SPLIT: chance * self.line.split(rank)}
         total = self.moves.codes[all_hands().states[hand]]
         rest = ELSES.get(total, total)
         if rank == TWO:
-            rest = _code_of({name: values[name] for name in (HIT, STAND, DOUBLE) if name in values})
+            rest = _code_of(
+                {
+                    name: values[name]
+                    for name in (Move.HIT, Move.STAND, Move.DOUBLE)
+                    if name in values
+                }
+            )
         unsplit = chance * self.line.first(hand, rest)
-        splits = values[SPLIT] > unsplit
+        splits = values[Move.SPLIT] > unsplit
         code = Code.SPLIT if splits else rest
-        if values.get(SURRENDER, -inf) > max(values[SPLIT], unsplit):
+        if values.get(Move.SURRENDER, -inf) > max(values[Move.SPLIT], unsplit):
             code = WITH_SURRENDER[
                 Code.SPLIT if splits else Code.HIT if rest in HITS else Code.STAND
             ]
         return Cell(Code.NO_SPLIT if code is total else code, self._shown(values, weights))
 
-    def _values(self, hands: list[tuple[int, int, float]]) -> dict[str, float]:
+    def _values(self, hands: list[tuple[int, int, float]]) -> dict[Move, float]:
         """Each move but a split: its value by the chance of the hands."""
         line, of = self.line, all_hands().of
         numbered = [(of(first, second), chance) for first, second, chance in hands]
@@ -139,20 +144,20 @@ class Column:
         def mean(value: Callable[[int], float]) -> float:
             return sum(chance * value(hand) for hand, chance in numbered)
 
-        values = {HIT: mean(line.hit), STAND: mean(line.stand)}
+        values = {Move.HIT: mean(line.hit), Move.STAND: mean(line.stand)}
         if may_double(all_hands().states[numbered[0][0]], rules=self.rules):
-            values[DOUBLE] = mean(line.double)
+            values[Move.DOUBLE] = mean(line.double)
         if self.rules.surrender != "none":
-            values[SURRENDER] = 0.0
+            values[Move.SURRENDER] = 0.0
             for first, second, chance in hands:
                 dealers = line.blackjack(first, second)
                 lost = lost_to_blackjack(line, blackjack=dealers)
-                values[SURRENDER] += chance * (surrendered(line, blackjack=dealers) - lost)
+                values[Move.SURRENDER] += chance * (surrendered(line, blackjack=dealers) - lost)
         return values
 
     def _shown(
-        self, values: Mapping[str, float], hands: list[tuple[int, int, float]]
-    ) -> dict[str, float]:
+        self, values: Mapping[Move, float], hands: list[tuple[int, int, float]]
+    ) -> dict[Move, float]:
         """Of one hand, at the moment of the decision."""
         all_chances = sum(chance for _, _, chance in hands)
         dealers = sum(chance * self.line.blackjack(*cards) for *cards, chance in hands)
@@ -163,14 +168,14 @@ class Column:
         return {name: value / (all_chances - dealers) for name, value in values.items()}
 
 
-def _code_of(values: Mapping[str, float]) -> Code:
+def _code_of(values: Mapping[Move, float]) -> Code:
     """The best of these moves, and the best of those that are always open as its else."""
-    hits = values[HIT] >= values[STAND]
+    hits = values[Move.HIT] >= values[Move.STAND]
     code = Code.HIT if hits else Code.STAND
-    best = max(values[HIT], values[STAND])
-    if values.get(DOUBLE, -inf) > best:
+    best = max(values[Move.HIT], values[Move.STAND])
+    if values.get(Move.DOUBLE, -inf) > best:
         code = Code.DOUBLE_OR_HIT if hits else Code.DOUBLE_OR_STAND
-        best = values[DOUBLE]
-    if values.get(SURRENDER, -inf) > best:
+        best = values[Move.DOUBLE]
+    if values.get(Move.SURRENDER, -inf) > best:
         code = Code.SURRENDER_OR_HIT if hits else Code.SURRENDER_OR_STAND
     return code

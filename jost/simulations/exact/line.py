@@ -1,7 +1,7 @@
 """Rounds against one upcard: what a hand is worth that is played by given moves."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
@@ -10,7 +10,7 @@ from jost.simulations.engine.rules import Rules
 
 from .dealer import DEALER_BLACKJACK, DEALER_BUST, Ends, blackjack_rank, ends, ends_without
 from .hands import BUST, SCORES, all_hands
-from .moves import DOUBLES, HITS, Moves, ends_on_split, may_double, most_hands
+from .moves import DOUBLES, HITS, Move, Moves, ends_on_split, may_double, most_hands
 from .shoe import RANKS, UNIT, Shoe
 from .splits import OTHER, terms_of
 
@@ -74,10 +74,10 @@ class Line:
     gone: int = 0
     power: int = 1
     _played: "Played" = field(init=False)
-    _without: dict[tuple[int, int], "Line"] = field(default_factory=dict)
+    _without: dict[tuple[int, int], "Line"] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._played = Played(self)
+        self._played, self._without = Played(self), {}
 
     def without(self, rank: int, *, cards: int) -> "Line":
         """The same moves from a shoe that lacks so many more of a rank."""
@@ -93,6 +93,10 @@ class Line:
             )
         return self._without[rank, cards]
 
+    def squared(self) -> "Line":
+        """The same for the squared payoff."""
+        return replace(self, power=2)
+
     @property
     def loss(self) -> float:
         return (-1.0) ** self.power
@@ -106,12 +110,15 @@ class Line:
 
     def first(self, hand: int, code: Code) -> float:
         """Play two cards as dealt, but for a split and a surrender."""
-        return self._two_cards(hand, code, doubles=True)
+        return self._value(hand, self._move(hand, code, doubles=True))
 
-    def _two_cards(self, hand: int, code: Code, *, doubles: bool) -> float:
+    def _move(self, hand: int, code: Code, *, doubles: bool) -> Move:
         if code in DOUBLES and doubles and may_double(all_hands().states[hand], rules=self.rules):
-            return self.double(hand)
-        return self.hit(hand) if code in HITS else self.stand(hand)
+            return Move.DOUBLE
+        return Move.HIT if code in HITS else Move.STAND
+
+    def _value(self, hand: int, move: Move) -> float:
+        return {Move.DOUBLE: self.double, Move.HIT: self.hit, Move.STAND: self.stand}[move](hand)
 
     def double(self, hand: int) -> float:
         return 2.0**self.power * self._drawn(hand, self.stand)
@@ -165,21 +172,22 @@ class Line:
         """One hand of a split, over its second cards: any, or each that is not of the rank."""
         shoe = self.shoe.without(rank)
         return sum(
-            shoe.chance(second) * self._split_two_cards(rank, second)
+            shoe.chance(second)
+            * self._value(all_hands().after[rank][second], self.split_move(rank, second))
             for second in shoe.ranks()
             if not (other and second == rank)
         )
 
-    def _split_two_cards(self, rank: int, second: int) -> float:
-        table = all_hands()
-        hand = table.after[rank][second]
+    def split_move(self, rank: int, second: int) -> Move:
+        """What is done with a hand of a split that gets this second card and is not split again."""
         if ends_on_split(rank, rules=self.rules):
-            return self.stand(hand)
-        state = table.states[hand]
+            return Move.STAND
+        hand = all_hands().after[rank][second]
+        state = all_hands().states[hand]
         code = self.moves.codes[state]
         if second == rank:
             code = self.moves.of_pair(rank, state=state)
-        return self._two_cards(hand, code, doubles=self.rules.double_after_split)
+        return self._move(hand, code, doubles=self.rules.double_after_split)
 
     def count_splits(self, ranks: Iterable[int]) -> None:
         """Enumerate together how the dealer ends against all hands of these splits."""

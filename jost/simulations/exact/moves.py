@@ -1,6 +1,7 @@
 """What a chart says against one upcard: the move on two cards, and whether a later hand is hit."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from jost.simulations.engine.chart import UPCARDS, Chart, Code
 from jost.simulations.engine.rules import Rules, RulesError
@@ -15,6 +16,16 @@ HITS = frozenset({Code.HIT, Code.DOUBLE_OR_HIT, Code.SURRENDER_OR_HIT})
 DOUBLES = frozenset({Code.DOUBLE_OR_HIT, Code.DOUBLE_OR_STAND})
 SPLITS = frozenset({Code.SPLIT, Code.SURRENDER_OR_SPLIT})
 SURRENDERS = frozenset({Code.SURRENDER_OR_HIT, Code.SURRENDER_OR_STAND, Code.SURRENDER_OR_SPLIT})
+
+
+class Move(StrEnum):
+    """What is done with a hand."""
+
+    HIT = "hit"
+    STAND = "stand"
+    DOUBLE = "double"
+    SPLIT = "split"
+    SURRENDER = "surrender"
 
 
 def row_of(state: int) -> tuple[str, str] | None:

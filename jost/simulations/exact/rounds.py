@@ -7,6 +7,7 @@ from jost.simulations.engine.chart import Code
 from .hands import SOFT, all_hands
 from .line import Line
 from .moves import SPLITS, SURRENDERS
+from .products import products_of_split
 from .shoe import Shoe
 
 BLACKJACK = SOFT + 21
@@ -44,7 +45,10 @@ def round_of(line: Line, first: int, second: int) -> float:
             code = line.moves.codes[state]
     if code in SURRENDERS and line.rules.surrender != "none":
         return surrendered(line, blackjack=dealers)
-    value = line.split(first) if code in SPLITS else line.first(hand, code)
+    value = line.first(hand, code) if code not in SPLITS else line.split(first)
+    if code in SPLITS and line.power == 2:
+        # Its square is that of each hand, and each hand times each other.
+        value += products_of_split(line, first)
     return value + lost_to_blackjack(line, blackjack=dealers)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from jost.simulations.engine.chart import Chart
 from jost.simulations.engine.rules import Dealing, Rules, RulesError
 
-from .dealer import dealer_table
+from .dealer import dealer_table, np
 from .line import Line, Stands
 from .moves import Moves
 from .rounds import against
@@ -68,7 +68,7 @@ def exact(rules: Rules, chart: Chart) -> Exact:
 def exact_ev(rules: Rules, chart: Chart) -> float:
     """The expected value alone; RulesError for a cut card."""
     _refuse_cut_card(rules)
-    return mean(rules, chart, shoe=Shoe.of(rules.decks))
+    return mean_of(rules, chart, shoe=Shoe.of(rules.decks))
 
 
 def with_fresh_shoe(rules: Rules) -> Rules:
@@ -98,18 +98,23 @@ def insurance(shoe: Shoe) -> float:
 
 
 def moments(rules: Rules, chart: Chart, *, shoe: Shoe) -> tuple[float, float | None]:
-    return mean(rules, chart, shoe=shoe), None
+    """The means of a round's payoff and of its square, from any shoe; the square needs NumPy."""
+    mean, square = 0.0, 0.0
+    for up in shoe.ranks():
+        line = _line(rules, chart, shoe=shoe, up=up)
+        mean += shoe.chance(up) * against(line)
+        if np is not None:
+            square += shoe.chance(up) * against(line.squared())
+    return mean, square if np is not None else None
 
 
-def mean(rules: Rules, chart: Chart, *, shoe: Shoe, power: int = 1) -> float:
-    """Of the payoff of a round, to this power, from any shoe."""
+def mean_of(rules: Rules, chart: Chart, *, shoe: Shoe) -> float:
     return sum(
-        shoe.chance(up) * against(_line(rules, chart, shoe=shoe, up=up, power=power))
-        for up in shoe.ranks()
+        shoe.chance(up) * against(_line(rules, chart, shoe=shoe, up=up)) for up in shoe.ranks()
     )
 
 
-def _line(rules: Rules, chart: Chart, *, shoe: Shoe, up: int, power: int) -> Line:
+def _line(rules: Rules, chart: Chart, *, shoe: Shoe, up: int) -> Line:
     rest = shoe.without(up)
     return Line(
         rules=rules,
@@ -117,7 +122,6 @@ def _line(rules: Rules, chart: Chart, *, shoe: Shoe, up: int, power: int) -> Lin
         shoe=rest,
         moves=Moves.of(chart, up=up),
         stands=Stands(rest, up=up, rules=rules),
-        power=power,
     )
 
 
