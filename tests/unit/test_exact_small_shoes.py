@@ -69,7 +69,14 @@ class Table:
         return self.goes_on(shoe, (), (hand,), up, hole, split=0)
 
     def goes_on(
-        self, shoe: Cards, ended: Ended, waiting: tuple[Cards, ...], up: int, hole: int, *, split: int
+        self,
+        shoe: Cards,
+        ended: Ended,
+        waiting: tuple[Cards, ...],
+        up: int,
+        hole: int,
+        *,
+        split: int,
     ) -> Payoffs:
         """The first hand that waits is next; `split` is the rank that was split, if any."""
         key = (shoe, ended, waiting, up, hole, split)
@@ -78,7 +85,14 @@ class Table:
         return self.known[key]
 
     def next_card(
-        self, shoe: Cards, ended: Ended, waiting: tuple[Cards, ...], up: int, hole: int, *, split: int
+        self,
+        shoe: Cards,
+        ended: Ended,
+        waiting: tuple[Cards, ...],
+        up: int,
+        hole: int,
+        *,
+        split: int,
     ) -> Payoffs:
         if not waiting:
             return self.dealer(shoe, ended, (up, hole))
@@ -113,7 +127,9 @@ class Table:
                 code = self.code_of_total(hand, up)
             if split == 1 and not self.rules.hit_split_aces:
                 return ends(hand, 1, shoe)
-            if code in {Code.DOUBLE_OR_HIT, Code.DOUBLE_OR_STAND} and self.may_double(hand, split=split):
+            if code in {Code.DOUBLE_OR_HIT, Code.DOUBLE_OR_STAND} and self.may_double(
+                hand, split=split
+            ):
                 return hit(2)
         if code in {Code.HIT, Code.DOUBLE_OR_HIT, Code.SURRENDER_OR_HIT}:
             return hit(1)
@@ -180,7 +196,9 @@ def drawn(shoe: Cards) -> Iterator[tuple[int, Fraction, Cards]]:
 
 def any_chart(random: Random) -> Chart:
     """Codes at random, so that every path is taken; only hands that cannot bust are always hit."""
-    of_hands = [code for code in Code if code not in {Code.SPLIT, Code.NO_SPLIT, Code.SURRENDER_OR_SPLIT}]
+    of_hands = [
+        code for code in Code if code not in {Code.SPLIT, Code.NO_SPLIT, Code.SURRENDER_OR_SPLIT}
+    ]
 
     def row(part: str, name: str) -> tuple[Code, ...]:
         codes = list(Code) + 4 * [Code.SPLIT] if part == "pairs" else of_hands

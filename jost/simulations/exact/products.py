@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from .dealer import DEALER_BLACKJACK, RESULTS, ends, ends_without, np
+from .dealer import AT_ONCE, DEALER_BLACKJACK, DEALER_BUST, RESULTS, draws, ends, np
 from .hands import BUST, all_hands
 from .line import Line
 from .moves import Move, most_hands
@@ -35,33 +35,110 @@ def products_of_split(line: Line, rank: int) -> float:
         OTHER + ANY: {"NN": 1, "NP": 1},
         ANY * 2: {"NN": 1, "NP": 2, "PP": 1},
     }
+    names = list(parts)
+    cards = np.concatenate([parts[name][0] for name in names])
+    weights = np.concatenate([parts[name][1] for name in names])
+    part_of = np.repeat(np.arange(len(names)), [len(parts[name][0]) for name in names])
+    shares: dict[int, Any] = defaultdict(lambda: np.zeros(len(names)))
     terms = terms_of(most_hands(rank, rules=line.rules), together=2)
-    found: dict[str, list[tuple[int, float]]] = defaultdict(list)
     for (gone, own), number in terms.items():
-        for part, times in own_parts[own].items():
-            found[part].append((gone, 2.0 * number * times * rest.chance_of_all(rank, cards=gone)))
+        for name, times in own_parts[own].items():
+            shares[gone][names.index(name)] += 2 * number * times
+    chances = {
+        gone: chance
+        * share[part_of]
+        * _chances(line.shoe.without(*[rank] * (2 + gone)), cards - 2 * UNIT[rank])
+        for gone, share in shares.items()
+        if (chance := rest.chance_of_all(rank, cards=gone)) > 0
+    }
+    return _mean(line, rank, cards, weights, chances=chances)
+
+
+def _mean(line: Line, rank: int, cards: Any, weights: Any, *, chances: Mapping[int, Any]) -> float:
+    """Of a sum over what two hands of a split hold, with their chances for each number of the
+    rank that is gone besides."""
+    if line.shoe.infinite:
+        found = ends(line.shoe, up=line.up, hits_soft_17=line.rules.dealer_hits_soft_17)
+        return float(sum(chances.values()) @ weights @ np.array(found))
+    batches = [slice(at, at + AT_ONCE) for at in range(0, len(cards), AT_ONCE)]
     return sum(
-        share * _mean(line, rank, *parts[part], gone=gone)
-        for part, shares in found.items()
-        for gone, share in shares
-        if share
+        Dealers(line, rank, cards[some], {gone: each[some] for gone, each in chances.items()}).mean(
+            weights[some]
+        )
+        for some in batches
     )
 
 
-def _mean(line: Line, rank: int, cards: Any, weights: Any, *, gone: int) -> float:
-    """Of a sum over what two hands of a split hold, when so many more of the rank are gone."""
-    shoe = line.shoe.without(*[rank] * (2 + gone))
-    weights = weights * _chances(shoe, cards - 2 * UNIT[rank])[:, None]
-    hits_soft_17 = line.rules.dealer_hits_soft_17
-    if shoe.infinite:
-        return float(weights.sum(axis=0) @ ends(shoe, up=line.up, hits_soft_17=hits_soft_17))
-    total, start = 0.0, 0
-    keys = cards + gone * UNIT[rank]
-    for found in ends_without(line.stands.shoe, keys, up=line.up, hits_soft_17=hits_soft_17):
-        end = start + len(found[0])
-        total += sum(float(weights[start:end, at] @ chances) for at, chances in enumerate(found))
-        start = end
-    return total
+class Dealers:
+    """All ends of the dealer, from many shoes, for each number of a rank that is gone besides.
+
+    Only two factors of a dealer's hand depend on that number: how many cards of the rank he has,
+    and how many in all. So his hands are enumerated once for all numbers.
+    """
+
+    def __init__(self, line: Line, rank: int, cards: Any, chances: Mapping[int, Any]) -> None:
+        shoe = line.stands.shoe
+        held = [cards >> RANK_BITS * each & RANK_MASK for each in range(RANKS)]
+        self.tree = draws(line.up, hits_soft_17=line.rules.dealer_hits_soft_17)
+        self.rank = rank
+        self.left = [number - n for number, n in zip(shoe.cards, held, strict=True)]
+        self.total = shoe.total - sum(held)
+        self.chances = chances
+        self._factors: dict[tuple[int, int], Any] = {}
+        self._downs: dict[tuple[bool, int, int], Any] = {}
+        self._lefts: dict[tuple[int, int], Any] = {}
+
+    def mean(self, weights: Any) -> float:
+        """The sum over all shoes and ends, by `weights` of a shoe and an end."""
+        # He busts where he does nothing else.
+        busts = weights[:, DEALER_BUST]
+        by_end = [weights[:, end] - busts for end in range(len(RESULTS))]
+        mean = float(busts @ self._factor(0, 0))
+        weighted: dict[tuple[int, int, int], Any] = {}
+        ones = np.ones(len(weights))
+        products: list[Any] = []
+        of_rank: list[int] = []
+        for draw in self.tree:
+            product = products[draw.before] if draw.before >= 0 else ones
+            same = of_rank[draw.before] if draw.before >= 0 else 0
+            if draw.rank == self.rank:
+                same += 1
+            else:
+                product = product * self._left(draw.rank, draw.held)
+            of_rank.append(same)
+            products.append(product if draw.result is None else None)
+            if draw.result is not None:
+                kind = (draw.result, same, draw.size)
+                if kind not in weighted:
+                    weighted[kind] = by_end[draw.result] * self._factor(same, draw.size)
+                mean += draw.orders * float(np.dot(weighted[kind], product))
+        return mean
+
+    def _left(self, rank: int, held: int) -> Any:
+        if (rank, held) not in self._lefts:
+            self._lefts[rank, held] = self.left[rank] - held
+        return self._lefts[rank, held]
+
+    def _factor(self, same: int, size: int) -> Any:
+        """What the numbers of cards contribute, over all numbers of the rank that may be gone."""
+        if (same, size) not in self._factors:
+            factor = np.zeros(len(self.total))
+            for gone, chance in self.chances.items():
+                of_rank = self._down(self.left[self.rank], gone, same)
+                factor += chance * of_rank / np.maximum(self._down(self.total, gone, size), 1.0)
+            self._factors[same, size] = factor
+        return self._factors[same, size]
+
+    def _down(self, number: Any, gone: int, factors: int) -> Any:
+        """(number - gone) x (number - gone - 1) x ..., of so many factors."""
+        key = (number is self.total, gone, factors)
+        if key not in self._downs:
+            product = np.ones(len(number))
+            if factors:
+                less = gone + factors - 1
+                product = self._down(number, gone, factors - 1) * np.maximum(number - less, 0.0)
+            self._downs[key] = product
+        return self._downs[key]
 
 
 def _payoff_sums(line: Line, rank: int) -> tuple[Any, Any]:
@@ -148,12 +225,14 @@ def _product(one: tuple[Any, Any], other: tuple[Any, Any]) -> tuple[Any, Any]:
 
 def _chances(shoe: Shoe, keys: Any) -> Any:
     """That cards are dealt from the shoe in one given order."""
-    chances, size = 1.0, 0
+    chances: Any = 1.0
+    size: Any = 0
     for rank in range(RANKS):
         cards = keys >> RANK_BITS * rank & RANK_MASK
         chances = chances * _falling(shoe.cards[rank], shoe, most=int(cards.max()))[cards]
         size = size + cards
-    return chances / _falling(shoe.total, shoe, most=int(size.max()))[size]
+    orders = np.maximum(_falling(shoe.total, shoe, most=int(size.max())), 1.0)
+    return chances / orders[size]
 
 
 def _falling(cards: float, shoe: Shoe, *, most: int) -> Any:
