@@ -104,6 +104,12 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "JOST",
     "DESCRIPTION": "The reference project of Holdfast.",
     "VERSION": "1",
+    # Its schemas are JSON Schema as it stands, which the files of rules and answers are written in.
+    "OAS_VERSION": "3.1.0",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "jost.simulations.api.documents.add_json_schemas",
+    ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["jost.access.SignedIn"],
     # Scripts and fonts come from here, and nobody else's server is asked what it thinks of the schema.

@@ -1,0 +1,1 @@
+"""The simulations over REST; runs in the web process."""

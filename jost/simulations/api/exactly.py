@@ -1,0 +1,45 @@
+"""What needs no simulation: exact values, and the strategy that is computed for rules."""
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from jost.simulations.engine import RulesError
+from jost.simulations.exact import exact
+from jost.simulations.setup import Setup
+
+from .documents import CHART, EXACT_ANSWER
+from .refusals import JsonView, answers, refused
+from .requests import RulesOnlySerializer
+
+
+class ExactView(JsonView):
+    @extend_schema(
+        summary="Compute the exact value of a game that is not dealt to a cut card",
+        description="The object that `manage.py exact --json` prints. A cut card is refused with the reason.",
+        request=RulesOnlySerializer,
+        responses=answers({200: EXACT_ANSWER}, 400, 415),
+    )
+    def post(self, request: Request) -> Response:
+        game = _asked(request).game
+        try:
+            return Response(exact(game.rules, game.chart).to_dict())
+        except RulesError as error:
+            raise refused(error, within="rules") from None
+
+
+class ChartView(JsonView):
+    @extend_schema(
+        summary="Compute the basic strategy of a game; rows that its strategy gives stay",
+        request=RulesOnlySerializer,
+        responses=answers({200: CHART}, 400, 415),
+    )
+    def post(self, request: Request) -> Response:
+        return Response(_asked(request).game.chart.to_dict())
+
+
+def _asked(request: Request) -> Setup:
+    asked = RulesOnlySerializer(data=request.data)
+    asked.is_valid(raise_exception=True)
+    setup: Setup = asked.validated_data["rules"]
+    return setup

@@ -1,0 +1,65 @@
+"""What may be asked of the simulations: every field is checked, none is ignored."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from jost.simulations.models import Simulation
+
+from .fields import (
+    BankrollField,
+    BetsField,
+    NameField,
+    RoundsField,
+    RulesFileField,
+    SeedField,
+    TargetField,
+    usual_rules,
+)
+from .refusals import StrictSerializer
+
+
+class StartSerializer(StrictSerializer):
+    """A request to simulate; with the seed, the answer depends on nothing but what stands here."""
+
+    rules = RulesFileField(default=usual_rules)
+    rounds = RoundsField()
+    seed = SeedField()
+    target = TargetField()
+    name = NameField()
+
+
+class ExtendSerializer(StrictSerializer):
+    """Where a simulation is to go on to, in the same random streams: either of the two."""
+
+    rounds = RoundsField(required=False, help_text="So many rounds in all.")
+    more = serializers.IntegerField(
+        required=False, min_value=1, help_text="So many rounds on top of those it was asked for."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if len(attrs) != 1:
+            raise serializers.ValidationError(
+                {"rounds": ["Say either rounds, in all, or more, on top of those there are."]}
+            )
+        return attrs
+
+
+class WhatIfSerializer(StrictSerializer):
+    """Other bets and another bankroll, as a rules file has them; what is left out stays."""
+
+    bets = BetsField(required=False, allow_null=True)
+    bankroll = BankrollField(required=False, allow_null=True)
+
+
+class RulesOnlySerializer(StrictSerializer):
+    """The game that is meant."""
+
+    rules = RulesFileField(default=usual_rules)
+
+
+class FilterSerializer(serializers.Serializer[dict[str, Any]]):
+    """Which simulations a list has."""
+
+    state = serializers.ChoiceField(Simulation.State.choices, required=False)
+    study = serializers.UUIDField(required=False)

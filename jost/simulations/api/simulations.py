@@ -1,0 +1,191 @@
+"""Simulations over REST: list, start, read, move, and ask what other bets would have made of one."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from rest_framework import mixins, status, viewsets
+from rest_framework.decorators import action
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from jost.simulations import lifecycle
+from jost.simulations.charts import chart_to_csv
+from jost.simulations.exports import counts_csv, to_json
+from jost.simulations.models import Simulation
+
+from .documents import ANSWER, CHART, EXACT_BESIDE
+from .reading import answer_of, exact_beside, what_if
+from .refusals import ConflictError, JsonView, answers
+from .requests import ExtendSerializer, FilterSerializer, StartSerializer, WhatIfSerializer
+from .responses import SimulationDetailSerializer, SimulationSerializer
+
+_STATE = OpenApiParameter("state", enum=Simulation.State.values, description="Only those in it.")
+_STUDY = OpenApiParameter("study", OpenApiTypes.UUID, description="Only those of this study.")
+_CSV = {(200, "text/csv"): OpenApiTypes.STR}
+
+
+def _move(summary: str) -> Callable[..., Any]:
+    """Describe a move: the simulation after it, or why its state does not allow it."""
+    return extend_schema(
+        summary=summary,
+        request=None,
+        responses=answers({200: SimulationDetailSerializer}, 404, 409),
+    )
+
+
+@extend_schema_view(
+    list=extend_schema(
+        summary="List simulations, newest first",
+        parameters=[_STATE, _STUDY],
+        responses=answers({200: SimulationSerializer(many=True)}, 400),
+    ),
+    retrieve=extend_schema(
+        summary="Read a simulation with its progress, and its answer once it has succeeded",
+        responses=answers({200: SimulationDetailSerializer}, 404),
+    ),
+)
+class SimulationViewSet(
+    JsonView,
+    mixins.ListModelMixin,
+    mixins.RetrieveModelMixin,
+    viewsets.GenericViewSet[Simulation],
+):
+    queryset = Simulation.objects.all()
+    lookup_value_converter = "uuid"
+
+    def get_serializer_class(self) -> type[SimulationSerializer]:
+        return SimulationSerializer if self.action == "list" else SimulationDetailSerializer
+
+    def get_queryset(self) -> QuerySet[Simulation]:
+        if self.action != "list" or getattr(self, "swagger_fake_view", False):
+            return super().get_queryset()
+        asked = FilterSerializer(data=self.request.query_params)
+        asked.is_valid(raise_exception=True)
+        return super().get_queryset().defer(*Simulation.HEAVY).filter(**asked.validated_data)
+
+    @extend_schema(
+        summary="Start a simulation",
+        request=StartSerializer,
+        responses=answers({201: SimulationDetailSerializer}, 400, 415),
+    )
+    def create(self, request: Request) -> Response:
+        asked = StartSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        values = dict(asked.validated_data)
+        simulation = lifecycle.start(values.pop("rules"), **values)
+        answer = self.get_serializer(simulation).data
+        return Response(answer, status.HTTP_201_CREATED, headers={"Location": answer["url"]})
+
+    @_move("Pause a simulation: what runs is counted to its end, what waits is taken back")
+    @action(detail=True, methods=["post"])
+    def pause(self, _request: Request, **_: Any) -> Response:
+        return self._moved(lifecycle.pause, only="queued or running ones can be paused")
+
+    @_move("Go on with a simulation that was paused or failed")
+    @action(detail=True, methods=["post"])
+    def resume(self, _request: Request, **_: Any) -> Response:
+        return self._moved(lifecycle.resume, only="paused or failed ones can be resumed")
+
+    @_move("Cancel a simulation and its outstanding jobs for good")
+    @action(detail=True, methods=["post"])
+    def cancel(self, _request: Request, **_: Any) -> Response:
+        return self._moved(lifecycle.cancel, only="those that have not ended can be cancelled")
+
+    @extend_schema(
+        summary="Extend a simulation: the same random streams go on",
+        request=ExtendSerializer,
+        responses=answers({200: SimulationDetailSerializer}, 400, 404, 409, 415),
+    )
+    @action(detail=True, methods=["post"])
+    def extend(self, request: Request, **_: Any) -> Response:
+        asked = ExtendSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        values = asked.validated_data
+        simulation = self.get_object()
+        field = "more" if "more" in values else "rounds"
+        rounds = values.get("rounds") or simulation.rounds + values["more"]
+        try:
+            extended = lifecycle.extend(simulation, rounds=rounds)
+        except ValueError as error:
+            raise ValidationError({field: [str(error)]}) from None
+        return self._told(
+            simulation, moved=extended, only="those that were not cancelled can be extended"
+        )
+
+    @extend_schema(
+        summary="Ask what other bets would have made of what is counted, without running again",
+        request=WhatIfSerializer,
+        responses=answers({200: ANSWER}, 400, 404, 409, 415),
+    )
+    @action(detail=True, methods=["post"])
+    def whatif(self, request: Request, **_: Any) -> Response:
+        asked = WhatIfSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        return Response(what_if(self.get_object(), asked.validated_data))
+
+    @extend_schema(
+        summary="Set the exact value beside the estimate",
+        description="Of the same rules and chart; for a cut card, of the same game with a fresh shoe every "
+        "round, and says so. Takes some seconds.",
+        responses=answers({200: EXACT_BESIDE}, 404, 409),
+    )
+    @action(detail=True)
+    def exact(self, _request: Request, **_: Any) -> Response:
+        return Response(exact_beside(self.get_object()))
+
+    @extend_schema(
+        summary="Read the strategy that a simulation plays",
+        responses=answers({200: CHART}, 404),
+    )
+    @action(detail=True)
+    def chart(self, _request: Request, **_: Any) -> Response:
+        return Response(self.get_object().setup.game.chart.to_dict())
+
+    @extend_schema(
+        summary="Export the strategy as a CSV file, which can be given back",
+        responses=answers(_CSV, 404),
+    )
+    @action(detail=True, url_path="export/chart")
+    def export_chart(self, _request: Request, **_: Any) -> HttpResponse:
+        simulation = self.get_object()
+        return _file(
+            chart_to_csv(simulation.setup.game.chart), name=f"{simulation.pk}-strategy.csv"
+        )
+
+    @extend_schema(
+        summary="Export the results by true count as a CSV file", responses=answers(_CSV, 404, 409)
+    )
+    @action(detail=True, url_path="export/csv")
+    def export_csv(self, _request: Request, **_: Any) -> HttpResponse:
+        simulation = self.get_object()
+        return _file(counts_csv(answer_of(simulation)), name=f"{simulation.pk}.csv")
+
+    @extend_schema(
+        summary="Export the answer: the object that `manage.py simulate --json` prints",
+        responses=answers({200: ANSWER}, 404, 409),
+    )
+    @action(detail=True, url_path="export/json")
+    def export_json(self, _request: Request, **_: Any) -> HttpResponse:
+        simulation = self.get_object()
+        return _file(to_json(answer_of(simulation)), name=f"{simulation.pk}.json")
+
+    def _moved(self, move: Callable[[Simulation], bool], *, only: str) -> Response:
+        simulation = self.get_object()
+        return self._told(simulation, moved=move(simulation), only=only)
+
+    def _told(self, simulation: Simulation, *, moved: bool, only: str) -> Response:
+        if not moved:
+            state = Simulation.State(simulation.state)
+            raise ConflictError(f"This simulation is {state.label.lower()}: only {only}.")
+        return Response(self.get_serializer(simulation).data)
+
+
+def _file(text: str, *, name: str) -> HttpResponse:
+    kind = "application/json" if name.endswith(".json") else "text/csv"
+    disposition = f'attachment; filename="{name}"'
+    return HttpResponse(text, content_type=kind, headers={"Content-Disposition": disposition})
