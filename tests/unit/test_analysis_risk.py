@@ -101,6 +101,13 @@ def test_chance_to_double_is_that_of_a_gambler_between_two_ends() -> None:
     assert Walk(start=1e6, mean=-1.0, variance=1.0).doubling() == 0
 
 
+def test_ruin_before_doubling_is_the_published_one() -> None:
+    # Michael Hall, Risk of Ruin, 1992: 300 units, 0.0151 a hand, average squared win 3.887: 9.0 %.
+    walk = Walk(start=300, mean=0.0151, variance=3.887 - 0.0151**2)
+
+    assert 1 - walk.doubling() == pytest.approx(0.09, abs=0.002)
+
+
 def test_bankroll_for_a_risk_has_that_risk() -> None:
     units = bankroll_for(0.05, mean=MEAN, variance=VARIANCE)
 
