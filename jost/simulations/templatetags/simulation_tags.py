@@ -1,4 +1,4 @@
-"""How numbers and rules look on the pages."""
+"""How numbers, rules and charts look on the pages."""
 
 from datetime import datetime, timedelta
 
@@ -6,36 +6,40 @@ from django import template
 from django.utils import timezone
 from django.utils.timesince import timesince
 
-from jost.simulations.engine import Rules
+from jost.simulations import wording
 
 register = template.Library()
 
-MINUS, DASH, NARROW_SPACE = "\u2212", "\u2013", "\u202f"
-
 
 @register.filter
-def grouped(number: int) -> str:
-    """100 000 000 with narrow spaces, which break no line."""
-    return f"{number:,}".replace(",", NARROW_SPACE)
+def grouped(number: float) -> str:
+    return wording.grouped(number)
 
 
 @register.filter
 def percent(value: object, digits: int = 3) -> str:
-    """A share of the bet in percent with its sign; a dash for what is not known yet."""
-    if not isinstance(value, float):
-        return DASH
-    return f"{value * 100:+.{digits}f}{NARROW_SPACE}%".replace("-", MINUS)
-
-
-@register.filter
-def rule_words(rules: Rules) -> list[str]:
-    """The rules as short words, one per chip."""
-    return str(rules).split(", ")
+    return wording.percent(value, digits=digits)
 
 
 @register.filter
 def unsigned_percent(value: object, digits: int = 3) -> str:
-    return percent(value, digits).lstrip("+")
+    return wording.percent(value, digits=digits, sign=False)
+
+
+@register.filter
+def plain(value: object, digits: int = 2) -> str:
+    return wording.plain(value, digits=digits)
+
+
+@register.filter
+def count(value: int) -> str:
+    return wording.count(value)
+
+
+@register.filter
+def words(said: object) -> list[str]:
+    """Rules or a whole setup as short words, one per chip."""
+    return str(said).split(", ")
 
 
 @register.filter
@@ -44,3 +48,9 @@ def ago(moment: datetime) -> str:
     if timezone.now() - moment < timedelta(minutes=1):
         return "just now"
     return f"{timesince(moment, depth=1)} ago"
+
+
+@register.filter
+def named(form: object, name: str) -> object:
+    """A field of a form by its name."""
+    return form[name]  # type: ignore[index]

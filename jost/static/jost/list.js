@@ -15,7 +15,7 @@ async function refresh() {
     const html = await answer.text();
     pause = PAUSE;
     // Swapping under the reader's hands would lose the focus.
-    if (!rows.contains(document.activeElement)) rows.innerHTML = html;
+    if (!rows.contains(document.activeElement) && !rows.querySelector(":checked")) rows.innerHTML = html;
   } catch {
     pause = Math.min(pause * 2, LONGEST_PAUSE);
   }
@@ -25,16 +25,6 @@ async function refresh() {
 function schedule() {
   const list = rows.querySelector("[data-active]");
   if (list?.dataset.active === "true") setTimeout(refresh, pause);
-}
-
-// What is wrong may be below the fold.
-document.querySelector("[aria-invalid=true]")?.focus();
-
-for (const picks of document.querySelectorAll("[data-picks]")) {
-  picks.hidden = false;
-  picks.addEventListener("click", (event) => {
-    if (event.target.value) document.getElementById(picks.dataset.picks).value = event.target.value;
-  });
 }
 
 schedule();

@@ -1,0 +1,1 @@
+"""The pages of the simulations, a module for each kind; web process."""
