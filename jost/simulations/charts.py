@@ -38,9 +38,15 @@ def chart_to_csv(chart: Chart) -> str:
 
 
 def read_strategy(text: str) -> dict[str, Any]:
-    """A chart as JSON or CSV, whichever the text is, as a rules file has it under `strategy`."""
-    is_json = text.lstrip("\ufeff \t\r\n").startswith("{")
-    return parse_rules_file(text) if is_json else read_chart_csv(text)
+    """A chart as JSON or CSV, whichever the text is, as a rules file has it under `strategy`.
+
+    JSON may also be a whole rules file, whose chart is taken.
+    """
+    if not text.lstrip("\ufeff \t\r\n").startswith("{"):
+        return read_chart_csv(text)
+    values = parse_rules_file(text.lstrip("\ufeff"))
+    strategy = values.get("strategy")
+    return strategy if isinstance(strategy, dict) else values
 
 
 def read_chart_csv(text: str) -> dict[str, dict[str, list[str]]]:

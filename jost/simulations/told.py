@@ -77,6 +77,8 @@ def printed(setup: Setup, result: dict[str, Any]) -> str:
         f"{result['rounds']:,} rounds, {setup}, seed {result['seed']}",
         f"value of a round {result['ev']:+.4%} of the bet, {interval}, {spread}",
     ]
+    if result["exact"] is not None:
+        lines.append(_exact_line(result["exact"]))
     if result["target_reached"] is False:
         lines.append(f"The target of {result['target']:.4%} was not reached: allow more --rounds.")
     if setup.game.count:
@@ -85,6 +87,11 @@ def printed(setup: Setup, result: dict[str, Any]) -> str:
     if setup.bets.by_count or setup.bankroll:
         lines += ["", *_bets_lines(result)]
     return "\n".join(lines)
+
+
+def _exact_line(exact: dict[str, Any]) -> str:
+    without = f" without {' and '.join(exact['leaves_out'])}" if exact["leaves_out"] else ""
+    return f"exact value{without} {exact['ev']:+.4%}, for {exact['holds_for']}"
 
 
 def _usual(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

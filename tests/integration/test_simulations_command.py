@@ -256,6 +256,17 @@ def test_report_for_people_says_value_interval_counts_and_bets(file: Path) -> No
     assert "give or take" in err
 
 
+def test_exact_value_stands_beside_it_where_it_is_asked_for(file: Path) -> None:
+    options = ("--rules", str(file), "--rounds", "1e4", "--seed", "1", "--inline", "--fresh-shoe")
+
+    beside = answer(*options, "--exact")["exact"]
+    out, _ = simulate(*options)
+
+    assert answer(*options)["exact"] is None
+    assert beside["same_game"] is True
+    assert f"exact value {beside['ev']:+.4%}, for every round, each from a fresh shoe" in out
+
+
 def test_schemas_are_printed_without_running_anything() -> None:
     assert json.loads(simulate("--schema")[0]) == schema_of("simulate")
     assert json.loads(simulate("--schema", "rules")[0]) == schema_of("rules")

@@ -1,5 +1,7 @@
 """A player's own chart: from JSON or a spreadsheet, with every wrong cell called by its name."""
 
+import json
+
 import pytest
 
 from jost.simulations.charts import chart_to_csv, read_chart_csv, read_strategy
@@ -132,7 +134,13 @@ def test_chart_survives_a_spreadsheet() -> None:
 
     assert text.startswith("hard,2,3,4,5,6,7,8,9,10,A\n5,S,S")
     assert Chart.from_rows(read_rows(read_chart_csv(text))) == chart
-    assert read_strategy(text) == read_strategy(" " + str(chart.to_dict()).replace("'", '"'))
+
+
+def test_chart_may_be_json_alone_or_in_a_rules_file() -> None:
+    values = every_row(hard_11_A="D").to_dict()
+
+    assert read_strategy("\ufeff " + json.dumps(values)) == values
+    assert read_strategy(json.dumps({"decks": 2, "strategy": values})) == values
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 import json
 import time
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -12,7 +13,7 @@ from jost.simulations.inline import count_inline
 from jost.simulations.models import Simulation
 from jost.simulations.numbers import parse_rounds, parse_seed, parse_target
 from jost.simulations.progress import progress_of
-from jost.simulations.report import answer
+from jost.simulations.report import answer, exact_of
 from jost.simulations.schemas import NAMES, schema_of
 from jost.simulations.setup import Setup
 from jost.simulations.shorthand import add_counting_arguments, add_rules_arguments, setup_of
@@ -51,6 +52,11 @@ class Command(BaseCommand):
         parser.add_argument("--name", default="", help="what the pages call it")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
         parser.add_argument(
+            "--exact",
+            action="store_true",
+            help="set the exact value beside it in --json too, which takes a second or two",
+        )
+        parser.add_argument(
             "--schema",
             nargs="?",
             const="simulate",
@@ -65,12 +71,22 @@ class Command(BaseCommand):
             self._print_schema(options["schema"])
             return
         try:
-            asked = _asked(options)
+            asked = Asked.of(options)
             setup = setup_of(options)
         except ValueError as reason:
             raise CommandError(_said(reason)) from None
         count = self._inline if options["inline"] else self._through_jobs
-        result = count(setup, **asked)
+        tally, seed = count(setup, asked)
+        # People are shown the exact value beside it; it takes a second or two.
+        beside = options["exact"] or not options["json"]
+        result = answer(
+            setup,
+            tally,
+            seed=seed,
+            engine_version=ENGINE_VERSION,
+            target=asked.target,
+            exact=exact_of(setup) if beside else None,
+        )
         self.stdout.write(json.dumps(result) if options["json"] else printed(setup, result))
 
     def _print_schema(self, name: str) -> None:
@@ -78,26 +94,17 @@ class Command(BaseCommand):
             raise CommandError(f"There is no schema {name}: take one of {', '.join(NAMES)}.")
         self.stdout.write(json.dumps(schema_of(name), indent=2))
 
-    def _through_jobs(
-        self, setup: Setup, *, rounds: int, seed: int | None, target: float | None, **rest: Any
-    ) -> dict[str, Any]:
+    def _through_jobs(self, setup: Setup, asked: "Asked") -> tuple[Tally, int]:
         simulation = lifecycle.start(
-            setup, rounds=rounds, seed=seed, target=target, name=rest["name"]
+            setup, rounds=asked.rounds, seed=asked.seed, target=asked.target, name=asked.name
         )
-        told = Told(self.stderr, rounds=rounds, target=target)
-        told.line(f"Simulation {simulation.id}: {rounds:,} rounds of {setup}")
+        told = Told(self.stderr, rounds=asked.rounds, target=asked.target)
+        told.line(f"Simulation {simulation.id}: {asked.rounds:,} rounds of {setup}")
         try:
-            tally = self._wait_for(simulation, told=told)
+            return self._wait_for(simulation, told=told), simulation.seed
         except KeyboardInterrupt:
             address = simulation.get_absolute_url()
             raise CommandError(f"Not waiting any more. It goes on; see {address}") from None
-        return answer(
-            simulation.setup,
-            tally,
-            seed=simulation.seed,
-            engine_version=simulation.engine_version,
-            target=target,
-        )
 
     def _wait_for(self, simulation: Simulation, *, told: Told) -> Tally:
         while True:
@@ -115,43 +122,54 @@ class Command(BaseCommand):
             )
         return Tally.from_dict(simulation.tally)
 
-    def _inline(
-        self, setup: Setup, *, rounds: int, seed: int | None, target: float | None, **rest: Any
-    ) -> dict[str, Any]:
-        seed = lifecycle.new_seed() if seed is None else seed
+    def _inline(self, setup: Setup, asked: "Asked") -> tuple[Tally, int]:
+        seed = lifecycle.new_seed() if asked.seed is None else asked.seed
         # First, or the time to compile would be told as a slow engine.
         warm_up()
-        told = Told(self.stderr, rounds=rounds, target=target)
+        told = Told(self.stderr, rounds=asked.rounds, target=asked.target)
         try:
             tally = count_inline(
                 setup.game,
-                rounds=rounds,
+                rounds=asked.rounds,
                 seed=seed,
-                target=target,
-                threads=rest["threads"],
+                target=asked.target,
+                threads=asked.threads,
                 seen=told.progress,
             )
         except KeyboardInterrupt:
             raise CommandError("Interrupted; nothing goes on and nothing was kept.") from None
         told.end()
-        return answer(setup, tally, seed=seed, engine_version=ENGINE_VERSION, target=target)
+        return tally, seed
 
 
-def _asked(options: dict[str, Any]) -> dict[str, Any]:
-    target = parse_target(options["target"]) if options["target"] is not None else None
-    rounds = ROUNDS if target is None else MOST_ROUNDS_TO_TARGET
-    if options["rounds"] is not None:
-        rounds = parse_rounds(str(options["rounds"]))
-    threads = options["workers"]
-    if threads is not None and threads < 1:
-        raise ValueError("--workers must be at least 1; leave it out to use all cores.")
-    return {
-        "rounds": rounds,
-        "seed": parse_seed(str(options["seed"])) if options["seed"] is not None else None,
-        "target": target,
-        "threads": threads,
-        "name": options["name"],
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """How much to count, and how; what is counted is the setup's."""
+
+    rounds: int
+    seed: int | None
+    target: float | None
+    threads: int | None
+    name: str
+
+    @classmethod
+    def of(cls, options: dict[str, Any]) -> Self:
+        """Read the options; ValueError says the repair."""
+        given = options["target"]
+        target = None if given is None else parse_target(str(given))
+        rounds, seed = options["rounds"], options["seed"]
+        if rounds is None:
+            rounds = ROUNDS if target is None else MOST_ROUNDS_TO_TARGET
+        threads = options["workers"]
+        if threads is not None and threads < 1:
+            raise ValueError("--workers must be at least 1; leave it out to use all cores.")
+        return cls(
+            rounds=parse_rounds(str(rounds)),
+            seed=None if seed is None else parse_seed(str(seed)),
+            target=target,
+            threads=threads,
+            name=options["name"],
+        )
 
 
 def _said(reason: ValueError) -> str:
