@@ -32,6 +32,9 @@ EMBEDDED_REDIS_PORT = None if _BROKER else state.redis_port(DATA_DIR)
 CELERY_BROKER_URL = _BROKER or f"{_EMBEDDED}/0"
 CACHES = stores.caches(ENVIRONMENT.CACHE_URL or (None if _BROKER else f"{_EMBEDDED}/2"))
 
+JOST_GATEWAYS_URL = ENVIRONMENT.JOST_GATEWAYS_URL or state.gateways_url(DATA_DIR)
+EMAIL_BACKEND = "jost.gateways.email.EmailBackend"
+
 CELERY_BEAT_SCHEDULE_FILENAME = str(
     ENVIRONMENT.CELERY_BEAT_SCHEDULE_FILENAME or DATA_DIR / "celerybeat-schedule"
 )
