@@ -22,6 +22,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("login/", login, name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("simulations/", include("jost.simulations.urls")),
+    path("api/", include("jost.api.urls")),
     path("api/simulations/", include("jost.simulations.api_urls")),
     path("holdfast/", include("holdfast.urls")),
     path("health/", include("holdfast.health.urls")),

@@ -25,10 +25,12 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django_filters",
     "django_htmx",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "rest_framework",
+    "rest_framework.authtoken",
     "holdfast",
     "jost.simulations",
 ]
@@ -92,9 +94,31 @@ STATICFILES_DIRS = [path for path in [ROOT / "jost" / "static"] if path.is_dir()
 
 REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+        "rest_framework.authentication.BasicAuthentication",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["jost.access.SignedIn"],
     "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.LimitOffsetPagination",
     "PAGE_SIZE": 50,
+    "DEFAULT_FILTER_BACKENDS": [
+        "django_filters.rest_framework.DjangoFilterBackend",
+        "jost.api.listing.Order",
+    ],
+    # Of one caller at one web process. A page that is watched asks twice a second.
+    "DEFAULT_THROTTLE_CLASSES": [
+        "jost.api.rates.StrangerRate",
+        "jost.api.rates.UserRate",
+        "jost.api.rates.ScopedRate",
+    ],
+    "DEFAULT_THROTTLE_RATES": {
+        "anon": "600/min",
+        "user": "1200/min",
+        "token": "10/min",
+        # What keeps workers busy for minutes.
+        "heavy": "30/min",
+    },
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 
