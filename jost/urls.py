@@ -21,6 +21,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", login_not_required(home), name="home"),
     path("login/", login, name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
+    path("lead/", include("jost.leads.api_urls")),
+    path("leads/", include("jost.leads.urls")),
     path("simulations/", include("jost.simulations.urls")),
     path("api/", include("jost.api.urls")),
     path("api/simulations/", include("jost.simulations.api_urls")),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from celery.schedules import crontab
+
 from holdfast import logs
 from jost.settings import alerting, deploy, environment, profiles, queues
 
@@ -32,6 +34,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "rest_framework.authtoken",
     "holdfast",
+    "jost.leads",
     "jost.simulations",
 ]
 
@@ -49,6 +52,8 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
+
+TEST_RUNNER = "jost.testing.AppLabelRunner"
 
 ROOT_URLCONF = "jost.urls"
 ASGI_APPLICATION = "jost.asgi.application"
@@ -140,8 +145,13 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
+FOLLOWUP_REPEAT_THRESHOLD = ENVIRONMENT.FOLLOWUP_REPEAT_THRESHOLD or 1440
+TASK_LOCK_TIMEOUT = ENVIRONMENT.TASK_LOCK_TIMEOUT or 60
+
 # Every process that sends is one of ours and has the key.
 HOLDFAST: dict[str, Any] = {
+    # A worker that does not beat has lost its jobs, and what they alone may do, within TASK_LOCK_TIMEOUT.
+    "lease_seconds": min(30.0, max(5.0, TASK_LOCK_TIMEOUT - 5.0)),
     "unsigned": "refuse",
     "console_access": "jost.access.console",
     # Where spans go is said as OpenTelemetry has it.
@@ -163,14 +173,15 @@ CELERY_TASK_QUEUES = queues.TASK_QUEUES
 CELERY_TASK_ROUTES = queues.TASK_ROUTES
 # A misspelt queue is an error where it is used, not a queue nobody reads.
 CELERY_TASK_CREATE_MISSING_QUEUES = False
+CELERY_BEAT_SCHEDULE: dict[str, Any] = {
+    "collect follow-ups": {"task": "jost.leads.collect_followups", "schedule": crontab()},
+}
 
 JOST_GATEWAYS_URL = ENVIRONMENT.JOST_GATEWAYS_URL or ""
 if JOST_GATEWAYS_URL:
     EMAIL_BACKEND = "jost.gateways.email.EmailBackend"
 DEFAULT_FROM_EMAIL = "JOST <jost@localhost>"
 
-FOLLOWUP_REPEAT_THRESHOLD = ENVIRONMENT.FOLLOWUP_REPEAT_THRESHOLD or 1440
-TASK_LOCK_TIMEOUT = ENVIRONMENT.TASK_LOCK_TIMEOUT or 60
 
 # At DEBUG these would say so much that nothing else is seen.
 _CHATTY = (
