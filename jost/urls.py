@@ -22,6 +22,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("login/", login, name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("lead/", include("jost.leads.api_urls")),
+    path("orders/", include("jost.orders.urls")),
+    path("api/orders/", include("jost.orders.api_urls")),
     path("leads/", include("jost.leads.urls")),
     path("simulations/", include("jost.simulations.urls")),
     path("api/", include("jost.api.urls")),

@@ -17,22 +17,27 @@ class Behaviour:
     """What one gateway does instead of answering at once; shares are of its calls, from 0 to 1.
 
     A call is first delayed, then may be refused with 429 (`too_many`, to come again after
-    `retry_after` seconds) or fail with 503 (`fails`): nothing has happened then. `loses_answer` is
-    the worst: the effect happens, and the connection ends without a word. With `honours_keys` a
+    `retry_after` seconds), fail with 503 (`fails`) or be declined for good with 402 (`declines`):
+    nothing has happened then. `loses_answer` is
+    the worst: the effect happens, and the connection ends without a word. `answer_seconds` lie
+    between the effect and its answer. With `honours_keys` a
     call whose key is known gets the first answer again and has no effect.
     """
 
     delay_seconds: float = 0.0
+    answer_seconds: float = 0.0
     too_many: float = 0.0
     retry_after: int = 1
     fails: float = 0.0
+    declines: float = 0.0
     loses_answer: float = 0.0
     honours_keys: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("too_many", "fails", "loses_answer"):
+        for name in ("too_many", "fails", "declines", "loses_answer"):
             _require_number(name, getattr(self, name), least=0, most=1)
-        _require_number("delay_seconds", self.delay_seconds, least=0, most=600)
+        for name in ("delay_seconds", "answer_seconds"):
+            _require_number(name, getattr(self, name), least=0, most=600)
         _require_number("retry_after", self.retry_after, least=0, most=3600)
         if not isinstance(self.honours_keys, bool):
             raise BehaviourError("honours_keys must be true or false.")

@@ -12,8 +12,7 @@ from typing import Any
 import requests
 from django.conf import settings
 
-# To connect, and between two bytes of an answer, in seconds.
-PATIENCE = (3.05, 10.0)
+CONNECT_SECONDS = 3.05
 
 
 class GatewayError(Exception):
@@ -32,6 +31,10 @@ class GatewayError(Exception):
 
 class GatewayRefusedError(GatewayError):
     """What was sent is wrong: the same will be refused again."""
+
+
+class GatewayMissingError(GatewayError):
+    """Nobody has said where the gateways are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class Gateway:
                 json=content,
                 params=query,
                 headers=headers,
-                timeout=PATIENCE,
+                timeout=(CONNECT_SECONDS, settings.JOST_GATEWAY_SECONDS),
             )
         except requests.ConnectTimeout as reason:
             raise GatewayError(f"{self.kind}: no connection ({reason}).") from reason
@@ -88,7 +91,7 @@ class Gateway:
 def base_url() -> str:
     """Where the gateways are; a clear error if nobody has said."""
     if not settings.JOST_GATEWAYS_URL:
-        raise GatewayRefusedError(
+        raise GatewayMissingError(
             "No gateway is known: set JOST_GATEWAYS_URL, or use `make up`, which starts them."
         )
     url: str = settings.JOST_GATEWAYS_URL

@@ -7,11 +7,11 @@ from typing import Any
 from holdfast import Never, Rule, effect
 from holdfast.exceptions import EffectBusy
 
-from .clients import Gateway, GatewayError, GatewayRefusedError
+from .clients import Gateway, GatewayError, GatewayMissingError, GatewayRefusedError
 
 # Of every task that calls a gateway. A Retry-After is waited for beside it.
 RETRIES = [
-    Never(GatewayRefusedError),
+    Never(GatewayRefusedError, GatewayMissingError),
     Rule(EffectBusy, max=None, backoff=5, backoff_max=60),
     Rule(GatewayError, max=20, backoff=2, backoff_max=300),
 ]

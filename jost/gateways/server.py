@@ -109,8 +109,14 @@ class Calls(BaseHTTPRequestHandler):
             record.count_call(kind, answer="failed")
             self._answer(HTTPStatus.SERVICE_UNAVAILABLE, {"error": "told to fail"})
             return
+        if behaviour.happens(behaviour.declines, dice=dice):
+            record.count_call(kind, answer="declined")
+            self._answer(HTTPStatus.PAYMENT_REQUIRED, {"error": "declined"})
+            return
         key = self.headers.get("Idempotency-Key", "")
         number, is_new = record.add(kind, key=key, content=content, once=behaviour.honours_keys)
+        if behaviour.answer_seconds:
+            time.sleep(behaviour.answer_seconds)
         if behaviour.happens(behaviour.loses_answer, dice=dice):
             record.count_call(kind, answer="lost")
             self.close_connection = True

@@ -35,6 +35,7 @@ INSTALLED_APPS = [
     "rest_framework.authtoken",
     "holdfast",
     "jost.leads",
+    "jost.orders",
     "jost.simulations",
 ]
 
@@ -175,9 +176,11 @@ CELERY_TASK_ROUTES = queues.TASK_ROUTES
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "collect follow-ups": {"task": "jost.leads.collect_followups", "schedule": crontab()},
+    "heal stuck orders": {"task": "jost.orders.heal_stuck", "schedule": crontab()},
 }
 
 JOST_GATEWAYS_URL = ENVIRONMENT.JOST_GATEWAYS_URL or ""
+JOST_GATEWAY_SECONDS = ENVIRONMENT.JOST_GATEWAY_SECONDS or 10.0
 if JOST_GATEWAYS_URL:
     EMAIL_BACKEND = "jost.gateways.email.EmailBackend"
 DEFAULT_FROM_EMAIL = "JOST <jost@localhost>"

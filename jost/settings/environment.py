@@ -165,6 +165,9 @@ class Environment(BaseSettings):
         None,
         description="Where SMS, CRM, payments and mails go: `http://gateways:9100`.",
     )
+    JOST_GATEWAY_SECONDS: PositiveFloat | None = Field(
+        None, description="Seconds that a gateway may take to answer."
+    )
     FOLLOWUP_REPEAT_THRESHOLD: PositiveInt | None = Field(
         None, description="Minutes in which a follow-up message is not repeated."
     )

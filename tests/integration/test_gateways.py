@@ -12,7 +12,7 @@ import requests
 from django.core.mail import EmailMessage
 
 from jost.gateways import clients
-from jost.gateways.clients import GatewayError, GatewayRefusedError
+from jost.gateways.clients import GatewayError, GatewayMissingError, GatewayRefusedError
 from jost.gateways.email import KEY_HEADER, EmailBackend
 from tests.outside import Outside
 
@@ -28,7 +28,7 @@ def outside(world: Outside, settings: Any) -> Iterator[Outside]:
     settings.JOST_GATEWAYS_URL = world.url
     yield world
     for kind in ("sms", "charges", "mail", "crm", "refunds"):
-        world.tell(kind, delay_seconds=0, too_many=0, fails=0, loses_answer=0)
+        world.tell(kind, delay_seconds=0, too_many=0, fails=0, declines=0, loses_answer=0)
 
 
 def test_sms_sent_twice_arrives_twice_and_the_record_tells(outside: Outside) -> None:
@@ -80,6 +80,15 @@ def test_failing_gateway_has_no_effect(outside: Outside) -> None:
     assert clients.crm.find("crm:3") is None
 
 
+def test_declined_charge_is_refused_for_good_and_has_no_effect(outside: Outside) -> None:
+    outside.tell("charges", declines=1)
+
+    with pytest.raises(GatewayRefusedError, match="402"):
+        clients.charge("10", amount=Decimal(1), key="charge:10")
+
+    assert clients.charges.find("charge:10") is None
+
+
 def test_wrong_content_is_refused_by_name(outside: Outside) -> None:
     with pytest.raises(GatewayRefusedError, match="takes a JSON object with to, text"):
         clients.sms.send(key="wrong", to="+4930123")
@@ -89,7 +98,7 @@ def test_wrong_behaviour_is_refused_with_the_repair(outside: Outside) -> None:
     answer = requests.put(f"{outside.url}/sms/behaviour", json={"fail": 1}, timeout=10)
 
     assert answer.status_code == 422
-    assert "it has delay_seconds, too_many" in answer.json()["error"]
+    assert "it has delay_seconds, answer_seconds" in answer.json()["error"]
 
 
 def test_mail_goes_through_the_gateway_with_its_key(outside: Outside) -> None:
@@ -110,7 +119,7 @@ def test_gateways_that_are_away_are_named_and_have_done_nothing(settings: Any) -
     assert not told.value.may_have_happened
 
     settings.JOST_GATEWAYS_URL = ""
-    with pytest.raises(GatewayRefusedError, match="set JOST_GATEWAYS_URL"):
+    with pytest.raises(GatewayMissingError, match="set JOST_GATEWAYS_URL"):
         clients.send_sms("+4930123", text="hello", key="away")
 
 
