@@ -36,6 +36,15 @@ def redis_program(*, port: int, folder: Path) -> Program:
     return Program(name="redis", command=command, ending=((signal.SIGTERM, 10.0),))
 
 
+def gateways_program(*, port: int, folder: Path) -> Program:
+    """Return the world outside: SMS, CRM, payments and mail, with its own record of what happened."""
+    record = folder / "gateways.sqlite3"
+    options = ["--port", str(port), "--record", str(record)]
+    return Program(
+        name="gateways", command=[sys.executable, "-m", "jost.gateways.server", *options]
+    )
+
+
 def jost_programs(
     *, port: int, log_level: str, debug_ports: tuple[int, int] | None = None
 ) -> list[Program]:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-_PORT = "redis.port"
+REDIS, GATEWAYS = "redis", "gateways"
 _RUNNING = "running.json"
 _LOCK = "lock"
 
@@ -26,22 +26,33 @@ class Running:
     embedded_redis: bool
 
 
-def redis_port(folder: Path) -> int:
-    """Return the port of the embedded Redis: chosen once, then kept, so that addresses stay right."""
+def kept_port(folder: Path, name: str) -> int:
+    """Return the port of an embedded server: chosen once, then kept, so that addresses stay right."""
+    kept = folder / f"{name}.port"
     try:
-        return int((folder / _PORT).read_text())
+        return int(kept.read_text())
     except FileNotFoundError:
         # Only the first start needs it: every other one is spared the import.
         from holdfast.testing.services import free_port
 
-        write_once(folder / _PORT, content=str(free_port()))
-        return int((folder / _PORT).read_text())
+        write_once(kept, content=str(free_port()))
+        return int(kept.read_text())
 
 
-def choose_another_redis_port(folder: Path) -> int:
+def choose_another_port(folder: Path, name: str) -> int:
     """Forget a port that somebody else took meanwhile."""
-    (folder / _PORT).unlink(missing_ok=True)
-    return redis_port(folder)
+    (folder / f"{name}.port").unlink(missing_ok=True)
+    return kept_port(folder, name)
+
+
+def redis_port(folder: Path) -> int:
+    """Return the port of the embedded Redis."""
+    return kept_port(folder, REDIS)
+
+
+def gateways_url(folder: Path) -> str:
+    """Return the address of the embedded gateways."""
+    return f"http://127.0.0.1:{kept_port(folder, GATEWAYS)}"
 
 
 def redis_url(folder: Path) -> str:

@@ -20,6 +20,7 @@ from holdfast.testing.services import ServiceError
 from jost.embedded import programs, state
 from jost.embedded.console import Console
 from jost.embedded.run import CannotStart, Plan, Run
+from jost.embedded.supervisor import Program
 from jost.settings import environment, stores
 
 
@@ -54,7 +55,10 @@ def make_plan(folder: Path) -> Plan:
     port = page_port()
     redis_port = None
     if stores.broker_url(environment.read()) is None:
-        redis_port = embedded_redis_port(folder)
+        redis_port = free_kept_port(folder, state.REDIS)
+    gateways_port = None
+    if environment.read().JOST_GATEWAYS_URL is None:
+        gateways_port = free_kept_port(folder, state.GATEWAYS)
     os.environ["JOST_DATA_DIR"] = str(folder)
     os.environ["JOST_RUN"] = run = secrets.token_hex(8)
 
@@ -68,9 +72,12 @@ def make_plan(folder: Path) -> Plan:
         run=run,
         redis=redis,
         redis_port=redis_port,
-        programs=programs.jost_programs(
-            port=port, log_level=settings.LOG_LEVEL, debug_ports=debug_ports()
-        ),
+        programs=[
+            *_embedded_gateways(gateways_port, folder=folder),
+            *programs.jost_programs(
+                port=port, log_level=settings.LOG_LEVEL, debug_ports=debug_ports()
+            ),
+        ],
     )
 
 
@@ -107,10 +114,14 @@ def page_port() -> int:
     return int(given)
 
 
-def embedded_redis_port(folder: Path) -> int:
-    """Return the port kept for the embedded Redis, or a new one if somebody took it."""
-    port = state.redis_port(folder)
-    return port if _is_free(port) else state.choose_another_redis_port(folder)
+def free_kept_port(folder: Path, name: str) -> int:
+    """Return the port kept for an embedded server, or a new one if somebody took it."""
+    port = state.kept_port(folder, name)
+    return port if _is_free(port) else state.choose_another_port(folder, name)
+
+
+def _embedded_gateways(port: int | None, *, folder: Path) -> list[Program]:
+    return [] if port is None else [programs.gateways_program(port=port, folder=folder)]
 
 
 def migrate() -> None:

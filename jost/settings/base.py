@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from celery.schedules import crontab
+
 from holdfast import logs
 from jost.settings import alerting, deploy, environment, profiles, queues
 
@@ -25,11 +27,15 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django_filters",
     "django_htmx",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "rest_framework",
+    "rest_framework.authtoken",
     "holdfast",
+    "jost.leads",
+    "jost.orders",
     "jost.simulations",
 ]
 
@@ -47,6 +53,8 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
+
+TEST_RUNNER = "jost.testing.AppLabelRunner"
 
 ROOT_URLCONF = "jost.urls"
 ASGI_APPLICATION = "jost.asgi.application"
@@ -92,9 +100,31 @@ STATICFILES_DIRS = [path for path in [ROOT / "jost" / "static"] if path.is_dir()
 
 REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+        "rest_framework.authentication.BasicAuthentication",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["jost.access.SignedIn"],
     "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.LimitOffsetPagination",
     "PAGE_SIZE": 50,
+    "DEFAULT_FILTER_BACKENDS": [
+        "django_filters.rest_framework.DjangoFilterBackend",
+        "jost.api.listing.Order",
+    ],
+    # Of one caller at one web process. A page that is watched asks twice a second.
+    "DEFAULT_THROTTLE_CLASSES": [
+        "jost.api.rates.StrangerRate",
+        "jost.api.rates.UserRate",
+        "jost.api.rates.ScopedRate",
+    ],
+    "DEFAULT_THROTTLE_RATES": {
+        "anon": "600/min",
+        "user": "1200/min",
+        "token": "10/min",
+        # What keeps workers busy for minutes.
+        "heavy": "30/min",
+    },
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 
@@ -122,8 +152,13 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
+FOLLOWUP_REPEAT_THRESHOLD = ENVIRONMENT.FOLLOWUP_REPEAT_THRESHOLD or 1440
+TASK_LOCK_TIMEOUT = ENVIRONMENT.TASK_LOCK_TIMEOUT or 60
+
 # Every process that sends is one of ours and has the key.
 HOLDFAST: dict[str, Any] = {
+    # A worker that does not beat has lost its jobs, and what they alone may do, within TASK_LOCK_TIMEOUT.
+    "lease_seconds": min(30.0, max(5.0, TASK_LOCK_TIMEOUT - 5.0)),
     "unsigned": "refuse",
     "console_access": "jost.access.console",
     # Where spans go is said as OpenTelemetry has it.
@@ -145,9 +180,17 @@ CELERY_TASK_QUEUES = queues.TASK_QUEUES
 CELERY_TASK_ROUTES = queues.TASK_ROUTES
 # A misspelt queue is an error where it is used, not a queue nobody reads.
 CELERY_TASK_CREATE_MISSING_QUEUES = False
+CELERY_BEAT_SCHEDULE: dict[str, Any] = {
+    "collect follow-ups": {"task": "jost.leads.collect_followups", "schedule": crontab()},
+    "heal stuck orders": {"task": "jost.orders.heal_stuck", "schedule": crontab()},
+}
 
-FOLLOWUP_REPEAT_THRESHOLD = ENVIRONMENT.FOLLOWUP_REPEAT_THRESHOLD or 1440
-TASK_LOCK_TIMEOUT = ENVIRONMENT.TASK_LOCK_TIMEOUT or 60
+JOST_GATEWAYS_URL = ENVIRONMENT.JOST_GATEWAYS_URL or ""
+JOST_GATEWAY_SECONDS = ENVIRONMENT.JOST_GATEWAY_SECONDS or 10.0
+if JOST_GATEWAYS_URL:
+    EMAIL_BACKEND = "jost.gateways.email.EmailBackend"
+DEFAULT_FROM_EMAIL = "JOST <jost@localhost>"
+
 
 # At DEBUG these would say so much that nothing else is seen.
 _CHATTY = (

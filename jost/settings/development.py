@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from jost.embedded import state
 from jost.settings import stores
 from jost.settings.base import *  # noqa: F403
-from jost.settings.base import ALLOWED_HOSTS, ENVIRONMENT, ROOT
+from jost.settings.base import ALLOWED_HOSTS, CELERY_BEAT_SCHEDULE, ENVIRONMENT, ROOT
 
 DATA_DIR = ENVIRONMENT.JOST_DATA_DIR or ROOT / "var"
 
@@ -32,6 +32,9 @@ EMBEDDED_REDIS_PORT = None if _BROKER else state.redis_port(DATA_DIR)
 CELERY_BROKER_URL = _BROKER or f"{_EMBEDDED}/0"
 CACHES = stores.caches(ENVIRONMENT.CACHE_URL or (None if _BROKER else f"{_EMBEDDED}/2"))
 
+JOST_GATEWAYS_URL = ENVIRONMENT.JOST_GATEWAYS_URL or state.gateways_url(DATA_DIR)
+EMAIL_BACKEND = "jost.gateways.email.EmailBackend"
+
 CELERY_BEAT_SCHEDULE_FILENAME = str(
     ENVIRONMENT.CELERY_BEAT_SCHEDULE_FILENAME or DATA_DIR / "celerybeat-schedule"
 )
@@ -43,7 +46,7 @@ WHITENOISE_AUTOREFRESH = True
 # The scheduler's sign of life. A new name at every start, and a minute ago as the last time: it is
 # due at once, whatever the ledger remembers of the start before.
 _RUN = os.environ.get("JOST_RUN", "")
-CELERY_BEAT_SCHEDULE = {
+CELERY_BEAT_SCHEDULE = CELERY_BEAT_SCHEDULE | {
     f"pulse {_RUN}": {
         "task": "jost.embedded.pulse",
         "schedule": 60.0,

@@ -61,6 +61,7 @@ LogLevel = Annotated[
 Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_hosts)]
 BrokerUrl = Annotated[str, _address(*BROKER_SCHEMES)]
 RedisUrl = Annotated[str, _address(*REDIS_SCHEMES)]
+HttpUrl = Annotated[str, _address("http", "https")]
 DatabaseUrl = Annotated[str, _address(*DATABASE_SCHEMES)]
 Retries = Annotated[NonNegativeInt | None, BeforeValidator(_none)]
 
@@ -159,6 +160,13 @@ class Environment(BaseSettings):
         None,
         description="File in which Celery's own scheduler would remember what it has sent; "
         "JOST's has the ledger for it.",
+    )
+    JOST_GATEWAYS_URL: HttpUrl | None = Field(
+        None,
+        description="Where SMS, CRM, payments and mails go: `http://gateways:9100`.",
+    )
+    JOST_GATEWAY_SECONDS: PositiveFloat | None = Field(
+        None, description="Seconds that a gateway may take to answer."
     )
     FOLLOWUP_REPEAT_THRESHOLD: PositiveInt | None = Field(
         None, description="Minutes in which a follow-up message is not repeated."

@@ -21,5 +21,8 @@ TASK_ROUTES = {
     "jost.reports.*": {"queue": LOW_PRIORITY},
     "jost.embedded.*": {"queue": FAST},
     "jost.simulations.*": {"queue": CPU},
+    # It looks in the database; what it finds waits for the world outside.
+    "jost.leads.collect_followups": {"queue": DEFAULT},
+    "jost.leads.*": {"queue": IO},
     "jost.gateways.*": {"queue": IO},
 }

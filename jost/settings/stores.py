@@ -68,17 +68,22 @@ def verified_tls(url: str) -> str:
     return f"{url}{'&' if parts.query else '?'}ssl_cert_reqs=required"
 
 
+LOCAL = "django.core.cache.backends.locmem.LocMemCache"
+
+
 def caches(url: str | None) -> dict[str, Any]:
-    """Return Django's cache: a Redis of its own, or each process's memory."""
+    """Return Django's cache: a Redis of its own, or each process's memory; rates are always counted there."""
+    rates = {"BACKEND": LOCAL, "LOCATION": "rates", "OPTIONS": {"MAX_ENTRIES": 10_000}}
     if url is None:
-        return {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+        return {"default": {"BACKEND": LOCAL}, "rates": rates}
     return {
+        "rates": rates,
         "default": {
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
             "LOCATION": url,
             # A cache that does not answer must not make a page wait.
             "OPTIONS": {"socket_connect_timeout": 2, "socket_timeout": 2},
-        }
+        },
     }
 
 

@@ -58,14 +58,14 @@ def test_stranger_starts_and_cancels_nothing(client: Client, simulation: Simulat
     cancelled_by_api = client.post(f"/api/simulations/{simulation.pk}/cancel/")
 
     assert by_form.status_code == cancelled.status_code == 302
-    assert by_api.status_code == cancelled_by_api.status_code == 403
+    assert by_api.status_code == cancelled_by_api.status_code == 401
     assert Simulation.objects.get().state == Simulation.State.QUEUED
 
 
 @pytest.mark.usefixtures("closed")
 @pytest.mark.parametrize("address", ["/api/simulations/", "/api/schema/", "/api/docs/"])
 def test_stranger_reads_nothing_of_the_api(client: Client, debug_urls: None, address: str) -> None:
-    assert client.get(address).status_code == 403
+    assert client.get(address).status_code == 401
 
 
 @pytest.mark.usefixtures("closed")

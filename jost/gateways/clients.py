@@ -1,0 +1,118 @@
+"""JOST's side of the gateways: one call each, with its time limit, and what can go wrong by name.
+
+Runs wherever something is sent, which is in workers. None of it tries again: tasks say how.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import requests
+from django.conf import settings
+
+CONNECT_SECONDS = 3.05
+
+
+class GatewayError(Exception):
+    """A gateway did not do what it was asked; `retry_after` is when to come again, if it said so.
+
+    `may_have_happened` tells the one bad case: no answer came, so nobody but the gateway knows.
+    """
+
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, may_have_happened: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.may_have_happened = may_have_happened
+
+
+class GatewayRefusedError(GatewayError):
+    """What was sent is wrong: the same will be refused again."""
+
+
+class GatewayMissingError(GatewayError):
+    """Nobody has said where the gateways are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """One kind of gateway; `send` lets an effect happen, `find` asks what has."""
+
+    kind: str
+
+    def send(self, *, key: str, **content: Any) -> int:
+        """Return the number that the gateway gave to the effect."""
+        return int(self._call("POST", key=key, content=content)["id"])
+
+    def find(self, key: str) -> int | None:
+        """Return the number of the effect with this key; None if it has not happened."""
+        effects = self._call("GET", query={"key": key})["effects"]
+        return int(effects[0]["id"]) if effects else None
+
+    def _call(
+        self,
+        method: str,
+        *,
+        key: str = "",
+        content: dict[str, Any] | None = None,
+        query: dict[str, str] | None = None,
+    ) -> dict[str, Any]:
+        headers = {"Idempotency-Key": key} if key else {}
+        try:
+            answer = requests.request(
+                method,
+                f"{base_url()}/{self.kind}",
+                json=content,
+                params=query,
+                headers=headers,
+                timeout=(CONNECT_SECONDS, settings.JOST_GATEWAY_SECONDS),
+            )
+        except requests.ConnectTimeout as reason:
+            raise GatewayError(f"{self.kind}: no connection ({reason}).") from reason
+        except requests.RequestException as reason:
+            refused = isinstance(reason, requests.ConnectionError) and "refused" in str(reason)
+            message = f"{self.kind}: no answer ({reason})."
+            raise GatewayError(message, may_have_happened=not refused) from reason
+        if answer.ok:
+            values: dict[str, Any] = answer.json()
+            return values
+        message = f"{self.kind} answered {answer.status_code}: {answer.text[:200]}"
+        if answer.status_code == requests.codes.too_many_requests:
+            raise GatewayError(message, retry_after=float(answer.headers.get("Retry-After", 1)))
+        if answer.status_code < requests.codes.server_error:
+            raise GatewayRefusedError(message)
+        # It may have failed before or after it did its work.
+        raise GatewayError(message, may_have_happened=True)
+
+
+def base_url() -> str:
+    """Where the gateways are; a clear error if nobody has said."""
+    if not settings.JOST_GATEWAYS_URL:
+        raise GatewayMissingError(
+            "No gateway is known: set JOST_GATEWAYS_URL, or use `make up`, which starts them."
+        )
+    url: str = settings.JOST_GATEWAYS_URL
+    return url.rstrip("/")
+
+
+sms, crm, charges, refunds, mail = map(Gateway, ("sms", "crm", "charges", "refunds", "mail"))
+
+
+def send_sms(phone: str, *, text: str, key: str) -> int:
+    return sms.send(key=key, to=phone, text=text)
+
+
+def charge(order: str, *, amount: Decimal, key: str) -> int:
+    """Take money; the number is the gateway's own for this charge."""
+    return charges.send(key=key, order=order, amount=str(amount))
+
+
+def refund(order: str, *, amount: Decimal, key: str) -> int:
+    return refunds.send(key=key, order=order, amount=str(amount))
+
+
+def tell_crm(lead: str, *, status: str, key: str, **more: str) -> int:
+    return crm.send(key=key, lead=lead, status=status, **more)

@@ -1,0 +1,19 @@
+"""Where the REST resources of leads are."""
+
+from django.urls import URLPattern, URLResolver, path
+from rest_framework.routers import SimpleRouter
+
+from . import api
+
+app_name = "leads-api"
+
+router = SimpleRouter()
+router.register("leads", api.LeadViewSet, basename="lead")
+router.register("leads_events", api.LeadEventViewSet, basename="event")
+router.register("leads_followups", api.FollowupViewSet, basename="followup")
+router.register("leads_followup_rules", api.FollowupRuleViewSet, basename="rule")
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("lead_event_create/", api.LeadEventCreateView.as_view(), name="move"),
+    *router.urls,
+]

@@ -1,0 +1,58 @@
+"""Every move of a lead: who changes its status records the event, and tells the CRM after the commit."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils import timezone
+
+from jost.gateways import clients
+from jost.gateways.sending import send_once
+
+from .models import Lead, LeadEvent, Status
+
+
+class SameStatusError(ValueError):
+    """The lead is in this status already: nothing would change."""
+
+
+def add_lead(phone: str) -> Lead:
+    """Record a new lead and its first event; both, or neither."""
+    with transaction.atomic():
+        lead = Lead.objects.create(phone=phone)
+        _record(lead)
+    return lead
+
+
+def move(lead_id: int, *, status: Status) -> LeadEvent:
+    """Move a lead and record that, in one transaction; raises `SameStatusError` if it is there."""
+    with transaction.atomic():
+        # The row lock: of two who move it at once, the second sees what the first did.
+        lead = Lead.objects.select_for_update().get(pk=lead_id)
+        if lead.status == status:
+            raise SameStatusError(f"Lead {lead_id} is {status} already: choose another status.")
+        lead.status, lead.status_since = status, timezone.now()
+        lead.save(update_fields=["status", "status_since"])
+        return _record(lead)
+
+
+def tell_crm(event_id: int) -> None:
+    """Tell the CRM of an event, once."""
+    event = LeadEvent.objects.select_related("lead").get(pk=event_id)
+    if event.told_crm_at is not None:
+        return
+    send_once(
+        clients.crm,
+        key=f"lead-event:{event.pk}",
+        lead=event.lead.phone,
+        status=event.status,
+        at=event.created_at.isoformat(),
+    )
+    LeadEvent.objects.filter(pk=event_id).update(told_crm_at=timezone.now())
+
+
+def _record(lead: Lead) -> LeadEvent:
+    from . import tasks  # they import this module
+
+    event = LeadEvent.objects.create(lead=lead, status=lead.status, created_at=lead.status_since)
+    tasks.tell_crm.delay(event.pk)
+    return event

@@ -1,0 +1,28 @@
+"""The jobs of leads: one that looks who has stalled, one per message, one per word to the CRM."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+import holdfast
+from jost.gateways.sending import RETRIES
+
+from . import followups, services
+
+
+@holdfast.singleton_task(name="jost.leads.collect_followups", on_conflict="skip")
+def collect_followups() -> int:
+    """Find who has stalled; one at a time, whoever asks for it."""
+    return followups.collect()
+
+
+@shared_task(name="jost.leads.send_followup", retry_rules=RETRIES)
+def send_followup(followup_id: int) -> None:
+    """Send one SMS, once."""
+    followups.send(followup_id)
+
+
+@shared_task(name="jost.leads.tell_crm", retry_rules=RETRIES)
+def tell_crm(event_id: int) -> None:
+    """Tell the CRM what became of a lead, once."""
+    services.tell_crm(event_id)

@@ -1,0 +1,87 @@
+"""How an order is placed: with its payment's job in one transaction, and once however often it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+
+from .models import Order, OrderItem, Payment, Product
+from .workflow import go_on
+
+MOST_OF_A_PRODUCT = 1000
+
+
+class CheckoutError(ValueError):
+    """This order cannot be placed; `field` says because of what, the message what to do."""
+
+    def __init__(self, message: str, *, field: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class KeyTakenError(CheckoutError):
+    """The key stands for another order."""
+
+
+def place(
+    quantities: Mapping[int, int], *, email: str, key: str, owner: User | None = None
+) -> Order:
+    """Place an order of so many of each product, by id; the same key gives the same order again.
+
+    The order and its first job commit together: an order that exists is worked on, and one that
+    does not was never charged. Raises `CheckoutError` for what cannot be bought, `KeyTakenError`
+    for a key that stands for an order of other things.
+    """
+    whole_key = f"{owner.pk if owner else 0}:{key}"
+    wanted = {product: quantity for product, quantity in quantities.items() if quantity}
+    _require_some(wanted)
+    try:
+        with transaction.atomic():
+            order = _record(wanted, email=email, key=whole_key, owner=owner)
+            go_on(order)
+    except IntegrityError:
+        # Whoever was first has placed it; anything else that is wrong with the rows comes again.
+        return _placed_before(whole_key, wanted=wanted)
+    return order
+
+
+def _require_some(wanted: Mapping[int, int]) -> None:
+    if not wanted:
+        raise CheckoutError("Choose something: the order has no items.", field="items")
+    for quantity in wanted.values():
+        if not 1 <= quantity <= MOST_OF_A_PRODUCT:
+            message = f"Order from 1 to {MOST_OF_A_PRODUCT} of a product, not {quantity}."
+            raise CheckoutError(message, field="items")
+
+
+def _record(wanted: Mapping[int, int], *, email: str, key: str, owner: User | None) -> Order:
+    products = Product.objects.in_bulk(wanted)
+    if missing := sorted(wanted.keys() - products.keys()):
+        message = f"There is no product {', '.join(map(str, missing))}."
+        raise CheckoutError(message, field="items")
+    total = sum((products[each].price * wanted[each] for each in wanted), start=Decimal(0))
+    order = Order.objects.create(owner=owner, key=key, email=email, total=total)
+    OrderItem.objects.bulk_create(
+        OrderItem(
+            order=order,
+            product=products[each],
+            quantity=wanted[each],
+            price=products[each].price,
+        )
+        for each in sorted(wanted)
+    )
+    Payment.objects.create(order=order, amount=total)
+    return order
+
+
+def _placed_before(key: str, *, wanted: Mapping[int, int]) -> Order:
+    order = Order.objects.get(key=key)
+    if dict(order.items.values_list("product", "quantity")) != dict(wanted):
+        raise KeyTakenError(
+            f"The key stands for order {order.pk}, which is of other things: use a new key.",
+            field="key",
+        )
+    return order

@@ -1,0 +1,42 @@
+"""What a person may order on a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+
+from .checkout import MOST_OF_A_PRODUCT
+from .models import Product
+
+
+class CheckoutForm(forms.Form):
+    """How many of each product, and for whom; `key` makes a double click one order."""
+
+    email = forms.EmailField(widget=forms.EmailInput(attrs={"autocomplete": "email"}))
+    key = forms.CharField(max_length=80, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, products: Iterable[Product], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._products = list(products)
+        for product in self._products:
+            self.fields[f"quantity_{product.pk}"] = forms.IntegerField(
+                label=product.name,
+                required=False,
+                min_value=0,
+                max_value=MOST_OF_A_PRODUCT,
+                initial=0,
+                widget=forms.NumberInput(attrs={"inputmode": "numeric"}),
+            )
+
+    def quantities(self) -> dict[int, int]:
+        """So many of each product, by its id."""
+        return {
+            product.pk: self.cleaned_data[f"quantity_{product.pk}"] or 0
+            for product in self._products
+        }
+
+    def lines(self) -> list[tuple[Product, forms.BoundField]]:
+        """Each product with its field."""
+        return [(product, self[f"quantity_{product.pk}"]) for product in self._products]

@@ -1,0 +1,156 @@
+"""The steps of an order: each locks it, looks whether it is to be done, and moves it by one state.
+
+A step may be sent twice, die anywhere and run again: what is done stays done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.core.mail import EmailMessage
+from django.db import transaction
+from django.utils import timezone
+
+from holdfast import effect
+from jost.gateways import clients
+from jost.gateways.clients import GatewayRefusedError
+from jost.gateways.email import KEY_HEADER
+from jost.gateways.sending import send_once
+
+from . import stock
+from .models import Order, OrderItem, Payment, Receipt
+
+State = Order.State
+
+
+class NotRefundableError(ValueError):
+    """The order is in a state from which nothing can be refunded; the message says in which."""
+
+
+@contextmanager
+def _locked(order_id: int, *, expected: Order.State) -> Iterator[Order | None]:
+    """The order, locked until the end of the block; None if it is not, or no longer, there."""
+    with transaction.atomic():
+        order = Order.objects.select_for_update().get(pk=order_id)
+        yield order if order.state == expected else None
+
+
+def _move(order: Order, *, state: Order.State, reason: str = "") -> None:
+    order.state, order.reason, order.moved_at = state, reason, timezone.now()
+    order.save(update_fields=["state", "reason", "moved_at"])
+
+
+def settle_stock(order_id: int) -> None:
+    """All items are reserved, or none is and the order has failed."""
+    with _locked(order_id, expected=State.PLACED) as order:
+        if order is None:
+            return
+        short = order.items.filter(state=OrderItem.State.SHORT).select_related("product")
+        if names := ", ".join(item.product.name for item in short):
+            stock.give_back(order)
+            _move(order, state=State.FAILED, reason=f"Not enough left of {names}."[:200])
+        else:
+            _move(order, state=State.RESERVED)
+
+
+def charge(order_id: int) -> None:
+    """Take the money, once, then note it.
+
+    Whoever dies in between leaves a doubt, and the gateway knows. A card that is declined fails the
+    order and gives back its items.
+    """
+    order = Order.objects.select_related("payment").get(pk=order_id)
+    if order.state != State.RESERVED:
+        return
+    try:
+        number = send_once(
+            clients.charges,
+            key=f"charge:{order_id}",
+            order=str(order_id),
+            amount=str(order.payment.amount),
+        )
+    except GatewayRefusedError as reason:
+        _decline(order_id, reason=str(reason))
+        return
+    with _locked(order_id, expected=State.RESERVED) as still_reserved:
+        if still_reserved is not None:
+            Payment.objects.filter(order=order_id).update(number=number, charged_at=timezone.now())
+            _move(still_reserved, state=State.CHARGED)
+
+
+def _decline(order_id: int, *, reason: str) -> None:
+    with _locked(order_id, expected=State.RESERVED) as order:
+        if order is not None:
+            stock.give_back(order)
+            _move(order, state=State.FAILED, reason=f"The payment was declined: {reason}"[:200])
+
+
+def confirm(order_id: int) -> None:
+    """The order is sold; its receipt is to be sent."""
+    with _locked(order_id, expected=State.CHARGED) as order:
+        if order is not None:
+            Receipt.objects.get_or_create(order=order)
+            _move(order, state=State.CONFIRMED)
+
+
+def send_receipt(order_id: int) -> None:
+    """Mail the receipt, once."""
+    receipt = Receipt.objects.select_related("order").filter(order=order_id).first()
+    if receipt is None or receipt.sent_at is not None:
+        return
+    order = receipt.order
+    key = f"receipt:{order_id}"
+    message = EmailMessage(
+        subject=f"Your order {order_id}",
+        body=f"Thank you. We have received {order.total} for order {order_id}.",
+        to=[order.email],
+        headers={KEY_HEADER: key},
+    )
+
+    def look_first(_doubt: object) -> int:
+        found = clients.mail.find(key)
+        return message.send() if found is None else 1
+
+    effect(key).once(message.send, in_doubt=look_first)
+    Receipt.objects.filter(order=order_id).update(sent_at=timezone.now())
+
+
+def ask_for_refund(order_id: int) -> None:
+    """Begin to give the money back; the job that does it is part of the same transaction.
+
+    Raises `NotRefundableError` for an order that is not confirmed. One that is being refunded, or was,
+    stays as it is.
+    """
+    from .workflow import go_on
+
+    with transaction.atomic():
+        order = Order.objects.select_for_update().get(pk=order_id)
+        if order.state in (State.REFUNDING, State.REFUNDED):
+            return
+        if order.state != State.CONFIRMED:
+            raise NotRefundableError(
+                f"Order {order_id} is {order.state}: only a confirmed one is refunded."
+            )
+        _move(order, state=State.REFUNDING)
+        go_on(order)
+
+
+def refund(order_id: int) -> None:
+    """Give the money back, once, then the items."""
+    order = Order.objects.select_related("payment").get(pk=order_id)
+    if order.state != State.REFUNDING:
+        return
+    number = send_once(
+        clients.refunds,
+        key=f"refund:{order_id}",
+        order=str(order_id),
+        amount=str(order.payment.amount),
+    )
+    with _locked(order_id, expected=State.REFUNDING) as still_refunding:
+        if still_refunding is not None:
+            Payment.objects.filter(order=order_id).update(
+                refund_number=number, refunded_at=timezone.now()
+            )
+            stock.give_back(still_refunding)
+            _move(still_refunding, state=State.REFUNDED)

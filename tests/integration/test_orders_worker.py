@@ -1,0 +1,121 @@
+"""Orders on real workers and gateways that misbehave: each is charged once, whatever is killed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from holdfast.testing.postgres_server import PostgresServer
+from holdfast.testing.services import RedisServer
+from tests.eventually import eventually
+from tests.jost_site import JostSite
+from tests.outside import Outside
+
+pytestmark = pytest.mark.slow
+
+IMPORTS = (
+    "from decimal import Decimal; from jost.orders import checkout, steps, tasks;"
+    "from jost.orders.models import Order, Product"
+)
+TEA = "Product.objects.create(name='Tea', price=Decimal('4.50'), stock=1000).pk"
+STATES = "sorted(set(Order.objects.values_list('state', flat=True)))"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    if request.param == "sqlite":
+        return ""
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    name = f"orders_{request.node.name.partition('[')[0][-30:]}"
+    return server.create_database(name)
+
+
+@contextmanager
+def shop(directory: Path, redis: Path, database_url: str) -> Iterator[tuple[JostSite, Outside]]:
+    with (
+        RedisServer(redis) as server,
+        Outside(directory) as outside,
+        JostSite(
+            directory, redis_url=server.url, gateways_url=outside.url, database_url=database_url
+        ) as site,
+    ):
+        site.ask(TEA, imports=IMPORTS)
+        yield site, outside
+
+
+def place(site: JostSite, *, keys: list[str]) -> list[int]:
+    order = "checkout.place({Product.objects.get().pk: 1}, email='ada@example.com', key=key).pk"
+    numbers: list[int] = site.ask(f"[{order} for key in {keys!r}]", imports=IMPORTS)
+    return numbers
+
+
+def all_are(site: JostSite, state: str) -> None:
+    eventually(
+        lambda: site.ask(STATES, imports=IMPORTS) == [state], told=f"all are {state}", every=0.3
+    )
+
+
+def test_worker_killed_between_charge_and_commit_charges_once(
+    database_url: str, private_directory: Path, tmp_path: Path
+) -> None:
+    with shop(tmp_path, private_directory, database_url) as (site, outside):
+        # The charge is in the record, and its answer does not come before the kill.
+        outside.tell("charges", answer_seconds=30)
+        victim = site.worker()
+        (number,) = place(site, keys=["one"])
+        eventually(lambda: outside.totals("charges")["effects"] == 1, told="charged")
+        victim.kill()
+        outside.tell("charges", answer_seconds=0)
+
+        site.worker()
+        all_are(site, "confirmed")
+
+        assert len(outside.effects("charges", key=f"charge:{number}")) == 1
+        assert outside.totals("mail")["effects"] == 1
+
+
+def test_many_orders_are_charged_once_each_by_a_gateway_that_honours_no_keys(
+    database_url: str, private_directory: Path, tmp_path: Path
+) -> None:
+    with shop(tmp_path, private_directory, database_url) as (site, outside):
+        # Nobody but us sees to it that an order is charged once.
+        outside.tell("charges", honours_keys=False, loses_answer=0.2, too_many=0.1, retry_after=1)
+        first = site.worker()
+        site.worker()
+        # Every order is sent twice at once, as by an impatient finger.
+        with ThreadPoolExecutor(2) as twice:
+            numbers = list(
+                twice.map(lambda _: place(site, keys=[f"k{n}" for n in range(12)]), "ab")
+            )
+        assert numbers[0] == numbers[1]
+        eventually(lambda: outside.totals("charges")["effects"] >= 4, told="some are charged")
+
+        first.kill()
+
+        all_are(site, "confirmed")
+        totals = outside.totals("charges")
+        assert (totals["effects"], totals["keys"], totals["twice"]) == (12, 12, 0)
+        assert totals["lost"] > 0
+        assert site.ask("Product.objects.get().stock", imports=IMPORTS) == 988
+
+
+def test_gateway_that_answers_too_late_has_charged_once(
+    private_directory: Path, tmp_path: Path
+) -> None:
+    with shop(tmp_path, private_directory, "") as (site, outside):
+        site.environment["JOST_GATEWAY_SECONDS"] = "1"
+        outside.tell("charges", delay_seconds=2)
+        site.worker()
+        (number,) = place(site, keys=["late"])
+        eventually(lambda: outside.totals("charges")["effects"] == 1, told="charged, too late")
+        outside.tell("charges", delay_seconds=0)
+
+        all_are(site, "confirmed")
+        site.ask(f"steps.ask_for_refund({number})", imports=IMPORTS)
+        all_are(site, "refunded")
+
+        assert len(outside.effects("charges")) == len(outside.effects("refunds")) == 1
