@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from itertools import count
@@ -41,15 +41,16 @@ class SimulationSite:
         )
         return self.site.django("shell", "--verbosity", "0", "-c", imports + code)
 
-    def start(self, *, rounds: int, target: float | None = None, seed: int = SEED) -> UUID:
+    def start(self, *, rounds: int, targets: Sequence[float | None] = (None,)) -> list[UUID]:
+        """Start a simulation of the plain setup for each target."""
         setup = f"Setup.from_dict({{'strategy': json.loads({json.dumps(json.dumps(CHART))})}})"
-        asked = f"rounds={rounds}, seed={seed}, target={target}"
-        return UUID(self.do(f"print(lifecycle.start({setup}, {asked}).pk)").strip())
+        start = f"lifecycle.start({setup}, rounds={rounds}, seed={SEED}, target=target).pk"
+        printed = self.do(f"print(*({start} for target in {targets!r}))")
+        return [UUID(key) for key in printed.split()]
 
-    def move(self, key: UUID, verb: str, **options: int) -> None:
-        """Pause, resume, extend or cancel it, as a page would."""
-        given = "".join(f", {name}={value}" for name, value in options.items())
-        self.do(f"assert lifecycle.{verb}(Simulation.objects.get(pk='{key}'){given})")
+    def told(self, key: UUID) -> str:
+        """The simulation, as code for `do`."""
+        return f"Simulation.objects.get(pk='{key}')"
 
     def worker(self, *, pool: str = "prefork", concurrency: int = 2) -> WorkerProcess:
         """Start a worker for simulations; it is not waited for."""

@@ -4,7 +4,7 @@ What is decided by the prefix is decided by the numbers of chunks, whoever count
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Self
 
 from .engine import Tally, chunk_size
@@ -34,7 +34,12 @@ class Sums:
         return cls(tally.rounds, row.payoff_sum, row.squares, row.spot_squares)
 
     def __add__(self, other: "Sums") -> "Sums":
-        return Sums(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+        return Sums(
+            self.rounds + other.rounds,
+            self.payoff_sum + other.payoff_sum,
+            self.squares + other.squares,
+            self.spot_squares + other.spot_squares,
+        )
 
     def estimate(self, *, seats: int) -> Estimate | None:
         return Estimate.of(
@@ -79,7 +84,7 @@ def stop_after(chunks: Iterable[tuple[int, Sums]], *, target: float, seats: int)
 
 
 def points(chunks: Iterable[tuple[int, Sums]], *, seats: int) -> list[Point]:
-    """The way of the estimate, prefix by prefix; a point once drawn stays where it is."""
+    """The way of the estimate, prefix by prefix; no point of it ever moves."""
     way: list[Point] = []
     prefixes = list(running(chunks))
     step = -(-len(prefixes) // MOST_POINTS) or 1

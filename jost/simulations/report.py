@@ -65,8 +65,11 @@ def whatif(setup: Setup, tally: Tally, *, bets: Bets, bankroll: Bankroll | None)
     played = analysis.shares_played(bets, game=setup.game)
     stakes = analysis.stakes_of(bets, tally=tally, bankroll=bankroll, played=played)
     returns = analysis.returns_of(stakes)
+    best = analysis.best_bets(bets, stakes=stakes, played=played)
     return {
-        "bets": None if returns is None else _bets(bets, stakes, returns, bankroll=bankroll),
+        "bets": None
+        if returns is None
+        else _bets(bets, stakes, returns, bankroll=bankroll) | {"best": _best(best)},
         "bankroll": None
         if returns is None or bankroll is None
         else _bankroll(bets, returns, bankroll=bankroll),
@@ -181,10 +184,23 @@ def _bets(
     return found
 
 
+def _best(best: tuple[Bets, Returns] | None) -> Answer | None:
+    """`ramp` as a rules file has it."""
+    if best is None:
+        return None
+    bets, returns = best
+    return {
+        "ramp": bets.to_dict()["ramp"],
+        "score": returns.score.to_dict(),
+        "win_per_100": returns.win.times(100).to_dict(),
+        "bet_per_round": returns.bet,
+    }
+
+
 def _stake(stake: Stake, *, bankroll: Bankroll | None) -> Answer:
     """`kelly` is the share of the bankroll that full Kelly bets, `kelly_units` the units of it."""
     return {
-        "true_count": stake.row.count,
+        "true_count": stake.sums.true_count,
         "units": stake.units,
         "played": stake.played,
         "kelly": stake.kelly,

@@ -13,8 +13,8 @@ from tests.simulating import SimulationSite, kill_at_random, simulation_site, un
 pytestmark = pytest.mark.slow
 
 ROUNDS = 20_000_003
-# Some seconds for two workers of two processes each.
-LONG = 200_000_003
+# A second or more for two workers of two processes each.
+LONG = 100_000_003
 TARGET = 0.0006
 POOLS = [
     ("prefork", 1),
@@ -43,8 +43,7 @@ def on(request: pytest.FixtureRequest) -> Iterator[SimulationSite]:
 def test_any_number_of_processes_or_threads_gives_the_same_bytes(
     on: SimulationSite, pool: tuple[str, int]
 ) -> None:
-    to_the_end = on.start(rounds=ROUNDS)
-    to_target = on.start(rounds=ROUNDS, target=TARGET)
+    to_the_end, to_target = on.start(rounds=ROUNDS, targets=(None, TARGET))
 
     on.worker(pool=pool[0], concurrency=pool[1])
 
@@ -55,7 +54,7 @@ def test_any_number_of_processes_or_threads_gives_the_same_bytes(
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_killed_workers_change_no_byte_of_the_answer(on: SimulationSite, seed: int) -> None:
-    key = on.start(rounds=LONG)
+    [key] = on.start(rounds=LONG)
     for _ in range(2):
         on.worker()
 
@@ -65,31 +64,30 @@ def test_killed_workers_change_no_byte_of_the_answer(on: SimulationSite, seed: i
     assert kills >= 4
 
 
+@pytest.mark.parametrize("on", ["postgres"], indirect=True)
 def test_paused_resumed_and_extended_simulation_gives_the_same_bytes(on: SimulationSite) -> None:
-    key = on.start(rounds=LONG // 2)
-    worker = on.worker()
-    on.await_rounds(key, LONG // 10)
+    [key] = on.start(rounds=LONG)
+    on.worker(concurrency=1)
+    on.await_rounds(key, 1)
 
-    on.move(key, "pause")
-    worker.stop()
-    counted = on.rounds_counted(key)
-    paused = on.row(key).state
-    on.move(key, "extend", rounds=LONG // 2 + 1_000_000)
-    on.move(key, "resume")
-    on.worker()
+    on.do(f"lifecycle.pause({on.told(key)})")
+    on.site.wait_all_final()
+    counted, paused = on.rounds_counted(key), on.row(key).state
+    further = LONG + 1_000_000
+    on.do(f"lifecycle.extend({on.told(key)}, rounds={further}); lifecycle.resume({on.told(key)})")
 
     assert paused == Simulation.State.PAUSED
-    assert LONG // 10 <= counted < LONG // 2
-    assert on.await_answer(key) == undisturbed(LONG // 2 + 1_000_000)
+    assert 0 < counted < LONG
+    assert on.await_answer(key) == undisturbed(further)
 
 
+@pytest.mark.parametrize("on", ["sqlite"], indirect=True)
 def test_cancelled_simulation_leaves_no_job_behind(on: SimulationSite) -> None:
-    key = on.start(rounds=LONG)
-    on.move(key, "cancel")
+    [key] = on.start(rounds=LONG)
+    on.do(f"lifecycle.cancel({on.told(key)})")
+    [other] = on.start(rounds=100_000)
 
     worker = on.worker()
-    worker.wait_ready()
-    other = on.start(rounds=100_000)
     on.await_answer(other)
 
     on.site.wait_all_final()
@@ -97,6 +95,7 @@ def test_cancelled_simulation_leaves_no_job_behind(on: SimulationSite) -> None:
     assert "Traceback" not in worker.log_text()
 
 
+@pytest.mark.parametrize("on", ["sqlite"], indirect=True)
 def test_command_gives_the_same_object_by_jobs_as_inline(on: SimulationSite) -> None:
     on.worker()
     asked = ("simulate", "--decks", "6", "--rounds", "1e6", "--seed", "1", "--json")

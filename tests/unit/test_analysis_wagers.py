@@ -9,6 +9,7 @@ from jost.simulations.analysis import (
     Returns,
     Stake,
     Walk,
+    best_bets,
     bet_per_spot,
     by_true_count,
     dealer_outcomes,
@@ -139,7 +140,7 @@ def test_kelly_stakes_grow_a_bankroll_faster_than_less_or_more() -> None:
 def test_kelly_bets_on_the_bankroll_within_limits() -> None:
     found = stakes(counted_game(), kelly=0.5, max_units=8)
 
-    by_count = {stake.row.count: stake.units for stake in found}
+    by_count = {stake.sums.true_count: stake.units for stake in found}
     assert by_count[-4] == 1
     assert by_count[5] == pytest.approx(0.5 * found[-2].kelly * 1_000)
     assert by_count[6] == pytest.approx(min(0.5 * found[-1].kelly * 1_000, 8))
@@ -148,7 +149,7 @@ def test_kelly_bets_on_the_bankroll_within_limits() -> None:
 def test_rare_count_has_the_edge_of_its_neighbours() -> None:
     rare = {-1: A_GAME, 0: A_GAME, 7: shifted(A_GAME, wins=300), 12: {1.0: 3}, 13: {1.0: 2}}
 
-    found = {stake.row.count: stake for stake in stakes(tally_of(rare), kelly=1)}
+    found = {stake.sums.true_count: stake for stake in stakes(tally_of(rare), kelly=1)}
 
     assert found[12].edge == found[13].edge
     assert found[12].edge == pytest.approx((0.0458 * 10_000 + 5) / 10_005)
@@ -246,3 +247,42 @@ def test_counts_of_one_shoe_are_one_observation_of_how_often_they_come() -> None
         return (at.high or 0) - (at.low or 0)
 
     assert width(long) == pytest.approx(5 * width(fresh), rel=0.01)
+
+
+def best(tally: Tally, **values: Any) -> tuple[Bets, Returns]:
+    bets = Bets.from_dict(values)
+    found = best_bets(bets, stakes=stakes(tally, **values), played={})
+    assert found is not None
+    return found
+
+
+def test_best_ramp_has_a_better_score_than_any_that_was_tried() -> None:
+    tally = counted_game()
+
+    ramp, found = best(tally, ramp={"0": 0, "4": 10})
+
+    assert found.score.value == returns(tally, ramp=ramp.to_dict()["ramp"]).score.value
+    assert {units for _, units in ramp.ramp} <= set(range(11))
+    for first in range(3, 7):
+        for units in (2, 5, 10):
+            other = returns(tally, ramp={"0": 0, str(first): units, "6": 10})
+            assert (other.score.value or 0) <= 1.001 * (found.score.value or 0)
+
+
+def test_best_ramp_goes_from_the_least_to_the_most_and_rises_with_the_edge() -> None:
+    tally = tally_of({count: shifted(A_GAME, wins=100 + 60 * count) for count in range(-5, 9)})
+
+    ramp, _ = best(tally, ramp={"0": 2, "3": 9, "5": 20}, wong_out=-3)
+
+    bet = [ramp.ramp_at(count) for count in range(-20, 21)]
+    assert bet == sorted(bet)
+    assert (bet[0], bet[-1]) == (2, 20)
+    assert ramp.wong_out == -3
+
+
+def test_flat_bets_and_games_without_an_edge_have_no_best_ramp() -> None:
+    poor = tally_of({0: A_GAME, 3: A_GAME})
+    ramp = {"ramp": {"0": 1, "2": 8}}
+
+    assert best_bets(Bets(), stakes=stakes(counted_game()), played={}) is None
+    assert best_bets(Bets.from_dict(ramp), stakes=stakes(poor, **ramp), played={}) is None

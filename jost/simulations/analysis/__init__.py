@@ -3,6 +3,7 @@
 Equal tallies give equal answers. Formulas and sources: docs/simulations-figures.md.
 """
 
+from .best import best_bets
 from .comparing import differ, difference
 from .counts import CountResult, Slope, by_true_count, edge_slope
 from .drawdown import drawdown
@@ -29,6 +30,7 @@ __all__ = [
     "Stake",
     "Walk",
     "bankroll_for",
+    "best_bets",
     "bet_per_spot",
     "by_true_count",
     "certainty_equivalent",

@@ -18,10 +18,36 @@ ROUNDS_FOR_AN_EDGE = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sums:
+    """What the rounds of one true count add up to, in units of the bet: powers of their payoffs."""
+
+    true_count: int
+    seats: int
+    rounds: int
+    first: float
+    second: float
+    # For several spots what it would be if all spots of a round ended alike, which is the most.
+    fourth: float
+
+    @classmethod
+    def of(cls, row: CountRow) -> "Sums":
+        values = payoffs(row.blackjack_tenths)
+        fourths = sum(value**4 * spots for value, spots in zip(values, row.cells, strict=True))
+        return cls(
+            true_count=row.count,
+            seats=row.seats,
+            rounds=row.rounds,
+            first=row.payoff_sum / BET,
+            second=row.squares / BET**2,
+            fourth=row.seats**3 * fourths / BET**4,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stake:
     """What lies on each spot at one true count, in units, and in what share of its rounds."""
 
-    row: CountRow
+    sums: Sums
     units: float
     played: float
     edge: float
@@ -30,7 +56,7 @@ class Stake:
     @property
     def weight(self) -> float:
         """How many rounds are played at it."""
-        return self.row.rounds * self.played
+        return self.sums.rounds * self.played
 
     @property
     def kelly(self) -> float:
@@ -93,33 +119,30 @@ def stakes_of(
     `played` has the share of rounds that a player who wongs is in, by count; 1 where it has none.
     """
     stakes = []
-    for row, (edge, variance) in _edges(list(tally.by_count())):
+    for sums, (edge, variance) in _edges([Sums.of(row) for row in tally.by_count()]):
         if bets.kelly is not None and bankroll is not None:
             units = bets.kelly_at(edge=edge, variance=variance, bankroll=bankroll.units)
         else:
-            units = bets.ramp_at(row.count)
-        share = played.get(row.count, 1.0) if units else 0.0
-        stakes.append(Stake(row=row, units=units, played=share, edge=edge, variance=variance))
+            units = bets.ramp_at(sums.true_count)
+        share = played.get(sums.true_count, 1.0) if units else 0.0
+        stakes.append(Stake(sums=sums, units=units, played=share, edge=edge, variance=variance))
     return stakes
 
 
 def returns_of(stakes: Sequence[Stake]) -> Returns | None:
     """What the stakes give; None with less than two rounds, or where nothing is ever at stake."""
-    rounds = sum(stake.row.rounds for stake in stakes)
+    rounds = sum(stake.sums.rounds for stake in stakes)
     if rounds < 2:
         return None
-    mean = sum(stake.played * stake.units * _first(stake.row) for stake in stakes) / rounds
-    second = sum(stake.played * stake.units**2 * _second(stake.row) for stake in stakes) / rounds
-    fourth = (
-        sum(stake.played * stake.units**4 * most_fourth(stake.row) for stake in stakes) / rounds
-    )
+    mean = sum(stake.played * stake.units * stake.sums.first for stake in stakes) / rounds
+    second = sum(stake.played * stake.units**2 * stake.sums.second for stake in stakes) / rounds
+    fourth = sum(stake.played * stake.units**4 * stake.sums.fourth for stake in stakes) / rounds
     variance = (second - mean * mean) * rounds / (rounds - 1)
     if variance <= 0:
         return None
     # The third moment is not kept for several spots: Cauchy and Schwarz bound what it adds.
     about = fourth + 4 * abs(mean) * sqrt(second * fourth) + 6 * mean * mean * second
-    seats = stakes[0].row.seats
-    bet = sum(stake.weight * stake.units * seats for stake in stakes) / rounds
+    bet = sum(stake.weight * stake.units * stake.sums.seats for stake in stakes) / rounds
     return Returns(
         rounds=rounds,
         win=Figure.around(mean, standard_error=sqrt(variance / rounds)),
@@ -136,65 +159,43 @@ def _per_unit(stakes: Sequence[Stake], *, mean: float, bet: float, rounds: int) 
     ratio = mean / bet
     squares = 0.0
     for stake in stakes:
-        level = ratio * stake.row.seats
+        sums, level = stake.sums, ratio * stake.sums.seats
         squares += (
             stake.played
             * stake.units**2
-            * (
-                _second(stake.row)
-                - 2 * level * _first(stake.row)
-                + level * level * stake.row.rounds
-            )
+            * (sums.second - 2 * level * sums.first + level * level * sums.rounds)
         )
     return Figure.around(ratio, standard_error=sqrt(squares) / rounds / bet)
 
 
-def _edges(rows: Sequence[CountRow]) -> list[tuple[CountRow, tuple[float, float]]]:
-    """Each row with what Kelly needs: edge and variance of a unit on every spot.
+def _edges(rows: Sequence[Sums]) -> list[tuple[Sums, tuple[float, float]]]:
+    """Each count with what Kelly needs: edge and variance of a unit on every spot.
 
     A count that is too rare for an edge of its own has that of all counts from it outwards and of
     the next one inwards, until there are enough rounds.
     """
     found = []
-    for place, row in enumerate(rows):
+    for place, sums in enumerate(rows):
         first, last = place, place
-        outwards_up = row.count >= 0
-        if row.rounds < ROUNDS_FOR_AN_EDGE:
-            first, last = (place, len(rows) - 1) if outwards_up else (0, place)
+        upwards = sums.true_count >= 0
+        if sums.rounds < ROUNDS_FOR_AN_EDGE:
+            first, last = (place, len(rows) - 1) if upwards else (0, place)
         while _rounds(rows[first : last + 1]) < ROUNDS_FOR_AN_EDGE and (
             first > 0 or last < len(rows) - 1
         ):
-            if (outwards_up and first > 0) or last == len(rows) - 1:
+            if (upwards and first > 0) or last == len(rows) - 1:
                 first -= 1
             else:
                 last += 1
-        found.append((row, _edge(rows[first : last + 1])))
+        found.append((sums, _edge(rows[first : last + 1])))
     return found
 
 
-def _edge(rows: Sequence[CountRow]) -> tuple[float, float]:
+def _edge(rows: Sequence[Sums]) -> tuple[float, float]:
     rounds = _rounds(rows)
-    edge = sum(_first(row) for row in rows) / rounds
-    return edge, sum(_second(row) for row in rows) / rounds - edge * edge
+    edge = sum(sums.first for sums in rows) / rounds
+    return edge, sum(sums.second for sums in rows) / rounds - edge * edge
 
 
-def _rounds(rows: Sequence[CountRow]) -> int:
-    return sum(row.rounds for row in rows)
-
-
-def _first(row: CountRow) -> float:
-    return row.payoff_sum / BET
-
-
-def _second(row: CountRow) -> float:
-    return row.squares / BET**2
-
-
-def most_fourth(row: CountRow) -> float:
-    """The sum of fourth powers of whole rounds' payoffs, in bets: exact for one spot.
-
-    For several it is what it would be if all spots of a round ended alike, which is the most.
-    """
-    values = payoffs(row.blackjack_tenths)
-    fourths = sum(value**4 * spots for value, spots in zip(values, row.cells, strict=True))
-    return row.seats**3 * fourths / BET**4
+def _rounds(rows: Sequence[Sums]) -> int:
+    return sum(sums.rounds for sums in rows)
