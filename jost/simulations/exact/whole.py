@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from math import sqrt
-from typing import Any
 
 from jost.simulations.engine.chart import Chart
 from jost.simulations.engine.rules import Dealing, Rules, RulesError
@@ -35,18 +34,6 @@ class Exact:
     @property
     def holds_for(self) -> str:
         return holds_for(self.rules)
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "ev": self.ev,
-            "sd": self.sd,
-            "insurance": self.insurance,
-            "blackjack": self.blackjack,
-            "holds_for": self.holds_for,
-            "rules": self.rules.to_dict(),
-            "strategy": self.chart.to_dict(),
-            "dealer": self.dealer,
-        }
 
 
 def exact(rules: Rules, chart: Chart) -> Exact:
