@@ -3,177 +3,178 @@
 What is here plays a round as a dealer at a table does, and shares no line with the calculator.
 """
 
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from random import Random
 
 import pytest
 
-from jost.simulations.engine.chart import PARTS, UPCARDS, Chart, Code
+from jost.simulations.engine.chart import OF_PAIRS, PARTS, UPCARDS, Chart, Code
 from jost.simulations.engine.rules import Dealing, Rules
 from jost.simulations.exact.shoe import Shoe
+from jost.simulations.exact.splits import terms_of
 from jost.simulations.exact.whole import moments
 
 Cards = tuple[int, ...]
-# Hands that have ended: total and bets. What a round pays: how likely.
-Ended = tuple[tuple[int, int], ...]
+# What a round pays, and how likely that is.
 Payoffs = dict[Fraction, Fraction]
 
-# Cards from ace to ten. No round of these can run out of cards.
+# How many cards of each rank, from ace to ten. No round of these runs out of cards.
 SHOES = {
     "eights": (1, 0, 1, 0, 0, 1, 0, 5, 0, 6),
     "aces": (5, 0, 0, 0, 0, 0, 3, 0, 4, 6),
     "sixes": (2, 0, 0, 0, 0, 5, 0, 0, 4, 5),
     "tens": (2, 0, 0, 0, 0, 0, 2, 1, 0, 9),
 }
+HITS = {Code.HIT, Code.DOUBLE_OR_HIT, Code.SURRENDER_OR_HIT}
+DOUBLES = {Code.DOUBLE_OR_HIT, Code.DOUBLE_OR_STAND}
+SPLITS = {Code.SPLIT, Code.SURRENDER_OR_SPLIT}
+SURRENDERS = {Code.SURRENDER_OR_HIT, Code.SURRENDER_OR_STAND, Code.SURRENDER_OR_SPLIT}
 
 
-def total_of(cards: Cards) -> tuple[int, bool]:
-    hard = sum(cards)
-    return (hard + 10, True) if 1 in cards and hard <= 11 else (hard, False)
+@dataclass(frozen=True)
+class Play:
+    """A round under way: `ended` hands as total and bets, hands that wait for their turn, the
+    rank that was split, if any."""
+
+    shoe: Cards
+    waiting: tuple[Cards, ...]
+    ended: tuple[tuple[int, int], ...] = ()
+    split: int = 0
+
+    @property
+    def hand(self) -> Cards:
+        return self.waiting[0]
+
+    def holding(self, hand: Cards, shoe: Cards) -> Play:
+        return replace(self, shoe=shoe, waiting=(hand, *self.waiting[1:]))
+
+    def ending(self, hand: Cards, shoe: Cards, *, bets: int) -> Play:
+        ended = tuple(sorted((*self.ended, (total_of(hand)[0], bets))))
+        return replace(self, shoe=shoe, waiting=self.waiting[1:], ended=ended)
+
+    def splitting(self) -> Play:
+        card = self.hand[0]
+        return replace(self, waiting=((card,), (card,), *self.waiting[1:]), split=card)
 
 
-@dataclass
 class Table:
-    rules: Rules
-    chart: Chart
-
-    def __post_init__(self) -> None:
-        self.known: dict[object, Payoffs] = {}
+    def __init__(self, rules: Rules, chart: Chart) -> None:
+        self.rules, self.chart = rules, chart
+        self.known: dict[tuple[Play, int, int], Payoffs] = {}
 
     def payoffs(self, shoe: Cards) -> Payoffs:
-        result: Counter[Fraction] = Counter()
-        for first, p1, left in drawn(shoe):
-            for up, p2, left2 in drawn(left):
-                for second, p3, left3 in drawn(left2):
-                    for hole, p4, left4 in drawn(left3):
-                        hand = (min(first, second), max(first, second))
-                        for payoff, chance in self.dealt(left4, hand, up, hole).items():
-                            result[payoff] += p1 * p2 * p3 * p4 * chance
-        return result
+        return mixed(
+            (p1 * p2 * p3 * p4, self.dealt(left4, (first, second), up, hole))
+            for first, p1, left in drawn(shoe)
+            for up, p2, left2 in drawn(left)
+            for second, p3, left3 in drawn(left2)
+            for hole, p4, left4 in drawn(left3)
+        )
 
     def dealt(self, shoe: Cards, hand: Cards, up: int, hole: int) -> Payoffs:
-        dealers = {up, hole} == {1, 10}
+        blackjack = {up, hole} == {1, 10}
         if set(hand) == {1, 10}:
-            return sure(Fraction(0) if dealers else Fraction(self.rules.blackjack_tenths, 10))
-        code = self.code(hand, up)
-        gives_up = code in {Code.SURRENDER_OR_HIT, Code.SURRENDER_OR_STAND, Code.SURRENDER_OR_SPLIT}
-        if gives_up and self.rules.surrender == "early":
+            return sure(Fraction(0) if blackjack else Fraction(self.rules.blackjack_tenths, 10))
+        surrenders = self.code(hand, up) in SURRENDERS
+        if surrenders and self.rules.surrender == "early":
             return sure(Fraction(-1, 2))
-        if dealers and self.rules.dealer_peeks:
+        if blackjack and self.rules.dealer_peeks:
             return sure(Fraction(-1))
-        if gives_up and self.rules.surrender == "late":
-            return sure(Fraction(-1 if dealers else -1, 1 if dealers else 2))
-        return self.goes_on(shoe, (), (hand,), up, hole, split=0)
+        if surrenders and self.rules.surrender == "late":
+            return sure(Fraction(-1) if blackjack else Fraction(-1, 2))
+        return self.goes_on(Play(shoe, (hand,)), up, hole)
 
-    def goes_on(
-        self,
-        shoe: Cards,
-        ended: Ended,
-        waiting: tuple[Cards, ...],
-        up: int,
-        hole: int,
-        *,
-        split: int,
-    ) -> Payoffs:
-        """The first hand that waits is next; `split` is the rank that was split, if any."""
-        key = (shoe, ended, waiting, up, hole, split)
+    def goes_on(self, play: Play, up: int, hole: int) -> Payoffs:
+        key = (play, up, hole)
         if key not in self.known:
-            self.known[key] = self.next_card(shoe, ended, waiting, up, hole, split=split)
+            if play.waiting:
+                ways = self.next_hand(play, up)
+                self.known[key] = mixed((p, self.goes_on(next_, up, hole)) for p, next_ in ways)
+            else:
+                self.known[key] = self.dealer(play, (up, hole))
         return self.known[key]
 
-    def next_card(
-        self,
-        shoe: Cards,
-        ended: Ended,
-        waiting: tuple[Cards, ...],
-        up: int,
-        hole: int,
-        *,
-        split: int,
-    ) -> Payoffs:
-        if not waiting:
-            return self.dealer(shoe, ended, (up, hole))
-        hand, later = waiting[0], waiting[1:]
-
-        def ends(hand: Cards, bets: int, shoe: Cards) -> Payoffs:
-            done = tuple(sorted((*ended, (total_of(hand)[0], bets))))
-            return self.goes_on(shoe, done, later, up, hole, split=split)
-
-        def hit(then_bets: int) -> Payoffs:
-            result: Counter[Fraction] = Counter()
-            for card, chance, left in drawn(shoe):
-                more = (*sorted((*hand, card)),)
-                if then_bets == 2 or total_of(more)[0] > 21:
-                    after = ends(more, then_bets, left)
-                else:
-                    after = self.goes_on(left, ended, (more, *later), up, hole, split=split)
-                for payoff, other in after.items():
-                    result[payoff] += chance * other
-            return result
-
-        if len(hand) == 1:
-            return hit(1)
-        code = self.code(hand, up) if len(hand) == 2 else self.code_of_total(hand, up)
-        if len(hand) == 2:
-            hands = len(ended) + len(waiting)
+    def next_hand(self, play: Play, up: int) -> Iterable[tuple[Fraction, Play]]:
+        """Each way that the next card or decision may go, and its chance."""
+        hand = play.hand
+        code = self.code(hand, up)
+        if len(hand) == 2 and code in SPLITS:
             most = 2 if hand == (1, 1) and not self.rules.resplit_aces else self.rules.max_hands
-            if code in {Code.SPLIT, Code.SURRENDER_OR_SPLIT}:
-                if hands < most:
-                    each = (hand[0],)
-                    return self.goes_on(shoe, ended, (each, each, *later), up, hole, split=hand[0])
-                code = self.code_of_total(hand, up)
-            if split == 1 and not self.rules.hit_split_aces:
-                return ends(hand, 1, shoe)
-            if code in {Code.DOUBLE_OR_HIT, Code.DOUBLE_OR_STAND} and self.may_double(
-                hand, split=split
-            ):
-                return hit(2)
-        if code in {Code.HIT, Code.DOUBLE_OR_HIT, Code.SURRENDER_OR_HIT}:
-            return hit(1)
-        return ends(hand, 1, shoe)
+            if len(play.ended) + len(play.waiting) < most:
+                return [(Fraction(1), play.splitting())]
+            code = self.code_of_total(hand, up)
+        if len(hand) == 2 and play.split == 1 and not self.rules.hit_split_aces:
+            code = Code.STAND
+        if len(hand) == 2 and code in DOUBLES and self.may_double(play):
+            return [
+                (chance, play.ending((*hand, card), left, bets=2))
+                for card, chance, left in drawn(play.shoe)
+            ]
+        if code in HITS:
+            return self.hit(play)
+        return [(Fraction(1), play.ending(hand, play.shoe, bets=1))]
 
-    def may_double(self, hand: Cards, *, split: int) -> bool:
-        if split and not self.rules.double_after_split:
+    def hit(self, play: Play) -> Iterator[tuple[Fraction, Play]]:
+        for card, chance, left in drawn(play.shoe):
+            hand = tuple(sorted((*play.hand, card)))
+            if total_of(hand)[0] > 21:
+                yield chance, play.ending(hand, left, bets=1)
+            else:
+                yield chance, play.holding(hand, left)
+
+    def may_double(self, play: Play) -> bool:
+        if play.split and not self.rules.double_after_split:
             return False
-        total, soft = total_of(hand)
+        total, soft = total_of(play.hand)
         lowest = {"any": 0, "9-11": 9, "10-11": 10}[self.rules.double_on]
         return lowest == 0 or (not soft and lowest <= total <= 11)
 
     def code(self, hand: Cards, up: int) -> Code:
-        if hand[0] != hand[1]:
-            return self.code_of_total(hand, up)
-        row = "AA" if hand[0] == 1 else f"{hand[0]}{hand[0]}"
-        code = self.chart.pairs[row][column(up)]
-        return self.code_of_total(hand, up) if code is Code.NO_SPLIT else code
+        if len(hand) == 1:
+            return Code.HIT
+        if len(hand) == 2 and hand[0] == hand[1]:
+            row = "AA" if hand[0] == 1 else f"{hand[0]}{hand[0]}"
+            code = self.chart.pairs[row][column(up)]
+            if code is not Code.NO_SPLIT:
+                return code
+        return self.code_of_total(hand, up)
 
     def code_of_total(self, hand: Cards, up: int) -> Code:
         total, soft = total_of(hand)
-        if soft:
-            if total == 12:
-                return Code.HIT
-            return Code.STAND if total == 21 else self.chart.soft[f"A{total - 11}"][column(up)]
-        return Code.STAND if total > 17 else self.chart.hard[str(max(total, 5))][column(up)]
+        if soft and total == 12:
+            return Code.HIT
+        if soft and total < 21:
+            return self.chart.soft[f"A{total - 11}"][column(up)]
+        if total > 17:
+            return Code.STAND
+        return self.chart.hard[str(max(total, 5))][column(up)]
 
-    def dealer(self, shoe: Cards, ended: Ended, cards: Cards) -> Payoffs:
+    def dealer(self, play: Play, cards: Cards) -> Payoffs:
         total, soft = total_of(cards)
-        draws = total < 17 or (total == 17 and soft and self.rules.dealer_hits_soft_17)
-        if draws:
-            result: Counter[Fraction] = Counter()
-            for card, chance, left in drawn(shoe):
-                for payoff, other in self.dealer(left, ended, (*cards, card)).items():
-                    result[payoff] += chance * other
-            return result
-        blackjack = len(cards) == 2 and total == 21
+        if total < 17 or (total == 17 and soft and self.rules.dealer_hits_soft_17):
+            return mixed(
+                (chance, self.dealer(replace(play, shoe=left), (*cards, card)))
+                for card, chance, left in drawn(play.shoe)
+            )
+        beaten = 22 if len(cards) == 2 and total == 21 else total if total < 22 else 0
         payoff = 0
-        for mine, bets in ended:
-            if mine > 21 or blackjack:
+        for mine, bets in play.ended:
+            if mine > 21 or mine < beaten:
                 payoff -= bets
-            elif total > 21 or mine != total:
-                payoff += bets if total > 21 or mine > total else -bets
+            elif mine > beaten:
+                payoff += bets
         return sure(Fraction(payoff))
+
+
+def total_of(cards: Cards) -> tuple[int, bool]:
+    """The total, and whether an ace counts 11 in it."""
+    hard = sum(cards)
+    return (hard + 10, True) if 1 in cards and hard <= 11 else (hard, False)
 
 
 def column(up: int) -> int:
@@ -182,6 +183,14 @@ def column(up: int) -> int:
 
 def sure(payoff: Fraction) -> Payoffs:
     return {payoff: Fraction(1)}
+
+
+def mixed(ways: Iterable[tuple[Fraction, Payoffs]]) -> Payoffs:
+    result: defaultdict[Fraction, Fraction] = defaultdict(Fraction)
+    for chance, payoffs in ways:
+        for payoff, share in payoffs.items():
+            result[payoff] += chance * share
+    return dict(result)
 
 
 def drawn(shoe: Cards) -> Iterator[tuple[int, Fraction, Cards]]:
@@ -195,10 +204,8 @@ def drawn(shoe: Cards) -> Iterator[tuple[int, Fraction, Cards]]:
 
 
 def any_chart(random: Random) -> Chart:
-    """Codes at random, so that every path is taken; only hands that cannot bust are always hit."""
-    of_hands = [
-        code for code in Code if code not in {Code.SPLIT, Code.NO_SPLIT, Code.SURRENDER_OR_SPLIT}
-    ]
+    """Codes at random, so that every path is taken; high hard totals are not hit."""
+    of_hands = [code for code in Code if code not in OF_PAIRS]
 
     def row(part: str, name: str) -> tuple[Code, ...]:
         codes = list(Code) + 4 * [Code.SPLIT] if part == "pairs" else of_hands
@@ -225,16 +232,37 @@ def any_rules(random: Random) -> Rules:
     )
 
 
-@pytest.mark.parametrize("seed", range(4))
+def differences(name: str, *, seeds: Iterable[int]) -> Iterator[float]:
+    """How far the mean and the mean square are from those over all orders of the cards."""
+    shoe = SHOES[name]
+    for seed in seeds:
+        random = Random(f"{name} {seed}")
+        rules, chart = any_rules(random), any_chart(random)
+        payoffs = Table(rules, chart).payoffs(shoe)
+        assert sum(payoffs.values()) == 1
+        mean, square = moments(rules, chart, shoe=Shoe(tuple(map(float, shoe))))
+        assert square is not None
+        yield abs(mean - float(sum(payoff * share for payoff, share in payoffs.items())))
+        yield abs(square - float(sum(payoff**2 * share for payoff, share in payoffs.items())))
+
+
 @pytest.mark.parametrize("name", SHOES)
-def test_small_shoe_is_worth_the_mean_over_all_orders_of_its_cards(name: str, seed: int) -> None:
-    random = Random(f"{name} {seed}")
-    rules, chart = any_rules(random), any_chart(random)
-    payoffs = Table(rules, chart).payoffs(SHOES[name])
-    mean = sum(payoff * chance for payoff, chance in payoffs.items())
-    square = sum(payoff**2 * chance for payoff, chance in payoffs.items())
+def test_small_shoes_are_worth_the_mean_over_all_orders_of_their_cards(name: str) -> None:
+    assert max(differences(name, seeds=range(5))) < 1e-12
 
-    found = moments(rules, chart, shoe=Shoe(tuple(float(n) for n in SHOES[name])))
 
-    assert sum(payoffs.values()) == 1
-    assert found == pytest.approx((float(mean), float(square)), abs=1e-12)
+@pytest.mark.soak
+@pytest.mark.parametrize("name", SHOES)
+def test_any_chart_and_rules_are_worth_the_mean_over_all_orders(name: str) -> None:
+    assert max(differences(name, seeds=range(5, 60))) < 1e-12
+
+
+def test_ways_to_split_come_to_one_in_all() -> None:
+    shoe = Shoe.of(1).without(4, 7, 7)
+
+    for most_hands in (2, 3, 4):
+        terms = terms_of(most_hands, together=0)
+        chances = [
+            number * shoe.chance_of_all(7, cards=gone) for (gone, _), number in terms.items()
+        ]
+        assert sum(chances) == pytest.approx(1, abs=1e-14)
