@@ -7,6 +7,7 @@ count alone, the same for everyone who asks.
 
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import accumulate
 from math import floor, trunc
 from random import Random
 
@@ -18,7 +19,7 @@ from jost.simulations.engine.tally import MAX_COUNT, MIN_COUNT
 
 from .counts import CARDS_PER_HAND, rounds_per_shoe
 
-SHOES = 600
+SHOES = 1_000
 CARDS_OF_A_SUIT = (1, 1, 1, 1, 1, 1, 1, 1, 1, 4)
 SUITS = 4
 
@@ -60,15 +61,15 @@ def _paths(rules: Rules, count: Count) -> Iterator[list[int]]:
     rounds = rules.dealing.rounds_per_shoe or round(rounds_per_shoe(rules))
     for _ in range(SHOES):
         random.shuffle(tags)
-        place = 0
-        running = count.initial_at(rules.decks) * count.scale
-        path = []
-        for _ in range(rounds):
-            path.append(_true_count(running, left=len(tags) - place, count=count))
-            cards = round(CARDS_PER_HAND * (rules.spots + 1) + random.uniform(-1.5, 2.5))
-            running += sum(tags[place : place + cards])
-            place = min(place + cards, len(tags) - 1)
-        yield path
+        # Read backwards a shoe is another one.
+        for shoe in (tags, tags[::-1]):
+            seen = list(accumulate(shoe, initial=count.initial_at(rules.decks) * count.scale))
+            place, path = 0, []
+            for _ in range(rounds):
+                path.append(_true_count(seen[place], left=len(shoe) - place, count=count))
+                cards = CARDS_PER_HAND * (rules.spots + 1) + random.uniform(-1.5, 1.5)
+                place = min(place + round(cards), len(shoe) - 1)
+            yield path
 
 
 def _true_count(running: int, *, left: int, count: Count) -> int:
