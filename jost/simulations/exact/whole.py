@@ -13,6 +13,11 @@ from .rounds import against
 from .shoe import ACE, TEN, Shoe
 
 FRESH = Dealing(mode="every_round")
+NO_EXACT_VALUE = (
+    "dealing.mode cut_card has no exact value: a round that uses many cards brings the cut card "
+    "nearer, so how many rounds are dealt depends on the cards. Use fixed_rounds or every_round, "
+    "or simulate it."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,9 +119,4 @@ def _line(rules: Rules, chart: Chart, *, shoe: Shoe, up: int) -> Line:
 
 def _refuse_cut_card(rules: Rules) -> None:
     if not has_exact_value(rules):
-        raise RulesError(
-            "dealing.mode cut_card has no exact value: a round that uses many cards brings the "
-            "cut card nearer, so how many rounds are dealt depends on the cards. Use fixed_rounds "
-            "or every_round, or simulate it.",
-            field="dealing",
-        )
+        raise RulesError(NO_EXACT_VALUE, field="dealing")

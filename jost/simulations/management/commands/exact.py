@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from jost.simulations.engine.chart import PARTS, UPCARDS
 from jost.simulations.engine.rules import RulesError
-from jost.simulations.exact import RESULTS, Exact, exact
+from jost.simulations.exact import NO_EXACT_VALUE, RESULTS, Exact, exact, has_exact_value
 from jost.simulations.schemas import schema_of
 from jost.simulations.setup import Setup
 from jost.simulations.shorthand import add_rules_arguments, rules_file_of
@@ -36,9 +36,7 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(schema_of("exact"), indent=2))
             return
         try:
-            values = rules_file_of(options)
-            values.setdefault("dealing", {"mode": "every_round"})
-            setup = Setup.from_dict(values)
+            setup = _setup_of(options)
             found = exact(setup.game.rules, setup.game.chart)
         except RulesError as reason:
             message = str(reason)
@@ -48,6 +46,18 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(answer(setup, found)))
         else:
             self.stdout.write("\n".join(told(setup, found)))
+
+
+def _setup_of(options: dict[str, Any]) -> Setup:
+    values = rules_file_of(options)
+    values.setdefault("dealing", {"mode": "every_round"})
+    setup = Setup.from_dict(values)
+    if not has_exact_value(setup.game.rules):
+        raise RulesError(
+            f"{NO_EXACT_VALUE} --fresh-shoe asks for the same game from fresh shoes.",
+            field="dealing",
+        )
+    return setup
 
 
 def answer(setup: Setup, found: Exact) -> dict[str, Any]:
