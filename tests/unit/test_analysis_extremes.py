@@ -39,7 +39,7 @@ bankrolls = st.fixed_dictionaries(
 
 
 @given(tally=tallies, bet=bets, owned=bankrolls)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_any_bets_on_any_tally_are_answered(
     tally: Any, bet: dict[str, Any], owned: dict[str, Any]
 ) -> None:
