@@ -81,7 +81,7 @@ def _compiled_names() -> dict[str, Any]:
     for name, value in names.items():
         if name.startswith("WORD_"):
             names[name] = np.uint64(value)
-    return names | {"word": np.uint64, "whole": np.int64}
+    return names | {"word": np.uint64, "whole": np.int64, "index": np.uint32}
 
 
 def _is_private(directory: str) -> bool:

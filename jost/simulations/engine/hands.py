@@ -6,6 +6,7 @@ from .layout import (
     BET,
     BLACKJACK,
     BUCKET_OF,
+    BUCKETS,
     BUST,
     CARD_ROW,
     CARRY,
@@ -63,14 +64,14 @@ def slot_now(desk: Desk, lane: int, hole: int) -> int:
     place = whole(marks[PLACE + lane])
     running = seen[place] - book[TAGS + hole]
     count = true_count(desk, running, place - lane * book[STRIDE] - 1)
-    return tables[SLOT_OF + COUNT_LIMIT + count] * SLOT_ROWS
+    return whole(tables[SLOT_OF + COUNT_LIMIT + count]) * SLOT_ROWS
 
 
 def bucket_now(desk: Desk, lane: int) -> int:
     """The bucket of a round that begins now."""
     tables, _, marks, _, seen, _, book = desk
     if book[COUNTED] == 0:
-        return 20
+        return whole(BUCKETS // 2)
     place = whole(marks[PLACE + lane])
     count = true_count(desk, seen[place], place - lane * book[STRIDE])
     return whole(tables[BUCKET_OF + COUNT_LIMIT + count])
@@ -99,7 +100,7 @@ def finish(desk: Desk, lane: int, move: int, row: int, hole: int, slotted: int) 
 
 
 def slot_for(desk: Desk, lane: int, hole: int, slotted: int) -> int:
-    return slot_now(desk, lane, hole) if slotted else 0
+    return slot_now(desk, lane, hole) if slotted else whole(0)
 
 
 def split(desk: Desk, lane: int, rank: int, row: int, hole: int, slotted: int) -> int:

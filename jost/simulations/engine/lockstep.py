@@ -48,7 +48,7 @@ from .layout import (
     TAGS,
     WORK,
 )
-from .shoes import Desk, prepare, replenish, whole
+from .shoes import Desk, index, prepare, replenish, whole
 
 
 def play_step(desk: Desk, first: int, last: int) -> None:
@@ -76,7 +76,8 @@ def play_step(desk: Desk, first: int, last: int) -> None:
 def take_counts(desk: Desk, first: int, last: int) -> None:
     """Note the true count before the round, by which its result is kept."""
     marks = desk[2]
-    for lane in range(first, last):
+    for at in range(first, last):
+        lane = index(at)
         marks[PART + lane] = bucket_now(desk, lane) * JOINT
 
 
@@ -84,7 +85,8 @@ def open_flat(desk: Desk, first: int, last: int) -> tuple[int, int]:
     """Deal two cards each and look up the first move: how many lanes hit, and split."""
     tables, lanes, marks, shoe, _, _, _ = desk
     hits, splits = 0, 0
-    for lane in range(first, last):
+    for at in range(first, last):
+        lane = index(at)
         place = marks[PLACE + lane]
         mine = tables[OPENING + shoe[place] * CARD_ROW + shoe[place + 2]]
         both = shoe[place + 1] * CARD_ROW + shoe[place + 3]
@@ -109,7 +111,8 @@ def open_indexed(desk: Desk, first: int, last: int) -> tuple[int, int]:
     """The same with moves, and insurance, by the true count of all cards but the hole card."""
     tables, lanes, marks, shoe, seen, _, book = desk
     hits, splits = 0, 0
-    for lane in range(first, last):
+    for at in range(first, last):
+        lane = index(at)
         place = marks[PLACE + lane]
         hole = shoe[place + 3]
         running = seen[place + 4] - book[TAGS + hole]
@@ -184,7 +187,8 @@ def play_dealers(desk: Desk, first: int, last: int) -> None:
     """Draw for the dealers of all lanes where a hand waits for one."""
     tables, lanes, marks, shoe, _, _, _ = desk
     count = 0
-    for lane in range(first, last):
+    for at in range(first, last):
+        lane = index(at)
         lanes[WORK + count] = lane
         count += tables[DEALER_DRAWS + lanes[DEALER + lane]] & tables[ALIVE + lanes[HAND + lane]]
     while count > 0:
@@ -205,7 +209,8 @@ def play_dealers(desk: Desk, first: int, last: int) -> None:
 def settle(desk: Desk, first: int, last: int) -> None:
     """Count how hand and dealer ended; what that pays is looked up when the chunk is done."""
     tables, lanes, marks, _, _, _, _ = desk
-    for lane in range(first, last):
+    for at in range(first, last):
+        lane = index(at)
         ended = tables[CLASS + lanes[STAKE + lane] + lanes[HAND + lane]]
         dealer = tables[DEALER_CLASS + lanes[DEALER + lane]]
         marks[COUNTS + marks[PART + lane] + ended + dealer] += 1

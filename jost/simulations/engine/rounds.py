@@ -12,22 +12,24 @@ from .layout import (
     TABLE,
 )
 from .lockstep import play_step
-from .shoes import Desk, ages
+from .shoes import Desk, ages, whole
 from .table import play_tables
 
 
 def play_rounds(desk: Desk, rounds: int) -> None:
     """Play `rounds` rounds, as evenly as can be on all lanes, and count what happened."""
     _, _, marks, _, _, _, book = desk
+    # One type of number for all calls, or the compiled twin is built once for each.
+    first, last = whole(0), whole(LANES)
     for step in range(book[AGES]):
-        play_lanes(desk, ages(desk, step), LANES)
+        play_lanes(desk, ages(desk, step), last)
     for at in range(COUNTS, COUNTS + BUCKETS * JOINT):
         marks[at] = 0
     for at in range(LEDGER, BOOK):
         book[at] = 0
     for _ in range(rounds // LANES):
-        play_lanes(desk, 0, LANES)
-    play_lanes(desk, 0, rounds % LANES)
+        play_lanes(desk, first, last)
+    play_lanes(desk, first, rounds % LANES)
 
 
 def play_lanes(desk: Desk, first: int, last: int) -> None:

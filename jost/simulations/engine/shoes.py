@@ -41,6 +41,8 @@ WORD_16, WORD_LOW = 16, 0xFFFF
 QUARTER = 1 << 16
 word = int
 whole = int
+# A number that is never negative, which spares every use of it as an index a question.
+index = int
 
 
 def shuffle(shoe: Cells, rng: Cells, first: int, last: int, end: int) -> int:
@@ -139,7 +141,8 @@ def prepare(desk: Desk, first: int, last: int) -> None:
             else:
                 marks[LEFT + lane] = left - 1
     count = 0
-    for lane in range(first, last):
+    for at in range(first, last):
+        lane = index(at)
         lanes[WORK + count] = lane
         count += marks[PLACE + lane] >= marks[LIMIT + lane]
     for at in range(count):
