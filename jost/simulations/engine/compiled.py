@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 # In the order in which they use each other.
 MODULES: tuple[ModuleType, ...] = (shoes, hands, lockstep, table, rounds)
 # Once per card or per round: a call would cost more than what they do.
-INLINED = frozenset({"true_count", "bucket_now"})
+INLINED = frozenset({"bucket_now", "swap", "true_count"})
 
 
 def ways_to_compile() -> Iterator[Any]:

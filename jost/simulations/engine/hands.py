@@ -92,11 +92,14 @@ def finish(desk: Desk, lane: int, move: int, row: int, hole: int, slotted: int) 
     hand = move & HAND_BITS
     if move & DRAWS:
         hand = whole(tables[NEXT + hand * CARD_ROW + draw(desk, lane)])
-        if move & DOUBLED:
-            return hand | DOUBLED
-        while tables[LATER + slot_for(desk, lane, hole, slotted) + row * STATES + hand]:
+        while hand < DOUBLED and draws_on(desk, lane, hand, row, hole, slotted):
             hand = whole(tables[NEXT + hand * CARD_ROW + draw(desk, lane)])
     return hand
+
+
+def draws_on(desk: Desk, lane: int, hand: int, row: int, hole: int, slotted: int) -> int:
+    slot = slot_for(desk, lane, hole, slotted)
+    return whole(desk[0][LATER + slot + row * STATES + hand])
 
 
 def slot_for(desk: Desk, lane: int, hole: int, slotted: int) -> int:
@@ -125,7 +128,7 @@ def split(desk: Desk, lane: int, rank: int, row: int, hole: int, slotted: int) -
             move = whole(tables[AFTER + slot + row * STATES + hand])
             hand = finish(desk, lane, move, row, hole, slotted)
         stake = BET * 2 if hand & DOUBLED else BET
-        hand &= HAND_BITS
+        hand &= DOUBLED - 1
         if hand != BUST:
             live = SPLIT_LIVE
         ends = ends * 256 + whole(tables[SCORE + hand]) * 8 + stake

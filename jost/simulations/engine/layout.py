@@ -6,28 +6,31 @@ of two apart, so that a look-up is a shift and an addition.
 """
 
 # So many shoes are played side by side, one round of each at a step. Part of the bits.
-LANES = 128
+LANES = 256
 
 BUST = 22
 SOFT_0 = 21
 PAIR = 42
 BLACKJACK, SURRENDERED, SPLIT, SPLIT_LIVE, SPLIT_LOST = 53, 54, 55, 56, 57
 STATES, CARD_ROW = 64, 16
+# Doubled hands are as many again, DOUBLED further.
+DOUBLES = 2 * STATES
 ACE, TEN = 1, 10
 # A move is the hand that it leaves, with these bits.
-HAND_BITS, DOUBLED, DRAWS = 63, 64, 128
-# Rows of a chart: STOP draws nothing, then the upcard, then ace and ten over a dealer's blackjack.
-STOP, ACE_BLACKJACK, TEN_BLACKJACK, ROWS = 0, 11, 12, 16
+HAND_BITS, DOUBLED, DRAWS = 127, 64, 128
+# Rows of a chart: the upcard; ace and ten over a dealer's blackjack; STOP, which draws nothing. That
+# and the one behind it are empty: a doubled hand is looked up in both.
+ACE_BLACKJACK, TEN_BLACKJACK, STOP, ROWS = 11, 12, 14, 16
 
 # `tables`: bytes that the rules and the chart decide.
 NEXT = 0
-OPENING = NEXT + STATES * CARD_ROW
+OPENING = NEXT + DOUBLES * CARD_ROW
 DEALT = OPENING + CARD_ROW * CARD_ROW
 ROW_OF = DEALT + CARD_ROW * CARD_ROW
 DEALER_DRAWS = ROW_OF + CARD_ROW * CARD_ROW
 DEALER_CLASS = DEALER_DRAWS + STATES
 ALIVE = DEALER_CLASS + STATES
-SCORE = ALIVE + STATES
+SCORE = ALIVE + DOUBLES
 CLASS = SCORE + STATES
 BUCKET_OF = CLASS + 2 * STATES
 SLOT_OF = BUCKET_OF + 128
@@ -44,11 +47,10 @@ AFTER = LATER + SLOT_SIZE
 COUNT_LIMIT = 64
 
 # `lanes`: bytes, one of each for every lane, and lists of lanes that something is done to.
-HAND, STAKE, ROW, DEALER, HITS, SPLITS, WORK = range(0, 7 * LANES, LANES)
+HAND, HOLE, ROW, DEALER, HITS, SPLITS, WORK, NEW = range(0, 8 * LANES, LANES)
 # At a table: the spots of one lane.
-SPOT_HAND = WORK + LANES
-SPOT_STAKE = SPOT_HAND + 8
-LANE_BYTES = SPOT_STAKE + 8
+SPOT_HAND = NEW + LANES
+LANE_BYTES = SPOT_HAND + 8
 
 # `marks`: for every lane its next card, the place from which on a round is not begun without
 # preparation, how far the shoe is shuffled, where the round began, rounds left in the shoe, the

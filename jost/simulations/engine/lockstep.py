@@ -23,6 +23,7 @@ from .layout import (
     HAND,
     HAND_BITS,
     HITS,
+    HOLE,
     INDEXED,
     INSURED,
     INSURES,
@@ -41,9 +42,8 @@ from .layout import (
     SLOT_ROWS,
     SPLIT,
     SPLITS,
-    STAKE,
-    START,
     STATES,
+    STOP,
     STRIDE,
     TAGS,
     WORK,
@@ -88,22 +88,19 @@ def open_flat(desk: Desk, first: int, last: int) -> tuple[int, int]:
     for at in range(first, last):
         lane = index(at)
         place = marks[PLACE + lane]
+        marks[PLACE + lane] = place + 4
         mine = tables[OPENING + shoe[place] * CARD_ROW + shoe[place + 2]]
         both = shoe[place + 1] * CARD_ROW + shoe[place + 3]
         row = tables[ROW_OF + both]
         move = tables[FIRST + row * STATES + mine]
-        hand = move & HAND_BITS
-        lanes[HAND + lane] = hand
-        lanes[STAKE + lane] = move & DOUBLED
-        # A doubled hand draws once: the row STOP ends it.
-        lanes[ROW + lane] = row * (1 - (move >> 6 & 1))
         lanes[DEALER + lane] = tables[DEALT + both]
-        marks[START + lane] = place
-        marks[PLACE + lane] = place + 4
+        lanes[HAND + lane] = move & HAND_BITS
+        # A doubled hand draws once: the row STOP ends it.
+        lanes[ROW + lane] = STOP if move & DOUBLED else row
         lanes[HITS + hits] = lane
         hits += move >> 7
         lanes[SPLITS + splits] = lane
-        splits += hand == SPLIT
+        splits += move == SPLIT
     return hits, splits
 
 
@@ -114,6 +111,7 @@ def open_indexed(desk: Desk, first: int, last: int) -> tuple[int, int]:
     for at in range(first, last):
         lane = index(at)
         place = marks[PLACE + lane]
+        marks[PLACE + lane] = place + 4
         hole = shoe[place + 3]
         running = seen[place + 4] - book[TAGS + hole]
         count = true_count(desk, running, place + 3 - lane * book[STRIDE])
@@ -122,18 +120,15 @@ def open_indexed(desk: Desk, first: int, last: int) -> tuple[int, int]:
         both = shoe[place + 1] * CARD_ROW + hole
         row = tables[ROW_OF + both]
         move = tables[FIRST + slot * SLOT_ROWS + row * STATES + mine]
-        hand = move & HAND_BITS
         marks[PART + lane] += tables[INSURES + slot * ROWS + row] * INSURED
-        lanes[HAND + lane] = hand
-        lanes[STAKE + lane] = move & DOUBLED
-        lanes[ROW + lane] = row * (1 - (move >> 6 & 1))
+        lanes[HOLE + lane] = hole
         lanes[DEALER + lane] = tables[DEALT + both]
-        marks[START + lane] = place
-        marks[PLACE + lane] = place + 4
+        lanes[HAND + lane] = move & HAND_BITS
+        lanes[ROW + lane] = STOP if move & DOUBLED else row
         lanes[HITS + hits] = lane
         hits += move >> 7
         lanes[SPLITS + splits] = lane
-        splits += hand == SPLIT
+        splits += move == SPLIT
     return hits, splits
 
 
@@ -168,7 +163,7 @@ def hit_indexed(desk: Desk, count: int) -> None:
             hand = tables[NEXT + lanes[HAND + lane] * CARD_ROW + shoe[place]]
             lanes[HAND + lane] = hand
             marks[PLACE + lane] = place + 1
-            running = seen[place + 1] - book[TAGS + shoe[marks[START + lane] + 3]]
+            running = seen[place + 1] - book[TAGS + lanes[HOLE + lane]]
             count_now = true_count(desk, running, place - lane * book[STRIDE])
             slot = tables[SLOT_OF + COUNT_LIMIT + count_now]
             lanes[HITS + again] = lane
@@ -178,7 +173,7 @@ def hit_indexed(desk: Desk, count: int) -> None:
 
 def split_lane(desk: Desk, lane: int, slotted: int) -> None:
     _, lanes, marks, shoe, _, _, _ = desk
-    start = marks[START + lane]
+    start = marks[PLACE + lane] - 4
     rank, hole = whole(shoe[start]), whole(shoe[start + 3])
     lanes[HAND + lane] = split(desk, lane, rank, whole(lanes[ROW + lane]), hole, slotted)
 
@@ -211,6 +206,6 @@ def settle(desk: Desk, first: int, last: int) -> None:
     tables, lanes, marks, _, _, _, _ = desk
     for at in range(first, last):
         lane = index(at)
-        ended = tables[CLASS + lanes[STAKE + lane] + lanes[HAND + lane]]
+        ended = tables[CLASS + lanes[HAND + lane]]
         dealer = tables[DEALER_CLASS + lanes[DEALER + lane]]
         marks[COUNTS + marks[PART + lane] + ended + dealer] += 1

@@ -20,6 +20,7 @@ from .layout import (
     LIMIT,
     MORE,
     NEED,
+    NEW,
     PER_SHOE,
     PLACE,
     READY,
@@ -37,7 +38,8 @@ Desk: TypeAlias = Any
 
 WORD_MASK = 0xFFFF_FFFF_FFFF_FFFF
 WORD_17, WORD_19, WORD_23, WORD_41, WORD_45 = 17, 19, 23, 41, 45
-WORD_16, WORD_LOW = 16, 0xFFFF
+WORD_16, WORD_32, WORD_LOW = 16, 32, 0xFFFF_FFFF
+LOW, TWO_TO_32 = 0xFFFF_FFFF, 1 << 32
 QUARTER = 1 << 16
 word = int
 whole = int
@@ -48,8 +50,9 @@ index = int
 def shuffle(shoe: Cells, rng: Cells, first: int, last: int, end: int) -> int:
     """Move cards drawn at random out of [first, end) to the places from first to last or beyond.
 
-    The words are xoshiro256++; each gives four draws by multiply-and-shift, and the rare draw that
-    would favour a card is thrown away. The order of the cards before does not matter.
+    The words are xoshiro256++. Each half draws three cards by multiply-and-shift, what is left of
+    one product being the next one's draw; the rare half that would favour some cards is thrown
+    away. The order of the cards before does not matter.
     """
     a, b, c, d = rng[0], rng[1], rng[2], rng[3]
     place = first
@@ -63,20 +66,70 @@ def shuffle(shoe: Cells, rng: Cells, first: int, last: int, end: int) -> int:
         a ^= d
         c ^= shifted
         d = ((d << WORD_45) & WORD_MASK) | (d >> WORD_19)
-        for _ in range(4):
+        for half in (bits >> WORD_32, bits & WORD_LOW):
             span = end - place
-            product = whole(bits & WORD_LOW) * span
-            low = product & 0xFFFF
-            if low > span or (span > 0 and low >= QUARTER % span):
-                drawn = word(place + (product >> 16))
-                here = word(place)
-                card = shoe[drawn]
-                shoe[drawn] = shoe[here]
-                shoe[here] = card
+            one = whole(half) * span
+            two = (one & LOW) * (span - 1)
+            three = (two & LOW) * (span - 2)
+            orders = span * (span - 1) * (span - 2)
+            if span > 2 and ((three & LOW) > orders or (three & LOW) >= TWO_TO_32 % orders):
+                swap(shoe, place, place + (one >> 32))
+                swap(shoe, place + 1, place + 1 + (two >> 32))
+                swap(shoe, place + 2, place + 2 + (three >> 32))
+                place += 3
+            elif span == 2:
+                swap(shoe, place, place + (one >> 32))
+                place += 2
+            elif span == 1:
                 place += 1
-            bits >>= WORD_16
     rng[0], rng[1], rng[2], rng[3] = a, b, c, d
     return place
+
+
+def shuffle_two(shoe: Cells, rng: Cells, one: int, other: int, count: int, cards: int) -> int:
+    """Shuffle two whole shoes, which begin at `one` and `other`, for `count` cards or more.
+
+    Card by card in turns, so that neither waits for what was just written to the other.
+    """
+    a, b, c, d = rng[0], rng[1], rng[2], rng[3]
+    done = 0
+    while done < count:
+        total = (a + d) & WORD_MASK
+        bits = ((((total << WORD_23) & WORD_MASK) | (total >> WORD_41)) + a) & WORD_MASK
+        shifted = (b << WORD_17) & WORD_MASK
+        c ^= a
+        d ^= b
+        b ^= c
+        a ^= d
+        c ^= shifted
+        d = ((d << WORD_45) & WORD_MASK) | (d >> WORD_19)
+        span = cards - done
+        first = whole(bits >> WORD_32) * span
+        second = (first & LOW) * (span - 1)
+        third = (second & LOW) * (span - 2)
+        other_first = whole(bits & WORD_LOW) * span
+        other_second = (other_first & LOW) * (span - 1)
+        other_third = (other_second & LOW) * (span - 2)
+        orders = span * (span - 1) * (span - 2)
+        low = min(third & LOW, other_third & LOW)
+        if low > orders or low >= TWO_TO_32 % orders:
+            here, there = one + done, other + done
+            swap(shoe, here, here + (first >> 32))
+            swap(shoe, there, there + (other_first >> 32))
+            swap(shoe, here + 1, here + 1 + (second >> 32))
+            swap(shoe, there + 1, there + 1 + (other_second >> 32))
+            swap(shoe, here + 2, here + 2 + (third >> 32))
+            swap(shoe, there + 2, there + 2 + (other_third >> 32))
+            done += 3
+    rng[0], rng[1], rng[2], rng[3] = a, b, c, d
+    return done
+
+
+def swap(shoe: Cells, one: int, other: int) -> None:
+    here, there = index(one), index(other)
+    card = shoe[there]
+    shoe[there] = shoe[here]
+    shoe[here] = card
 
 
 def pour(shoe: Cells, rng: Cells, first: int, last: int) -> int:
@@ -102,58 +155,101 @@ def last_word(rng: Cells) -> int:
     c ^= shifted
     d = ((d << WORD_45) & WORD_MASK) | (d >> WORD_19)
     rng[0], rng[1], rng[2], rng[3] = a, b, c, d
-    return whole(bits & WORD_LOW)
+    return whole(bits & WORD_LOW) & 0xFFFF
 
 
 def extend(desk: Desk, lane: int, first: int, last: int) -> None:
     """Shuffle the lane's shoe from `first` to `last` or beyond, and count those cards."""
-    _, _, marks, shoe, seen, rng, book = desk
+    _, _, _, shoe, _, rng, book = desk
     if book[ENDLESS]:
         ready = pour(shoe, rng, first, last)
     else:
         ready = shuffle(shoe, rng, first, last, lane * book[STRIDE] + book[CARDS])
+    count(desk, lane, first, ready)
+
+
+def count(desk: Desk, lane: int, first: int, ready: int) -> None:
+    """Note the running count at every place of those that were shuffled."""
+    _, _, marks, shoe, seen, _, book = desk
     marks[READY + lane] = ready
     if book[COUNTED]:
-        running = seen[first]
-        for place in range(first, ready):
+        running = whole(seen[first])
+        for at in range(first, ready):
+            place = index(at)
             running += book[TAGS + shoe[place]]
             seen[place + 1] = running
 
 
-def new_shoe(desk: Desk, lane: int) -> None:
-    """Take all cards back and shuffle as many as the shoe will probably need."""
-    _, _, marks, _, seen, _, book = desk
-    base = lane * book[STRIDE]
-    seen[base] = book[INITIAL]
-    extend(desk, lane, base, base + book[AHEAD])
-    marks[PLACE + lane] = base
-    marks[LEFT + lane] = max(book[PER_SHOE] - 1, 0)
+def new_shoes(desk: Desk, shoes: int) -> None:
+    """Take back all cards of the lanes in NEW, and shuffle as many as will probably be needed."""
+    _, lanes, marks, shoe, seen, rng, book = desk
+    stride, ahead = book[STRIDE], book[AHEAD]
+    for at in range(shoes):
+        lane = whole(lanes[NEW + at])
+        seen[lane * stride] = book[INITIAL]
+        marks[PLACE + lane] = lane * stride
+        marks[LEFT + lane] = max(book[PER_SHOE] - 1, 0)
+    alone = shoes % 2
+    if book[ENDLESS] or ahead + 3 > book[CARDS]:
+        alone = shoes
+    for at in range(alone):
+        lane = whole(lanes[NEW + at])
+        extend(desk, lane, lane * stride, lane * stride + ahead)
+    for at in range(alone, shoes, 2):
+        one, other = whole(lanes[NEW + at]), whole(lanes[NEW + at + 1])
+        done = shuffle_two(shoe, rng, one * stride, other * stride, ahead, book[CARDS])
+        count(desk, one, one * stride, one * stride + done)
+        count(desk, other, other * stride, other * stride + done)
 
 
 def prepare(desk: Desk, first: int, last: int) -> None:
     """Make sure that a round can begin on the lanes from first to last."""
     _, lanes, marks, _, _, _, book = desk
     if book[PER_SHOE]:
-        for lane in range(first, last):
-            left = whole(marks[LEFT + lane])
-            if left == 0:
-                marks[LIMIT + lane] = 0
-            else:
-                marks[LEFT + lane] = left - 1
-    count = 0
+        end_of_shoes(desk, first, last)
+    found = 0
     for at in range(first, last):
         lane = index(at)
-        lanes[WORK + count] = lane
-        count += marks[PLACE + lane] >= marks[LIMIT + lane]
-    for at in range(count):
+        lanes[WORK + found] = lane
+        found += marks[PLACE + lane] >= marks[LIMIT + lane]
+    shoes = 0
+    for at in range(found):
         lane = whole(lanes[WORK + at])
-        close = lane * book[STRIDE] + book[CLOSE]
-        if marks[LIMIT + lane] == 0 or marks[PLACE + lane] >= close:
-            new_shoe(desk, lane)
-        while marks[READY + lane] < marks[PLACE + lane] + book[NEED]:
-            ready = whole(marks[READY + lane])
-            extend(desk, lane, ready, min(ready + MORE, lane * book[STRIDE] + book[CARDS]))
-        marks[LIMIT + lane] = min(close, marks[READY + lane] - book[NEED] + 1)
+        lanes[NEW + shoes] = lane
+        limit = whole(marks[LIMIT + lane])
+        shoes += limit == 0 or marks[PLACE + lane] >= lane * book[STRIDE] + book[CLOSE]
+    new_shoes(desk, shoes)
+    for at in range(found):
+        begin(desk, whole(lanes[WORK + at]))
+
+
+def end_of_shoes(desk: Desk, first: int, last: int) -> None:
+    """Where a shoe has a fixed number of rounds: have those changed that had theirs."""
+    marks = desk[2]
+    for at in range(first, last):
+        lane = index(at)
+        left = whole(marks[LEFT + lane])
+        if left == 0:
+            marks[LIMIT + lane] = 0
+        else:
+            marks[LEFT + lane] = left - 1
+
+
+def begin(desk: Desk, lane: int) -> None:
+    """Have enough cards for the deal, and decide from which place on to look again.
+
+    Near the end of a shoe that is every round: the discards of those before may be needed.
+    """
+    _, _, marks, _, _, _, book = desk
+    base, need = lane * book[STRIDE], book[NEED]
+    end = base + book[CARDS]
+    place = whole(marks[PLACE + lane])
+    while marks[READY + lane] < place + need:
+        ready = whole(marks[READY + lane])
+        extend(desk, lane, ready, min(ready + MORE, end))
+    marks[START + lane] = place
+    limit = min(base + book[CLOSE], whole(marks[READY + lane]) - need + 1)
+    marks[LIMIT + lane] = min(limit, max(end - SPARE, place + 1))
 
 
 def replenish(desk: Desk, lane: int) -> None:

@@ -12,10 +12,8 @@ from .layout import (
     DEALER_ENDS,
     DEALER_IDLE,
     DEALT,
-    DOUBLED,
     ENDS,
     FIRST,
-    HAND_BITS,
     INSURED,
     INSURES,
     JOINT,
@@ -34,7 +32,6 @@ from .layout import (
     SPLIT_LOST,
     SPOT_ENDS,
     SPOT_HAND,
-    SPOT_STAKE,
     SQUARES,
     START,
     STATES,
@@ -87,10 +84,9 @@ def play_spot(desk: Desk, lane: int, spot: int, row: int, hole: int, slotted: in
         hand = split(desk, lane, rank, row, hole, slotted)
     else:
         hand = finish(desk, lane, move, row, hole, slotted)
-    lanes[SPOT_HAND + spot] = hand & HAND_BITS
-    lanes[SPOT_STAKE + spot] = hand & DOUBLED
+    lanes[SPOT_HAND + spot] = hand
     marks[SPOT_ENDS + spot] = marks[ENDS + lane]
-    return whole(tables[ALIVE + (hand & HAND_BITS)])
+    return whole(tables[ALIVE + hand])
 
 
 def settle_table(desk: Desk, part: int, dealer: int) -> None:
@@ -100,8 +96,7 @@ def settle_table(desk: Desk, part: int, dealer: int) -> None:
     against = whole(tables[DEALER_CLASS + dealer])
     for spot in range(book[OTHERS], book[OTHERS] + book[SEATS]):
         hand = whole(lanes[SPOT_HAND + spot])
-        stake = whole(lanes[SPOT_STAKE + spot])
-        ended = whole(tables[CLASS + stake + hand]) + against + part % JOINT
+        ended = whole(tables[CLASS + hand]) + against + part % JOINT
         marks[COUNTS + part // JOINT * JOINT + ended] += 1
         if hand in (SPLIT_LIVE, SPLIT_LOST):
             tenths += 5 * settle_split(desk, whole(marks[SPOT_ENDS + spot]), dealer, part)

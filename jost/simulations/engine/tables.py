@@ -123,6 +123,7 @@ def _write_cards(tables: Cells) -> None:
         for card in RANKS:
             after = BUST if hand == BUST else hand_after(hand, card=card)
             tables[NEXT + hand * CARD_ROW + card] = after
+            tables[NEXT + (hand + DOUBLED) * CARD_ROW + card] = after + DOUBLED
     for one in RANKS:
         for other in RANKS:
             both = one * CARD_ROW + other
@@ -162,7 +163,7 @@ def _write_total(tables: Cells, hand: int, *, total: int) -> None:
     ended = CLASS_LOW + max(total - LOWEST_STAND + 1, 0)
     tables[CLASS + hand] = ended * CLASS_ROW
     tables[CLASS + DOUBLED + hand] = (ended + DOUBLED_CLASS) * CLASS_ROW
-    tables[ALIVE + hand] = 1
+    tables[ALIVE + hand] = tables[ALIVE + DOUBLED + hand] = 1
     tables[SCORE + hand] = total
     tables[DEALER_CLASS + hand] = total - LOWEST_STAND if total >= LOWEST_STAND else DEALER_IDLE
 
