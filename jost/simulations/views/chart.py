@@ -14,7 +14,8 @@ from jost.simulations import exact
 from jost.simulations.charts import chart_to_csv
 from jost.simulations.engine import Rules
 from jost.simulations.engine.chart import PARTS, UPCARDS, Chart, Code
-from jost.simulations.forms import RulesFields, initial_rules
+from jost.simulations.forms import RulesFields, initial_rules, presets
+from jost.simulations.forms.rules import SWITCHES
 from jost.simulations.presets import PRESETS
 from jost.simulations.wording import percent
 
@@ -44,7 +45,6 @@ WORDS = {
     Code.SURRENDER_OR_STAND: "surrender, else stand",
     Code.SURRENDER_OR_SPLIT: "surrender, else split",
 }
-LEGEND = [{"code": str(code), "look": LOOKS[code], "words": WORDS[code]} for code in Code]
 # By part, row and upcard: a cell with the value of each move.
 Values = Mapping[tuple[str, str, str], exact.Cell]
 
@@ -60,24 +60,36 @@ class Cell:
 @require_safe
 def chart(request: HttpRequest) -> HttpResponse:
     """Everything is in the address, so it is a permalink; without rules it shows the common game."""
-    form = RulesFields(request.GET if "decks" in request.GET else initial_rules(Rules()))
+    preset = PRESETS.get(request.GET.get("preset", ""))
+    form = RulesFields(_asked(request) or initial_rules(preset.rules if preset else Rules()))
     context: dict[str, Any] = {
         "form": form,
         "casinos": PRESETS.values(),
-        "legend": LEGEND,
+        "preset": preset,
+        "presets": presets(),
         "upcards": UPCARDS,
     }
     rules = form.rules() if form.is_valid() else None
     if rules is None:
         return render(request, "simulations/chart.html", context, status=422)
+    best = exact.best_chart(rules)
     if request.GET.get("as") == "csv":
-        return file_of(chart_to_csv(exact.best_chart(rules)), kind="text/csv", name="chart.csv")
+        return file_of(chart_to_csv(best), kind="text/csv", name="chart.csv")
     context |= {
         "rules": rules,
         "csv_address": f"{chart_address(rules)}&as=csv",
-        "charts": parts_of(exact.best_chart(rules), values=exact.chart_values(rules)),
+        "legend": legend_of(best),
+        "charts": parts_of(best, values=exact.chart_values(rules)),
     }
     return render(request, "simulations/chart.html", context)
+
+
+def _asked(request: HttpRequest) -> dict[str, Any] | None:
+    """What the address says; what a chart does not depend on it may leave out."""
+    if "decks" not in request.GET:
+        return None
+    rest = {name: value for name, value in initial_rules(Rules()).items() if name not in SWITCHES}
+    return rest | request.GET.dict()
 
 
 def parts_of(chart: Chart, *, values: Values | None = None) -> list[dict[str, Any]]:
@@ -88,9 +100,31 @@ def parts_of(chart: Chart, *, values: Values | None = None) -> list[dict[str, An
     ]
 
 
+def legend_of(chart: Chart) -> list[dict[str, str]]:
+    """The codes that come up in a chart."""
+    used = {code for rows in chart.parts.values() for row in rows.values() for code in row}
+    return [
+        {"code": str(code), "look": LOOKS[code], "words": WORDS[code]}
+        for code in Code
+        if code in used
+    ]
+
+
 def chart_address(rules: Rules) -> str:
     """Where the chart of these rules is shown."""
-    said = {name: value for name, value in initial_rules(rules).items() if value is not False}
+    left_out = (
+        "mode",
+        "penetration",
+        "rounds_per_shoe",
+        "blackjack_pays",
+        "seats",
+        "other_players",
+    )
+    said = {
+        name: value
+        for name, value in initial_rules(rules).items()
+        if value is not False and name not in left_out
+    }
     query = {name: "on" if value is True else value for name, value in said.items()}
     return f"{reverse('simulations:chart')}?{urlencode(query)}"
 

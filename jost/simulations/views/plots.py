@@ -9,8 +9,8 @@ from jost.simulations.prefix import Point
 from jost.simulations.wording import MINUS, by_unit
 
 Numbers = Sequence[float | None]
-# Counts rarer than this have intervals so wide that they would hide all others.
-RARE = 1e-6
+# Counts rarer than this have intervals so wide that they would hide all others; files have them too.
+RARE = 1e-4
 OUTERMOST = ("99", "1")
 
 
@@ -132,7 +132,7 @@ def by_count(rows: Sequence[Mapping[str, Any]]) -> Plot:
         key="counts",
         title="Edge and frequency by true count",
         hint="Points: the value of a round that begins at a count, with its 95 % interval. Bars: how "
-        "many rounds do.",
+        "many rounds do. Counts of fewer than one round in 10,000 are in the file alone.",
         x={
             "label": "True count",
             "unit": "count",

@@ -10,6 +10,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+import holdfast
+from holdfast.exceptions import BatchNotFound
 from jost.simulations import lifecycle
 from jost.simulations.engine import MAX_ROUNDS
 from jost.simulations.engine.chart import UPCARDS
@@ -20,7 +22,7 @@ from jost.simulations.progress import Progress, progress_of
 
 from . import plots
 from .answers import answer_of, answer_parts
-from .chart import LEGEND, chart_address, parts_of
+from .chart import chart_address, legend_of, parts_of
 from .exactly import beside
 
 
@@ -45,7 +47,7 @@ def detail(request: HttpRequest, simulation_id: UUID) -> HttpResponse:
         ),
         "charts": parts_of(chart),
         "upcards": UPCARDS,
-        "legend": LEGEND,
+        "legend": legend_of(chart),
         "chart_link": chart_address(simulation.setup.rules),
         "about": str(simulation),
         **answer_parts(simulation.setup, answer_of(simulation, tally=progress.tally)),
@@ -142,6 +144,16 @@ def _move(
     return redirect(simulation)
 
 
+def _counting(simulation: Simulation) -> int:
+    """How many of its chunks are being counted now."""
+    if not simulation.is_active or not simulation.batch_id:
+        return 0
+    try:
+        return holdfast.Batch.get(simulation.batch_id).progress().running
+    except BatchNotFound:
+        return 0
+
+
 def live_figures(simulation: Simulation, *, progress: Progress) -> dict[str, Any]:
     """Everything that moves on the page of a simulation."""
     estimate = progress.estimate
@@ -155,7 +167,7 @@ def live_figures(simulation: Simulation, *, progress: Progress) -> dict[str, Any
         "chunks_done": progress.chunks_done,
         "seconds": progress.seconds,
         "rounds_per_second": progress.rounds_per_second,
-        "workers": None,
+        "counting": _counting(simulation),
         "ev": estimate.ev if estimate else None,
         "ev_95": list(estimate.interval) if estimate else None,
         "reach": estimate.reach if estimate else None,

@@ -1,9 +1,7 @@
 """The pages of studies: runs side by side, sweeps, and what begins them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import combinations
-from math import sqrt
 from typing import Any
 from uuid import UUID
 
@@ -13,9 +11,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from jost.simulations import studies
+from jost.simulations import analysis, studies
 from jost.simulations.engine import RulesError
-from jost.simulations.engine.tally import Z_95, Estimate
 from jost.simulations.forms.study import KEYS, CompareForm, SweepForm
 from jost.simulations.models import Simulation, Study
 from jost.simulations.progress import Summary, summaries_of
@@ -24,36 +21,6 @@ from . import plots
 
 PER_PAGE = 20
 MOST_SIDE_BY_SIDE = 8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """How much more a round of one run is worth than one of another; of independent runs."""
-
-    one: Summary
-    other: Summary
-
-    @property
-    def ev(self) -> float:
-        return _known(self.one).ev - _known(self.other).ev
-
-    @property
-    def standard_error(self) -> float:
-        ones, others = _known(self.one).standard_error, _known(self.other).standard_error
-        return sqrt(ones * ones + others * others)
-
-    @property
-    def reach(self) -> float:
-        return Z_95 * self.standard_error
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        return self.ev - self.reach, self.ev + self.reach
-
-    @property
-    def is_clear(self) -> bool:
-        """Whether its 95 % interval leaves out zero."""
-        return abs(self.ev) > self.reach
 
 
 @require_safe
@@ -93,18 +60,27 @@ def new_sweep(request: HttpRequest) -> HttpResponse:
 @never_cache
 def detail(request: HttpRequest, study_id: UUID) -> HttpResponse:
     study = get_object_or_404(Study, pk=study_id)
-    context = _side_by_side(list(study.in_order.defer(*Simulation.HEAVY)), study=study)
-    template = "simulations/study_part.html" if "part" in request.GET else "simulations/study.html"
-    return render(request, template, context)
+    return _show(request, list(study.in_order.defer(*Simulation.HEAVY)), study=study)
 
 
 @require_safe
 @never_cache
 def compare(request: HttpRequest) -> HttpResponse:
     """Any runs side by side, as the address names them."""
-    ids = [found for found in map(_id, request.GET.getlist("run")) if found]
-    simulations = Simulation.objects.defer(*Simulation.HEAVY).in_bulk(ids[:MOST_SIDE_BY_SIDE])
-    context = _side_by_side([simulations[each] for each in ids if each in simulations], study=None)
+    ids = [found for found in map(_id, request.GET.getlist("run")) if found][:MOST_SIDE_BY_SIDE]
+    simulations = Simulation.objects.defer(*Simulation.HEAVY).in_bulk(ids)
+    chosen = [simulations[each] for each in dict.fromkeys(ids) if each in simulations]
+    return _show(request, chosen, study=None)
+
+
+def _show(
+    request: HttpRequest, simulations: Sequence[Simulation], *, study: Study | None
+) -> HttpResponse:
+    """The page, or the part of it that it asks for again and again."""
+    query = request.GET.copy()
+    query["part"] = "1"
+    context = _side_by_side(simulations, study=study)
+    context["part_address"] = f"{request.path}?{query.urlencode()}"
     template = "simulations/study_part.html" if "part" in request.GET else "simulations/study.html"
     return render(request, template, context)
 
@@ -113,18 +89,21 @@ def _side_by_side(simulations: Sequence[Simulation], *, study: Study | None) -> 
     entries = summaries_of(simulations)
     swept = study is not None and study.kind == Study.Kind.SWEEP
     labels = [str(value) for value in study.values] if study and swept else _labels(len(entries))
+    x_label = study.key if study and swept else "Run"
+    title = f"Value of a round by {x_label}" if swept else "Value of a round, side by side"
+    plot = plots.comparison(
+        labels, title=title, x_label=x_label, rows=[entry.estimate for entry in entries]
+    )
     return {
         "study": study,
+        "swept": swept,
+        "x_label": x_label,
         "entries": list(zip(labels, entries, strict=True)),
         "active": any(each.is_active for each in simulations),
-        "plot": plots.comparison(
-            labels,
-            title=f"Value of a round by {study.key}" if study and swept else "Side by side",
-            x_label=study.key if study and swept else "Run",
-            rows=[entry.estimate for entry in entries],
-        ),
+        "plot": plot if entries else None,
         "differences": _differences(entries, labels=labels, swept=swept),
         "same_seeds": len({each.seed for each in simulations}) < len(simulations),
+        "about": str(study or ""),
     }
 
 
@@ -132,18 +111,19 @@ def _differences(
     entries: Sequence[Summary], *, labels: Sequence[str], swept: bool
 ) -> list[dict[str, Any]]:
     """Of every two; of a sweep, of each from the first."""
-    pairs = [
-        (one, other)
-        for one, other in combinations(range(len(entries)), 2)
-        if entries[one].estimate and entries[other].estimate and not (swept and one)
-    ]
-    return [
-        {
-            "labels": f"{labels[other]} less {labels[one]}",
-            "difference": Difference(one=entries[other], other=entries[one]),
-        }
-        for one, other in pairs
-    ]
+    found = []
+    for one, other in combinations(range(len(entries)), 2):
+        first, second = entries[one].estimate, entries[other].estimate
+        if first is None or second is None or (swept and one):
+            continue
+        found.append(
+            {
+                "labels": f"{labels[other]} less {labels[one]}",
+                "difference": analysis.difference(first, second),
+                "is_clear": analysis.differ(first, second),
+            }
+        )
+    return found
 
 
 def _labels(number: int) -> list[str]:
@@ -206,8 +186,3 @@ def _id(text: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
-
-
-def _known(summary: Summary) -> Estimate:
-    assert summary.estimate is not None
-    return summary.estimate

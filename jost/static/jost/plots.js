@@ -153,7 +153,8 @@ function drawEnds(plot, { place, scale, stroke }) {
 // The widest intervals, those of the first rounds or of rare counts, may leave the picture: else the rest is a flat line.
 function scaleRange(spec, name, scale) {
   const found = spec.series.filter((each) => each.scale === name);
-  const calm = (list) => (scale.calm ? list.slice(Math.min(Math.floor(list.length / 8), list.length - 2)) : list);
+  const from = spec.x.values.findIndex((value) => value >= spec.x.values.at(-1) / 25);
+  const calm = (list) => (scale.calm ? list.slice(Math.min(from, list.length - 2)) : list);
   const heavy = (each, list) => (each.weights ? list.filter((_, place) => each.weights[place] >= 0.001) : list);
   const numbers = found.flatMap((each) => [each.values, each.low ?? [], each.high ?? []].flatMap((list) => heavy(each, calm(list)))).filter((value) => value != null);
   let low = Math.min(...numbers, scale.zero ? 0 : Infinity);

@@ -38,7 +38,7 @@ function show() {
   say("rounds", grouped(figures.rounds_done));
   say("chunks", `${grouped(figures.chunks_done)} of ${grouped(figures.chunks)}`);
   say("speed", dash(speed(), short));
-  say("workers", dash(figures.workers, String));
+  say("counting", `${figures.counting} ${figures.counting === 1 ? "chunk" : "chunks"}`);
   say("time", dash(figures.seconds, duration));
   say("ev", dash(figures.ev, (value) => percent(value, 4)));
   say("low", dash(figures.ev_95?.[0], (value) => percent(value, 4)));
