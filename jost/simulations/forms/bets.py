@@ -83,7 +83,9 @@ class BetsFields(DescribedForm):
         "Rounds per hour", initial=100, low=1, high=MOST_ROUNDS_PER_HOUR, required=False
     )
     bankroll = number("Bankroll, units", initial=1000, low=1, high=MOST_BANKROLL, required=False)
-    hours = number("Hours ahead", initial=int(DEFAULT_HOURS), low=0.01, high=1_000_000, required=False)
+    hours = number(
+        "Hours ahead", initial=int(DEFAULT_HOURS), low=0.01, high=1_000_000, required=False
+    )
 
     def bets_values(self) -> dict[str, Any]:
         """The keys of a rules file."""
