@@ -286,3 +286,14 @@ def test_flat_bets_and_games_without_an_edge_have_no_best_ramp() -> None:
 
     assert best_bets(Bets(), stakes=stakes(counted_game()), played={}) is None
     assert best_bets(Bets.from_dict(ramp), stakes=stakes(poor, **ramp), played={}) is None
+
+
+def test_best_ramp_does_not_follow_chance_downwards() -> None:
+    games = {count: shifted(A_GAME, wins=100 + 60 * count) for count in range(-5, 9)}
+    games[6] = shifted(A_GAME, wins=200)
+
+    ramp, _ = best(tally_of(games), ramp={"0": 1, "3": 40})
+
+    bet = [ramp.ramp_at(count) for count in range(-5, 9)]
+    assert bet == sorted(bet)
+    assert ramp.ramp_at(6) == ramp.ramp_at(5)

@@ -22,12 +22,13 @@ def best_bets(
 ) -> tuple[Bets, Returns] | None:
     """The ramp with the best SCORE between the least and the most units of these bets.
 
-    Each count is bet in proportion to its edge by its variance, in whole steps of the least bet;
-    the proportion is what is looked for. None without a spread or an edge. It is fitted to this
-    run: another one will find a little less in it.
+    Each count is bet in proportion to its edge by its variance, never less than a lower count, in
+    whole steps of the least bet; the proportion is what is looked for. None without a spread or an
+    edge. It is fitted to this run: another one will find a little less in it.
     """
     spread = _spread(bets)
-    most = max((stake.kelly for stake in stakes), default=0.0)
+    kelly = _rising(stakes)
+    most = max(kelly, default=0.0)
     if spread is None or not most:
         return None
     low, high = spread
@@ -35,8 +36,8 @@ def best_bets(
     tried: dict[Ramp, Returns] = {}
     for trial in range(TRIALS):
         units = [
-            min(max(round(step * round(GROWTH**trial * stake.kelly / most), 9), low), high)
-            for stake in stakes
+            min(max(round(step * round(GROWTH**trial * share / most), 9), low), high)
+            for share in kelly
         ]
         ramp = _ramp(stakes, units=units)
         if ramp not in tried:
@@ -58,6 +59,19 @@ def _spread(bets: Bets) -> tuple[float, float] | None:
         units = [units for _, units in bets.ramp]
         low, high = min(units), max(units)
     return None if high is None or high <= low else (low, high)
+
+
+def _rising(stakes: Sequence[Stake]) -> list[float]:
+    """Kelly's shares where chance makes none of them fall: neighbours that do are taken together."""
+    pooled: list[tuple[float, int, int]] = []
+    for stake in stakes:
+        share, rounds, counts = stake.kelly, stake.sums.rounds, 1
+        while pooled and pooled[-1][0] > share:
+            before, more, others = pooled.pop()
+            share = (share * rounds + before * more) / (rounds + more)
+            rounds, counts = rounds + more, counts + others
+        pooled.append((share, rounds, counts))
+    return [share for share, _, counts in pooled for _ in range(counts)]
 
 
 def _staked(
