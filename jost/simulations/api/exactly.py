@@ -6,6 +6,7 @@ from rest_framework.response import Response
 
 from jost.simulations.engine import RulesError
 from jost.simulations.exact import exact
+from jost.simulations.exact_report import exact_answer
 from jost.simulations.setup import Setup
 
 from .documents import CHART, EXACT_ANSWER
@@ -21,11 +22,12 @@ class ExactView(JsonView):
         responses=answers({200: EXACT_ANSWER}, 400, 415),
     )
     def post(self, request: Request) -> Response:
-        game = _asked(request).game
+        setup = _asked(request)
         try:
-            return Response(exact(game.rules, game.chart).to_dict())
+            found = exact(setup.game.rules, setup.game.chart)
         except RulesError as error:
             raise refused(error, within="rules") from None
+        return Response(exact_answer(setup, found))
 
 
 class ChartView(JsonView):

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from jost.simulations.engine.chart import PARTS, UPCARDS
 from jost.simulations.engine.rules import RulesError
 from jost.simulations.exact import NO_EXACT_VALUE, RESULTS, Exact, exact, has_exact_value
+from jost.simulations.exact_report import exact_answer, left_out
 from jost.simulations.schemas import schema_of
 from jost.simulations.setup import Setup
 from jost.simulations.shorthand import add_rules_arguments, rules_file_of
@@ -43,7 +44,7 @@ class Command(BaseCommand):
             named = message if reason.field in message else f"{reason.field}: {message}"
             raise CommandError(named) from None
         if options["json"]:
-            self.stdout.write(json.dumps(answer(setup, found)))
+            self.stdout.write(json.dumps(exact_answer(setup, found)))
         else:
             self.stdout.write("\n".join(told(setup, found)))
 
@@ -58,33 +59,6 @@ def _setup_of(options: dict[str, Any]) -> Setup:
             field="dealing",
         )
     return setup
-
-
-def answer(setup: Setup, found: Exact) -> dict[str, Any]:
-    """What schemas/exact.json describes."""
-    return {
-        "ev": found.ev,
-        "ev_standard_error": 0.0,
-        "sd": found.sd,
-        "rules": setup.to_dict(),
-        "dealing": str(found.rules.dealing),
-        "holds_for": found.holds_for,
-        "leaves_out": left_out(setup),
-        "blackjack": found.blackjack,
-        "insurance": found.insurance,
-        "dealer": found.dealer,
-    }
-
-
-def left_out(setup: Setup) -> list[str]:
-    """The keys of the rules file that this value does not depend on, though they say something."""
-    said = {
-        "counting": setup.game.count is not None,
-        "index_plays": bool(setup.game.plays),
-        "bets": setup.bets.by_count,
-        "bankroll": setup.bankroll is not None,
-    }
-    return [key for key, says in said.items() if says]
 
 
 def told(setup: Setup, found: Exact) -> Iterator[str]:
