@@ -136,7 +136,8 @@ _ALL = (
     Preset(
         key="macau-8d",
         name="Macau, early surrender",
-        sentence="Eight decks without a hole card, with early surrender, here against every card.",
+        sentence="Eight decks without a hole card, with early surrender: here against an ace too, "
+        "which Macau does not give and which is worth 0.4 %.",
         rules=Rules(decks=8, dealer_peeks=False, surrender="early"),
     ),
     Preset(
