@@ -15,6 +15,7 @@ import psutil
 import pytest
 from django.db.models import Sum
 
+from jost.simulations.engine import warm_up
 from jost.simulations.inline import count_inline
 from jost.simulations.models import Chunk, Simulation
 from tests.eventually import eventually
@@ -100,6 +101,8 @@ class SimulationSite:
 @contextmanager
 def simulation_site(kind: str, request: pytest.FixtureRequest) -> Iterator[SimulationSite]:
     """Enter a site of JOST on a fresh database of a kind."""
+    # Once: processes that begin at the same time would all compile.
+    warm_up()
     with new_site(kind, request, environment=ENVIRONMENT) as site:
         yield SimulationSite(site)
 

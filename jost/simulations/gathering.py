@@ -149,8 +149,7 @@ def _gather(simulation: Simulation) -> None:
 def _chunks_of_answer(simulation: Simulation) -> int | None:
     """How many chunks the answer has, from the first on; None while it is not there."""
     if simulation.target is not None:
-        seats = simulation.setup.game.rules.seats
-        sums = legs.sums_in_order(simulation)
+        sums, seats = legs.sums_in_order(simulation), simulation.seats
         if (found := stop_after(sums, target=simulation.target, seats=seats)) is not None:
             return found
     return None if any(True for _ in legs.missing(simulation)) else simulation.chunks_planned

@@ -117,6 +117,6 @@ def has_reached_target(simulation: Simulation) -> bool:
     """Whether some prefix of its whole chunks is reason enough to end."""
     if simulation.target is None:
         return False
-    seats = simulation.setup.game.rules.seats
-    found = stop_after(sums_in_order(simulation), target=simulation.target, seats=seats)
+    sums, seats = sums_in_order(simulation), simulation.seats
+    found = stop_after(sums, target=simulation.target, seats=seats)
     return found is not None

@@ -109,6 +109,11 @@ class Simulation(models.Model):
         return Setup.from_dict(self.rules)
 
     @property
+    def seats(self) -> int:
+        """Those of the setup, without reading all of it."""
+        return int(self.rules["seats"])
+
+    @property
     def held_tallies(self) -> list[Tally]:
         """The sum of the chunks that have no tally of their own any more, if there are such."""
         return [] if self.held is None else [Tally.from_dict(self.held)]

@@ -83,6 +83,15 @@ def stop_after(chunks: Iterable[tuple[int, Sums]], *, target: float, seats: int)
     return None
 
 
+def rounds_expected(
+    rounds: int, *, target: float | None, estimate: Estimate | None, done: int
+) -> float:
+    """After how many rounds it will end by what is known: an interval becomes narrow as the root of the rounds."""
+    if target is None or estimate is None:
+        return rounds
+    return max(done, min(rounds, done * (estimate.reach / target) ** 2))
+
+
 def points(chunks: Iterable[tuple[int, Sums]], *, seats: int) -> list[Point]:
     """The way of the estimate, prefix by prefix; no point of it ever moves."""
     way: list[Point] = []

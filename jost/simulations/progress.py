@@ -12,7 +12,7 @@ from django.utils import timezone
 from .engine import Tally
 from .engine.tally import Estimate
 from .models import SUMS, Chunk, Simulation, tallies_of
-from .prefix import Point, Sums, points
+from .prefix import Point, Sums, points, rounds_expected
 
 # Chunks with a tally of their own that one look adds up; there are more only behind a gap in the prefix.
 MOST_LOOSE = 64
@@ -33,13 +33,15 @@ class Progress:
     tally: Tally
     rounds_done: int
     rounds: int
+    rounds_expected: float
     estimate: Estimate | None
     seconds: float | None
     points: list[Point]
 
     @property
     def fraction(self) -> float:
-        return self.rounds_done / self.rounds
+        """Of the rounds after which it is expected to end: of all, or where it will meet its target."""
+        return self.rounds_done / self.rounds_expected
 
     @property
     def rounds_per_second(self) -> float | None:
@@ -49,23 +51,24 @@ class Progress:
     def seconds_left(self) -> float | None:
         """At the speed so far; None before anything has been counted."""
         speed = self.rounds_per_second
-        return (self.rounds - self.rounds_done) / speed if speed else None
+        return (self.rounds_expected - self.rounds_done) / speed if speed else None
 
 
 def progress_of(simulation: Simulation) -> Progress:
     """Add up what has been counted; costs the same for a long simulation as for a short one, but for its points."""
     chunks, tally = _counted(simulation)
     total = reduce(add, (sums for _, sums in chunks), Sums())
-    seats = simulation.setup.game.rules.seats
+    estimate = total.estimate(seats=simulation.seats)
     return Progress(
         chunks_done=len(chunks),
         chunks=simulation.chunks_planned,
         tally=tally,
         rounds_done=total.rounds,
         rounds=simulation.rounds,
-        estimate=total.estimate(seats=seats),
+        rounds_expected=_expected(simulation, sums=total),
+        estimate=estimate,
         seconds=_seconds(simulation),
-        points=points(chunks, seats=seats),
+        points=points(chunks, seats=simulation.seats),
     )
 
 
@@ -102,12 +105,13 @@ class Summary:
 
     simulation: Simulation
     rounds_done: int
+    rounds_expected: float
     chunks_done: int
     estimate: Estimate | None
 
     @property
     def fraction(self) -> float:
-        return self.rounds_done / self.simulation.rounds
+        return self.rounds_done / self.rounds_expected
 
 
 def summaries_of(simulations: Sequence[Simulation]) -> list[Summary]:
@@ -127,8 +131,18 @@ def _summary(simulation: Simulation, *, row: Mapping[str, Any] | None) -> Summar
     return Summary(
         simulation=simulation,
         rounds_done=sums.rounds,
+        rounds_expected=_expected(simulation, sums=sums),
         chunks_done=0 if row is None else row["chunks_done"],
-        estimate=sums.estimate(seats=simulation.setup.game.rules.seats),
+        estimate=sums.estimate(seats=simulation.seats),
+    )
+
+
+def _expected(simulation: Simulation, *, sums: Sums) -> float:
+    return rounds_expected(
+        simulation.rounds,
+        target=None if simulation.is_over else simulation.target,
+        estimate=sums.estimate(seats=simulation.seats),
+        done=sums.rounds,
     )
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from celery import shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 from celery.signals import worker_init
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 
 from . import gathering, legs
 from .engine import count_chunk, is_compiled, warm_up
@@ -18,7 +18,7 @@ MOST_ROUNDS_UNCOMPILED = 3_200_000
 
 # A database that restarts is no reason to lose a simulation.
 PATIENT: dict[str, Any] = {
-    "autoretry_for": (OperationalError,),
+    "autoretry_for": (OperationalError, InterfaceError),
     "max_retries": 20,
     "retry_backoff": True,
     "retry_backoff_max": 30,

@@ -44,6 +44,29 @@ def test_progress_is_that_of_what_has_been_counted(simulation: Simulation) -> No
     assert seen.fraction == pytest.approx(rounds_of(50) / rounds_of(CHUNKS))
 
 
+def test_fraction_on_the_way_to_a_target_is_of_the_rounds_that_it_will_take(
+    simulation: Simulation,
+) -> None:
+    record(simulation, *range(10))
+    estimate = progress_of(simulation).estimate
+    assert estimate is not None
+    Simulation.objects.update(target=estimate.reach / 2)
+    simulation.refresh_from_db()
+
+    seen, [line] = progress_of(simulation), summaries_of([simulation])
+
+    assert seen.fraction == line.fraction == pytest.approx(1 / 4)
+    assert seen.rounds_expected == pytest.approx(4 * rounds_of(10))
+
+
+def test_fraction_never_passes_one(simulation: Simulation) -> None:
+    record(simulation, *range(1, 10))
+    Simulation.objects.update(target=0.5)
+    simulation.refresh_from_db()
+
+    assert progress_of(simulation).fraction == 1
+
+
 def test_progress_before_the_first_chunk_has_no_estimate(simulation: Simulation) -> None:
     seen = progress_of(simulation)
 
