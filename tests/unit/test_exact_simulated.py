@@ -15,7 +15,7 @@ from jost.simulations.exact import best_chart, exact, exact_ev
 
 pytestmark = pytest.mark.slow
 
-ROUNDS = 4_000_000
+ROUNDS = 2_000_000
 # Enough to see a rule that is worth a hundredth of a percent.
 MANY_ROUNDS = 400_000_000
 GAME = Rules(dealing=Dealing(mode="fixed_rounds", rounds=30))

@@ -52,7 +52,7 @@ def exact(rules: Rules, chart: Chart) -> Exact:
         ev=ev,
         sd=None if square is None else sqrt(square - ev * ev),
         insurance=insurance(shoe),
-        blackjack=2 * shoe.chance(ACE) * shoe.without(ACE).chance(TEN),
+        blackjack=blackjack(shoe),
         dealer=dealer_table(rules.decks, hits_soft_17=rules.dealer_hits_soft_17),
     )
 
@@ -87,6 +87,11 @@ def holds_for(rules: Rules) -> str:
 def insurance(shoe: Shoe) -> float:
     """Pays 2 to 1 if the hole card is a ten."""
     return 3 * shoe.without(ACE).chance(TEN) - 1
+
+
+def blackjack(shoe: Shoe) -> float:
+    """The chance of a player's."""
+    return 2 * shoe.chance(ACE) * shoe.without(ACE).chance(TEN)
 
 
 def moments(rules: Rules, chart: Chart, *, shoe: Shoe) -> tuple[float, float | None]:
