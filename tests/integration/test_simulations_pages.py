@@ -473,6 +473,9 @@ def test_sweep_runs_one_rule_at_each_value(client: Client, holdfast_jobs: Holdfa
     assert "Value of a round by dealing.penetration" in shown
     assert "0.75 less 0.5" in shown
     assert "<html" not in page(client, f"{answer['Location']}?part=1")
+    lines = page(client, f"{answer['Location']}?as=csv").splitlines()
+    assert lines[0].startswith("dealing.penetration,setup,state,rounds,ev,")
+    assert [line.split(",")[0] for line in lines[1:]] == ["0.5", "0.75"]
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ class SweepForm(StudyFields):
 
     key = select(
         [(key, key) for key in KEYS],
-        label="What changes",
+        label="Key to sweep",
         initial="dealing.penetration",
         help_text="The key of a rules file.",
     )
@@ -136,7 +136,7 @@ def read_value(word: str) -> Any:
 
 def _changes() -> forms.CharField:
     return forms.CharField(
-        label="Changes",
+        label="Other keys",
         required=False,
         max_length=LONGEST_CHANGE,
         help_text='Keys of a rules file over it, such as {"dealer_hits_soft_17": true}.',

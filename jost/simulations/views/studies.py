@@ -1,6 +1,8 @@
 """The pages of studies: runs side by side, sweeps, and what begins them."""
 
+import csv
 from collections.abc import Sequence
+from io import StringIO
 from itertools import combinations
 from typing import Any
 from uuid import UUID
@@ -18,8 +20,10 @@ from jost.simulations.models import Simulation, Study
 from jost.simulations.progress import Summary, summaries_of
 
 from . import plots
+from .exports import CSV, file_of
 
 PER_PAGE = 20
+COLUMNS = ("ev", "ev_standard_error", "ev_low", "ev_high", "sd")
 MOST_SIDE_BY_SIDE = 8
 
 
@@ -80,7 +84,11 @@ def _show(
     query = request.GET.copy()
     query["part"] = "1"
     context = _side_by_side(simulations, study=study)
+    if request.GET.get("as") == "csv":
+        return file_of(_csv(context), kind=CSV, name="side-by-side.csv")
     context["part_address"] = f"{request.path}?{query.urlencode()}"
+    query["as"] = "csv"
+    context["csv_address"] = f"{request.path}?{query.urlencode()}"
     template = "simulations/study_part.html" if "part" in request.GET else "simulations/study.html"
     return render(request, template, context)
 
@@ -105,6 +113,19 @@ def _side_by_side(simulations: Sequence[Simulation], *, study: Study | None) -> 
         "same_seeds": len({each.seed for each in simulations}) < len(simulations),
         "about": str(study or ""),
     }
+
+
+def _csv(context: dict[str, Any]) -> str:
+    text = StringIO()
+    lines = csv.writer(text, lineterminator="\r\n")
+    lines.writerow([context["x_label"], "setup", "state", "rounds", *COLUMNS])
+    for label, entry in context["entries"]:
+        estimate, run = entry.estimate, entry.simulation
+        known: list[float] = []
+        if estimate:
+            known = [estimate.ev, estimate.standard_error, *estimate.interval, estimate.sd]
+        lines.writerow([label, str(run.setup), run.state, entry.rounds_done, *known])
+    return text.getvalue()
 
 
 def _differences(

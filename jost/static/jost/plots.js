@@ -62,7 +62,7 @@ function forget(figure, { made, observer }) {
   drawn.delete(figure);
 }
 
-const size = (place) => ({ width: place.clientWidth || 600, height: place.clientHeight || 260 });
+const size = (place) => ({ width: place.clientWidth || 600, height: Math.min(330, Math.max(240, innerWidth * 0.3)) });
 const isEmpty = (spec) => spec.x.values.length < (spec.least ?? 1);
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -104,7 +104,7 @@ function xAxis(spec) {
   const { values, labels, discrete } = spec.x;
   if (!labels && !discrete) return {};
   // As many names as there is room for, each in full.
-  return { splits: (plot) => values.filter((_, place) => place % Math.ceil((values.length * (labels ? 62 : 30)) / plot.width) === 0) };
+  return { splits: (plot) => values.filter((_, place) => place % Math.ceil((values.length * (labels ? 62 : 38)) / plot.width) === 0) };
 }
 
 const at = (spec, value) => (value == null ? "–" : spec.x.labels ? spec.x.labels[value] : byUnit(value, spec.x.unit));

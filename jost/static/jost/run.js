@@ -14,6 +14,8 @@ let figures = JSON.parse(document.getElementById("live").textContent);
 let pause = PAUSE;
 let misses = 0;
 let looked = 0;
+// Parts to fetch: one that the reader is in waits until he has left it.
+const stale = new Set();
 // Looks of the last few seconds, for a speed that follows what happens now.
 let looks = [];
 
@@ -70,14 +72,14 @@ function showConvergence() {
   redraw(figure, { x: { ...spec.x, values: column(0), to }, series });
 }
 
-// Fetches the parts that the server writes; what the reader has opened stays open.
+// Fetches a part that the server writes; what the reader has opened stays open.
 async function fetchPart(name) {
   const place = part(name);
-  if (!place) return;
   const answer = await fetch(place.dataset.url, { signal: AbortSignal.timeout(30000) });
   if (!answer.ok || answer.redirected) return;
   const html = await answer.text();
-  if (place.contains(document.activeElement) && document.activeElement !== document.body) return;
+  if (place.contains(document.activeElement)) return;
+  stale.delete(name);
   const open = new Set([...place.querySelectorAll("details[open]")].map((each) => each.dataset.name));
   place.innerHTML = html;
   for (const each of place.querySelectorAll("details")) each.open ||= open.has(each.dataset.name);
@@ -109,15 +111,14 @@ async function ask() {
 async function changed(before) {
   show();
   looked += 1;
-  const moved = before.state !== figures.state;
-  try {
-    // The buttons are those of a state.
-    if (moved) await fetchPart("moves");
-    if (!moved && (before.rounds_done === figures.rounds_done || looked % ANSWER_EVERY)) return;
-    await fetchPart("answer");
-    await fetchPart("exact");
-  } catch {
+  // The buttons are those of a state.
+  if (before.state !== figures.state) for (const name of ["moves", "answer", "exact"]) stale.add(name);
+  if (before.rounds_done !== figures.rounds_done) for (const name of ["answer", "exact"]) stale.add(name);
+  const slow = figures.active && looked % ANSWER_EVERY;
+  for (const name of [...stale]) {
+    if (slow && name !== "moves") continue;
     // It comes with a later look.
+    await fetchPart(name).catch(() => {});
   }
 }
 

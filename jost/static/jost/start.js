@@ -40,7 +40,7 @@ function stepsOf(text) {
 
 function makeSteps(field) {
   const steps = document.createElement("div");
-  steps.className = "steps";
+  steps.className = "ramp-steps";
   const list = document.createElement("ol");
   const add = document.createElement("button");
   add.type = "button";
