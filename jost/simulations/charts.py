@@ -68,10 +68,12 @@ def read_chart_csv(text: str) -> dict[str, dict[str, list[str]]]:
             continue
         part, hand = _hand(cells[0], section=section, number=number)
         if hand in chart.setdefault(part, {}):
-            raise _wrong(number, f"strategy.{part}.{hand} is there twice; leave one out")
-        chart[part][hand] = _codes(cells[1:], columns, part=part, hand=hand, number=number)
+            raise _wrong(number, what=f"strategy.{part}.{hand} is there twice; leave one out")
+        chart[part][hand] = _codes(cells[1:], columns=columns, part=part, hand=hand, number=number)
     if not chart:
-        raise _wrong(1, "there is no row; write a hand and ten codes, such as 16,S,S,S,S,S,H,...")
+        raise _wrong(
+            1, what="there is no row; write a hand and ten codes, such as 16,S,S,S,S,S,H,..."
+        )
     return chart
 
 
@@ -84,7 +86,7 @@ def _lines(text: str) -> list[list[str]]:
             for row in csv.reader(bare.splitlines(), delimiter=delimiter)
         ]
     except csv.Error as reason:
-        raise _wrong(1, f"it cannot be read as CSV ({reason}); save it as plain CSV") from None
+        raise _wrong(1, what=f"it cannot be read as CSV ({reason}); save it as plain CSV") from None
 
 
 def _header(cells: Sequence[str]) -> tuple[str, list[str]] | None:
@@ -104,7 +106,7 @@ def _columns(cells: Sequence[str], *, number: int) -> list[str]:
     while names and not names[-1]:
         names.pop()
     if sorted(names) != sorted(UPCARDS):
-        raise _wrong(number, f"the columns must be {', '.join(UPCARDS)}")
+        raise _wrong(number, what=f"the columns must be {', '.join(UPCARDS)}")
     return names
 
 
@@ -125,7 +127,7 @@ def _hand(cell: str, *, section: str, number: int) -> tuple[str, str]:
                 return part, hand
     where = f" of {section}" if section else ""
     rows = ", ".join(PARTS[section]) if section else "5 to 17, A2 to A9, 22 to 1010, AA"
-    raise _wrong(number, f"{shown(cell)} is no row{where}; take one of {rows}")
+    raise _wrong(number, what=f"{shown(cell)} is no row{where}; take one of {rows}")
 
 
 def _spellings(bare: str, *, section: str) -> list[str]:
@@ -142,7 +144,7 @@ def _spellings(bare: str, *, section: str) -> list[str]:
 
 
 def _codes(
-    cells: Sequence[str], columns: Sequence[str], *, part: str, hand: str, number: int
+    cells: Sequence[str], *, columns: Sequence[str], part: str, hand: str, number: int
 ) -> list[str]:
     given = list(cells)
     while len(given) > WIDTH and not given[-1]:
@@ -150,7 +152,7 @@ def _codes(
     if len(given) != WIDTH:
         raise _wrong(
             number,
-            f"strategy.{part}.{hand} has {len(given)} codes; give ten, for {', '.join(columns)}",
+            what=f"strategy.{part}.{hand} has {len(given)} codes; give ten, for {', '.join(columns)}",
         )
     by_upcard = dict(zip(columns, given, strict=True))
     return [CODES.get(by_upcard[upcard].lower(), by_upcard[upcard]) for upcard in UPCARDS]
@@ -166,5 +168,5 @@ def _spelt(hand: str) -> str:
     return f"{half},{half}"
 
 
-def _wrong(number: int, what: str) -> RulesError:
+def _wrong(number: int, *, what: str) -> RulesError:
     return RulesError(f"Line {number} of the chart: {what}.", field="strategy")

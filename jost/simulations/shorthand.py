@@ -1,7 +1,7 @@
 """The flags that say rules on a command line: a preset, over it a rules file, over it each flag."""
 
 import sys
-from argparse import BooleanOptionalAction
+from argparse import BooleanOptionalAction, _MutuallyExclusiveGroup
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -54,16 +54,7 @@ def add_rules_arguments(parser: CommandParser) -> None:
     group.add_argument(
         "--strategy", metavar="FILE", help="a chart, CSV or JSON; rows left out are computed"
     )
-    dealing = group.add_mutually_exclusive_group()
-    dealing.add_argument(
-        "--penetration", type=_number, metavar="SHARE", help="dealt up to a cut card, such as 0.75"
-    )
-    dealing.add_argument(
-        "--rounds-per-shoe", type=_number, metavar="N", help="shuffle after so many rounds"
-    )
-    dealing.add_argument(
-        "--fresh-shoe", action="store_true", default=None, help="shuffle before every round"
-    )
+    _add_dealing_arguments(group.add_mutually_exclusive_group())
 
 
 def add_counting_arguments(parser: CommandParser) -> None:
@@ -76,6 +67,18 @@ def add_counting_arguments(parser: CommandParser) -> None:
         action="append",
         metavar="NAMES",
         help="illustrious-18 and fab-4, with a comma between them or one flag each; none",
+    )
+
+
+def _add_dealing_arguments(group: _MutuallyExclusiveGroup) -> None:
+    group.add_argument(
+        "--penetration", type=_number, metavar="SHARE", help="dealt up to a cut card, such as 0.75"
+    )
+    group.add_argument(
+        "--rounds-per-shoe", type=_number, metavar="N", help="shuffle after so many rounds"
+    )
+    group.add_argument(
+        "--fresh-shoe", action="store_true", default=None, help="shuffle before every round"
     )
 
 

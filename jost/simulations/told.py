@@ -41,10 +41,12 @@ class Told:
         if sys.stderr.isatty():
             if now - self._told_at >= LEAST_SECONDS or fraction >= 1:
                 self._told_at = now
-                self._err.write(f"\r{self._text(tally, fraction, speed):<{WIDTH}}", ending="")
+                self._err.write(
+                    f"\r{self._text(tally, fraction=fraction, speed=speed):<{WIDTH}}", ending=""
+                )
         elif (tenth := int(fraction * 10)) > self._tenth:
             self._tenth = tenth
-            self._err.write(self._text(tally, fraction, speed))
+            self._err.write(self._text(tally, fraction=fraction, speed=speed))
 
     def end(self) -> None:
         if sys.stderr.isatty():
@@ -58,7 +60,7 @@ class Told:
             done = max(done, (self._target / estimate.reach) ** 2)
         return min(done, 1.0)
 
-    def _text(self, tally: Tally, fraction: float, speed: float) -> str:
+    def _text(self, tally: Tally, *, fraction: float, speed: float) -> str:
         estimate = tally.estimate()
         if estimate is None:
             return f"{fraction:6.1%}  waiting for a worker"
@@ -110,15 +112,15 @@ def _bets_lines(result: dict[str, Any]) -> Iterator[str]:
         yield "These bets were never made in so few rounds."
         return
     yield f"bets {bets['says']}, {bets['bet_per_round']:.3f} units a round on average"
-    yield f"win in 100 rounds: {_figure(bets['win_per_100'], '+.4f')} units"
-    yield f"SCORE: {_figure(bets['score'], '.2f')}"
-    yield f"N0: {_figure(bets['n0'], ',.0f')} rounds"
+    yield f"win in 100 rounds: {_figure(bets['win_per_100'], form='+.4f')} units"
+    yield f"SCORE: {_figure(bets['score'], form='.2f')}"
+    yield f"N0: {_figure(bets['n0'], form=',.0f')} rounds"
     if bankroll is not None:
-        ruin = _figure(bankroll["risk_of_ruin"], ".3%")
+        ruin = _figure(bankroll["risk_of_ruin"], form=".3%")
         yield f"risk of losing {bankroll['units']:g} units: {ruin}"
 
 
-def _figure(figure: dict[str, float | None], form: str) -> str:
+def _figure(figure: dict[str, float | None], *, form: str) -> str:
     """Value and ends of the interval; what has none is endless."""
     value, low, high = (
         "endless" if number is None else format(number, form)

@@ -100,7 +100,7 @@ def read_rows(values: object) -> dict[str, dict[str, Row]]:
     """Check what a rules file has under `strategy`; RulesError names the cell and the repair."""
     parts = _object(values, path="strategy", example='{"hard": {"16": ["S", ...]}}')
     require_known(parts, PARTS, prefix="strategy.")
-    return {part: dict(_read_part(part, parts[part])) for part in PARTS if part in parts}
+    return {part: dict(_read_part(parts[part], part=part)) for part in PARTS if part in parts}
 
 
 def missing_rows(rows: Rows) -> list[str]:
@@ -123,7 +123,7 @@ def read_code(value: object, *, part: str, path: str, cell: str) -> Code:
     raise RulesError(f"{cell}: {wrong}; use one of {', '.join(fitting)}.", field=path)
 
 
-def _read_part(part: str, values: object) -> Iterator[tuple[str, Row]]:
+def _read_part(values: object, *, part: str) -> Iterator[tuple[str, Row]]:
     path = f"strategy.{part}"
     first = PARTS[part][0]
     rows = _object(values, path=path, example=f'{{"{first}": ["H", ...]}}')

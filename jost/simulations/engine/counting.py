@@ -76,8 +76,8 @@ class Count:
             name=_name(values.get("name", "own")),
             tags=tuple(int(tag * scale) for tag in tags),  # type: ignore[arg-type]  # ten of them
             scale=scale,
-            initial=_initial(values, "initial"),
-            initial_per_deck=_initial(values, "initial_per_deck"),
+            initial=_initial(values, name="initial"),
+            initial_per_deck=_initial(values, name="initial_per_deck"),
         )
         return cls._rounded(own, true_count=_true_count(values.get("true_count", "floor")))
 
@@ -109,7 +109,8 @@ class Count:
         return {
             "name": self.name,
             "tags": {
-                card: _number(tag, self.scale) for card, tag in zip(CARDS, self.tags, strict=True)
+                card: _number(tag, scale=self.scale)
+                for card, tag in zip(CARDS, self.tags, strict=True)
             },
             "true_count": self.true_count,
             "initial": self.initial,
@@ -135,7 +136,7 @@ def _tags(values: object) -> list[Fraction]:
                 "count.",
                 field=f"counting.tags.{card}",
             )
-    tags = [_tag(card, values[card]) for card in CARDS]
+    tags = [_tag(values[card], card=card) for card in CARDS]
     if not any(tags):
         raise RulesError(
             "counting.tags are all 0, so nothing is counted: leave counting out.",
@@ -144,7 +145,7 @@ def _tags(values: object) -> list[Fraction]:
     return tags
 
 
-def _tag(card: str, value: object) -> Fraction:
+def _tag(value: object, *, card: str) -> Fraction:
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MOST_TAG:
         tag = Fraction(value)
         if tag.denominator <= 2:  # whole or half
@@ -156,7 +157,7 @@ def _tag(card: str, value: object) -> Fraction:
     )
 
 
-def _number(tag: int, scale: int) -> int | float:
+def _number(tag: int, *, scale: int) -> int | float:
     return tag // scale if tag % scale == 0 else tag / scale
 
 
@@ -184,7 +185,7 @@ def _true_count(value: object) -> str:
     return str(value)
 
 
-def _initial(values: Mapping[str, Any], name: str) -> int:
+def _initial(values: Mapping[str, Any], *, name: str) -> int:
     value = values.get(name, 0)
     if not isinstance(value, int) or isinstance(value, bool) or abs(value) > MOST_INITIAL:
         raise RulesError(

@@ -38,12 +38,12 @@ class IndexPlay:
                 field=path,
             )
         require_known(values, KEYS, prefix=f"{path}.")
-        hand = _one_of(values, "hand", HANDS, path=path)
+        hand = _one_of(HANDS, values=values, key="hand", path=path)
         index, at_least = _index(values, path=path)
         if hand == INSURANCE:
             _refuse_for_insurance(values, at_least=at_least, path=path)
             return cls(hand=hand, index=index)
-        upcard = _one_of(values, "upcard", UPCARDS, path=path)
+        upcard = _one_of(UPCARDS, values=values, key="upcard", path=path)
         code = read_code(
             values.get("play"), part=part_of(hand), path=f"{path}.play", cell=f"{path}.play"
         )
@@ -131,7 +131,7 @@ def chart_at(chart: Chart, plays: Iterable[IndexPlay], *, count: int) -> Chart:
     for (hand, upcard), changes in by_cell.items():
         part, column = part_of(hand), UPCARDS.index(upcard)
         row = list(rows[part][hand])
-        row[column] = _code_at(row[column], changes, count=count)
+        row[column] = _code_at(row[column], plays=changes, count=count)
         rows[part][hand] = tuple(row)
     return Chart.from_rows(rows)
 
@@ -141,7 +141,7 @@ def insurance_index(plays: Iterable[IndexPlay]) -> int | None:
     return next((play.index for play in plays if play.hand == INSURANCE), None)
 
 
-def _code_at(code: Code, plays: Sequence[IndexPlay], *, count: int) -> Code:
+def _code_at(code: Code, *, plays: Sequence[IndexPlay], count: int) -> Code:
     surrender = code in ELSES
     without = ELSES.get(code, code)
     if any(play.surrenders for play in plays):
@@ -175,7 +175,7 @@ def _named_or_own(value: object, *, path: str) -> Iterator[IndexPlay]:
     yield from SETS[value]
 
 
-def _one_of(values: Mapping[str, Any], key: str, choices: Sequence[str], *, path: str) -> str:
+def _one_of(choices: Sequence[str], *, values: Mapping[str, Any], key: str, path: str) -> str:
     """A hand or an upcard; 16 is as good as "16"."""
     given = values.get(key)
     whole = isinstance(given, int) and not isinstance(given, bool)
@@ -220,40 +220,39 @@ def _refuse_for_insurance(values: Mapping[str, Any], *, at_least: bool, path: st
         )
 
 
-def _from_on(hand: str, upcard: str, index: int, code: Code) -> IndexPlay:
-    return IndexPlay(hand=hand, upcard=upcard, index=index, code=code)
-
-
-def _hit_below(hand: str, upcard: str, index: int) -> IndexPlay:
-    return IndexPlay(hand=hand, upcard=upcard, index=index, code=Code.HIT, at_least=False)
-
-
 # Hi-Lo's indices as Don Schlesinger's "Blackjack Attack" made them known, for several decks where
-# the dealer stands on soft 17; the hands that basic strategy stands on are hit below theirs.
+# the dealer stands on soft 17.
+_FROM_ON = (
+    ("16", "10", 0, Code.STAND),
+    ("15", "10", 4, Code.STAND),
+    ("1010", "5", 5, Code.SPLIT),
+    ("1010", "6", 4, Code.SPLIT),
+    ("10", "10", 4, Code.DOUBLE_OR_HIT),
+    ("12", "3", 2, Code.STAND),
+    ("12", "2", 3, Code.STAND),
+    ("11", "A", 1, Code.DOUBLE_OR_HIT),
+    ("9", "2", 1, Code.DOUBLE_OR_HIT),
+    ("10", "A", 4, Code.DOUBLE_OR_HIT),
+    ("9", "7", 3, Code.DOUBLE_OR_HIT),
+    ("16", "9", 5, Code.STAND),
+)
+# Basic strategy stands on these.
+_HIT_BELOW = (("13", "2", -1), ("12", "4", 0), ("12", "5", -2), ("12", "6", -1), ("13", "3", -2))
+_SURRENDER_FROM = (("14", "10", 3), ("15", "10", 0), ("15", "9", 2), ("15", "A", 1))
+
 ILLUSTRIOUS_18 = (
     IndexPlay(hand=INSURANCE, index=3),
-    _from_on("16", "10", 0, Code.STAND),
-    _from_on("15", "10", 4, Code.STAND),
-    _from_on("1010", "5", 5, Code.SPLIT),
-    _from_on("1010", "6", 4, Code.SPLIT),
-    _from_on("10", "10", 4, Code.DOUBLE_OR_HIT),
-    _from_on("12", "3", 2, Code.STAND),
-    _from_on("12", "2", 3, Code.STAND),
-    _from_on("11", "A", 1, Code.DOUBLE_OR_HIT),
-    _from_on("9", "2", 1, Code.DOUBLE_OR_HIT),
-    _from_on("10", "A", 4, Code.DOUBLE_OR_HIT),
-    _from_on("9", "7", 3, Code.DOUBLE_OR_HIT),
-    _from_on("16", "9", 5, Code.STAND),
-    _hit_below("13", "2", -1),
-    _hit_below("12", "4", 0),
-    _hit_below("12", "5", -2),
-    _hit_below("12", "6", -1),
-    _hit_below("13", "3", -2),
+    *(
+        IndexPlay(hand=hand, upcard=upcard, index=index, code=code)
+        for hand, upcard, index, code in _FROM_ON
+    ),
+    *(
+        IndexPlay(hand=hand, upcard=upcard, index=index, code=Code.HIT, at_least=False)
+        for hand, upcard, index in _HIT_BELOW
+    ),
 )
-FAB_4 = (
-    _from_on("14", "10", 3, Code.SURRENDER_OR_HIT),
-    _from_on("15", "10", 0, Code.SURRENDER_OR_HIT),
-    _from_on("15", "9", 2, Code.SURRENDER_OR_HIT),
-    _from_on("15", "A", 1, Code.SURRENDER_OR_HIT),
+FAB_4 = tuple(
+    IndexPlay(hand=hand, upcard=upcard, index=index, code=Code.SURRENDER_OR_HIT)
+    for hand, upcard, index in _SURRENDER_FROM
 )
 SETS = {"illustrious-18": ILLUSTRIOUS_18, "fab-4": FAB_4}
