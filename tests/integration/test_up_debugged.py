@@ -15,7 +15,7 @@ import pytest
 
 from holdfast.testing.services import free_port
 from jost.embedded import tasks
-from jost.simulations import views
+from jost.simulations.views import listing
 from tests.dap import Debugger
 from tests.eventually import eventually
 from tests.integration.test_up import ROOT, Up, _make_up
@@ -71,7 +71,7 @@ def test_breakpoints_stop_a_page_and_a_job(jost: Up, ports: list[int]) -> None:
         with urllib.request.urlopen(f"http://127.0.0.1:{jost.port}/simulations/") as page:
             pages.append(page.status)
 
-    with closing(Debugger(web, place(views, "status = 422"))) as debugger:
+    with closing(Debugger(web, place(listing, "newest = "))) as debugger:
         reading = threading.Thread(target=open_page)
         reading.start()
         go_on(*debugger.stopped())
