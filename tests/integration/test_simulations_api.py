@@ -10,10 +10,12 @@ from uuid import uuid4
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from jsonschema import Draft202012Validator
 
 from holdfast.testing import HoldfastJobs
 from jost.simulations.engine import MAX_SEED
 from jost.simulations.models import Simulation
+from jost.simulations.schemas import schema_of
 from tests.simulated import CHART, ROUNDS, SEED, plain_setup
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("pretending", "holdfast_jobs")]
@@ -62,6 +64,7 @@ def test_simulation_is_started_and_read(client: Client, holdfast_jobs: HoldfastJ
     assert low < after["progress"]["ev"] < high
     assert [point["rounds"] for point in after["progress"]["points"]] == [50_000, 100_000, ROUNDS]
     assert after["answer"]["ev"] == after["progress"]["ev"]
+    Draft202012Validator(schema_of("simulate")).validate(after["answer"])
 
 
 def test_page_of_a_simulation_is_named(client: Client, started: dict[str, Any]) -> None:
@@ -147,9 +150,9 @@ def test_whoever_is_not_signed_in_learns_nothing_where_a_login_is_asked_for(
 ) -> None:
     settings.JOST_LOGIN = True
 
-    assert client.get(HOME).status_code == 403
-    assert client.get(started["url"]).status_code == 403
-    assert post(client, f"{HOME}exact/", {}).status_code == 403
+    assert client.get(HOME).status_code == 401
+    assert client.get(started["url"]).status_code == 401
+    assert post(client, f"{HOME}exact/", {}).status_code == 401
 
     client.force_login(User.objects.create_user("analyst"))
     assert client.get(HOME).status_code == 200
@@ -166,6 +169,15 @@ def test_list_has_pages_and_the_newest_first(client: Client) -> None:
     assert "strategy" not in answer["results"][0]["rules"]
 
 
+def test_list_is_ordered_as_it_is_asked_for(client: Client) -> None:
+    for rounds in (2_000, 1_000, 3_000):
+        post(client, HOME, BODY | {"rounds": rounds})
+
+    answer = client.get(f"{HOME}?order_by=rounds&order_dir=desc").json()
+
+    assert [entry["rounds"] for entry in answer["results"]] == [3_000, 2_000, 1_000]
+
+
 def test_list_has_only_the_state_that_is_asked_for(
     client: Client, finished: dict[str, Any]
 ) -> None:
@@ -176,7 +188,7 @@ def test_list_has_only_the_state_that_is_asked_for(
 
     assert ids("state=succeeded") == [finished["id"]]
     assert ids("state=queued") == [queued["id"]]
-    assert ids(f"study={uuid4()}") == []
+    assert client.get(f"{HOME}?study={uuid4()}").json().keys() == {"study"}
     assert client.get(f"{HOME}?state=done").json().keys() == {"state"}
 
 

@@ -9,9 +9,10 @@ import pytest
 from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
+from jsonschema import Draft202012Validator
 
 from jost.simulations.engine import Rules
-from jost.simulations.exact import best_chart, exact
+from jost.simulations.exact import best_chart, exact_ev
 from jost.simulations.schemas import schema_of
 from jost.simulations.setup import Setup
 from tests.simulated import CHART
@@ -31,18 +32,27 @@ def test_exact_value_is_told_with_what_it_holds_for(client: Client) -> None:
 
     rules = Rules.from_dict(GRIFFIN)
     assert answer.status_code == 200
-    assert answer.json()["ev"] == exact(rules, best_chart(rules)).ev
+    assert answer.json()["ev"] == exact_ev(rules, best_chart(rules))
     assert answer.json()["ev"] == pytest.approx(-0.00690223, abs=2e-7)
     assert answer.json()["holds_for"].startswith("every round")
+    Draft202012Validator(schema_of("exact")).validate(answer.json())
     assert answer.json()["dealer"]["A"]["bust"] == pytest.approx(0.115286, abs=1e-6)
 
 
 def test_game_with_a_cut_card_has_no_exact_value_and_the_reason_is_told(client: Client) -> None:
-    answer = post(client, f"{HOME}exact/", {"rules": {"strategy": CHART}})
+    answer = post(
+        client, f"{HOME}exact/", {"rules": {"strategy": CHART, "dealing": {"mode": "cut_card"}}}
+    )
 
     assert answer.status_code == 400
     assert list(answer.json()) == ["rules.dealing"]
     assert "fixed_rounds" in answer.json()["rules.dealing"][0]
+
+
+def test_exact_value_is_that_of_fresh_shoes_where_nothing_else_is_said(client: Client) -> None:
+    answer = post(client, f"{HOME}exact/", {"rules": {"strategy": CHART}})
+
+    assert answer.json()["rules"]["dealing"] == {"mode": "every_round"}
 
 
 def test_strategy_is_computed_for_rules_and_keeps_the_rows_that_are_given(client: Client) -> None:
@@ -122,7 +132,7 @@ def test_schema_says_of_every_operation_what_it_answers_and_how_it_refuses(
             continue
         for method, operation in operations.items():
             codes = set(operation["responses"])
-            needed = {"403"}
+            needed = {"401", "403", "429"}
             needed |= {"404"} if "{id}" in path else set()
             needed |= {"400", "415"} if "requestBody" in operation else set()
             assert needed < codes, (method, path)

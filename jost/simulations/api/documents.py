@@ -7,6 +7,7 @@ from typing import Any
 SCHEMAS = Path(__file__).parent.parent / "schemas"
 # The same files describe what the command line reads and prints.
 COMPONENTS = {"RulesFile": "rules.json", "Answer": "simulate.json", "ExactAnswer": "exact.json"}
+DEFINED = "#/$defs/"
 
 
 def _reference(place: str) -> dict[str, str]:
@@ -27,8 +28,6 @@ def add_json_schemas(result: dict[str, Any], **_: object) -> dict[str, Any]:
     """Add them to a generated schema; a hook that the settings name."""
     schemas = result["components"]["schemas"]
     for name, file in COMPONENTS.items():
-        if not (SCHEMAS / file).exists():
-            continue
         schema = json.loads((SCHEMAS / file).read_text())
         definitions = schema.pop("$defs", {})
         schemas[name] = _moved(_without_identity(schema), component=name)
@@ -55,6 +54,8 @@ def _moved(value: Any, *, component: str) -> Any:
 
 
 def _address(reference: str, *, component: str) -> str:
-    place = reference.removeprefix("#/$defs/")
+    if not reference.startswith(DEFINED):
+        return f"#/components/schemas/{component}{reference.removeprefix('#')}"
+    name = reference.removeprefix(DEFINED)
     # What answers repeat is the file itself.
-    return f"#/components/schemas/{'RulesFile' if place == 'rules' else f'{component}.{place}'}"
+    return f"#/components/schemas/{'RulesFile' if name == 'rules' else f'{component}.{name}'}"

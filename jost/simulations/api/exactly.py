@@ -11,18 +11,21 @@ from jost.simulations.setup import Setup
 
 from .documents import CHART, EXACT_ANSWER
 from .refusals import JsonView, answers, refused
-from .requests import RulesOnlySerializer
+from .requests import ChartSerializer, ExactSerializer
 
 
 class ExactView(JsonView):
     @extend_schema(
         summary="Compute the exact value of a game that is not dealt to a cut card",
-        description="The object that `manage.py exact --json` prints. A cut card is refused with the reason.",
-        request=RulesOnlySerializer,
+        description="The object that `manage.py exact --json` prints. A game that does not say how it is "
+        "dealt has a fresh shoe every round; a cut card is refused with the reason.",
+        request=ExactSerializer,
         responses=answers({200: EXACT_ANSWER}, 400, 415),
     )
     def post(self, request: Request) -> Response:
-        setup = _asked(request)
+        asked = ExactSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        setup: Setup = asked.validated_data["rules"]
         try:
             found = exact(setup.game.rules, setup.game.chart)
         except RulesError as error:
@@ -33,15 +36,11 @@ class ExactView(JsonView):
 class ChartView(JsonView):
     @extend_schema(
         summary="Compute the basic strategy of a game; rows that its strategy gives stay",
-        request=RulesOnlySerializer,
+        request=ChartSerializer,
         responses=answers({200: CHART}, 400, 415),
     )
     def post(self, request: Request) -> Response:
-        return Response(_asked(request).game.chart.to_dict())
-
-
-def _asked(request: Request) -> Setup:
-    asked = RulesOnlySerializer(data=request.data)
-    asked.is_valid(raise_exception=True)
-    setup: Setup = asked.validated_data["rules"]
-    return setup
+        asked = ChartSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        setup: Setup = asked.validated_data["rules"]
+        return Response(setup.game.chart.to_dict())

@@ -31,6 +31,15 @@ class RulesFileField(serializers.Field[Setup, Any, Any, Any]):
         return value.to_dict()
 
 
+class FreshShoeField(RulesFileField):
+    """A rules file that is dealt from fresh shoes, unless it says otherwise."""
+
+    def to_internal_value(self, data: Any) -> Setup:
+        if isinstance(data, dict):
+            data = {"dealing": {"mode": "every_round"}, **data}
+        return super().to_internal_value(data)
+
+
 def usual_rules() -> Setup:
     """What is meant where no rules are given: all that a rules file leaves out."""
     return Setup.from_dict({})

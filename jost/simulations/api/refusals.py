@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any, NoReturn
 
 from drf_spectacular.utils import OpenApiResponse
-from rest_framework import serializers, status
+from rest_framework import status
 from rest_framework.exceptions import APIException, ParseError, ValidationError
 from rest_framework.parsers import JSONParser
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from jost.api.strict import ErrorSerializer
 from jost.simulations.engine import RulesError
 
 
@@ -19,19 +20,6 @@ class ConflictError(APIException):
 
     status_code = status.HTTP_409_CONFLICT
     default_code = "conflict"
-
-
-class StrictSerializer(serializers.Serializer[dict[str, Any]]):
-    """Refuses a field it does not know: a misspelt rule would silently be another game."""
-
-    def to_internal_value(self, data: Any) -> dict[str, Any]:
-        if isinstance(data, dict):
-            for name in data:
-                if name not in self.fields:
-                    message = f"There is no {name!r} here; there is {', '.join(self.fields)}."
-                    raise ValidationError({str(name): [message]})
-        values: dict[str, Any] = super().to_internal_value(data)
-        return values
 
 
 class OnceEachParser(JSONParser):
@@ -71,12 +59,6 @@ def refused(error: RulesError, *, within: str = "") -> ValidationError:
     return ValidationError({path: [str(error)]})
 
 
-class RefusalSerializer(serializers.Serializer[dict[str, Any]]):
-    """Why a request was refused as a whole."""
-
-    detail = serializers.CharField()
-
-
 # Each key that is wrong, by its path in the request, with what is wrong and the repair.
 _ERRORS = {
     "type": "object",
@@ -91,18 +73,18 @@ _REFUSALS: dict[int, OpenApiResponse] = {
         _ERRORS,
         description="A key is wrong: its path in the request, what is wrong, and the repair.",
     ),
-    403: OpenApiResponse(
-        RefusalSerializer, description="Sign in first; or the CSRF token is missing."
-    ),
-    404: OpenApiResponse(RefusalSerializer, description="There is none with this id."),
-    409: OpenApiResponse(RefusalSerializer, description="Its state does not allow it; says why."),
-    415: OpenApiResponse(RefusalSerializer, description="The body is not JSON."),
+    401: OpenApiResponse(ErrorSerializer, description="Sign in, or send a token."),
+    403: OpenApiResponse(ErrorSerializer, description="The CSRF token of the session is missing."),
+    404: OpenApiResponse(ErrorSerializer, description="There is none with this id."),
+    409: OpenApiResponse(ErrorSerializer, description="Its state does not allow it; says why."),
+    415: OpenApiResponse(ErrorSerializer, description="The body is not JSON."),
+    429: OpenApiResponse(ErrorSerializer, description="Too many calls; says when to call again."),
 }
 
 
 def answers(success: Mapping[Any, Any], *refusals: int) -> dict[Any, Any]:
-    """All that an operation may answer; who is not signed in is refused everywhere."""
-    return {**success, **{code: _REFUSALS[code] for code in sorted({403, *refusals})}}
+    """All that an operation may answer; strangers and who calls too often are refused everywhere."""
+    return {**success, **{code: _REFUSALS[code] for code in sorted({401, 403, 429, *refusals})}}
 
 
 def _by_path(detail: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -4,11 +4,12 @@ from typing import Any
 
 from rest_framework import serializers
 
-from jost.simulations.models import Simulation
+from jost.api.strict import StrictSerializer
 
 from .fields import (
     BankrollField,
     BetsField,
+    FreshShoeField,
     NameField,
     RoundsField,
     RulesFileField,
@@ -16,7 +17,6 @@ from .fields import (
     TargetField,
     usual_rules,
 )
-from .refusals import StrictSerializer
 
 
 class StartSerializer(StrictSerializer):
@@ -52,14 +52,13 @@ class WhatIfSerializer(StrictSerializer):
     bankroll = BankrollField(required=False, allow_null=True)
 
 
-class RulesOnlySerializer(StrictSerializer):
-    """The game that is meant."""
+class ChartSerializer(StrictSerializer):
+    """The game whose strategy is meant."""
 
-    rules = RulesFileField(default=usual_rules)
+    rules = RulesFileField()
 
 
-class FilterSerializer(serializers.Serializer[dict[str, Any]]):
-    """Which simulations a list has."""
+class ExactSerializer(StrictSerializer):
+    """The game that is meant; one that does not say how it is dealt has fresh shoes."""
 
-    state = serializers.ChoiceField(Simulation.State.choices, required=False)
-    study = serializers.UUIDField(required=False)
+    rules = FreshShoeField()

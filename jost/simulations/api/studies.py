@@ -9,6 +9,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from jost.api.strict import StrictSerializer
 from jost.simulations import lifecycle, studies
 from jost.simulations.engine import RulesError
 from jost.simulations.models import Simulation, Study
@@ -17,7 +18,7 @@ from jost.simulations.studies import MOST_SIMULATIONS
 
 from .fields import NameField, RoundsField, RulesFileField, SeedField, TargetField, usual_rules
 from .reading import difference_told
-from .refusals import ConflictError, JsonView, StrictSerializer, answers
+from .refusals import ConflictError, JsonView, answers
 from .responses import EstimateSerializer, IntervalField, SimulationSerializer, estimate_told
 
 
@@ -143,7 +144,8 @@ class StudyDetailSerializer(StudySerializer):
 
 @extend_schema_view(
     list=extend_schema(
-        summary="List studies, newest first", responses=answers({200: StudySerializer(many=True)})
+        summary="List studies, newest first",
+        responses=answers({200: StudySerializer(many=True)}, 400),
     ),
     retrieve=extend_schema(
         summary="Read a study with its estimates, and each against the first",
@@ -154,6 +156,8 @@ class StudyViewSet(
     JsonView, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Study]
 ):
     queryset = Study.objects.all()
+    filterset_fields = ("kind",)
+    order_fields = ("created_at", "name", "kind", "rounds")
     lookup_value_converter = "uuid"
 
     def get_serializer_class(self) -> type[StudySerializer]:
