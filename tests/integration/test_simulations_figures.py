@@ -1,4 +1,4 @@
-"""The engine played in earnest: against the exact calculator, and against published figures.
+"""The engine played in earnest, against the exact calculator, which shares no code of play with it.
 
 All bounds are four standard errors: one false alarm in 16,000 seeds, and these seeds are fixed.
 """
@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from jost.simulations.engine import Tally, count_chunk, is_compiled
+from jost.simulations.engine import Tally, count_chunk
 from jost.simulations.engine.tally import BET, Estimate, payoffs
-from jost.simulations.exact import exact
+from jost.simulations.exact import exact, exact_ev
 from jost.simulations.setup import Setup
 
 pytestmark = pytest.mark.slow
@@ -124,7 +124,7 @@ CHARTS: dict[str, dict[str, Any]] = {
     },
 }
 
-# Spots share the dealer, and others use up cards: neither changes what a spot is worth.
+# Spots share the dealer, and others use up cards: neither changes what one spot is worth.
 RULE_SETS["three spots"] = {"seats": 3, "dealing": fixed(8)}
 RULE_SETS["two spots among four others"] = {
     "seats": 2,
@@ -134,16 +134,34 @@ RULE_SETS["two spots among four others"] = {
 }
 
 
+NAMES = [*RULE_SETS, *CHARTS]
+
+
 def setup_of(name: str) -> Setup:
     if name in CHARTS:
         return Setup.from_dict({"dealing": EVERY, "surrender": "late", "strategy": CHARTS[name]})
     return Setup.from_dict(RULE_SETS[name])
 
 
+# The others are those of tests/unit/test_exact_simulated.py once more, with the strategy of each.
+SHORT = (
+    "two decks",
+    "one deck, all splits",
+    "no hole card, early surrender",
+    "infinite, generous",
+    "two spots among four others",
+    *CHARTS,
+)
+
+
+def is_short(name: str, **_: object) -> bool:
+    return name in SHORT
+
+
 @cache
-def simulated(name: str, rounds: int) -> Tally:
-    game = setup_of(name).game
-    return count_chunk(game, seed=SEED, index=len(name), rounds=rounds)
+def simulated(name: str) -> Tally:
+    index = NAMES.index(name)
+    return count_chunk(setup_of(name).game, seed=SEED, index=index, rounds=ROUNDS)
 
 
 def estimate_of(tally: Tally) -> Estimate:
@@ -152,171 +170,52 @@ def estimate_of(tally: Tally) -> Estimate:
     return estimate
 
 
-def errors_apart(name: str, rounds: int) -> float:
+@cache
+def errors_apart(name: str) -> float:
     """How many standard errors the simulated value is above the exact one."""
     game = setup_of(name).game
-    estimate = estimate_of(simulated(name, rounds))
-    return (estimate.ev - exact(game.rules, game.chart).ev) / estimate.standard_error
+    estimate = estimate_of(simulated(name))
+    return (estimate.ev - exact_ev(game.rules, game.chart)) / estimate.standard_error
 
 
-@pytest.mark.parametrize("name", [*RULE_SETS, *CHARTS])
+@pytest.mark.parametrize("name", NAMES)
 def test_simulated_value_is_the_exact_one(name: str) -> None:
-    assert abs(errors_apart(name, ROUNDS)) < 4
+    assert abs(errors_apart(name)) < 4
 
 
-@pytest.mark.parametrize("name", [*RULE_SETS, *CHARTS])
+@pytest.mark.soak
+def test_all_rule_sets_together_are_as_far_apart_as_chance_has_it() -> None:
+    """A small error everywhere would pass each test alone; the sum of squares has its own bound."""
+    squares = sum(errors_apart(name) ** 2 for name in NAMES)
+
+    # Of chi-squared: its mean is their number, its variance twice that.
+    assert abs(squares - len(NAMES)) < 4 * sqrt(2 * len(NAMES))
+
+
+@pytest.mark.parametrize("name", ["two decks", "doubles everything", "two spots among four others"])
 def test_simulated_spread_is_the_exact_one(name: str) -> None:
     game = setup_of(name).game
-    whole = simulated(name, ROUNDS).whole()
-    variance = estimate_of(simulated(name, ROUNDS)).sd ** 2
+    found = exact(game.rules, game.chart)
+    whole = simulated(name).whole()
+    variance = estimate_of(simulated(name)).sd ** 2
+
     fourth = sum(
-        spots * (value / BET - exact(game.rules, game.chart).ev) ** 4
+        spots * (value / BET - found.ev) ** 4
         for value, spots in zip(payoffs(whole.blackjack_tenths), whole.cells, strict=True)
     ) / sum(whole.cells)
 
-    sd = exact(game.rules, game.chart).sd
-    assert sd is not None
-    apart = sd**2 - variance
-
-    # Spots of a round are not independent: that only makes fewer rounds of them.
-    assert abs(apart) < 4 * sqrt((fourth - variance**2) / whole.rounds)
+    # Spots of one round are not independent: as many as there are rounds are.
+    assert found.sd is not None
+    assert abs(found.sd**2 - variance) < 4 * sqrt((fourth - variance**2) / whole.rounds)
 
 
-def test_all_rule_sets_together_are_as_far_apart_as_chance_has_it() -> None:
-    """A small error everywhere would pass each test alone; the sum of squares has its own bound."""
-    names = [*RULE_SETS, *CHARTS]
-    squares = sum(errors_apart(name, ROUNDS) ** 2 for name in names)
+@pytest.mark.parametrize("name", ["one deck, all splits", "infinite, generous"])
+def test_player_and_dealer_have_as_many_blackjacks_as_the_cards_say(name: str) -> None:
+    rules = setup_of(name).rules
+    tens, cards = (16 * rules.decks, 52 * rules.decks) if rules.decks else (16 * 10**9, 52 * 10**9)
+    share = 2 * (tens / 4 / cards) * (tens / (cards - 1))
+    tally = simulated(name)
 
-    # Of chi-squared: its mean is their number, its variance twice that.
-    assert abs(squares - len(names)) < 4 * sqrt(2 * len(names))
-
-
-def play(rules: dict[str, Any], *, rounds: int, seed: int = SEED, **more: Any) -> Tally:
-    setup = Setup.from_dict({**rules, **more})
-    return count_chunk(setup.game, seed=seed, index=0, rounds=rounds)
-
-
-def share_error(share: float, of: int) -> float:
-    return sqrt(share * (1 - share) / of)
-
-
-# Combinatorics: 2 * 4n * 16n / (52n * (52n - 1)) of n decks.
-@pytest.mark.parametrize(("decks", "share"), [(1, 0.04826546), (6, 0.04748949), (0, 0.04733728)])
-def test_player_has_a_blackjack_as_often_as_the_cards_say(decks: int, share: float) -> None:
-    tally = play({"decks": decks, "dealing": EVERY}, rounds=ROUNDS)
-
-    assert abs(tally.event("blackjacks") / ROUNDS - share) < 4 * share_error(share, ROUNDS)
-
-
-# With only the ace seen: 16n tens among 52n - 1 cards, paid 2:1.
-@pytest.mark.parametrize(("decks", "value"), [(1, -3 / 51), (6, -23 / 311)])
-def test_insurance_is_worth_what_the_cards_say(decks: int, value: float) -> None:
-    tally = play(
-        {"decks": decks, "dealing": EVERY},
-        rounds=ROUNDS,
-        counting="hi-lo",
-        index_plays=[{"hand": "insurance", "at_least": -20}],
-    )
-
-    insured = tally.event("insured")
-    won = tally.event("insurance_won") / insured
-    assert abs(insured / ROUNDS - 1 / 13) < 4 * share_error(1 / 13, ROUNDS)
-    assert abs(won - (value + 1) / 3) < 4 * share_error((value + 1) / 3, insured)
-
-
-# Griffin, The Theory of Blackjack: infinite shoe, S17, no double after split, no resplit.
-def test_infinite_shoe_has_griffins_value() -> None:
-    estimate = estimate_of(simulated("infinite, Griffin", ROUNDS))
-
-    assert abs(estimate.ev + 0.00690223) < 4 * estimate.standard_error
-
-
-# Wizard of Odds, blackjack appendix 4, some 10^10 hands a row. It does not say where the cut card
-# was. See docs/simulations.md: the values of the rows with six and eight decks are met, their
-# variances within 1 %.
-PUBLISHED = [
-    ({"dealer_hits_soft_17": False, "double_after_split": False}, -0.00573, 1.295),
-    ({"dealer_hits_soft_17": True, "double_after_split": False}, -0.00787, 1.308),
-    ({"decks": 8, "dealer_hits_soft_17": True, "double_after_split": False}, -0.00812, 1.309),
-]
-
-
-@pytest.mark.parametrize(("rules", "ev", "variance"), PUBLISHED)
-def test_game_with_a_cut_card_has_its_published_value(
-    rules: dict[str, Any], ev: float, variance: float
-) -> None:
-    estimate = estimate_of(play(rules, rounds=3 * ROUNDS))
-
-    assert abs(estimate.ev - ev) < 4 * estimate.standard_error
-    assert estimate.sd**2 == pytest.approx(variance, rel=0.01)
-
-
-def test_two_spots_move_together_as_published() -> None:
-    rules = {"seats": 2, "double_after_split": False}
-
-    estimate = estimate_of(play(rules, rounds=ROUNDS))
-
-    assert estimate.covariance == pytest.approx(0.478, rel=0.01)
-
-
-def test_cut_card_costs_something_and_more_with_fewer_cards() -> None:
-    """Shoes that use many small cards have fewer rounds: those weigh more in the mean."""
-    rules = {"decks": 1, "dealer_hits_soft_17": True, "double_after_split": False}
-    game = Setup.from_dict({**rules, "dealing": EVERY}).game
-    fresh = exact(game.rules, game.chart).ev
-    at_cut_card = estimate_of(play(rules, rounds=2 * ROUNDS))
-    fixed_rounds = estimate_of(play(rules, rounds=2 * ROUNDS, dealing=fixed(5)))
-
-    assert fresh - at_cut_card.ev > 4 * at_cut_card.standard_error
-    assert abs(fresh - fixed_rounds.ev) < 4 * fixed_rounds.standard_error
-
-
-# blackjackreview.com, "Blackjack Rule Variations and Odds": six decks, S17, no DAS, splits to four
-# hands, aces once, no surrender. Rounded to 0.01 %, which is allowed for, and so is one more.
-EFFECTS = [
-    ({"dealer_hits_soft_17": True}, -0.0020),
-    ({"double_after_split": True}, 0.0014),
-    ({"surrender": "late"}, 0.0008),
-    ({"surrender": "early"}, 0.0063),
-    ({"resplit_aces": True}, 0.0007),
-    ({"blackjack_pays": "6:5"}, -0.0136),
-    ({"double_on": "9-11"}, -0.0009),
-    ({"max_hands": 2}, -0.0004),
-    ({"decks": 1}, 0.0050),
-    ({"decks": 2}, 0.0020),
-    ({"decks": 4}, 0.0005),
-    ({"decks": 8}, -0.0002),
-]
-
-
-@pytest.mark.parametrize(("change", "effect"), EFFECTS)
-def test_single_rule_is_worth_what_is_published(change: dict[str, Any], effect: float) -> None:
-    base = {"double_after_split": False, "dealing": EVERY}
-    before = Setup.from_dict(base).game
-    after = Setup.from_dict({**base, **change}).game
-
-    changed = exact(after.rules, after.chart).ev - exact(before.rules, before.chart).ev
-
-    assert changed == pytest.approx(effect, abs=0.00025)
-
-
-def test_edge_rises_by_half_a_percent_with_each_true_count_of_hi_lo() -> None:
-    tally = play({}, rounds=3 * ROUNDS, counting="hi-lo")
-    rows = [
-        (row.count, estimate)
-        for row in tally.by_count()
-        if -4 <= row.count <= 6 and (estimate := row.estimate()) is not None
-    ]
-
-    weights = [1 / estimate.standard_error**2 for _, estimate in rows]
-    mean = sum(w * count for w, (count, _) in zip(weights, rows, strict=True)) / sum(weights)
-    spread = sum(w * (count - mean) ** 2 for w, (count, _) in zip(weights, rows, strict=True))
-    slope = (
-        sum(w * (count - mean) * e.ev for w, (count, e) in zip(weights, rows, strict=True)) / spread
-    )
-
-    assert slope == pytest.approx(0.0049, abs=0.0006)
-
-
-def test_compiled_engine_is_what_was_measured() -> None:
-    assert is_compiled()
+    for event in ("blackjacks", "dealer_blackjacks"):
+        error = sqrt(share * (1 - share) / ROUNDS)
+        assert abs(tally.event(event) / ROUNDS - share) < 4 * error
