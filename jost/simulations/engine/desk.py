@@ -43,7 +43,7 @@ def new_desk(game: Game, *, seed: int, index: int) -> Desk:
     return (
         tables_of(game),
         array("B", bytes(layout.LANE_BYTES)),
-        array("I", _new_marks()),
+        _new_marks(),
         array("B", _new_shoe(game.rules, stride=stride) * LANES),
         array("h", bytes(2 * stride * LANES + 2)),
         stream(seed=seed, index=index),
@@ -59,7 +59,7 @@ def stream(*, seed: int, index: int) -> Cells:
     return array("Q", words)
 
 
-def _new_marks() -> bytes:
+def _new_marks() -> Cells:
     # Without a count all rounds are kept under the true count 0.
     marks = array("I", bytes(4 * (layout.COUNTS + layout.BUCKETS * layout.JOINT)))
     for lane in range(LANES):

@@ -54,7 +54,7 @@ def true_count(desk: Desk, running: int, seen_cards: int) -> int:
     """
     book = desk[6]
     lifted = 104 * running + 1 + ((running >> 63) & book[CARRY + seen_cards])
-    count = lifted * book[DIVIDE + seen_cards] >> 32
+    count = whole(lifted * book[DIVIDE + seen_cards] >> 32)
     return min(max(count, -COUNT_LIMIT), COUNT_LIMIT - 1)
 
 

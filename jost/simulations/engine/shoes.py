@@ -286,4 +286,4 @@ def ages(desk: Desk, step: int) -> int:
     chunks nor their ends favour the beginning of a shoe.
     """
     book = desk[6]
-    return -(-(step + 1) * LANES // book[AGES])
+    return whole(-(-(step + 1) * LANES // book[AGES]))
