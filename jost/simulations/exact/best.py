@@ -16,8 +16,6 @@ from .shoe import NAMES, RANKS, Shoe
 
 # Two twos are the only hard four of two cards; the chart has no row for it.
 TWO = 1
-
-WITH_SURRENDER = {code: surrender for surrender, code in ELSES.items()}
 # Part, row and upcard of a chart.
 Place = tuple[str, str, str]
 
@@ -120,20 +118,12 @@ class Column:
         total = self.moves.codes[all_hands().states[hand]]
         rest = ELSES.get(total, total)
         if rank == TWO:
-            rest = _code_of(
-                {
-                    name: values[name]
-                    for name in (Move.HIT, Move.STAND, Move.DOUBLE)
-                    if name in values
-                }
-            )
+            always = values.keys() - {Move.SPLIT, Move.SURRENDER}
+            rest = _code_of({move: values[move] for move in always})
         unsplit = chance * self.line.first(hand, rest)
-        splits = values[Move.SPLIT] > unsplit
-        code = Code.SPLIT if splits else rest
+        code = Code.SPLIT if values[Move.SPLIT] > unsplit else rest
         if values.get(Move.SURRENDER, -inf) > max(values[Move.SPLIT], unsplit):
-            code = WITH_SURRENDER[
-                Code.SPLIT if splits else Code.HIT if rest in HITS else Code.STAND
-            ]
+            code = _surrender_or(code)
         return Cell(Code.NO_SPLIT if code is total else code, self._shown(values, weights))
 
     def _values(self, hands: list[tuple[int, int, float]]) -> dict[Move, float]:
@@ -179,3 +169,9 @@ def _code_of(values: Mapping[Move, float]) -> Code:
     if values.get(Move.SURRENDER, -inf) > best:
         code = Code.SURRENDER_OR_HIT if hits else Code.SURRENDER_OR_STAND
     return code
+
+
+def _surrender_or(code: Code) -> Code:
+    """There is none for a double: its else."""
+    without = Code.SPLIT if code is Code.SPLIT else Code.HIT if code in HITS else Code.STAND
+    return next(surrender for surrender, other in ELSES.items() if other is without)

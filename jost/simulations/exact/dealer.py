@@ -22,8 +22,8 @@ np = _numpy()
 # The ends in their order: 17 to 21, bust, blackjack.
 RESULTS = ("17", "18", "19", "20", "21", "bust", "blackjack")
 LOWEST, DEALER_BUST, DEALER_BLACKJACK = 17, 5, 6
-# Cards beyond the upcard: eleven aces on an ace, and the next ends it.
-MOST_DRAWN = 17
+# No dealer draws more cards than this beyond his upcard.
+MOST_DRAWN = 12
 
 # How many shoes are worked on at once: as many as stay in the processor's cache.
 AT_ONCE = 4096

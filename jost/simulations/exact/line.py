@@ -62,8 +62,8 @@ class Line:
     """Values are means over all orders of the unseen cards, the dealer's blackjacks among them.
 
     Where he peeks, hands count nothing in the orders in which he has one: what it takes is the
-    one bet, however they would have gone on, and only `whole` adds it. With `power` 2 the values
-    are those of the squared payoff.
+    one bet, however they would have gone on, and `rounds` adds it. With `power` 2 the values are
+    those of the squared payoff, and `split` is that of each hand by itself.
     """
 
     rules: Rules
