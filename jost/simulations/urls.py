@@ -16,6 +16,7 @@ urlpatterns = [
     path("studies/compare/", studies.new_comparison, name="new-compare"),
     path("studies/sweep/", studies.new_sweep, name="new-sweep"),
     path("studies/<uuid:study_id>/", studies.detail, name="study"),
+    path("studies/<uuid:study_id>/cancel/", studies.cancel, name="cancel-study"),
     path("<uuid:simulation_id>/", run.detail, name="detail"),
     path("<uuid:simulation_id>/live/", run.live, name="live"),
     path("<uuid:simulation_id>/answer/", run.answer, name="answer"),

@@ -478,6 +478,17 @@ def test_sweep_runs_one_rule_at_each_value(client: Client, holdfast_jobs: Holdfa
     assert [line.split(",")[0] for line in lines[1:]] == ["0.5", "0.75"]
 
 
+def test_runs_of_a_study_are_cancelled_together(client: Client) -> None:
+    asked = {"base": "preset:plain-6d", "key": "decks", "values": "1, 2", "rounds": "60000"}
+    address = client.post("/simulations/studies/sweep/", asked)["Location"]
+    assert "Cancel all" in page(client, address)
+
+    after = client.post(f"{address}cancel/", follow=True).content.decode()
+
+    assert {each.state for each in Simulation.objects.all()} == {Simulation.State.CANCELLED}
+    assert "Cancel all" not in after
+
+
 @pytest.mark.parametrize(
     ("address", "change", "field"),
     [

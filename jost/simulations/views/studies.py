@@ -11,9 +11,9 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from jost.simulations import analysis, studies
+from jost.simulations import analysis, lifecycle, studies
 from jost.simulations.engine import RulesError
 from jost.simulations.forms.study import KEYS, CompareForm, SweepForm
 from jost.simulations.models import Simulation, Study
@@ -65,6 +65,15 @@ def new_sweep(request: HttpRequest) -> HttpResponse:
 def detail(request: HttpRequest, study_id: UUID) -> HttpResponse:
     study = get_object_or_404(Study, pk=study_id)
     return _show(request, list(study.in_order.defer(*Simulation.HEAVY)), study=study)
+
+
+@require_POST
+def cancel(_request: HttpRequest, study_id: UUID) -> HttpResponse:
+    """End all runs of a study that have not ended."""
+    study = get_object_or_404(Study, pk=study_id)
+    for simulation in study.in_order:
+        lifecycle.cancel(simulation)
+    return redirect(study)
 
 
 @require_safe
