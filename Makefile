@@ -22,7 +22,7 @@ DEV := $(VENV)/installed/requirements-dev.lock
 
 .PHONY: help
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: up
 up: $(if $(filter-out 0,$(DEBUG_WORKER)),$(DEV),$(RUNTIME)) ## Start JOST on PORT (8000); Ctrl-C stops everything; DEBUG_WORKER=1 lets a debugger attach
@@ -89,6 +89,10 @@ bench-pages: $(DEV) ## Measure the console's pages on ten million jobs; writes b
 .PHONY: bench-autoscale
 bench-autoscale: $(DEV) ## Measure a load step on pools that scale; writes benchmarks/results/autoscale.json and its picture
 	$(BIN)/python -m benchmarks.autoscale
+
+.PHONY: bench-simulations
+bench-simulations: $(DEV) ## Measure rounds per second of blackjack beside a C loop; ARGS=--write records it
+	$(BIN)/python -m benchmarks.simulations $(ARGS)
 
 .PHONY: bench-scale
 bench-scale: $(DEV) ## Measure many workers, rows and jobs; writes benchmarks/results/scale.json
