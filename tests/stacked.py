@@ -84,7 +84,7 @@ class Round:
 def deal(cards: Sequence[int], played: Game | None = None) -> Round:
     """Play one round of exactly these cards: each spot, upcard, each spot, hole card, what is drawn."""
     desk = stacked(cards, played or game())
-    book, marks = desk[-1], desk[2]
+    book, marks = desk[-1], desk[1]
     play = play_tables if book[at.KIND] == at.TABLE else play_step
     play(desk, 0, 1)
     tally = tally_of(desk, rules=(played or game()).rules)
@@ -94,7 +94,7 @@ def deal(cards: Sequence[int], played: Game | None = None) -> Round:
 def stacked(cards: Sequence[int], played: Game) -> Any:
     """A desk whose first lane has these cards next and no others."""
     desk = new_desk(played, seed=1, index=0)
-    marks, shoe = desk[2], desk[3]
+    marks, shoe = desk[1], desk[2]
     shoe[: len(cards)] = type(shoe)("B", cards)
     count(desk, 0, 0, len(cards))
     marks[at.LIMIT] = len(cards)

@@ -306,7 +306,7 @@ def test_tallies_add_up_to_the_same_in_any_order() -> None:
 @pytest.mark.parametrize("decks", [1, 2, 8])
 def test_cards_of_the_shoe_stay_the_same_cards(decks: int) -> None:
     desk = new_desk(game(decks=decks, dealing=Dealing(penetration=0.95)), seed=1, index=0)
-    shoe, book = desk[3], desk[-1]
+    shoe, book = desk[2], desk[-1]
 
     play_rounds(desk, 4_000)
 

@@ -32,14 +32,14 @@ def test_true_count_is_the_exact_quotient_at_every_place(
     for seen in range(52 * decks):
         for running in range(-20 * decks * scale, 20 * decks * scale + 1):
             exact = rounded(Fraction(running * 52, (52 * decks - seen) * scale))
-            assert true_count(desk, running, seen) == min(max(exact, -LIMIT), LIMIT - 1)
+            assert true_count(desk[1], running, seen) == min(max(exact, -LIMIT), LIMIT - 1)
 
 
 def test_unbalanced_count_stands_where_others_have_the_true_count() -> None:
     desk = new_desk(Game(rules=Rules(decks=6), chart=chart(), count=KO), seed=1, index=0)
 
     assert desk[-1][at.INITIAL] == -20
-    assert [true_count(desk, running, 100) for running in (-20, -1, 0, 7)] == [-20, -1, 0, 7]
+    assert [true_count(desk[1], running, 100) for running in (-20, -1, 0, 7)] == [-20, -1, 0, 7]
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
@@ -52,14 +52,14 @@ def test_running_count_at_every_place_is_that_of_the_cards_before(name: str) -> 
 
     begins = 0
     for place in range(len(cards) + 1):
-        assert desk[4][place] == begins + sum(count.tags[card - 1] for card in cards[:place])
+        assert desk[3][place] == begins + sum(count.tags[card - 1] for card in cards[:place])
 
 
 def at_count(running: int, cards: list[int], played: Game) -> int:
     """The half bets of a round that begins at a running count."""
     desk = stacked(cards, played)
     for place in range(len(cards) + 1):
-        desk[4][place] += running
+        desk[3][place] += running
     play_step(desk, 0, 1)
     return tally_of(desk, rules=played.rules).whole().payoff_sum // 5
 

@@ -228,7 +228,7 @@ def test_shoe_that_runs_out_deals_the_discards_and_never_the_cards_on_the_table(
     # Ten and two against six stands; the dealer's sixteen must draw from 2, 3, 4, 5.
     before, table = [2, 3, 4, 5], [T, 6, 2, T]
     desk = stacked([*before, *table], game())
-    _, _, marks, shoe, _, _, book = desk
+    _, marks, shoe, _, _, book = desk
     book[at.CARDS] = len(before) + len(table)
     marks[at.PLACE] = marks[at.START] = len(before)
 

@@ -39,7 +39,7 @@ IDLE_CLASSES = (
 
 def tally_of(desk: Desk, *, rules: Rules) -> Tally:
     """What was counted on a desk."""
-    _, _, marks, _, _, _, book = desk
+    _, marks, _, _, _, book = desk
     cells = list(book[layout.SPLIT_CELLS : layout.SPLIT_CELLS + BUCKETS * CELLS])
     events = dict.fromkeys(EVENTS, 0)
     pays = joint_payoffs(rules)

@@ -33,7 +33,7 @@ ENDLESS_PLACES, ENDLESS_CLOSE = 416, 256
 # Cards shuffled beyond those that a shoe will probably need.
 BEYOND = 6
 
-Desk: TypeAlias = tuple[Cells, Cells, Cells, Cells, Cells, Cells, Cells]
+Desk: TypeAlias = tuple[Cells, Cells, Cells, Cells, Cells, Cells]
 
 
 def new_desk(game: Game, *, seed: int, index: int) -> Desk:
@@ -42,8 +42,7 @@ def new_desk(game: Game, *, seed: int, index: int) -> Desk:
     stride = book[layout.STRIDE]
     return (
         tables_of(game),
-        array("B", bytes(layout.LANE_BYTES)),
-        _new_marks(),
+        _new_marks(game),
         array("B", _new_shoe(game.rules, stride=stride) * LANES),
         array("h", bytes(2 * stride * LANES + 2)),
         stream(seed=seed, index=index),
@@ -59,12 +58,22 @@ def stream(*, seed: int, index: int) -> Cells:
     return array("Q", words)
 
 
-def _new_marks() -> Cells:
+def _new_marks(game: Game) -> Cells:
     # Without a count all rounds are kept under the true count 0.
     marks = array("I", bytes(4 * (layout.COUNTS + layout.BUCKETS * layout.JOINT)))
     for lane in range(LANES):
         marks[layout.PART + lane] = layout.BUCKETS // 2 * layout.JOINT
+    if game.count is not None:
+        _write_divisors(marks, game.count, decks=game.rules.decks)
     return marks
+
+
+def _write_divisors(marks: Cells, count: Count, *, decks: int) -> None:
+    for seen in range(layout.PLACES):
+        unseen = max(decks * CARDS_PER_DECK - seen, 1) if count.divided else CARDS_PER_DECK
+        parts = unseen * count.scale
+        marks[layout.DIVIDE + seen] = (2**32 + parts) // (2 * parts)
+        marks[layout.CARRY + seen] = 2 * parts - 2 if count.rounding == "truncate" else 0
 
 
 # Ranks: an ace is 1, and 10 stands for ten, jack, queen and king.
@@ -127,11 +136,6 @@ def _write_count(book: Cells, count: Count, *, decks: int) -> None:
     book[layout.INITIAL] = (count.initial + count.initial_per_deck * decks) * count.scale
     for rank, tag in enumerate(count.tags, start=1):
         book[layout.TAGS + rank] = tag
-    for seen in range(layout.PLACES):
-        unseen = max(decks * CARDS_PER_DECK - seen, 1) if count.divided else CARDS_PER_DECK
-        parts = unseen * count.scale
-        book[layout.DIVIDE + seen] = (2**32 + parts) // (2 * parts)
-        book[layout.CARRY + seen] = 2 * parts - 2 if count.rounding == "truncate" else 0
 
 
 @lru_cache(maxsize=64)

@@ -43,42 +43,42 @@ from .layout import (
     STRIDE,
     TAGS,
 )
-from .shoes import Desk, replenish, whole
+from .shoes import Cells, Desk, index, replenish, whole
 
 
-def true_count(desk: Desk, running: int, seen_cards: int) -> int:
+def true_count(marks: Cells, running: int, seen: int) -> int:
     """Divide a running count exactly, by multiplication; held to the limits of the tables.
 
     Twice the numerator plus one lies half a step away from every whole quotient, which is more
-    than the rounded reciprocal errs; `CARRY` lifts negative counts where they are truncated.
+    than the rounded reciprocal errs; CARRY lifts negative counts where they are truncated.
     """
-    book = desk[6]
-    lifted = 104 * running + 1 + ((running >> 63) & book[CARRY + seen_cards])
-    count = whole(lifted * book[DIVIDE + seen_cards] >> 32)
+    place = index(seen)
+    lifted = 104 * running + 1 + ((running >> 63) & marks[CARRY + place])
+    count = whole(lifted * marks[DIVIDE + place] >> 32)
     return min(max(count, -COUNT_LIMIT), COUNT_LIMIT - 1)
 
 
 def slot_now(desk: Desk, lane: int, hole: int) -> int:
     """The offset of the tables for a decision now, when all but the hole card has been seen."""
-    tables, _, marks, _, seen, _, book = desk
+    cells, marks, _, seen, _, book = desk
     place = whole(marks[PLACE + lane])
     running = seen[place] - book[TAGS + hole]
-    count = true_count(desk, running, place - lane * book[STRIDE] - 1)
-    return whole(tables[SLOT_OF + COUNT_LIMIT + count]) * SLOT_ROWS
+    count = true_count(marks, running, place - lane * book[STRIDE] - 1)
+    return whole(cells[SLOT_OF + COUNT_LIMIT + count]) * SLOT_ROWS
 
 
 def bucket_now(desk: Desk, lane: int) -> int:
     """The bucket of a round that begins now."""
-    tables, _, marks, _, seen, _, book = desk
+    cells, marks, _, seen, _, book = desk
     if book[COUNTED] == 0:
         return whole(BUCKETS // 2)
     place = whole(marks[PLACE + lane])
-    count = true_count(desk, seen[place], place - lane * book[STRIDE])
-    return whole(tables[BUCKET_OF + COUNT_LIMIT + count])
+    count = true_count(marks, whole(seen[place]), place - lane * book[STRIDE])
+    return whole(cells[BUCKET_OF + COUNT_LIMIT + count])
 
 
 def draw(desk: Desk, lane: int) -> int:
-    _, _, marks, shoe, _, _, _ = desk
+    _, marks, shoe, _, _, _ = desk
     if marks[PLACE + lane] >= marks[READY + lane]:
         replenish(desk, lane)
     place = marks[PLACE + lane]
@@ -88,12 +88,12 @@ def draw(desk: Desk, lane: int) -> int:
 
 def finish(desk: Desk, lane: int, move: int, row: int, hole: int, slotted: int) -> int:
     """Play a hand on from a first move to its end; a hand, with DOUBLED where that was its move."""
-    tables = desk[0]
+    cells = desk[0]
     hand = move & HAND_BITS
     if move & DRAWS:
-        hand = whole(tables[NEXT + hand * CARD_ROW + draw(desk, lane)])
+        hand = whole(cells[NEXT + hand * CARD_ROW + draw(desk, lane)])
         while hand < DOUBLED and draws_on(desk, lane, hand, row, hole, slotted):
-            hand = whole(tables[NEXT + hand * CARD_ROW + draw(desk, lane)])
+            hand = whole(cells[NEXT + hand * CARD_ROW + draw(desk, lane)])
     return hand
 
 
@@ -111,27 +111,27 @@ def split(desk: Desk, lane: int, rank: int, row: int, hole: int, slotted: int) -
 
     How the hands ended is left in the lane's ENDS: a byte of score (0 for a bust) and stake each.
     """
-    tables, _, marks, _, _, _, book = desk
-    single = whole(tables[NEXT + rank])
+    cells, marks, _, _, _, book = desk
+    single = whole(cells[NEXT + rank])
     hands, played, ends, live = 2, 0, 0, SPLIT_LOST
     while played < hands:
         card = draw(desk, lane)
         while card == rank and hands < book[MAX_HANDS] and (rank != ACE or book[RESPLIT_ACES]):
             slot = slot_for(desk, lane, hole, slotted)
-            if tables[AFTER + slot + row * STATES + PAIR + rank] != SPLIT:
+            if cells[AFTER + slot + row * STATES + PAIR + rank] != SPLIT:
                 break
             hands += 1
             card = draw(desk, lane)
-        hand = whole(tables[NEXT + single * CARD_ROW + card])
+        hand = whole(cells[NEXT + single * CARD_ROW + card])
         if rank != ACE or book[HIT_SPLIT_ACES]:
             slot = slot_for(desk, lane, hole, slotted)
-            move = whole(tables[AFTER + slot + row * STATES + hand])
+            move = whole(cells[AFTER + slot + row * STATES + hand])
             hand = finish(desk, lane, move, row, hole, slotted)
         stake = BET * 2 if hand & DOUBLED else BET
         hand &= DOUBLED - 1
         if hand != BUST:
             live = SPLIT_LIVE
-        ends = ends * 256 + whole(tables[SCORE + hand]) * 8 + stake
+        ends = ends * 256 + whole(cells[SCORE + hand]) * 8 + stake
         played += 1
     marks[ENDS + lane] = ends
     return live
@@ -139,7 +139,7 @@ def split(desk: Desk, lane: int, rank: int, row: int, hole: int, slotted: int) -
 
 def settle_split(desk: Desk, ends: int, dealer: int, part: int) -> int:
     """Count the hands of a split and put what they came to into its cell; the half bets."""
-    book = desk[6]
+    book = desk[5]
     against = whole(desk[0][SCORE + dealer])
     net, hands = 0, 0
     while ends > 0:

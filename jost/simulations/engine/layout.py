@@ -18,12 +18,17 @@ DOUBLES = 2 * STATES
 ACE, TEN = 1, 10
 # A move is the hand that it leaves, with these bits.
 HAND_BITS, DOUBLED, DRAWS = 127, 64, 128
-# Rows of a chart: the upcard; ace and ten over a dealer's blackjack; STOP, which draws nothing. That
-# and the one behind it are empty: a doubled hand is looked up in both.
+# Rows of a chart: the upcard; ace and ten over a dealer's blackjack; STOP and those from there on
+# draw nothing, nor does row 0.
 ACE_BLACKJACK, TEN_BLACKJACK, STOP, ROWS = 11, 12, 14, 16
 
-# `tables`: bytes that the rules and the chart decide.
-NEXT = 0
+# `cells`: bytes, first one of each for every lane, and lists of lanes that something is done to.
+HAND, HOLE, ROW, DEALER, HITS, SPLITS, WORK, NEW = range(0, 8 * LANES, LANES)
+# At a table: the spots of one lane.
+SPOT_HAND = NEW + LANES
+# Then the tables that the rules and the chart decide.
+TABLES = SPOT_HAND + 8
+NEXT = TABLES
 OPENING = NEXT + DOUBLES * CARD_ROW
 DEALT = OPENING + CARD_ROW * CARD_ROW
 ROW_OF = DEALT + CARD_ROW * CARD_ROW
@@ -46,19 +51,17 @@ AFTER = LATER + SLOT_SIZE
 # True counts are held to -COUNT_LIMIT .. COUNT_LIMIT - 1 before they are looked up.
 COUNT_LIMIT = 64
 
-# `lanes`: bytes, one of each for every lane, and lists of lanes that something is done to.
-HAND, HOLE, ROW, DEALER, HITS, SPLITS, WORK, NEW = range(0, 8 * LANES, LANES)
-# At a table: the spots of one lane.
-SPOT_HAND = NEW + LANES
-LANE_BYTES = SPOT_HAND + 8
-
 # `marks`: for every lane its next card, the place from which on a round is not begun without
 # preparation, how far the shoe is shuffled, where the round began, rounds left in the shoe, the
 # part of the joint counts that the round goes to, and how the hands of a split ended.
 PLACE, LIMIT, READY, START, LEFT, PART, ENDS = range(0, 7 * LANES, LANES)
 SPOT_ENDS = ENDS + LANES
+# For each place in a shoe, what makes a true count of a running one: see `true_count`.
+PLACES = 8 * 52 + 128
+DIVIDE = SPOT_ENDS + 8
+CARRY = DIVIDE + PLACES
 # How hands and dealer ended, jointly: JOINT numbers for each true count.
-COUNTS = SPOT_ENDS + 8
+COUNTS = CARRY + PLACES
 JOINT, INSURED, CLASS_ROW = 512, 256, 8
 BUCKETS = 41
 
@@ -90,12 +93,8 @@ DEALER_17, DEALER_BUST, DEALER_BLACKJACK, DEALER_IDLE = 0, 5, 6, 7
     SLOTTED,
 ) = range(17)
 TAGS = 17
-# For each place in a shoe, see `counting` in hands.py.
-DIVIDE = TAGS + CARD_ROW
-PLACES = 8 * 52 + 128
-CARRY = DIVIDE + PLACES
 # The payoff of each joint count, in tenths of the bet.
-PAYS = CARRY + PLACES
+PAYS = TAGS + CARD_ROW
 SPLIT_CELLS = PAYS + JOINT
 CELLS = 36
 SQUARES = SPLIT_CELLS + BUCKETS * CELLS

@@ -5,9 +5,10 @@ branch: each lane is put down, and the length grows by 0 or 1. So nothing is lef
 processor to guess wrong, card after card. `compiled` builds the twin of these same functions.
 """
 
-from .hands import bucket_now, settle_split, split, true_count
+from .hands import settle_split, split, true_count
 from .layout import (
     ALIVE,
+    BUCKET_OF,
     CARD_ROW,
     CLASS,
     COUNT_LIMIT,
@@ -17,7 +18,6 @@ from .layout import (
     DEALER_CLASS,
     DEALER_DRAWS,
     DEALT,
-    DOUBLED,
     ENDS,
     FIRST,
     HAND,
@@ -53,9 +53,9 @@ from .shoes import Desk, index, prepare, replenish, whole
 
 def play_step(desk: Desk, first: int, last: int) -> None:
     """Play one round on each of the lanes from first to last."""
-    kind = desk[6][KIND]
+    kind = desk[5][KIND]
     prepare(desk, first, last)
-    if kind >= COUNTING:
+    if kind == COUNTING:
         take_counts(desk, first, last)
     if kind == INDEXED:
         hits, splits = open_indexed(desk, first, last)
@@ -64,148 +64,158 @@ def play_step(desk: Desk, first: int, last: int) -> None:
         hits, splits = open_flat(desk, first, last)
         hit_flat(desk, hits)
     for at in range(splits):
-        split_lane(desk, whole(desk[1][SPLITS + at]), kind == INDEXED)
+        split_lane(desk, whole(desk[0][SPLITS + at]), kind == INDEXED)
     play_dealers(desk, first, last)
     settle(desk, first, last)
     for at in range(splits):
-        lane = whole(desk[1][SPLITS + at])
-        dealer, ends = whole(desk[1][DEALER + lane]), whole(desk[2][ENDS + lane])
-        settle_split(desk, ends, dealer, whole(desk[2][PART + lane]))
+        lane = whole(desk[0][SPLITS + at])
+        dealer, ends = whole(desk[0][DEALER + lane]), whole(desk[1][ENDS + lane])
+        settle_split(desk, ends, dealer, whole(desk[1][PART + lane]))
 
 
 def take_counts(desk: Desk, first: int, last: int) -> None:
     """Note the true count before the round, by which its result is kept."""
-    marks = desk[2]
+    cells, marks, _, seen, _, book = desk
+    stride = book[STRIDE]
+    base = first * stride
     for at in range(first, last):
         lane = index(at)
-        marks[PART + lane] = bucket_now(desk, lane) * JOINT
+        place = marks[PLACE + lane]
+        count = true_count(marks, whole(seen[place]), place - base)
+        marks[PART + lane] = cells[BUCKET_OF + COUNT_LIMIT + count] * JOINT
+        base += stride
 
 
 def open_flat(desk: Desk, first: int, last: int) -> tuple[int, int]:
     """Deal two cards each and look up the first move: how many lanes hit, and split."""
-    tables, lanes, marks, shoe, _, _, _ = desk
+    cells, marks, shoe, _, _, _ = desk
     hits, splits = 0, 0
     for at in range(first, last):
         lane = index(at)
         place = marks[PLACE + lane]
         marks[PLACE + lane] = place + 4
-        mine = tables[OPENING + shoe[place] * CARD_ROW + shoe[place + 2]]
+        mine = cells[OPENING + shoe[place] * CARD_ROW + shoe[place + 2]]
         both = shoe[place + 1] * CARD_ROW + shoe[place + 3]
-        row = tables[ROW_OF + both]
-        move = tables[FIRST + row * STATES + mine]
-        lanes[DEALER + lane] = tables[DEALT + both]
-        lanes[HAND + lane] = move & HAND_BITS
-        # A doubled hand draws once: the row STOP ends it.
-        lanes[ROW + lane] = STOP if move & DOUBLED else row
-        lanes[HITS + hits] = lane
+        row = cells[ROW_OF + both]
+        move = cells[FIRST + row * STATES + mine]
+        cells[DEALER + lane] = cells[DEALT + both]
+        cells[HAND + lane] = move & HAND_BITS
+        # A doubled hand draws once: the rows from STOP on end it.
+        cells[ROW + lane] = row | (move >> 6 & 1) * STOP
+        cells[HITS + hits] = lane
         hits += move >> 7
-        lanes[SPLITS + splits] = lane
+        cells[SPLITS + splits] = lane
         splits += move == SPLIT
     return hits, splits
 
 
 def open_indexed(desk: Desk, first: int, last: int) -> tuple[int, int]:
     """The same with moves, and insurance, by the true count of all cards but the hole card."""
-    tables, lanes, marks, shoe, seen, _, book = desk
+    cells, marks, shoe, seen, _, book = desk
     hits, splits = 0, 0
+    stride = book[STRIDE]
+    base = first * stride
     for at in range(first, last):
         lane = index(at)
         place = marks[PLACE + lane]
         marks[PLACE + lane] = place + 4
+        count = true_count(marks, whole(seen[place]), place - base)
+        part = cells[BUCKET_OF + COUNT_LIMIT + count] * JOINT
         hole = shoe[place + 3]
         running = seen[place + 4] - book[TAGS + hole]
-        count = true_count(desk, running, place + 3 - lane * book[STRIDE])
-        slot = tables[SLOT_OF + COUNT_LIMIT + count]
-        mine = tables[OPENING + shoe[place] * CARD_ROW + shoe[place + 2]]
+        count = true_count(marks, running, place + 3 - base)
+        base += stride
+        slot = cells[SLOT_OF + COUNT_LIMIT + count]
+        mine = cells[OPENING + shoe[place] * CARD_ROW + shoe[place + 2]]
         both = shoe[place + 1] * CARD_ROW + hole
-        row = tables[ROW_OF + both]
-        move = tables[FIRST + slot * SLOT_ROWS + row * STATES + mine]
-        marks[PART + lane] += tables[INSURES + slot * ROWS + row] * INSURED
-        lanes[HOLE + lane] = hole
-        lanes[DEALER + lane] = tables[DEALT + both]
-        lanes[HAND + lane] = move & HAND_BITS
-        lanes[ROW + lane] = STOP if move & DOUBLED else row
-        lanes[HITS + hits] = lane
+        row = cells[ROW_OF + both]
+        move = cells[FIRST + slot * SLOT_ROWS + row * STATES + mine]
+        marks[PART + lane] = part + cells[INSURES + slot * ROWS + row] * INSURED
+        cells[HOLE + lane] = hole
+        cells[DEALER + lane] = cells[DEALT + both]
+        cells[HAND + lane] = move & HAND_BITS
+        cells[ROW + lane] = row | (move >> 6 & 1) * STOP
+        cells[HITS + hits] = lane
         hits += move >> 7
-        lanes[SPLITS + splits] = lane
+        cells[SPLITS + splits] = lane
         splits += move == SPLIT
     return hits, splits
 
 
 def hit_flat(desk: Desk, count: int) -> None:
     """Draw for the lanes in HITS until none wants another card."""
-    tables, lanes, marks, shoe, _, _, _ = desk
+    cells, marks, shoe, _, _, _ = desk
     while count > 0:
         again = 0
         for at in range(count):
-            lane = lanes[HITS + at]
+            lane = cells[HITS + at]
             if marks[PLACE + lane] >= marks[READY + lane]:
                 replenish(desk, lane)
             place = marks[PLACE + lane]
-            hand = tables[NEXT + lanes[HAND + lane] * CARD_ROW + shoe[place]]
-            lanes[HAND + lane] = hand
+            hand = cells[NEXT + cells[HAND + lane] * CARD_ROW + shoe[place]]
+            cells[HAND + lane] = hand
             marks[PLACE + lane] = place + 1
-            lanes[HITS + again] = lane
-            again += tables[LATER + lanes[ROW + lane] * STATES + hand]
+            cells[HITS + again] = lane
+            again += cells[LATER + cells[ROW + lane] * STATES + hand]
         count = again
 
 
 def hit_indexed(desk: Desk, count: int) -> None:
     """The same where the true count has a say in every card."""
-    tables, lanes, marks, shoe, seen, _, book = desk
+    cells, marks, shoe, seen, _, book = desk
     while count > 0:
         again = 0
         for at in range(count):
-            lane = lanes[HITS + at]
+            lane = cells[HITS + at]
             if marks[PLACE + lane] >= marks[READY + lane]:
                 replenish(desk, lane)
             place = marks[PLACE + lane]
-            hand = tables[NEXT + lanes[HAND + lane] * CARD_ROW + shoe[place]]
-            lanes[HAND + lane] = hand
+            hand = cells[NEXT + cells[HAND + lane] * CARD_ROW + shoe[place]]
+            cells[HAND + lane] = hand
             marks[PLACE + lane] = place + 1
-            running = seen[place + 1] - book[TAGS + lanes[HOLE + lane]]
-            count_now = true_count(desk, running, place - lane * book[STRIDE])
-            slot = tables[SLOT_OF + COUNT_LIMIT + count_now]
-            lanes[HITS + again] = lane
-            again += tables[LATER + slot * SLOT_ROWS + lanes[ROW + lane] * STATES + hand]
+            running = seen[place + 1] - book[TAGS + cells[HOLE + lane]]
+            count_now = true_count(marks, running, place - lane * book[STRIDE])
+            slot = cells[SLOT_OF + COUNT_LIMIT + count_now]
+            cells[HITS + again] = lane
+            again += cells[LATER + slot * SLOT_ROWS + cells[ROW + lane] * STATES + hand]
         count = again
 
 
 def split_lane(desk: Desk, lane: int, slotted: int) -> None:
-    _, lanes, marks, shoe, _, _, _ = desk
+    cells, marks, shoe, _, _, _ = desk
     start = marks[PLACE + lane] - 4
     rank, hole = whole(shoe[start]), whole(shoe[start + 3])
-    lanes[HAND + lane] = split(desk, lane, rank, whole(lanes[ROW + lane]), hole, slotted)
+    cells[HAND + lane] = split(desk, lane, rank, whole(cells[ROW + lane]), hole, slotted)
 
 
 def play_dealers(desk: Desk, first: int, last: int) -> None:
     """Draw for the dealers of all lanes where a hand waits for one."""
-    tables, lanes, marks, shoe, _, _, _ = desk
+    cells, marks, shoe, _, _, _ = desk
     count = 0
     for at in range(first, last):
         lane = index(at)
-        lanes[WORK + count] = lane
-        count += tables[DEALER_DRAWS + lanes[DEALER + lane]] & tables[ALIVE + lanes[HAND + lane]]
+        cells[WORK + count] = lane
+        count += cells[DEALER_DRAWS + cells[DEALER + lane]] & cells[ALIVE + cells[HAND + lane]]
     while count > 0:
         again = 0
         for at in range(count):
-            lane = lanes[WORK + at]
+            lane = cells[WORK + at]
             if marks[PLACE + lane] >= marks[READY + lane]:
                 replenish(desk, lane)
             place = marks[PLACE + lane]
-            hand = tables[NEXT + lanes[DEALER + lane] * CARD_ROW + shoe[place]]
-            lanes[DEALER + lane] = hand
+            hand = cells[NEXT + cells[DEALER + lane] * CARD_ROW + shoe[place]]
+            cells[DEALER + lane] = hand
             marks[PLACE + lane] = place + 1
-            lanes[WORK + again] = lane
-            again += tables[DEALER_DRAWS + hand]
+            cells[WORK + again] = lane
+            again += cells[DEALER_DRAWS + hand]
         count = again
 
 
 def settle(desk: Desk, first: int, last: int) -> None:
     """Count how hand and dealer ended; what that pays is looked up when the chunk is done."""
-    tables, lanes, marks, _, _, _, _ = desk
+    cells, marks, _, _, _, _ = desk
     for at in range(first, last):
         lane = index(at)
-        ended = tables[CLASS + lanes[HAND + lane]]
-        dealer = tables[DEALER_CLASS + lanes[DEALER + lane]]
+        ended = cells[CLASS + cells[HAND + lane]]
+        dealer = cells[DEALER_CLASS + cells[DEALER + lane]]
         marks[COUNTS + marks[PART + lane] + ended + dealer] += 1

@@ -18,7 +18,7 @@ from .table import play_tables
 
 def play_rounds(desk: Desk, rounds: int) -> None:
     """Play `rounds` rounds, as evenly as can be on all lanes, and count what happened."""
-    _, _, marks, _, _, _, book = desk
+    _, marks, _, _, _, book = desk
     # One type of number for all calls, or the compiled twin is built once for each.
     first, last = whole(0), whole(LANES)
     for step in range(book[AGES]):
@@ -33,7 +33,7 @@ def play_rounds(desk: Desk, rounds: int) -> None:
 
 
 def play_lanes(desk: Desk, first: int, last: int) -> None:
-    if desk[6][KIND] == TABLE:
+    if desk[5][KIND] == TABLE:
         play_tables(desk, first, last)
     else:
         play_step(desk, first, last)

@@ -33,7 +33,7 @@ from .layout import (
 
 # An array of the standard library, or NumPy's view of the same memory in the compiled twin.
 Cells: TypeAlias = Any
-# (tables, lanes, marks, shoe, seen, rng, book): see `layout`.
+# (cells, marks, shoe, seen, rng, book): see `layout`.
 Desk: TypeAlias = Any
 
 WORD_MASK = 0xFFFF_FFFF_FFFF_FFFF
@@ -160,7 +160,7 @@ def last_word(rng: Cells) -> int:
 
 def extend(desk: Desk, lane: int, first: int, last: int) -> None:
     """Shuffle the lane's shoe from `first` to `last` or beyond, and count those cards."""
-    _, _, _, shoe, _, rng, book = desk
+    _, _, shoe, _, rng, book = desk
     if book[ENDLESS]:
         ready = pour(shoe, rng, first, last)
     else:
@@ -170,7 +170,7 @@ def extend(desk: Desk, lane: int, first: int, last: int) -> None:
 
 def count(desk: Desk, lane: int, first: int, ready: int) -> None:
     """Note the running count at every place of those that were shuffled."""
-    _, _, marks, shoe, seen, _, book = desk
+    _, marks, shoe, seen, _, book = desk
     marks[READY + lane] = ready
     if book[COUNTED]:
         running = whole(seen[first])
@@ -182,10 +182,10 @@ def count(desk: Desk, lane: int, first: int, ready: int) -> None:
 
 def new_shoes(desk: Desk, shoes: int) -> None:
     """Take back all cards of the lanes in NEW, and shuffle as many as will probably be needed."""
-    _, lanes, marks, shoe, seen, rng, book = desk
+    cells, marks, shoe, seen, rng, book = desk
     stride, ahead = book[STRIDE], book[AHEAD]
     for at in range(shoes):
-        lane = whole(lanes[NEW + at])
+        lane = whole(cells[NEW + at])
         seen[lane * stride] = book[INITIAL]
         marks[PLACE + lane] = lane * stride
         marks[LEFT + lane] = max(book[PER_SHOE] - 1, 0)
@@ -193,10 +193,10 @@ def new_shoes(desk: Desk, shoes: int) -> None:
     if book[ENDLESS] or ahead + 3 > book[CARDS]:
         alone = shoes
     for at in range(alone):
-        lane = whole(lanes[NEW + at])
+        lane = whole(cells[NEW + at])
         extend(desk, lane, lane * stride, lane * stride + ahead)
     for at in range(alone, shoes, 2):
-        one, other = whole(lanes[NEW + at]), whole(lanes[NEW + at + 1])
+        one, other = whole(cells[NEW + at]), whole(cells[NEW + at + 1])
         done = shuffle_two(shoe, rng, one * stride, other * stride, ahead, book[CARDS])
         count(desk, one, one * stride, one * stride + done)
         count(desk, other, other * stride, other * stride + done)
@@ -204,28 +204,28 @@ def new_shoes(desk: Desk, shoes: int) -> None:
 
 def prepare(desk: Desk, first: int, last: int) -> None:
     """Make sure that a round can begin on the lanes from first to last."""
-    _, lanes, marks, _, _, _, book = desk
+    cells, marks, _, _, _, book = desk
     if book[PER_SHOE]:
         end_of_shoes(desk, first, last)
     found = 0
     for at in range(first, last):
         lane = index(at)
-        lanes[WORK + found] = lane
+        cells[WORK + found] = lane
         found += marks[PLACE + lane] >= marks[LIMIT + lane]
     shoes = 0
     for at in range(found):
-        lane = whole(lanes[WORK + at])
-        lanes[NEW + shoes] = lane
+        lane = whole(cells[WORK + at])
+        cells[NEW + shoes] = lane
         limit = whole(marks[LIMIT + lane])
         shoes += limit == 0 or marks[PLACE + lane] >= lane * book[STRIDE] + book[CLOSE]
     new_shoes(desk, shoes)
     for at in range(found):
-        begin(desk, whole(lanes[WORK + at]))
+        begin(desk, whole(cells[WORK + at]))
 
 
 def end_of_shoes(desk: Desk, first: int, last: int) -> None:
     """Where a shoe has a fixed number of rounds: have those changed that had theirs."""
-    marks = desk[2]
+    marks = desk[1]
     for at in range(first, last):
         lane = index(at)
         left = whole(marks[LEFT + lane])
@@ -240,7 +240,7 @@ def begin(desk: Desk, lane: int) -> None:
 
     Near the end of a shoe that is every round: the discards of those before may be needed.
     """
-    _, _, marks, _, _, _, book = desk
+    _, marks, _, _, _, book = desk
     base, need = lane * book[STRIDE], book[NEED]
     end = base + book[CARDS]
     place = whole(marks[PLACE + lane])
@@ -258,7 +258,7 @@ def replenish(desk: Desk, lane: int) -> None:
     Discards that come again are not counted: the count stands still until the shoe is changed,
     which is after this round.
     """
-    _, _, marks, shoe, seen, rng, book = desk
+    _, marks, shoe, seen, rng, book = desk
     base = lane * book[STRIDE]
     end = base + book[CARDS]
     ready = whole(marks[READY + lane])
@@ -285,5 +285,5 @@ def ages(desk: Desk, step: int) -> int:
     They make every age of a shoe equally likely when counting begins, so that neither short
     chunks nor their ends favour the beginning of a shoe.
     """
-    book = desk[6]
+    book = desk[5]
     return whole(-(-(step + 1) * LANES // book[AGES]))

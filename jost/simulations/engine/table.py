@@ -48,55 +48,55 @@ def play_tables(desk: Desk, first: int, last: int) -> None:
 
 def play_table(desk: Desk, lane: int) -> None:
     """Deal to the others, then to the player's spots; play them in that order, then the dealer."""
-    tables, _, marks, shoe, _, _, book = desk
+    cells, marks, shoe, _, _, book = desk
     place = whole(marks[PLACE + lane])
     spots = book[OTHERS] + book[SEATS]
     hole = whole(shoe[place + 2 * spots + 1])
     both = whole(shoe[place + spots]) * CARD_ROW + hole
-    row, dealer = whole(tables[ROW_OF + both]), whole(tables[DEALT + both])
+    row, dealer = whole(cells[ROW_OF + both]), whole(cells[DEALT + both])
     part = bucket_now(desk, lane) * JOINT
     marks[START + lane] = place
     marks[PLACE + lane] = place + 2 * spots + 2
     if book[SLOTTED]:
         slot = slot_now(desk, lane, hole) // SLOT_ROWS
-        part += whole(tables[INSURES + slot * ROWS + row]) * INSURED
+        part += whole(cells[INSURES + slot * ROWS + row]) * INSURED
     waits = 0
     for spot in range(spots):
         slotted = book[SLOTTED] and spot >= book[OTHERS]
         waits |= play_spot(desk, lane, spot, row, hole, slotted)
-    while waits and tables[DEALER_DRAWS + dealer]:
-        dealer = whole(tables[NEXT + dealer * CARD_ROW + draw(desk, lane)])
-    ended = whole(tables[DEALER_CLASS + dealer])
+    while waits and cells[DEALER_DRAWS + dealer]:
+        dealer = whole(cells[NEXT + dealer * CARD_ROW + draw(desk, lane)])
+    ended = whole(cells[DEALER_CLASS + dealer])
     book[DEALER_ENDS + (ended if waits or ended == DEALER_BLACKJACK else DEALER_IDLE)] += 1
     settle_table(desk, part, dealer)
 
 
 def play_spot(desk: Desk, lane: int, spot: int, row: int, hole: int, slotted: int) -> int:
     """Play one spot to its end: 1 if it waits for the dealer."""
-    tables, lanes, marks, shoe, _, _, book = desk
+    cells, marks, shoe, _, _, book = desk
     start = whole(marks[START + lane])
     rank = whole(shoe[start + spot])
     second = whole(shoe[start + book[OTHERS] + book[SEATS] + 1 + spot])
-    mine = whole(tables[OPENING + rank * CARD_ROW + second])
+    mine = whole(cells[OPENING + rank * CARD_ROW + second])
     slot = slot_now(desk, lane, hole) if slotted else 0
-    move = whole(tables[FIRST + slot + row * STATES + mine])
+    move = whole(cells[FIRST + slot + row * STATES + mine])
     if move == SPLIT:
         hand = split(desk, lane, rank, row, hole, slotted)
     else:
         hand = finish(desk, lane, move, row, hole, slotted)
-    lanes[SPOT_HAND + spot] = hand
+    cells[SPOT_HAND + spot] = hand
     marks[SPOT_ENDS + spot] = marks[ENDS + lane]
-    return whole(tables[ALIVE + hand])
+    return whole(cells[ALIVE + hand])
 
 
 def settle_table(desk: Desk, part: int, dealer: int) -> None:
     """Count how each of the player's spots ended, and the square of what they came to together."""
-    tables, lanes, marks, _, _, _, book = desk
+    cells, marks, _, _, _, book = desk
     tenths = 0
-    against = whole(tables[DEALER_CLASS + dealer])
+    against = whole(cells[DEALER_CLASS + dealer])
     for spot in range(book[OTHERS], book[OTHERS] + book[SEATS]):
-        hand = whole(lanes[SPOT_HAND + spot])
-        ended = whole(tables[CLASS + hand]) + against + part % JOINT
+        hand = whole(cells[SPOT_HAND + spot])
+        ended = whole(cells[CLASS + hand]) + against + part % JOINT
         marks[COUNTS + part // JOINT * JOINT + ended] += 1
         if hand in (SPLIT_LIVE, SPLIT_LOST):
             tenths += 5 * settle_split(desk, whole(marks[SPOT_ENDS + spot]), dealer, part)

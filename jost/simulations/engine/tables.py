@@ -68,7 +68,7 @@ BEHIND = ((ACE_BLACKJACK, ACE), (TEN_BLACKJACK, TEN))
 
 
 def tables_of(game: Game) -> Cells:
-    """All tables of a game, one behind the other."""
+    """Room for the bytes of the lanes, then all tables of a game."""
     parts = tuple(tuple(part.items()) for part in game.chart.parts.values())
     return array("B", _tables(game.rules, parts, game.plays if game.count else ()))
 
