@@ -160,8 +160,8 @@ def is_short(name: str, **_: object) -> bool:
 
 @cache
 def simulated(name: str) -> Tally:
-    index = NAMES.index(name)
-    return count_chunk(setup_of(name).game, seed=SEED, index=index, rounds=ROUNDS)
+    game = setup_of(name).game
+    return count_chunk(game, seed=SEED, index=NAMES.index(name), rounds=ROUNDS // game.rules.spots)
 
 
 def estimate_of(tally: Tally) -> Estimate:
