@@ -45,6 +45,10 @@ def ground(
                 "lifecycle.start(Setup.from_dict({'dealing': {'mode': 'every_round'}}), "
                 f"rounds={ROUNDS}, seed=2, name='Flat').pk"
             ),
+            "paused": (
+                "(lambda run: lifecycle.pause(run) and run.pk)"
+                f"(lifecycle.start(Setup.from_dict({{}}), rounds={ENDLESS}, seed=4))"
+            ),
             "sweep": (
                 "studies.sweep(Setup.from_dict({}), key='dealing.penetration', "
                 "values=[0.5, 0.8], rounds=100_000, seed=3).pk"
@@ -82,6 +86,7 @@ def start_endless(browse: Browse, page: Page) -> None:
         "studies/{sweep}/",
         "{counted}/",
         "{flat}/?exact=1",
+        "{paused}/",
         "{counted}/bets/?betting=kelly&kelly=0.5&bankroll=500&hours=50&max_units=8",
     ],
 )
