@@ -3,6 +3,7 @@
 import logging
 import stat
 from collections.abc import Iterator
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -16,6 +17,9 @@ log = logging.getLogger(__name__)
 MODULES: tuple[ModuleType, ...] = (shoes, hands, lockstep, table, rounds)
 # Once per card or per round: a call would cost more than what they do.
 INLINED = frozenset({"bucket_now", "swap", "true_count"})
+# The one function that Python calls; the others need no way in, nor a place on the disk.
+ENTRY = "play_rounds"
+ONLY_FROM_INSIDE = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def ways_to_compile() -> Iterator[Any]:
@@ -31,7 +35,7 @@ def ways_to_compile() -> Iterator[Any]:
         return
     # Without counting references to the arrays, which outlive the call anyway.
     uncounted = {"_nrt": False}
-    twin = _build(numba, cache=True, **uncounted)
+    twin = _build(numba, keep=True, **uncounted)
     if twin is not None and _is_private(twin.stats.cache_path):
         yield twin
     else:
@@ -39,31 +43,33 @@ def ways_to_compile() -> Iterator[Any]:
             "No private directory to keep compiled code in: every process compiles anew. "
             "Set NUMBA_CACHE_DIR to a directory that only this user can write to."
         )
-    yield _build(numba, cache=False, **uncounted)
-    yield _build(numba, cache=False)
+    yield _build(numba, keep=False, **uncounted)
+    yield _build(numba, keep=False)
 
 
-def _build(numba: Any, **options: Any) -> Any:
+def _build(numba: Any, *, keep: bool, **options: Any) -> Any:
     """All inner functions, compiled when first called; None if there is no cache."""
     names = _compiled_names()
-    digest = source_digest()
+    options |= {"nogil": True, "error_model": "numpy"}
     try:
         for module in MODULES:
             for name, value in vars(module).items():
-                if isinstance(value, FunctionType) and value.__module__ == module.__name__:
-                    inline = "always" if name in INLINED else "never"
-                    compiler = numba.njit(nogil=True, error_model="numpy", inline=inline, **options)
-                    # One dictionary of names for all: each function finds the others compiled.
-                    twin = FunctionType(value.__code__, names, name)
-                    # The kept code of one file does not notice a change in another: its name does.
-                    twin.__qualname__ = f"{name}_{digest}"
-                    names[name] = compiler(twin)
+                if not isinstance(value, FunctionType) or value.__module__ != module.__name__:
+                    continue
+                # One dictionary of names for all: each function finds the others compiled.
+                twin = FunctionType(value.__code__, names, name)
+                # The kept code of one file does not notice a change in another: its name does.
+                twin.__qualname__ = f"{name}_{source_digest()}"
+                called = {"cache": keep} if name == ENTRY else ONLY_FROM_INSIDE
+                inline = "always" if name in INLINED else "never"
+                names[name] = numba.njit(inline=inline, **called, **options)(twin)
     except (KeyError, RuntimeError) as reason:
         log.debug("Numba does not compile with %s: %s", options, reason)
         return None
-    return names["play_rounds"]
+    return names[ENTRY]
 
 
+@cache
 def source_digest() -> str:
     """Of all source that is compiled."""
     digest = blake2b(digest_size=8)
