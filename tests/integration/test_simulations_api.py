@@ -96,8 +96,8 @@ def test_rounds_are_read_as_people_write_them(client: Client, rounds: Any) -> No
         ({"seed": MAX_SEED + 1}, "seed", str(MAX_SEED)),
         ({"target": 0}, "target", "1e-06"),
         ({"target": "narrow"}, "target", "number"),
+        ({"target": True}, "target", "number"),
         ({"name": "a" * 201}, "name", "200"),
-        ({"name": "a\0"}, "name", "Null"),
         ({"decks": 6}, "decks", "there is rules, rounds"),
         ({"rules": 6}, "rules", '{"decks": 6}'),
         ({"rules": None}, "rules", '{"decks": 6}'),
@@ -116,7 +116,6 @@ def test_rounds_are_read_as_people_write_them(client: Client, rounds: Any) -> No
         ),
         ({"rules": RULES | {"counting": "hi-low"}}, "rules.counting.system", "hi-lo"),
         ({"rules": RULES | {"bets": {"ramp": {"9": -1}}}}, "rules.bets.ramp.9", "number"),
-        ({"rules": RULES | {"counting": "hi-lo\0"}}, "rules.counting.system", "hi-lo"),
     ],
 )
 def test_wrong_request_names_the_key_and_the_repair_and_starts_nothing(
@@ -132,7 +131,17 @@ def test_wrong_request_names_the_key_and_the_repair_and_starts_nothing(
 
 @pytest.mark.parametrize(
     "body",
-    ["", "{", "[1]", '{"rounds": NaN}', '{"rounds": 1000, "rounds": 2000}', "[" * 100_000, "\xff"],
+    [
+        "",
+        "{",
+        "[1]",
+        '{"rounds": NaN}',
+        '{"rounds": 1000, "rounds": 2000}',
+        "[" * 100_000,
+        "\xff",
+        '{"\\ud800": 1}',
+        '{"name": "\\u0000"}',
+    ],
 )
 def test_body_that_cannot_be_meant_starts_nothing(client: Client, body: str) -> None:
     answer = client.post(HOME, body.encode("latin-1"), content_type="application/json")

@@ -63,6 +63,15 @@ def test_one_key_is_swept(client: Client, holdfast_jobs: HoldfastJobs) -> None:
     assert {entry["rounds_done"] for entry in study["simulations"]} == {ROUNDS}
 
 
+def test_sweep_may_leave_a_key_empty(client: Client) -> None:
+    body = SWEPT | {"key": "counting", "values": [None, "hi-lo", "ko"]}
+
+    study = post(client, f"{STUDIES}sweep/", body).json()
+
+    counting = [entry["rules"]["counting"] for entry in study["simulations"]]
+    assert [each and each["system"] for each in counting] == [None, "hi-lo", "ko"]
+
+
 def test_simulations_of_a_study_are_found_by_it(client: Client) -> None:
     study = post(client, f"{STUDIES}compare/", COMPARED).json()
     post(client, "/api/simulations/", RUNS | {"rules": RULES})

@@ -138,6 +138,8 @@ def test_indices_of_hi_lo_are_for_what_counts_like_it(value: object, *, is_hi_lo
         (ACE_FIVE | {"true_count": "round"}, "counting.true_count", "floor, truncate, none"),
         (ACE_FIVE | {"name": "zen"}, "counting.name", 'say {"system": "zen"}'),
         (ACE_FIVE | {"name": " "}, "counting.name", "a text of 1 to 40 characters"),
+        (ACE_FIVE | {"name": "a\0b"}, "counting.name", "all of them visible"),
+        (ACE_FIVE | {"name": "\ud800"}, "counting.name", "all of them visible"),
         (ACE_FIVE | {"initial": 0.5}, "counting.initial", "a whole number from -100 to 100"),
     ],
 )

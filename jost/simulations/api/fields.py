@@ -40,6 +40,11 @@ class FreshShoeField(RulesFileField):
         return super().to_internal_value(data)
 
 
+def usual_fresh_shoe() -> Setup:
+    """What is meant where nothing at all is given for an exact value."""
+    return Setup.from_dict({"dealing": {"mode": "every_round"}})
+
+
 def usual_rules() -> Setup:
     """What is meant where no rules are given: all that a rules file leaves out."""
     return Setup.from_dict({})
@@ -97,6 +102,11 @@ class TargetField(serializers.FloatField):
             help_text="Stop as soon as half the width of the 95 % interval of ev is at most this, "
             "judged by the finished chunks in their order; rounds is then the most.",
         )
+
+    def to_internal_value(self, data: Any) -> float:
+        if isinstance(data, bool):
+            self.fail("invalid")
+        return super().to_internal_value(data)
 
 
 class NameField(serializers.CharField):

@@ -34,7 +34,9 @@ class OnceEachParser(JSONParser):
         encoding = (parser_context or {}).get("encoding", "utf-8")
         try:
             text = stream.read().decode(encoding)
-            return json.loads(text, object_pairs_hook=_once_each, parse_constant=_no_constant)
+            values = json.loads(text, object_pairs_hook=_once_each, parse_constant=_no_constant)
+            _require_text(values)
+            return values
         except RecursionError:
             raise ParseError("The body is nested too deeply.") from None
         except ValueError as error:
@@ -106,6 +108,14 @@ def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise ParseError(f"{name} is there twice: leave one out.")
         values[name] = value
     return values
+
+
+def _require_text(values: Any) -> None:
+    """Refuse characters that no database keeps and no answer can repeat."""
+    text = json.dumps(values, ensure_ascii=False)
+    text.encode()
+    if "\\u0000" in text:
+        raise ValueError("it has a null character, which no text has")
 
 
 def _no_constant(name: str) -> NoReturn:

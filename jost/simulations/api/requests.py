@@ -15,6 +15,7 @@ from .fields import (
     RulesFileField,
     SeedField,
     TargetField,
+    usual_fresh_shoe,
     usual_rules,
 )
 
@@ -55,10 +56,10 @@ class WhatIfSerializer(StrictSerializer):
 class ChartSerializer(StrictSerializer):
     """The game whose strategy is meant."""
 
-    rules = RulesFileField()
+    rules = RulesFileField(default=usual_rules)
 
 
 class ExactSerializer(StrictSerializer):
     """The game that is meant; one that does not say how it is dealt has fresh shoes."""
 
-    rules = FreshShoeField()
+    rules = FreshShoeField(default=usual_fresh_shoe)

@@ -55,7 +55,7 @@ class SweepSerializer(RunsSerializer):
     rules = RulesFileField(default=usual_rules)
     key = serializers.CharField(max_length=100)
     values = serializers.ListField(
-        child=serializers.JSONField(), min_length=2, max_length=MOST_SIMULATIONS
+        child=serializers.JSONField(allow_null=True), min_length=2, max_length=MOST_SIMULATIONS
     )
 
 

@@ -162,18 +162,19 @@ def _number(tag: int, *, scale: int) -> int | float:
 
 
 def _name(value: object) -> str:
-    if not isinstance(value, str) or not 0 < len(value.strip()) <= LONGEST_NAME:
+    name = value.strip() if isinstance(value, str) else ""
+    if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
         raise RulesError(
-            f"counting.name must be a text of 1 to {LONGEST_NAME} characters.",
+            f"counting.name must be a text of 1 to {LONGEST_NAME} characters, all of them visible.",
             field="counting.name",
         )
-    if value in SYSTEMS:
+    if name in SYSTEMS:
         raise RulesError(
-            f'counting.name {value} is that of a known system: say {{"system": "{value}"}}, or '
+            f'counting.name {name} is that of a known system: say {{"system": "{name}"}}, or '
             "name yours otherwise.",
             field="counting.name",
         )
-    return value.strip()
+    return name
 
 
 def _true_count(value: object) -> str:
