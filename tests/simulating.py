@@ -67,6 +67,13 @@ class SimulationSite:
         self.site.workers.append(worker)
         return worker
 
+    def empty(self) -> None:
+        """End the workers, and forget every simulation and job."""
+        self.site.kill_workers()
+        self.site.redis().flushdb()
+        self.site.empty()
+        Simulation.objects.using(self.site.alias).all().delete()
+
     def row(self, key: UUID) -> Simulation:
         return Simulation.objects.using(self.site.alias).get(pk=key)
 

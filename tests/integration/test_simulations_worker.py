@@ -12,10 +12,10 @@ from tests.simulating import SimulationSite, kill_at_random, simulation_site, un
 
 pytestmark = pytest.mark.slow
 
-ROUNDS = 20_000_003
+ROUNDS = 10_000_003
 # A second or more for two workers of two processes each.
-LONG = 100_000_003
-TARGET = 0.0006
+LONG = 60_000_003
+TARGET = 0.001
 POOLS = [
     ("prefork", 1),
     ("prefork", 2),
@@ -28,15 +28,22 @@ SHORT_POOLS = [("prefork", 1), ("prefork", 8), ("threads", 2), ("solo", 1)]
 SEEDS = range(1, 13)
 
 
-def is_short(*, on: str, pool: tuple[str, int] = POOLS[0], seed: int = 1, **_: object) -> bool:
+def is_short(*, shared: str, pool: tuple[str, int] | None = None, seed: int = 1) -> bool:
     """The short run has each pool on SQLite, and one seed of kills on each database."""
-    return seed == 1 and (pool == POOLS[0] or (on == "sqlite" and pool in SHORT_POOLS))
+    return seed == 1 and (pool is None or (shared == "sqlite" and pool in SHORT_POOLS))
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def on(request: pytest.FixtureRequest) -> Iterator[SimulationSite]:
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def shared(request: pytest.FixtureRequest) -> Iterator[SimulationSite]:
     with simulation_site(str(request.param), request) as on:
         yield on
+
+
+@pytest.fixture
+def on(shared: SimulationSite) -> Iterator[SimulationSite]:
+    """An empty site without workers."""
+    yield shared
+    shared.empty()
 
 
 @pytest.mark.parametrize("pool", POOLS, ids=lambda pool: f"{pool[1]} {pool[0]}")
@@ -54,17 +61,18 @@ def test_any_number_of_processes_or_threads_gives_the_same_bytes(
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_killed_workers_change_no_byte_of_the_answer(on: SimulationSite, seed: int) -> None:
-    [key] = on.start(rounds=LONG)
+    key, to_target = on.start(rounds=LONG, targets=(None, TARGET))
     for _ in range(2):
         on.worker()
 
     kills = kill_at_random(on, key, rounds=LONG, kills=6, seed=seed)
 
     assert on.await_answer(key) == undisturbed(LONG)
+    assert on.await_answer(to_target) == undisturbed(LONG, target=TARGET)
     assert kills >= 4
 
 
-@pytest.mark.parametrize("on", ["postgres"], indirect=True)
+@pytest.mark.parametrize("shared", ["postgres"], indirect=True)
 def test_paused_resumed_and_extended_simulation_gives_the_same_bytes(on: SimulationSite) -> None:
     [key] = on.start(rounds=LONG)
     on.worker(concurrency=1)
@@ -81,7 +89,7 @@ def test_paused_resumed_and_extended_simulation_gives_the_same_bytes(on: Simulat
     assert on.await_answer(key) == undisturbed(further)
 
 
-@pytest.mark.parametrize("on", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("shared", ["sqlite"], indirect=True)
 def test_cancelled_simulation_leaves_no_job_behind(on: SimulationSite) -> None:
     [key] = on.start(rounds=LONG)
     on.do(f"lifecycle.cancel({on.told(key)})")
@@ -95,7 +103,7 @@ def test_cancelled_simulation_leaves_no_job_behind(on: SimulationSite) -> None:
     assert "Traceback" not in worker.log_text()
 
 
-@pytest.mark.parametrize("on", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("shared", ["sqlite"], indirect=True)
 def test_command_gives_the_same_object_by_jobs_as_inline(on: SimulationSite) -> None:
     on.worker()
     asked = ("simulate", "--decks", "6", "--rounds", "1e6", "--seed", "1", "--json")
