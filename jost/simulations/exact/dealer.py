@@ -122,8 +122,12 @@ def _walk(tree: tuple[Draw, ...], cards: Sequence[Any], *, total: Any, taken: in
     chances: list[Any] = []
     # A shoe without cards has no next one: what is divided there is nought.
     lots = [1.0 / _at_least_one(total - taken * size) for size in range(MOST_DRAWN)]
+    next_is: dict[tuple[int, int, int], Any] = {}
     for draw in tree:
-        chance = (cards[draw.rank] - taken * draw.held) * lots[draw.size - 1]
+        card = (draw.rank, draw.held, draw.size)
+        if card not in next_is:
+            next_is[card] = (cards[draw.rank] - taken * draw.held) * lots[draw.size - 1]
+        chance = next_is[card]
         if draw.before >= 0:
             chance = chances[draw.before] * chance
         if draw.result is None:

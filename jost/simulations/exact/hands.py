@@ -30,8 +30,7 @@ STATES = (*range(LIMIT, 10, -1), *range(SOFT + LIMIT, SOFT + 10, -1), *range(10,
 class Hands:
     """All hands by number, one card or more; the order of a hand's cards does not matter.
 
-    `keys` are their cards as one number, `after[hand][rank]` the hand with one more card or BUST;
-    ranks below `safe` do not bust it.
+    `keys` are their cards as one number, `after[hand][rank]` the hand with one more card or BUST.
     """
 
     keys: tuple[int, ...]
@@ -40,7 +39,6 @@ class Hands:
     states: tuple[int, ...]
     after: tuple[tuple[int, ...], ...]
     scores: tuple[int, ...]
-    safe: tuple[int, ...]
     by_state: dict[int, tuple[int, ...]]
 
     def of(self, *ranks: int) -> int:
@@ -83,7 +81,6 @@ def all_hands() -> Hands:
         states=tuple(states),
         after=tuple(after),
         scores=tuple(max(total_of(state) - LOWEST_SCORE, 0) for state in states),
-        safe=tuple(min(LIMIT - total, RANKS) for total in hard_totals),
         by_state={
             state: tuple(hand for hand, held in enumerate(states) if held == state)
             for state in STATES

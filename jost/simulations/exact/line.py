@@ -14,6 +14,8 @@ from .moves import DOUBLES, HITS, Move, Moves, ends_on_split, may_double, most_h
 from .shoe import RANKS, UNIT, Shoe
 from .splits import OTHER, terms_of
 
+NOTHING = (0,) * RANKS
+
 
 class Stands:
     """What standing is worth, by the cards that are gone from the shoe; each is counted once.
@@ -133,27 +135,32 @@ class Line:
 
     def _drawn(self, hand: int, value: Callable[[int], float]) -> float:
         """The mean over the next card."""
-        table, cards, taken = all_hands(), self.shoe.cards, self.shoe.taken
-        counts, after = table.counts[hand], table.after[hand]
-        left = self.shoe.total - taken * table.sizes[hand]
-        mean = 0.0
-        for rank in range(table.safe[hand]):
-            number = cards[rank] - taken * counts[rank]
+        table = all_hands()
+        held = self._held(hand)
+        left = self.shoe.total - sum(held)
+        mean, safe = 0.0, 0.0
+        # Ranks that do not bust come first.
+        for cards, own, further in zip(self.shoe.cards, held, table.after[hand], strict=True):
+            if further == BUST:
+                break
+            number = cards - own
             if number > 0:
-                mean += number * value(after[rank])
-        return (mean + self.loss * self._busts(hand, left=left)) / left
+                safe += number
+                mean += number * value(further)
+        return (mean + self.loss * self._busts(hand, left - safe, left=left)) / left
 
-    def _busts(self, hand: int, *, left: float) -> float:
-        """Of the `left` cards so many are too high, less the share where the dealer has blackjack."""
-        table, cards, taken = all_hands(), self.shoe.cards, self.shoe.taken
-        counts, safe = table.counts[hand], table.safe[hand]
-        high = sum(max(cards[rank] - taken * counts[rank], 0) for rank in range(safe, RANKS))
+    def _busts(self, hand: int, high: float, *, left: float) -> float:
+        """How many of the `high` cards count: less the share where the dealer has a blackjack."""
         hole = blackjack_rank(self.up)
         if hole is None or not self.rules.dealer_peeks:
             return high
-        holes = max(cards[hole] - taken * counts[hole], 0)
-        lost = high - taken if hole >= safe else high
-        return high - holes * lost / max(left - taken, 1)
+        holes = max(self.shoe.cards[hole] - self._held(hand)[hole], 0)
+        others = high - self.shoe.taken * (all_hands().after[hand][hole] == BUST)
+        return high - holes * others / max(left - self.shoe.taken, 1)
+
+    def _held(self, hand: int) -> tuple[int, ...]:
+        """The cards that the shoe lacks, by rank."""
+        return NOTHING if self.shoe.infinite else all_hands().counts[hand]
 
     # Splits: `rank` is that of the pair, which is still in the shoe.
 
