@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 from drf_spectacular.validation import validate_schema
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from jsonschema import Draft202012Validator
 
 from holdfast.console import urls as _registered  # noqa: F401  # the console's pages
 from holdfast.console.openapi import document
