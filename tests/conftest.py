@@ -7,14 +7,16 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 from pytest_django import DjangoDbBlocker
 
 from holdfast.testing.services import PostgresServer, RedisServer
+from tests.kinds import is_of
 from tests.ledgers import empty, ledger_in, sqlite_url
 
 # Every run looks at the same examples, and none is held against a clock.
@@ -51,12 +53,20 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest chooses by marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the long form of a module that has a function `is_short`: it takes a test's parameters by name."""
+    """Mark the long forms: those that a module's `is_short` or the mark `short_on` leaves out."""
     for item in items:
-        is_short = getattr(getattr(item, "module", None), "is_short", None)
         call = getattr(item, "callspec", None)
-        if is_short is not None and call is not None and not is_short(**call.params):
+        if call is not None and not _is_short(item, call.params):
             item.add_marker(pytest.mark.soak)
+
+
+def _is_short(item: pytest.Item, params: Mapping[str, Any]) -> bool:
+    """Tell whether `make test` runs it; a module's `is_short` takes the parameters by name."""
+    chooses = getattr(getattr(item, "module", None), "is_short", None)
+    if chooses is not None and not chooses(**params):
+        return False
+    mark = item.get_closest_marker("short_on")
+    return mark is None or is_of(mark.args, params.values())
 
 
 def pytest_collection_finish() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from tests.adopt.test_adopt import SHOP
 from tests.eventually import eventually
 from tests.ledgers import sqlite_url
 from tests.processes import SiteProcess
+from tests.warm import run
 
 EACH = 6
 BOTH = "celery,mail"
@@ -60,15 +60,7 @@ class Release:
 
     def run(self, *command: str) -> str:
         """Run Python to its end; return what it printed."""
-        done = subprocess.run(
-            [sys.executable, *command],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=90,
-        )
+        done = run(command, environment=self.environment, cwd=self.folder, timeout=90)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout.strip()
 

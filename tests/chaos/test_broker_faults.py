@@ -57,6 +57,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.short_on("postgres")
 def test_wiped_broker_loses_none_of_a_thousand_queued_jobs(on_both: Ground, tell: Tell) -> None:
     sent = [r.id for r in on_both.task(tasks.quick).apply_many([()] * 1000)]
     on_both.worker(concurrency=2)
@@ -218,6 +219,7 @@ def test_healthy_backlog_is_never_doubled(on_postgres: Ground, tell: Tell) -> No
     assert found.repeated == 0
 
 
+@pytest.mark.short_on("sqlite")
 def test_unknown_task_and_unreadable_body_end_as_dead_with_the_reason(
     on_both: Ground, tell: Tell
 ) -> None:
@@ -238,6 +240,7 @@ def test_unknown_task_and_unreadable_body_end_as_dead_with_the_reason(
     tell(on_both.judge([unreadable, unknown]), faults=2)
 
 
+@pytest.mark.short_on("postgres")
 def test_redis_that_comes_and_goes_under_load_loses_nothing(on_both: Ground, tell: Tell) -> None:
     on_both.worker(concurrency=2)
     sent: list[str] = []

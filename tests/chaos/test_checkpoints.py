@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 
+import pytest
+
 import holdfast
 from holdfast.ledger import checkpoints
 from tests.chaos.conftest import Enter
@@ -28,6 +30,7 @@ def notes(ground: Ground, word: str) -> list[str]:
     return [line for line in ground.site.effects() if line.startswith(f"{word} ")]
 
 
+@pytest.mark.short_on("postgres")
 def test_worker_killed_half_way_leaves_its_checkpoint_and_its_wish(on_both: Ground) -> None:
     victim = hire(on_both, concurrency=2)
     resumed = on_both.task(steered.resumable).delay("long", 6, "between")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from holdfast.testing.services import Mode
 from tests.chaos import judge, tasks
 from tests.chaos.conftest import Tell
@@ -24,6 +26,7 @@ def begin(ground: Ground, gate: str) -> list[str]:
     return [job.id for job in sent]
 
 
+@pytest.mark.short_on("postgres")
 def test_killed_worker_with_two_hundred_coroutines_loses_none_of_them(
     on_both: Ground, tell: Tell
 ) -> None:

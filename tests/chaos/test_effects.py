@@ -42,6 +42,7 @@ def kill_where_it_stays(ground: Ground, victim: WorkerProcess) -> None:
 
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
+@pytest.mark.short_on("sqlite-prefork", "postgres-threads")
 def test_worker_killed_between_call_and_record_leaves_a_doubt_and_makes_no_second_call(
     database: str, pool: str, enter_ground: Enter, tell: Tell
 ) -> None:
@@ -66,6 +67,7 @@ def test_worker_killed_between_call_and_record_leaves_a_doubt_and_makes_no_secon
     ],
     ids=["sqlite", "postgres", "postgres-atomic"],
 )
+@pytest.mark.short_on("postgres")
 def test_worker_killed_between_record_and_end_makes_no_second_call(
     database: str, task: object, enter_ground: Enter, tell: Tell
 ) -> None:
@@ -81,6 +83,7 @@ def test_worker_killed_between_record_and_end_makes_no_second_call(
     tell(ground.judge([result.id]), faults=1, more=f"{len(charged(ground))} calls")
 
 
+@pytest.mark.short_on("sqlite")
 def test_thawed_worker_records_nothing_at_a_key_that_is_somebody_elses(
     on_both: Ground, tell: Tell
 ) -> None:
@@ -106,6 +109,7 @@ def test_thawed_worker_records_nothing_at_a_key_that_is_somebody_elses(
     tell(on_both.judge([result.id]), faults=1, more=f"{len(charged(on_both))} calls")
 
 
+@pytest.mark.short_on("postgres")
 def test_processes_killed_again_and_again_charge_nobody_twice(on_both: Ground, tell: Tell) -> None:
     victim = hire(on_both, concurrency=4)
     hire(on_both, concurrency=2)

@@ -14,7 +14,7 @@ EACH = [
     for fault in CATALOGUE
     for database in sorted(fault.databases)
 ]
-# Those that take a moment, for `make test`; its three minutes of the soak draw from all of them.
+# Those that take a moment, for `make test`; its minute of the soak draws from all of them.
 QUICK = {
     "postgres": ("terminate connections", "reset database", "kill main process", "wipe broker"),
     "sqlite": ("end child", "hold writer", "repeat tickets", "kill producer", "rush worker"),

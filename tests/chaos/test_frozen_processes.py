@@ -74,6 +74,7 @@ def test_child_frozen_with_sqlites_only_writer_is_ended_before_the_lease_is_over
     tell(ground.judge([inside, outside]), faults=1, recovery=held, bound=ground.lease)
 
 
+@pytest.mark.short_on("postgres")
 def test_thawed_worker_writes_nothing_and_sends_no_successor(on_both: Ground, tell: Tell) -> None:
     door = on_both.site.directory / "door"
     zombie = on_both.worker(concurrency=4)

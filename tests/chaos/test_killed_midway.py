@@ -34,6 +34,7 @@ def died(ground: Ground) -> Path:
     return ground.site.directory / "died"
 
 
+@pytest.mark.short_on("sqlite")
 def test_process_that_dies_between_the_lines_and_the_end_of_an_attempt_leaves_neither(
     on_both: Ground,
 ) -> None:
@@ -52,6 +53,7 @@ def test_process_that_dies_between_the_lines_and_the_end_of_an_attempt_leaves_ne
     assert list(rows.values_list("number", flat=True)) == [2]
 
 
+@pytest.mark.short_on("postgres")
 def test_worker_that_dies_with_ends_and_lines_unwritten_repeats_the_bodies_and_keeps_no_line_twice(
     on_both: Ground,
 ) -> None:
@@ -69,6 +71,7 @@ def test_worker_that_dies_with_ends_and_lines_unwritten_repeats_the_bodies_and_k
 
 
 @pytest.mark.parametrize("before", ["their ends are written", "the batch is looked at"])
+@pytest.mark.short_on("sqlite")
 def test_worker_that_dies_after_the_bodies_of_members_ends_their_batch_once(
     on_both: Ground, before: str
 ) -> None:
@@ -92,6 +95,7 @@ def test_worker_that_dies_after_the_bodies_of_members_ends_their_batch_once(
     assert sorted(member.get() for member in members) == [f"member {n}" for n in range(5)]
 
 
+@pytest.mark.short_on("postgres")
 def test_worker_that_dies_before_the_end_that_completes_a_chord_sends_its_body_once(
     on_both: Ground,
 ) -> None:
@@ -108,6 +112,7 @@ def test_worker_that_dies_before_the_end_that_completes_a_chord_sends_its_body_o
     assert on_both.site.counts() == {"succeeded": 6}
 
 
+@pytest.mark.short_on("sqlite")
 def test_process_that_dies_after_its_progress_was_written_is_followed_by_one_that_says_anew(
     on_both: Ground,
 ) -> None:
@@ -157,6 +162,7 @@ def test_renewal_of_keys_that_is_killed_leaves_every_row_readable_and_goes_on(
         assert [job.get() for job in sent] == [f"(('word {n}',), {{}})" for n in range(30)]
 
 
+@pytest.mark.short_on("sqlite")
 def test_killed_worker_that_weighs_its_queues_leaves_no_queue_behind(
     on_both: Ground, tell: Tell
 ) -> None:

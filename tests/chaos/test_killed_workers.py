@@ -37,6 +37,7 @@ def latest_rescue(ground: Ground, since: float) -> float:
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
+@pytest.mark.short_on("sqlite")
 def test_killed_child_gives_its_job_back_without_waiting_for_a_lease(
     database: str, enter_ground: Enter, tell: Tell
 ) -> None:
@@ -57,6 +58,7 @@ def test_killed_child_gives_its_job_back_without_waiting_for_a_lease(
     tell(ground.judge(sent), faults=3, recovery=slowest, bound=NOTICED)
 
 
+@pytest.mark.short_on("postgres")
 def test_killed_worker_gives_its_jobs_to_another_one(on_both: Ground, tell: Tell) -> None:
     victim = on_both.worker(concurrency=2)
     on_both.worker(concurrency=2)
@@ -115,6 +117,7 @@ def test_worker_killed_between_taking_and_claiming_loses_nothing(
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
+@pytest.mark.short_on("prefork")
 def test_lost_job_is_run_while_short_jobs_keep_its_worker_busy(
     pool: str, on_postgres: Ground, tell: Tell
 ) -> None:

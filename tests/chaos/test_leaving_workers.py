@@ -18,6 +18,7 @@ from tests.eventually import eventually
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
+@pytest.mark.short_on("sqlite-threads", "postgres-prefork")
 def test_stopped_worker_finishes_or_hands_back_all_it_holds(
     pool: str, on_both: Ground, tell: Tell
 ) -> None:
@@ -65,6 +66,7 @@ def test_job_claimed_when_its_worker_is_stopping_already_does_not_wait_for_the_o
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
+@pytest.mark.short_on("postgres")
 def test_job_whose_claim_was_never_answered_is_handed_back_by_a_worker_that_stops(
     database: str, enter_ground: Enter
 ) -> None:
@@ -84,6 +86,7 @@ def test_job_whose_claim_was_never_answered_is_handed_back_by_a_worker_that_stop
     assert [one.outcome for one in judge.losses(on.site)] == [Outcome.HANDED_BACK]
 
 
+@pytest.mark.short_on("sqlite")
 def test_poison_job_becomes_dead_and_its_neighbours_go_on(on_both: Ground, tell: Tell) -> None:
     on_both.worker(concurrency=2)
     neighbours = on_both.task(tasks.work).apply_many([(0.05,)] * 20)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.chaos.conftest import Tell
 from tests.chaos.ground import Ground
 from tests.eventually import eventually
@@ -14,6 +16,7 @@ def begun(ground: Ground) -> list[str]:
     return limited.begun(ground.site.effects_file)
 
 
+@pytest.mark.short_on("sqlite")
 def test_killed_worker_leaves_nothing_taken_and_nothing_runs_beside_it(
     on_both: Ground, tell: Tell
 ) -> None:
@@ -32,6 +35,7 @@ def test_killed_worker_leaves_nothing_taken_and_nothing_runs_beside_it(
     tell(on_both.judge([result.id for result in sent]), faults=1, more="3 places were taken")
 
 
+@pytest.mark.short_on("postgres")
 def test_producer_killed_between_admission_and_publication_holds_nobody_up(
     on_both: Ground, tell: Tell
 ) -> None:

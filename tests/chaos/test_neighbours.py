@@ -14,6 +14,8 @@ from tests.chaos.neighbour import Neighbour, next_door_to
 from tests.chaos.stage import stage
 from tests.eventually import eventually
 
+pytestmark = pytest.mark.short_on("sqlite")
+
 
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
 def test_two_projects_share_a_redis_that_is_wiped(database: str, enter_ground: Enter) -> None:

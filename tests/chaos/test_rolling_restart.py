@@ -14,6 +14,8 @@ from itertools import count, pairwise
 from typing import Any, NamedTuple
 from urllib.error import URLError
 
+import pytest
+
 from holdfast.ledger.models import Job
 from holdfast.ledger.models.schedules import Occurrence
 from holdfast.testing.ports import free_port
@@ -22,6 +24,8 @@ from tests.chaos.conftest import Tell
 from tests.chaos.ground import Ground, has_started
 from tests.eventually import eventually
 from tests.processes import SiteProcess
+
+pytestmark = pytest.mark.short_on("postgres")
 
 # Between two requests of one client.
 PAUSE = 0.03

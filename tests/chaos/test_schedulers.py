@@ -27,7 +27,7 @@ from tests.eventually import eventually
 from tests.processes import SiteProcess, freeze
 
 TAKE_OVER = 15.0
-ROUNDS = pytest.mark.parametrize("rounds", [3, pytest.param(12, marks=pytest.mark.soak)])
+ROUNDS = pytest.mark.parametrize("rounds", [2, pytest.param(12, marks=pytest.mark.soak)])
 
 
 class Schedulers:
@@ -145,6 +145,7 @@ def tell_take_overs(
 
 
 @ROUNDS
+@pytest.mark.short_on("postgres")
 def test_killed_leader_is_replaced_and_no_occurrence_is_doubled_or_left_out(
     rounds: int, on_both: Ground, tell: Tell, running: list[Schedulers]
 ) -> None:
@@ -162,6 +163,7 @@ def test_killed_leader_is_replaced_and_no_occurrence_is_doubled_or_left_out(
 
 
 @ROUNDS
+@pytest.mark.short_on("sqlite")
 def test_frozen_leader_is_replaced_and_doubles_nothing_when_it_wakes(
     rounds: int, on_both: Ground, tell: Tell, running: list[Schedulers]
 ) -> None:
@@ -178,6 +180,7 @@ def test_frozen_leader_is_replaced_and_doubles_nothing_when_it_wakes(
     tell_take_overs(tell, on_both, schedulers, took)
 
 
+@pytest.mark.short_on("sqlite")
 def test_stopped_leader_hands_over_at_once(
     on_both: Ground, tell: Tell, running: list[Schedulers]
 ) -> None:
@@ -193,6 +196,7 @@ def test_stopped_leader_hands_over_at_once(
     tell_take_overs(tell, on_both, schedulers, took, bound=10.0)
 
 
+@pytest.mark.short_on("postgres")
 def test_pause_outlives_every_scheduler_that_is_killed(
     on_both: Ground, tell: Tell, running: list[Schedulers], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,6 +219,7 @@ def test_pause_outlives_every_scheduler_that_is_killed(
     tell_take_overs(tell, on_both, schedulers, took)
 
 
+@pytest.mark.short_on("sqlite")
 def test_schedules_go_on_while_redis_is_away(
     on_both: Ground, tell: Tell, running: list[Schedulers]
 ) -> None:

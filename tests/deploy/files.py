@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from tests.warm import run
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -83,17 +84,11 @@ def render(*words: str, settings: str, folder: Path = ROOT) -> subprocess.Comple
         settings, "import jost.celery; "
     )
     command = f"{app}from django.core.management import execute_from_command_line as run; import sys; run(sys.argv)"
-    return subprocess.run(
-        [sys.executable, "-c", command, "holdfast", "render", *words],
-        cwd=folder,
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "PYTHONPATH": str(ROOT),
-            "DJANGO_SETTINGS_MODULE": settings,
-        },
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "PYTHONPATH": str(ROOT),
+        "DJANGO_SETTINGS_MODULE": settings,
+    }
+    words = ("-c", command, "holdfast", "render", *words)
+    return run(words, environment=environment, cwd=folder, timeout=60)

@@ -29,6 +29,7 @@ def _of_the_procfile() -> tuple[dict[str, str], list[str]]:
     return environment, words[words.index("--") :]
 
 
+@pytest.mark.short_on("sqlite")
 def test_platform_that_signals_every_process_and_kills_soon_costs_no_job(
     site: Site, tmp_path: Path
 ) -> None:

@@ -11,6 +11,8 @@ from holdfast.ledger.states import REASONS_OF_DEAD_LETTERS
 from tests.docs.pages import ROOT, examples
 from tests.harness import new_site
 
+pytestmark = pytest.mark.short_on("sqlite")
+
 PAGE = ROOT / "docs" / "guides" / "dead-letters.md"
 BLOCKS = examples(PAGE, language="python")
 

@@ -11,6 +11,8 @@ from holdfast.management.verbs import drain, signatures
 from tests.docs.pages import ROOT, examples
 from tests.harness import new_site
 
+pytestmark = pytest.mark.short_on("sqlite")
+
 GUIDES = ROOT / "docs" / "guides"
 both = pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 

@@ -14,6 +14,8 @@ from tests.docs.test_reference import rows
 from tests.harness import new_site
 from tests.settings import TASKS_API
 
+pytestmark = pytest.mark.short_on("postgres")
+
 PAGE = ROOT / "docs" / "guides" / "django-tasks.md"
 
 

@@ -13,6 +13,8 @@ from tests.docs.pages import ROOT, examples
 from tests.ledgers import sqlite_url
 from tests.surroundings import inherited
 
+pytestmark = pytest.mark.short_on("sqlite")
+
 BLOCKS = examples(ROOT / "docs" / "guides" / "testing.md", language="python")
 FILES = ("test_orders.py", "shop/tests.py", "shop/tasks.py", "shop/orders.py")
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import redis
 from holdfast.testing.services import RedisServer
 from tests.docs.pages import ROOT, examples
 from tests.processes import SiteProcess
+from tests.warm import run
 
 pytestmark = pytest.mark.slow
 
@@ -65,15 +64,7 @@ class Project:
 
     def run(self, *command: str) -> str:
         """Run Python in the folder of `manage.py`; return what it printed."""
-        done = subprocess.run(
-            [sys.executable, *command],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=90,
-        )
+        done = run(command, environment=self.environment, cwd=self.folder, timeout=90)
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         return done.stdout.strip()
 

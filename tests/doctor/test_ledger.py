@@ -69,6 +69,7 @@ def see(site: Site, *ids: str) -> Told:
 # -- nobody is there -----------------------------------------------------------------------------------
 
 
+@pytest.mark.short_on("postgres")
 def test_jobs_without_any_worker_and_a_worker_gone_without_a_word(site: Site) -> None:
     gone = hire("gone@host", lease=30)
     waiting, running = record(3, queue="orphan"), record(1)
@@ -96,6 +97,7 @@ def test_queue_without_a_worker_is_named_where_others_live(site: Site) -> None:
     assert told.one("E601")["data"]["waiting"] == 3
 
 
+@pytest.mark.short_on("sqlite")
 def test_workers_that_are_not_well(site: Site) -> None:
     stalled = hire("stalled@host", age=5000)
     workers.renew(stalled, consuming=Consuming(70.0, 40.0))
@@ -184,6 +186,7 @@ def test_pauses_limits_and_tasks_that_keep_jobs_waiting(site: Site) -> None:
     assert told.one("E607")["data"]["count"] == 2
 
 
+@pytest.mark.short_on("sqlite")
 def test_schedule_that_has_been_paused_for_long(site: Site) -> None:
     pauses.pause("schedule", "nightly report", actor="ada", reason="")
     Pause.objects.using(site.alias).update(at=ago(3 * 86400))
@@ -196,6 +199,7 @@ def test_schedule_that_has_been_paused_for_long(site: Site) -> None:
 # -- jobs ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.short_on("postgres")
 def test_runs_that_take_too_long(site: Site) -> None:
     worker = hire("w@host")
     usual = record(30)
@@ -261,6 +265,7 @@ def test_ends_that_nobody_wanted(site: Site) -> None:
 # -- schedules -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.short_on("postgres")
 def test_schedules_that_nobody_decides(site: Site) -> None:
     words = only("E641", "W642", "W643", "W644")
     told = ask(site.environment, *words)

@@ -17,6 +17,7 @@ LEASE = 1.0
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@pytest.mark.short_on("sqlite")
 def test_worker_whose_process_hoards_is_named_with_its_pace(
     kind: str, request: pytest.FixtureRequest
 ) -> None:

@@ -16,6 +16,8 @@ from tests.doctor.hired import hire
 from tests.eventually import eventually
 from tests.harness import SHORT, new_site
 
+pytestmark = pytest.mark.short_on("postgres")
+
 CODE = Code(key="k", tasks={"shop.charge": "card"}, versions={"celery": "5.7.0"})
 TASK = "tests.project.tasks.effect"
 

@@ -60,6 +60,7 @@ def _open_connections(site: Site) -> int:
         return int(cursor.fetchone()[0])
 
 
+@pytest.mark.short_on("postgres")
 def test_two_hundred_jobs_wait_at_once_over_a_few_connections(
     site: Site, worker: WorkerProcess, gate: Path
 ) -> None:
@@ -144,6 +145,7 @@ def test_revoked_job_that_runs_is_cancelled_and_changes_nothing_more(
     assert not {"end stopped", "after stopped"} & set(site.effects())
 
 
+@pytest.mark.short_on("sqlite")
 def test_coroutine_whose_job_is_somebody_elses_is_cancelled(
     site: Site, worker: WorkerProcess, gate: Path
 ) -> None:
@@ -175,6 +177,7 @@ def test_coroutine_that_is_not_durable_runs_too(site: Site, worker: WorkerProces
     assert not site.jobs()
 
 
+@pytest.mark.short_on("postgres")
 def test_stubborn_body_fails_at_its_limit_and_holds_nobody_up(
     site: Site, worker: WorkerProcess, gate: Path
 ) -> None:
@@ -188,6 +191,7 @@ def test_stubborn_body_fails_at_its_limit_and_holds_nobody_up(
     assert site.states()[sent.id] == "failed"
 
 
+@pytest.mark.short_on("sqlite")
 def test_body_that_blocks_the_loop_is_named_and_keeps_its_lease(
     site: Site, worker: WorkerProcess
 ) -> None:
@@ -202,6 +206,7 @@ def test_body_that_blocks_the_loop_is_named_and_keeps_its_lease(
     assert site.jobs()[sent.id].losses == 0
 
 
+@pytest.mark.short_on("sqlite")
 def test_pool_says_what_it_is(site: Site, worker: WorkerProcess) -> None:
     def told() -> dict[str, Any]:
         stats = site.app.control.inspect(timeout=1).stats() or {}

@@ -42,6 +42,7 @@ def _started(site: Site, name: str) -> bool:
     return f"start {name}" in site.effects()
 
 
+@pytest.mark.short_on("postgres")
 def test_warm_stop_finishes_what_runs_and_hands_back_the_rest(
     site: Site, worker: WorkerProcess, gate: Path
 ) -> None:
@@ -63,6 +64,7 @@ def test_warm_stop_finishes_what_runs_and_hands_back_the_rest(
     assert set(site.effect_counts().values()) == {1}
 
 
+@pytest.mark.short_on("sqlite")
 def test_stop_that_is_bounded_in_time_gives_back_what_takes_longer(site: Site, gate: Path) -> None:
     site.empty()
     worker = site.worker("--", "worker_soft_shutdown_timeout=1.0", pool="custom", concurrency=4)
@@ -81,6 +83,7 @@ def test_stop_that_is_bounded_in_time_gives_back_what_takes_longer(site: Site, g
     site.kill_workers()
 
 
+@pytest.mark.short_on("sqlite")
 def test_cold_stop_cancels_coroutines_and_gives_their_jobs_back(
     site: Site, worker: WorkerProcess, gate: Path
 ) -> None:
@@ -100,6 +103,7 @@ def test_cold_stop_cancels_coroutines_and_gives_their_jobs_back(
     )
 
 
+@pytest.mark.short_on("postgres")
 def test_worker_that_lost_its_lease_cancels_its_coroutines_and_goes_on(
     site: Site, worker: WorkerProcess, gate: Path
 ) -> None:
@@ -121,6 +125,7 @@ def test_worker_that_lost_its_lease_cancels_its_coroutines_and_goes_on(
     assert site.effect_counts()["end zombie"] == site.effect_counts()["after zombie"] == 1
 
 
+@pytest.mark.short_on("sqlite")
 def test_worker_that_lost_its_lease_leaves_if_a_sync_body_runs(
     site: Site, worker: WorkerProcess, gate: Path
 ) -> None:

@@ -187,6 +187,7 @@ def test_pool_grows_with_what_waits_and_shrinks_around_what_runs(
     worker.stop()
 
 
+@pytest.mark.short_on("postgres")
 def test_processes_that_come_and_go_while_jobs_run_lose_none_of_them(clean: Site) -> None:
     worker = autoscaled(clean, pool="prefork")
     sent = 0

@@ -92,6 +92,7 @@ def send(site: Site, kind: str, size: int) -> dict[str, Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.short_on("postgres")
 def test_batch_takes_little_memory_and_few_statements_and_all_of_it_ends(site: Site) -> None:
     said = send(site, "batch", MEMBERS)
     # Three in a thousand on PostgreSQL, six on SQLite, and a few for the batch itself.

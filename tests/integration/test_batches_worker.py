@@ -113,6 +113,7 @@ def test_member_that_kills_its_processes_is_dead_and_its_batch_complete(site: Si
     assert {batch.progress().dead for batch, _ in sent.values()} == {1}
 
 
+@pytest.mark.short_on("sqlite")
 def test_member_that_is_cancelled_while_it_waits_ends_every_kind(site: Site) -> None:
     sent = batching.send(WAITS)
     for kind, (batch, _) in sent.items():
@@ -126,6 +127,7 @@ def test_member_that_is_cancelled_while_it_waits_ends_every_kind(site: Site) -> 
     assert all(batch.progress().cancelled >= 1 for batch, _ in sent.values())
 
 
+@pytest.mark.short_on("postgres")
 def test_batches_are_cancelled_as_a_whole(site: Site) -> None:
     sent = batching.send(STAYS)
     await_start(site)
@@ -135,6 +137,7 @@ def test_batches_are_cancelled_as_a_whole(site: Site) -> None:
     assert all(batch.progress().cancelled >= 1 for batch, _ in sent.values())
 
 
+@pytest.mark.short_on("sqlite")
 def test_process_that_dies_between_a_members_commit_and_the_look_loses_no_callback(
     site: Site,
 ) -> None:
@@ -153,6 +156,7 @@ def test_wiped_broker_ends_every_kind_well(site: Site) -> None:
     assert_all_succeeded(site, sent)
 
 
+@pytest.mark.short_on("postgres")
 def test_killed_worker_ends_every_kind_well(site: Site) -> None:
     sent = batching.send(STAYS)
     await_start(site)

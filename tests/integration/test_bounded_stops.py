@@ -12,6 +12,8 @@ from tests.eventually import eventually
 from tests.harness import Site, new_site
 from tests.processes import WorkerProcess
 
+pytestmark = pytest.mark.short_on("postgres-prefork", "sqlite-threads", "postgres-solo")
+
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def site(request: pytest.FixtureRequest) -> Iterator[Site]:

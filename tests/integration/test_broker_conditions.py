@@ -39,6 +39,7 @@ def _fill_until_evicted(site: Site, key: str) -> None:
     raise AssertionError(f"{key} was not evicted")
 
 
+@pytest.mark.short_on("postgres")
 def test_tickets_that_redis_evicted_are_published_again(site: Site) -> None:
     sent = site.task("effect").apply_many([(f"job {i}",) for i in range(200)])
     assert site.redis().llen("celery") == 200
@@ -53,6 +54,7 @@ def test_tickets_that_redis_evicted_are_published_again(site: Site) -> None:
     assert {n for line, n in site.effect_counts().items()} == {1}
 
 
+@pytest.mark.short_on("sqlite")
 def test_jobs_wait_for_a_redis_that_became_read_only(site: Site) -> None:
     worker = site.worker()
     site.task("add").delay(1, 1).get(timeout=60)
@@ -74,6 +76,7 @@ def test_jobs_wait_for_a_redis_that_became_read_only(site: Site) -> None:
     assert {n for line, n in site.effect_counts().items()} == {1}
 
 
+@pytest.mark.short_on("sqlite")
 def test_worker_that_starts_on_a_full_redis_takes_the_jobs_once_there_is_room(site: Site) -> None:
     sent = site.task("effect").apply_many([(f"job {i}",) for i in range(20)])
     client = site.redis()
@@ -88,6 +91,7 @@ def test_worker_that_starts_on_a_full_redis_takes_the_jobs_once_there_is_room(si
     assert worker.running
 
 
+@pytest.mark.short_on("postgres")
 def test_worker_that_runs_empties_a_full_redis(site: Site) -> None:
     gate = site.directory / "gate"
     site.worker(concurrency=1)

@@ -91,6 +91,7 @@ def test_atomic_body_that_leaves_as_cancelled_has_done_nothing(clean: Site) -> N
     assert not AtomicEffect.objects.using(clean.alias).filter(job="undone").exists()
 
 
+@pytest.mark.short_on("threads")
 def test_job_that_waits_in_a_worker_is_cancelled_before_it_begins(clean: Site) -> None:
     pool, gate = clean.environment["POOL"], clean.directory / "before"
     worker = clean.worker(INCLUDE, pool=pool, concurrency=1, queues="one")
@@ -117,6 +118,7 @@ def test_soft_time_limit_reaches_a_body_that_asks_on_every_pool(clean: Site) -> 
     assert clean.states()[sent.id] == "failed"
 
 
+@pytest.mark.short_on("threads")
 def test_task_written_for_celerys_abortable_runs_unchanged(clean: Site) -> None:
     sent = clean.app.tasks[steered.abortable.name].delay("abortable")
     _started(clean, "abortable")
@@ -164,6 +166,7 @@ def test_wish_is_heard_inside_a_transaction(clean: Site) -> None:
 
 
 @pytest.mark.parametrize("leaving", ["retry", "snooze", "fail"])
+@pytest.mark.short_on("threads")
 def test_next_attempt_goes_on_where_the_last_one_was(clean: Site, leaving: str) -> None:
     sent = clean.app.tasks[steered.resumable.name].delay(leaving, 6, leaving=leaving)
     if leaving == "fail":
@@ -182,6 +185,7 @@ def test_next_attempt_goes_on_where_the_last_one_was(clean: Site, leaving: str) 
     clean.wait_all_final()
 
 
+@pytest.mark.short_on("prefork")
 def test_last_word_of_many_is_shown_while_the_body_runs(clean: Site) -> None:
     gate = clean.directory / "reported"
     sent = clean.app.tasks[steered.reporting.name].delay("report", str(gate))

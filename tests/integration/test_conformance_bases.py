@@ -85,6 +85,7 @@ AROUND = {
 }
 
 
+@pytest.mark.short_on("postgres")
 def test_leaving_before_or_around_the_ledgers_call_ends_the_attempt_once(site: Site) -> None:
     site.empty()
     sent = {how: site.app.send_task("tests.leaving", (how,)).id for how in EARLY}

@@ -97,6 +97,7 @@ EVENTS = {
 }
 
 
+@pytest.mark.short_on("prefork", "gevent")
 def test_monitor_gets_each_event_of_a_job_once(site: Site) -> None:
     site.app.conf.task_send_sent_event = True
     try:
@@ -113,6 +114,7 @@ def test_monitor_gets_each_event_of_a_job_once(site: Site) -> None:
         site.app.conf.task_send_sent_event = False
 
 
+@pytest.mark.short_on("threads")
 def test_ticket_that_comes_twice_is_shown_and_run_once(site: Site) -> None:
     with _monitored(site) as monitor:
         _worker(site, "-E", queues="other")
@@ -143,6 +145,7 @@ class Tenant(StampingVisitor):  # type: ignore[misc]  # untyped in celery
         return {"tenant": "acme"}
 
 
+@pytest.mark.short_on("prefork", "threads")
 def test_stamps_reach_every_step_and_every_retry(site: Site) -> None:
     _worker(site)
     task = site.task("stamps")
@@ -155,6 +158,7 @@ def test_stamps_reach_every_step_and_every_retry(site: Site) -> None:
     assert site.effect_counts() == {"stamped first acme": 1, "stamped last acme": 2}
 
 
+@pytest.mark.short_on("prefork", "threads")
 def test_revoke_by_stamp_ends_what_runs_and_leaves_what_waits(site: Site, gate: Path) -> None:
     _worker(site, concurrency=2)
     running = site.task("wait_for_file").s(str(gate), "running")
@@ -177,6 +181,7 @@ def test_revoke_by_stamp_ends_what_runs_and_leaves_what_waits(site: Site, gate: 
     assert later.get(timeout=60) == "waiting"
 
 
+@pytest.mark.short_on("threads")
 def test_revoke_that_asks_the_workers_alone_does_not_cancel_a_waiting_job(site: Site) -> None:
     _worker(site)
     sent = site.task("effect").apply_async(("asked",), countdown=1)
@@ -190,6 +195,7 @@ def test_revoke_that_asks_the_workers_alone_does_not_cancel_a_waiting_job(site: 
 # -- queues and limits ----------------------------------------------------------------------------------
 
 
+@pytest.mark.short_on("threads")
 def test_job_for_one_worker_waits_until_that_worker_is_there(site: Site) -> None:
     direct = ("--", "worker.direct=true")
     other = _worker(site, *direct)
@@ -205,6 +211,7 @@ def test_job_for_one_worker_waits_until_that_worker_is_there(site: Site) -> None
     assert site.jobs()[sent.id].queue == worker_direct(name).name
 
 
+@pytest.mark.short_on("prefork", "gevent")
 def test_rate_limit_holds_in_a_worker(site: Site) -> None:
     _worker(site, concurrency=4)
     task = site.task("effect")
@@ -220,6 +227,7 @@ def test_rate_limit_holds_in_a_worker(site: Site) -> None:
     assert set(site.effect_counts().values()) == {1}
 
 
+@pytest.mark.short_on("threads")
 def test_eta_is_kept_to_within_a_second(request: pytest.FixtureRequest, site: Site) -> None:
     if site.environment["POOL"] == "gevent":
         pytest.skip("who publishes what is due is the same thread in every pool")
@@ -245,6 +253,7 @@ def test_eta_is_kept_to_within_a_second(request: pytest.FixtureRequest, site: Si
 # -- other apps and workers -----------------------------------------------------------------------------
 
 
+@pytest.mark.short_on("threads")
 def test_second_app_on_the_ledger_sends_as_the_first(site: Site) -> None:
     _worker(site)
     second = Celery("second", broker=site.broker_url, set_as_current=False)
@@ -256,6 +265,7 @@ def test_second_app_on_the_ledger_sends_as_the_first(site: Site) -> None:
     second.outbox.publisher.close()
 
 
+@pytest.mark.short_on("prefork")
 def test_tasks_of_a_stock_app_are_plain_celery(site: Site) -> None:
     stock = celery.Celery("stock", broker=site.broker_url, set_as_current=False)
     stock.conf.task_ignore_result = True
@@ -269,6 +279,7 @@ def test_tasks_of_a_stock_app_are_plain_celery(site: Site) -> None:
     stock.close()
 
 
+@pytest.mark.short_on("threads")
 def test_workers_that_gossip_and_mingle_take_jobs(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,6 +53,7 @@ def _open_connections(site: Site) -> int:
 # -- gevent ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.short_on("postgres")
 def test_gevent_runs_many_waiting_jobs_at_once(site: Site, gate: Path) -> None:
     site.worker(pool="gevent", concurrency=SLOTS)
     sent = [site.task("wait_for_file").delay(str(gate), f"{i}") for i in range(SLOTS + 5)]
@@ -90,6 +91,7 @@ def test_gevent_on_sqlite_says_what_it_cannot_do(site: Site, gate: Path) -> None
     assert ("greenlets on SQLite" in worker.log_text()) == on_sqlite
 
 
+@pytest.mark.short_on("sqlite")
 def test_gevent_takes_the_next_jobs_without_waiting_for_a_turn_of_its_loop(
     site: Site, gate: Path
 ) -> None:
@@ -104,6 +106,7 @@ def test_gevent_takes_the_next_jobs_without_waiting_for_a_turn_of_its_loop(
     assert time.monotonic() - began < 30
 
 
+@pytest.mark.short_on("postgres")
 def test_gevent_ends_an_attempt_whose_job_is_somebody_elses(site: Site, gate: Path) -> None:
     site.worker(pool="gevent", concurrency=2)
     sent = site.task("wait_for_file").apply_async(
@@ -122,6 +125,7 @@ def test_gevent_ends_an_attempt_whose_job_is_somebody_elses(site: Site, gate: Pa
     assert not {"end taken", "after taken"} & set(site.effects())
 
 
+@pytest.mark.short_on("postgres")
 def test_gevent_worker_that_lost_its_lease_stops_its_jobs_and_goes_on(
     site: Site, gate: Path
 ) -> None:
@@ -146,6 +150,7 @@ def test_gevent_worker_that_lost_its_lease_stops_its_jobs_and_goes_on(
 # -- threads --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.short_on("sqlite")
 def test_threads_worker_that_lost_its_lease_leaves_with_code_75(site: Site, gate: Path) -> None:
     late = site.worker(pool="threads", concurrency=2)
     last = chain(
@@ -167,6 +172,7 @@ def test_threads_worker_that_lost_its_lease_leaves_with_code_75(site: Site, gate
 # -- solo -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.short_on("sqlite")
 def test_solo_worker_ends_its_job_and_hands_back_the_rest(site: Site, gate: Path) -> None:
     worker = site.worker(pool="solo", concurrency=1)
     running = site.task("wait_for_file").delay(str(gate), "running")
@@ -194,6 +200,7 @@ POOLS: dict[str, Callable[[Site], WorkerProcess]] = {
 
 
 @pytest.mark.parametrize("pool", POOLS)
+@pytest.mark.short_on("sqlite-gevent", "postgres-threads", "sqlite-solo")
 def test_killed_worker_of_any_pool_loses_nothing(site: Site, gate: Path, pool: str) -> None:
     first = POOLS[pool](site)
     running = site.task("wait_for_file").delay(str(gate), "killed")
@@ -213,6 +220,7 @@ def test_killed_worker_of_any_pool_loses_nothing(site: Site, gate: Path, pool: s
     assert counts["end killed"] == 1
 
 
+@pytest.mark.short_on("postgres")
 def test_job_cancelled_while_it_waits_for_a_thread_is_not_begun(site: Site, gate: Path) -> None:
     worker = site.worker(pool="threads", concurrency=2)
     for job in site.task("add").apply_many([(1, 1)] * 40):

@@ -14,6 +14,10 @@ import holdfast
 from tests.eventually import eventually
 from tests.harness import Site, new_site
 
+pytestmark = pytest.mark.short_on(
+    "postgres-prefork", "postgres-threads", "sqlite-gevent", "sqlite-solo"
+)
+
 WORKERS = [
     "sqlite-prefork",
     "postgres-prefork",
@@ -258,6 +262,7 @@ def test_expired_job_never_starts(site: Site) -> None:
     assert site.effect_counts()["start too late"] == 0
 
 
+@pytest.mark.short_on("postgres-prefork", "sqlite-solo")
 def test_job_due_in_a_month_costs_the_worker_nothing(site: Site) -> None:
     sent = site.task("effect").apply_async(("in a month",), countdown=30 * 86400)
 
@@ -269,6 +274,7 @@ def test_job_due_in_a_month_costs_the_worker_nothing(site: Site) -> None:
     assert site.result(sent.id).state == "REVOKED"
 
 
+@pytest.mark.short_on("postgres-prefork", "sqlite-solo")
 def test_beat_sends_through_the_ledger(site: Site) -> None:
     beat = site.beat()
     try:

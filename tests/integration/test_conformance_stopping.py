@@ -48,6 +48,7 @@ def _started(site: Site, name: str) -> bool:
     return f"start {name}" in site.effects()
 
 
+@pytest.mark.short_on("sqlite-prefork", "threads")
 def test_job_revoked_before_it_starts_never_runs(site: Site, worker: WorkerProcess) -> None:
     sent = site.task("effect").apply_async(("revoked",), countdown=30)
     sent.revoke()
@@ -59,6 +60,7 @@ def test_job_revoked_before_it_starts_never_runs(site: Site, worker: WorkerProce
     assert not _started(site, "revoked")
 
 
+@pytest.mark.short_on("postgres-prefork", "threads")
 def test_revoked_member_tells_its_chord_and_its_chain(site: Site, worker: WorkerProcess) -> None:
     member = site.task("effect").s("member").set(countdown=30)
     body = site.task("after").s("chord").on_error(site.task("failed").s("chord"))
@@ -79,6 +81,7 @@ def test_revoked_member_tells_its_chord_and_its_chain(site: Site, worker: Worker
     assert not counts["after chain"]
 
 
+@pytest.mark.short_on("sqlite-prefork", "threads", "gevent")
 def test_revoked_job_that_runs_is_stopped_and_changes_nothing_more(
     site: Site, worker: WorkerProcess, gate: Path
 ) -> None:
@@ -110,6 +113,7 @@ def test_revoked_job_that_runs_is_stopped_and_changes_nothing_more(
     assert "after stopped" not in site.effects()
 
 
+@pytest.mark.short_on("postgres-prefork", "gevent")
 def test_revoke_without_terminate_lets_a_running_job_finish(
     site: Site, worker: WorkerProcess, gate: Path
 ) -> None:
@@ -122,6 +126,7 @@ def test_revoke_without_terminate_lets_a_running_job_finish(
     assert sent.get(timeout=60) == "kept"
 
 
+@pytest.mark.short_on("sqlite-prefork", "threads")
 def test_cancelled_job_can_be_replayed(site: Site, worker: WorkerProcess) -> None:
     sent = site.task("effect").apply_async(("again",), countdown=60)
     sent.revoke()
@@ -129,6 +134,7 @@ def test_cancelled_job_can_be_replayed(site: Site, worker: WorkerProcess) -> Non
     assert holdfast.replay(sent.id).get(timeout=60) == "again"
 
 
+@pytest.mark.short_on("postgres-prefork", "threads")
 def test_expired_member_tells_its_chord(site: Site, worker: WorkerProcess) -> None:
     late = site.task("effect").s("late").set(expires=0.2, countdown=0.8)
     body = site.task("after").s("late").on_error(site.task("failed").s("late"))
@@ -140,6 +146,7 @@ def test_expired_member_tells_its_chord(site: Site, worker: WorkerProcess) -> No
     assert not _started(site, "late")
 
 
+@pytest.mark.short_on("postgres-prefork", "threads", "gevent")
 def test_warm_stop_finishes_what_runs_and_hands_back_the_rest(
     site: Site, worker: WorkerProcess, gate: Path
 ) -> None:
@@ -165,6 +172,7 @@ def test_warm_stop_finishes_what_runs_and_hands_back_the_rest(
     assert {n for line, n in site.effect_counts().items()} == {1}
 
 
+@pytest.mark.short_on("sqlite-prefork", "threads", "gevent")
 def test_cold_stop_gives_running_jobs_back(site: Site, worker: WorkerProcess, gate: Path) -> None:
     if site.environment["POOL"] == "threads":
         pytest.skip("Celery waits for threads even in a cold stop")
@@ -191,6 +199,7 @@ def test_cold_stop_gives_running_jobs_back(site: Site, worker: WorkerProcess, ga
         ("hard limit", {"time_limit": 0.9}, "TimeLimitExceeded"),
     ],
 )
+@pytest.mark.short_on("postgres-prefork", "threads", "gevent")
 def test_time_limit_ends_the_job_and_the_worker_goes_on(
     site: Site,
     worker: WorkerProcess,

@@ -163,6 +163,7 @@ def test_database_that_is_down_makes_the_call_fail(
             assert site.redis().llen("celery") == 0
 
 
+@pytest.mark.short_on("postgres")
 def test_forked_children_send_on_connections_of_their_own(
     kind: str, request: pytest.FixtureRequest
 ) -> None:
@@ -190,6 +191,7 @@ assert [os.waitpid(pid, 0)[1] for pid in pids] == [0, 0, 0]
         assert len(site.effects()) == 2 * 32
 
 
+@pytest.mark.short_on("sqlite")
 def test_protocol_1_runs_and_pickle_is_refused(kind: str, request: pytest.FixtureRequest) -> None:
     with new_site(kind, request) as site:
         site.worker()
@@ -210,6 +212,7 @@ def test_protocol_1_runs_and_pickle_is_refused(kind: str, request: pytest.Fixtur
         assert "start pickled" not in site.effects()
 
 
+@pytest.mark.short_on("sqlite")
 def test_unknown_task_is_dead_with_the_reason(kind: str, request: pytest.FixtureRequest) -> None:
     with new_site(kind, request) as site:
         site.worker()

@@ -22,7 +22,7 @@ from tests.harness import Site, new_site
 from tests.project import django_jobs
 from tests.project.models import AtomicEffect
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.short_on("sqlite-threads", "postgres-prefork")]
 QUEUES = "celery,reports"
 KINDS = ["sqlite", "postgres"]
 
@@ -311,6 +311,7 @@ def test_replayed_failure_keeps_its_error(site: Site) -> None:
     assert len(result.errors) == result.attempts
 
 
+@pytest.mark.short_on("sqlite")
 def test_task_not_begun_in_time_has_failed(quiet_site: Site) -> None:
     sent = django_jobs.in_time.enqueue("late")
     row = Job.objects.using(quiet_site.alias).get(id=sent.id)
@@ -324,6 +325,7 @@ def test_task_not_begun_in_time_has_failed(quiet_site: Site) -> None:
     assert quiet_site.effects() == []
 
 
+@pytest.mark.short_on("sqlite")
 def test_hard_time_limit_is_a_failure(quiet_site: Site) -> None:
     quiet_site.worker(queues=QUEUES)
     sent = django_jobs.outlast_limit.using(run_after=timezone.now()).enqueue()
@@ -337,6 +339,7 @@ def test_hard_time_limit_is_a_failure(quiet_site: Site) -> None:
 # -- what dies in the middle --------------------------------------------------------------------------
 
 
+@pytest.mark.short_on("postgres")
 def test_killed_worker_gives_its_django_task_to_another_one(quiet_site: Site) -> None:
     first = quiet_site.worker(queues=QUEUES)
     sent = django_jobs.slow.enqueue("killed", 60)
@@ -360,6 +363,7 @@ def test_killed_worker_gives_its_django_task_to_another_one(quiet_site: Site) ->
     assert quiet_site.effects() == ["start killed", "start killed", "end killed"]
 
 
+@pytest.mark.short_on("sqlite")
 def test_killed_child_runs_its_django_task_again(quiet_site: Site) -> None:
     quiet_site.worker(queues=QUEUES)
     result = finished(quiet_site, django_jobs.lose_child_once.enqueue("child"))
@@ -367,6 +371,7 @@ def test_killed_child_runs_its_django_task_again(quiet_site: Site) -> None:
     assert [error.exception_class for error in result.errors] == [WorkerLostError]
 
 
+@pytest.mark.short_on("postgres")
 def test_atomic_django_task_whose_worker_is_killed_writes_once(quiet_site: Site) -> None:
     rows = AtomicEffect.objects.using(quiet_site.alias).filter(job="once")
     first = quiet_site.worker(queues=QUEUES)
@@ -380,6 +385,7 @@ def test_atomic_django_task_whose_worker_is_killed_writes_once(quiet_site: Site)
     assert rows.count() == 1
 
 
+@pytest.mark.short_on("sqlite")
 def test_enqueued_task_runs_after_the_broker_was_wiped(quiet_site: Site) -> None:
     sent = [django_jobs.add.enqueue(n, 0) for n in range(20)]
     quiet_site.redis().flushall()

@@ -46,6 +46,7 @@ def test_empty_ledger_is_drained_at_once(site: Site) -> None:
     assert (told["left"], told["scheduled"], told["next_scheduled"]) == ([], 0, None)
 
 
+@pytest.mark.short_on("postgres")
 def test_drain_waits_for_all_that_runs_waits_and_follows(site: Site) -> None:
     add, effect = site.task("add"), site.task("effect")
     effect.delay("slow", 1.0)
@@ -63,6 +64,7 @@ def test_drain_waits_for_all_that_runs_waits_and_follows(site: Site) -> None:
     assert site.effect_counts()["end last of the chain"] == 1
 
 
+@pytest.mark.short_on("sqlite")
 def test_timed_out_drain_says_what_is_left_and_that_nobody_serves_it(site: Site) -> None:
     site.task("add").delay(1, 2)
     site.task("add").delay(1, 2)
@@ -83,12 +85,14 @@ def test_timed_out_drain_says_what_is_left_and_that_nobody_serves_it(site: Site)
     assert 0.3 <= told["seconds"] < 30
 
 
+@pytest.mark.short_on("sqlite")
 def test_drain_of_a_queue_leaves_the_others_alone(site: Site) -> None:
     site.task("add").delay(1, 2)
     assert drain("--queue", "mail", "--timeout", "5")[1] == ""
     assert drain("--queue", "mail", "--queue", "celery", "--timeout", "0")[1] != ""
 
 
+@pytest.mark.short_on("sqlite")
 def test_scheduled_jobs_are_waited_for_when_asked(site: Site) -> None:
     site.task("effect").apply_async(["soon"], countdown=1.5)
     site.worker()
@@ -98,6 +102,7 @@ def test_scheduled_jobs_are_waited_for_when_asked(site: Site) -> None:
     assert site.effect_counts()["end soon"] == 1
 
 
+@pytest.mark.short_on("postgres")
 def test_retry_that_is_not_due_is_under_way(site: Site) -> None:
     worker = site.worker()
     id = site.task("retry_in").delay(3600).id
@@ -107,6 +112,7 @@ def test_retry_that_is_not_due_is_under_way(site: Site) -> None:
     worker.stop()
 
 
+@pytest.mark.short_on("sqlite")
 def test_job_whose_end_nobody_has_told_yet_is_under_way(site: Site) -> None:
     sent = chain(site.task("add").s(1, 2), site.task("add").s(3)).delay()
     interventions.cancel([sent.parent.id], running=True)
@@ -117,6 +123,7 @@ def test_job_whose_end_nobody_has_told_yet_is_under_way(site: Site) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.short_on("postgres")
 def test_worker_killed_in_the_middle_of_a_drain_delays_it_and_no_more(site: Site) -> None:
     effect = site.task("effect")
     ids = [effect.delay(f"job {n}", 0.2).id for n in range(20)]
@@ -139,6 +146,7 @@ call_command("holdfast", "drain", "--timeout", "50")
 """
 
 
+@pytest.mark.short_on("sqlite")
 def test_exit_codes_are_those_that_a_deploy_script_asks_for(site: Site) -> None:
     def run() -> subprocess.CompletedProcess[str]:
         command = ["-m", "django", "holdfast", "drain", "--timeout", "0.2"]

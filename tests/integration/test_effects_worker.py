@@ -30,6 +30,7 @@ def books(site: Site) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
+@pytest.mark.short_on("sqlite-threads", "postgres-prefork")
 def test_jobs_that_want_the_same_call_share_one(site: Site, books: Path, pool: str) -> None:
     site.worker(f"--include={charging.__name__}", pool=pool, concurrency=4)
     task = site.app.tasks[charging.charge_for_many.name]
@@ -59,6 +60,7 @@ def test_effect_in_an_atomic_body_outlives_its_rollback_or_is_refused(
         assert Effect.objects.using(site.alias).get().job == result.id
 
 
+@pytest.mark.short_on("sqlite")
 def test_call_left_to_the_time_after_the_commit_is_made(site: Site, books: Path) -> None:
     site.worker(f"--include={charging.__name__}")
     site.app.tasks[charging.charge_after_commit.name].delay("later")
@@ -66,6 +68,7 @@ def test_call_left_to_the_time_after_the_commit_is_made(site: Site, books: Path)
     eventually(lambda: read(books, "charged") == ["later"], told="the call is made")
 
 
+@pytest.mark.short_on("postgres")
 def test_attempt_is_known_inside_a_task_that_runs_inline(site: Site, books: Path) -> None:
     site.worker(f"--include={charging.__name__}")
     result = site.app.tasks[charging.charge_from_eager.name].delay("inline")

@@ -45,6 +45,7 @@ def _held_up(site: Site, id: str) -> Iterator[None]:
         yield
 
 
+@pytest.mark.short_on("sqlite-prefork", "postgres-threads")
 def test_worker_killed_before_the_commit_repeats_the_body(
     site: Site, worker: WorkerProcess
 ) -> None:
@@ -62,6 +63,7 @@ def test_worker_killed_before_the_commit_repeats_the_body(
     assert site.jobs()[sent.id].losses == 1
 
 
+@pytest.mark.short_on("postgres-prefork", "threads")
 def test_stopped_worker_writes_the_ends_that_wait_before_it_leaves(
     site: Site, worker: WorkerProcess
 ) -> None:
@@ -78,6 +80,7 @@ def test_stopped_worker_writes_the_ends_that_wait_before_it_leaves(
     assert site.jobs()[sent.id].attempts == 1
 
 
+@pytest.mark.short_on("sqlite-prefork", "threads")
 def test_job_cancelled_before_the_commit_stays_cancelled(site: Site, worker: WorkerProcess) -> None:
     sent = site.task("effect").delay("cancelled", 0.3)
     site.await_effect("start cancelled")
@@ -92,6 +95,7 @@ def test_job_cancelled_before_the_commit_stays_cancelled(site: Site, worker: Wor
     assert sent.state == "REVOKED"
 
 
+@pytest.mark.short_on("sqlite-prefork", "threads")
 def test_ticket_that_comes_again_before_the_commit_runs_nothing(
     site: Site, worker: WorkerProcess
 ) -> None:
@@ -125,6 +129,7 @@ def test_process_of_the_pool_needs_no_connection_for_what_asks_no_database(site:
     worker.kill()
 
 
+@pytest.mark.short_on("sqlite-prefork", "threads")
 def test_hook_of_a_success_finds_it_in_the_ledger(site: Site, worker: WorkerProcess) -> None:
     worker.kill()
     site.worker("-I", "tests.project.hearing", pool=site.environment["POOL"])
@@ -133,6 +138,7 @@ def test_hook_of_a_success_finds_it_in_the_ledger(site: Site, worker: WorkerProc
     site.await_effect("hook SUCCESS")
 
 
+@pytest.mark.short_on("postgres-prefork")
 def test_all_members_of_a_chord_keep_what_their_bodies_have_sent(
     site: Site, worker: WorkerProcess
 ) -> None:

@@ -95,6 +95,7 @@ def clean(scene: Scene) -> None:
     SecurityEvent.objects.using(scene.site.alias).all().delete()
 
 
+@pytest.mark.short_on("sqlite-threads", "postgres-prefork")
 def test_nothing_forged_runs_and_the_worker_runs_the_next_honest_job(
     scene: Scene, tmp_path: Path
 ) -> None:
@@ -114,6 +115,7 @@ def test_nothing_forged_runs_and_the_worker_runs_the_next_honest_job(
     assert scene.noted()["malformed message", False] >= no_message
 
 
+@pytest.mark.short_on("sqlite-prefork", "postgres-threads")
 def test_altered_ticket_claims_nothing_and_its_job_runs_once_as_it_was_recorded(
     scene: Scene,
 ) -> None:

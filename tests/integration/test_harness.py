@@ -11,6 +11,7 @@ from tests.harness import new_site
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@pytest.mark.short_on("postgres")
 def test_job_sent_from_the_test_runs_in_a_real_worker(
     kind: str, request: pytest.FixtureRequest
 ) -> None:

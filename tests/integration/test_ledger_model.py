@@ -18,7 +18,7 @@ MACHINES: dict[str, type[LedgerMachine]] = {
 }
 
 
-@pytest.mark.parametrize("orders", [25, pytest.param(400, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("orders", [15, pytest.param(400, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("of", MACHINES)
 def test_any_order_of_moves_with_a_crash_between_any_two_statements_loses_nothing(
     ledger: str, of: str, orders: int

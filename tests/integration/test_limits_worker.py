@@ -33,6 +33,7 @@ def emptied(site: Site) -> None:
     Path(f"{site.effects_file}.spans").unlink(missing_ok=True)
 
 
+@pytest.mark.short_on("postgres")
 def test_no_more_run_at_once_than_the_limit_says_and_no_slot_waits(site: Site) -> None:
     limited.narrow.apply_many([(str(n), 0.1) for n in range(20)])
     # What is not limited finds the other slots free.
@@ -42,6 +43,7 @@ def test_no_more_run_at_once_than_the_limit_says_and_no_slot_waits(site: Site) -
     assert limited.most_at_once(site.effects_file) == 3
 
 
+@pytest.mark.short_on("postgres")
 def test_keys_take_turns_in_workers(site: Site) -> None:
     with_many = [("big", str(n), 0.02) for n in range(40)]
     limited.for_tenant.apply_many([*with_many, ("a", "0", 0.02), ("b", "0", 0.02)])
@@ -51,6 +53,7 @@ def test_keys_take_turns_in_workers(site: Site) -> None:
     assert {"a/0", "b/0"} <= set(began[:8]), "those with one job each need not wait for forty"
 
 
+@pytest.mark.short_on("sqlite")
 def test_rate_holds_in_any_window_and_is_used_up(site: Site) -> None:
     started = time.monotonic()
     limited.paced.apply_many([(str(n),) for n in range(30)])
@@ -86,6 +89,7 @@ def test_nothing_of_a_limit_is_left_taken(site: Site) -> None:
     eventually(all_away, told="the job has left its limit")
 
 
+@pytest.mark.short_on("sqlite")
 def test_rate_limit_of_a_task_is_one_for_all_workers(site: Site) -> None:
     limited.slow_by_celery.apply_many([(str(n),) for n in range(4)])
     site.task("noop").apply_many([() for _ in range(20)])

@@ -78,6 +78,7 @@ def in_a_batch(site: Site) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("kind", ["discard", "cancel-batch"])
+@pytest.mark.short_on("postgres")
 def test_killed_worker_leaves_an_operation_that_the_next_one_ends_once_for_each_job(
     site: Site, kind: str
 ) -> None:

@@ -10,6 +10,8 @@ from celery import chain
 
 from tests.harness import Site, new_site
 
+pytestmark = pytest.mark.short_on("sqlite-threads", "postgres-prefork")
+
 # Every connection is closed around every task, and the consumer is another's.
 STATED = json.dumps(
     {"db_reuse_max": 0, "worker_consumer": "tests.project.consuming:NotingConsumer"}

@@ -189,6 +189,7 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
+@pytest.mark.short_on("sqlite-prefork", "postgres-threads")
 def test_no_attempt_begins_after_pause_has_returned_under_load(site: Site, pool: str) -> None:
     site.worker(pool=pool, concurrency=2, queues="celery,other")
     site.worker(pool=pool, concurrency=2, queues="celery,other")
@@ -224,6 +225,7 @@ holdfast.resume(queue="celery", actor="ada")
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@pytest.mark.short_on("postgres")
 def test_killed_worker_and_killed_resume_leave_no_paused_job_behind(
     kind: str, request: pytest.FixtureRequest
 ) -> None:

@@ -24,6 +24,7 @@ def database(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.mark.short_on("sqlite")
 def test_process_whose_end_is_not_read_yet_is_not_taken_for_one_that_goes_on(
     database: str, request: pytest.FixtureRequest
 ) -> None:
@@ -49,6 +50,7 @@ def test_process_whose_end_is_not_read_yet_is_not_taken_for_one_that_goes_on(
         assert worker.pids() == processes
 
 
+@pytest.mark.short_on("postgres")
 def test_cancelled_job_is_ended_while_its_worker_has_no_broker(
     database: str, proxied_broker: tuple[TcpProxy, str], request: pytest.FixtureRequest
 ) -> None:
@@ -71,6 +73,7 @@ def test_cancelled_job_is_ended_while_its_worker_has_no_broker(
         assert "end cancelled" not in site.effects()
 
 
+@pytest.mark.short_on("sqlite")
 def test_job_in_the_pipe_of_a_frozen_process_does_not_begin_once_it_is_cancelled(
     database: str, request: pytest.FixtureRequest
 ) -> None:

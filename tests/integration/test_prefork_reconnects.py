@@ -27,6 +27,7 @@ def database(request: pytest.FixtureRequest) -> str:
 
 # One that fits into a pipe, and one of which half is written when the connection breaks.
 @pytest.mark.parametrize("size", [10, 200_000])
+@pytest.mark.short_on("sqlite")
 def test_job_that_a_frozen_process_has_runs_once_though_the_broker_is_lost(
     database: str, size: int, proxied_broker: tuple[TcpProxy, str], request: pytest.FixtureRequest
 ) -> None:
@@ -53,6 +54,7 @@ def test_job_that_a_frozen_process_has_runs_once_though_the_broker_is_lost(
         assert worker.pids() == [process.pid]
 
 
+@pytest.mark.short_on("postgres")
 def test_process_that_stays_frozen_is_ended_and_its_job_runs_in_another_one(
     database: str, proxied_broker: tuple[TcpProxy, str], request: pytest.FixtureRequest
 ) -> None:
@@ -72,6 +74,7 @@ def test_process_that_stays_frozen_is_ended_and_its_job_runs_in_another_one(
         assert ran_once(site.jobs()[sent.id])
 
 
+@pytest.mark.short_on("sqlite")
 def test_worker_that_stops_after_it_has_lost_its_broker_runs_the_job_once(
     database: str, proxied_broker: tuple[TcpProxy, str], request: pytest.FixtureRequest
 ) -> None:

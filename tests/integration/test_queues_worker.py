@@ -41,6 +41,7 @@ def order_of_runs(site: Site, settings: Mapping[str, object], *, flags: str = QU
     return [line.removeprefix("end ") for line in site.effects() if line.startswith("end ")]
 
 
+@pytest.mark.short_on("postgres")
 def test_queues_share_a_worker_by_weight_and_each_by_its_priorities(clean: Site) -> None:
     for queue in WEIGHTS:
         calls = [(queue,)] * EACH
@@ -61,6 +62,7 @@ def test_queues_share_a_worker_by_weight_and_each_by_its_priorities(clean: Site)
     print(f"\nshares of the first {FIRST}: {dict(shares)}")  # noqa: T201  # figures of the guide
 
 
+@pytest.mark.short_on("sqlite")
 def test_strict_order_empties_each_queue_in_the_order_of_the_worker(clean: Site) -> None:
     for queue in ("low", "default", "critical"):
         for priority in (0, 5, 9):
@@ -73,6 +75,7 @@ def test_strict_order_empties_each_queue_in_the_order_of_the_worker(clean: Site)
     assert runs == [f"{queue} {n}" for queue in WEIGHTS for n in (9, 5, 0)]
 
 
+@pytest.mark.short_on("sqlite")
 def test_worker_tells_which_queues_it_takes_jobs_from_as_they_change(clean: Site) -> None:
     gate = clean.directory / uuid()
     worker = clean.worker(queues="first")

@@ -36,6 +36,7 @@ def heard(site: Site) -> Iterator[list[dict[str, Any]]]:
         yield found
 
 
+@pytest.mark.short_on("sqlite")
 def test_secrets_are_in_no_log_no_event_and_no_command(
     site: Site, heard: list[dict[str, Any]]
 ) -> None:

@@ -122,6 +122,7 @@ def test_forgotten_job_is_gone(site: Site) -> None:
     assert site.result(sent.id).state == "PENDING"
 
 
+@pytest.mark.short_on("postgres")
 def test_forgetting_a_job_that_waits_does_not_lose_it(site: Site) -> None:
     sent = site.task("effect").apply_async(("unforgotten",), countdown=2)
     sent.forget()

@@ -51,6 +51,7 @@ def empty_site(site: Site) -> Site:
     return site
 
 
+@pytest.mark.short_on("postgres")
 def test_killed_pruner_leaves_whole_jobs_and_the_next_goes_on(empty_site: Site) -> None:
     site = empty_site
     site.task("noop").apply_many([()] * MANY)
@@ -68,6 +69,7 @@ def test_killed_pruner_leaves_whole_jobs_and_the_next_goes_on(empty_site: Site) 
 
 
 @pytest.mark.slow
+@pytest.mark.short_on("sqlite")
 def test_worker_prunes_by_the_rules_of_its_tasks(empty_site: Site) -> None:
     site = empty_site
     site.worker()

@@ -349,6 +349,7 @@ print(time.time())
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@pytest.mark.short_on("postgres")
 def test_real_scheduler_sees_edits_within_five_seconds(
     kind: str, request: pytest.FixtureRequest
 ) -> None:

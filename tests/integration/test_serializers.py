@@ -92,6 +92,7 @@ print(Job.objects.get(id=job.id).reason)
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@pytest.mark.short_on("sqlite")
 def test_signed_jobs_run_and_one_that_was_changed_does_not(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

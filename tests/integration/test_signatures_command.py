@@ -87,6 +87,7 @@ def test_code_that_fits_its_lock_and_its_jobs_is_said_to(site: Site, lock: Path)
     assert told["rows"] == {"read": 7, "breaking": 0, "unreadable": 0}
 
 
+@pytest.mark.short_on("sqlite")
 def test_lock_is_the_same_text_from_another_process(site: Site, lock: Path) -> None:
     before = lock.read_text()
     printed = site.django("holdfast", "signatures", "--check", "--lock", str(lock))
@@ -209,6 +210,7 @@ PLACE = {"group in a chain": "chain", "chord in a chain": "chain", "link of a li
 
 
 @pytest.mark.parametrize("tail", TAILS)
+@pytest.mark.short_on("sqlite")
 def test_call_that_a_waiting_job_will_make_is_read_too(site: Site, lock: Path, tail: str) -> None:
     add = site.task("add")
     TAILS[tail](add, add.s(1, 2)).apply_async()  # with the result before them, three

@@ -95,6 +95,7 @@ def says(worker: WorkerProcess, text: str) -> None:
     eventually(lambda: text in worker.log_text(), told=f"the log says {text!r}")
 
 
+@pytest.mark.short_on("postgres")
 def test_stalled_workers_connect_anew_and_take_jobs_again(
     site: Site, struck: dict[Way, WorkerProcess]
 ) -> None:
@@ -121,6 +122,7 @@ def test_stalled_workers_give_evidence(struck: dict[Way, WorkerProcess]) -> None
         assert (f"in _{way.how}" in evidence) == reads
 
 
+@pytest.mark.short_on("sqlite")
 def test_worker_that_a_new_connection_does_not_heal_ends_in_order_with_its_code(
     site: Site, struck: dict[Way, WorkerProcess]
 ) -> None:

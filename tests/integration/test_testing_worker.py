@@ -45,6 +45,7 @@ with HoldfastJobs(app) as jobs:
 
 @pytest.mark.slow
 @KINDS
+@pytest.mark.short_on("postgres")
 def test_arguments_reach_a_drained_body_as_they_reach_a_workers(
     kind: str, request: pytest.FixtureRequest
 ) -> None:
@@ -69,6 +70,7 @@ def test_arguments_reach_a_drained_body_as_they_reach_a_workers(
 
 @pytest.mark.slow
 @KINDS
+@pytest.mark.short_on("sqlite")
 def test_job_of_a_killed_drain_is_rescued_by_a_worker(
     kind: str, request: pytest.FixtureRequest
 ) -> None:

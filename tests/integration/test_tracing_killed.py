@@ -135,6 +135,7 @@ def _runs(collector: Receiver, job: str) -> list[Seen]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGQUIT])
+@pytest.mark.short_on("sqlite")
 def test_time_limit_cancel_and_stop_leave_a_span_each(
     site: Site, collector: Receiver, stop: signal.Signals
 ) -> None:

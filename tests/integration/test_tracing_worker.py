@@ -37,6 +37,7 @@ trace.get_tracer_provider().force_flush()
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@pytest.mark.short_on("postgres")
 def test_one_trace_from_a_request_to_the_last_successor(
     kind: str, request: pytest.FixtureRequest
 ) -> None:
@@ -69,6 +70,7 @@ def test_one_trace_from_a_request_to_the_last_successor(
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@pytest.mark.short_on("sqlite")
 def test_trace_is_whole_after_a_child_and_then_a_whole_worker_were_killed(
     kind: str, request: pytest.FixtureRequest
 ) -> None:

@@ -59,6 +59,7 @@ def test_refusal_leaves_the_callers_transaction_standing(site: Site) -> None:
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
+@pytest.mark.short_on("sqlite-threads", "postgres-prefork")
 def test_body_gets_what_its_annotations_say_however_it_was_sent(site: Site, pool: str) -> None:
     site.worker(pool=pool)
     for send in SENDINGS.values():
@@ -97,6 +98,7 @@ def test_eager_call_is_checked_and_converted_too(site: Site) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.short_on("postgres")
 def test_killed_worker_gives_its_typed_job_to_another_one(site: Site) -> None:
     first = site.worker(concurrency=1)
     sent = tasks.ship_slowly.delay(ORDER, str(site.directory / "gate"))

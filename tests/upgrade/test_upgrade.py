@@ -98,6 +98,7 @@ def office(
         worker.kill()
 
 
+@pytest.mark.short_on("postgres")
 def test_release_is_replaced_by_the_next_and_by_the_one_before_while_jobs_run(
     office: Office,
 ) -> None:

@@ -16,6 +16,8 @@ from holdfast.ledger import workers
 from holdfast.testing.services import PostgresServer
 from tests.doctor.broker.clinic import NOWHERE, Clinic
 
+pytestmark = pytest.mark.short_on("postgres")
+
 
 @pytest.mark.parametrize(
     ("celery", "found"),

@@ -19,6 +19,8 @@ from tests.doctor.broker.clinic import Clinic
 from tests.doctor.hired import hire
 from tests.rows import new_job
 
+pytestmark = pytest.mark.short_on("sqlite")
+
 DROPS = ("--triage", "connection-drops")
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.eventually import eventually
 from tests.harness import Site
 from tests.integration.unique.jobs import keys
@@ -81,6 +83,7 @@ def test_producer_killed_before_its_commit_leaves_the_key_free(site: Site) -> No
     assert [result.id] not in said(producer, "recorded")
 
 
+@pytest.mark.short_on("postgres")
 def test_job_of_a_killed_worker_keeps_its_key_and_is_rescued(site: Site) -> None:
     include = f"--include={syncing.__name__}"
     victim = site.worker(include, concurrency=1)
