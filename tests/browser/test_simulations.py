@@ -142,6 +142,19 @@ def test_extension_goes_on_from_what_is_counted(browse: Browse, ground: JostGrou
     expect(page.locator("[data-rounds]")).to_have_text("4\u202f000\u202f000")
 
 
+def test_target_ends_a_run_before_its_rounds(browse: Browse) -> None:
+    page = browse("new/?preset=plain-6d&open=run")
+    page.get_by_label("Rounds", exact=True).fill("1e9")
+    page.get_by_label("Stop when the 95 % interval is this narrow").fill("0.2")
+    page.get_by_role("button", name="Run", exact=True).click()
+
+    await_end(page)
+    expect(page.get_by_role("heading", level=1)).not_to_have_text(
+        "1\u202f000\u202f000\u202f000 rounds"
+    )
+    expect(page.get_by_label("Setup")).to_contain_text("until \u00b1 0.2000\u202f%")
+
+
 def test_page_changes_its_buttons_when_the_run_ends_elsewhere(
     browse: Browse, ground: JostGround
 ) -> None:

@@ -247,7 +247,7 @@ def test_page_shows_progress_and_offers_what_its_state_allows(
     for move in ("pause", "extend", "cancel"):
         assert f"/simulations/{running.pk}/{move}/" in shown
     assert f"/simulations/{running.pk}/resume/" not in shown
-    assert f"--rounds {ROUNDS} --seed {SEED}" in shown
+    assert f"<span data-total-plain>{ROUNDS}</span> --seed {SEED}" in shown
 
 
 def test_page_is_read_without_scripts(client: Client, running: Simulation) -> None:

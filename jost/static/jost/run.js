@@ -37,6 +37,9 @@ function say(name, text) {
 function show() {
   part("bar").value = figures.fraction;
   say("fraction", Math.floor(figures.fraction * 100) + "\u202f%");
+  // A target that is reached leaves fewer than were asked for.
+  for (const place of page.querySelectorAll("[data-total]")) place.textContent = grouped(figures.rounds);
+  say("total-plain", String(figures.rounds));
   say("rounds", grouped(figures.rounds_done));
   say("chunks", `${grouped(figures.chunks_done)} of ${grouped(figures.chunks)}`);
   say("speed", dash(speed(), short));
