@@ -15,6 +15,7 @@ from .layout import (
     COUNTED,
     DIVIDE,
     DOUBLED,
+    DOUBLES,
     DRAWS,
     ENDS,
     EVEN_CELL,
@@ -92,14 +93,14 @@ def finish(desk: Desk, lane: int, move: int, row: int, hole: int, slotted: int) 
     hand = move & HAND_BITS
     if move & DRAWS:
         hand = whole(cells[NEXT + hand * CARD_ROW + draw(desk, lane)])
-        while hand < DOUBLED and draws_on(desk, lane, hand, row, hole, slotted):
+        while draws_on(desk, lane, hand, row, hole, slotted):
             hand = whole(cells[NEXT + hand * CARD_ROW + draw(desk, lane)])
     return hand
 
 
 def draws_on(desk: Desk, lane: int, hand: int, row: int, hole: int, slotted: int) -> int:
     slot = slot_for(desk, lane, hole, slotted)
-    return whole(desk[0][LATER + slot + row * STATES + hand])
+    return whole(desk[0][LATER + slot + row * DOUBLES + hand])
 
 
 def slot_for(desk: Desk, lane: int, hole: int, slotted: int) -> int:

@@ -18,9 +18,8 @@ DOUBLES = 2 * STATES
 ACE, TEN = 1, 10
 # A move is the hand that it leaves, with these bits.
 HAND_BITS, DOUBLED, DRAWS = 127, 64, 128
-# Rows of a chart: the upcard; ace and ten over a dealer's blackjack; STOP and those from there on
-# draw nothing, nor does row 0.
-ACE_BLACKJACK, TEN_BLACKJACK, STOP, ROWS = 11, 12, 14, 16
+# Rows of a chart: the upcard, from 1 on; ace and ten over a dealer's blackjack.
+ACE_BLACKJACK, TEN_BLACKJACK, ROWS = 11, 12, 13
 
 # `cells`: bytes, first one of each for every lane, and lists of lanes that something is done to.
 HAND, HOLE, ROW, DEALER, HITS, SPLITS, WORK, NEW = range(0, 8 * LANES, LANES)
@@ -40,14 +39,13 @@ CLASS = SCORE + STATES
 BUCKET_OF = CLASS + 2 * STATES
 SLOT_OF = BUCKET_OF + 128
 INSURES = SLOT_OF + 128
-# A slot has three tables of ROWS by STATES: for the first two cards, for more, after a split. The
-# first slot is the chart without index plays.
-SLOT_SIZE = ROWS * STATES
-SLOT_ROWS = 3 * SLOT_SIZE
+# A slot has three tables: for the first two cards by ROWS and STATES; for more, by ROWS and DOUBLES,
+# as a doubled hand draws no more; after a split. The first slot is the chart without index plays.
 MAX_SLOTS = 130
 FIRST = INSURES + MAX_SLOTS * ROWS
-LATER = FIRST + SLOT_SIZE
-AFTER = LATER + SLOT_SIZE
+LATER = FIRST + ROWS * STATES
+AFTER = LATER + ROWS * DOUBLES
+SLOT_ROWS = AFTER + ROWS * STATES - FIRST
 # True counts are held to -COUNT_LIMIT .. COUNT_LIMIT - 1 before they are looked up.
 COUNT_LIMIT = 64
 

@@ -18,6 +18,7 @@ from .layout import (
     DEALER_CLASS,
     DEALER_DRAWS,
     DEALT,
+    DOUBLES,
     ENDS,
     FIRST,
     HAND,
@@ -43,7 +44,6 @@ from .layout import (
     SPLIT,
     SPLITS,
     STATES,
-    STOP,
     STRIDE,
     TAGS,
     WORK,
@@ -100,8 +100,7 @@ def open_flat(desk: Desk, first: int, last: int) -> tuple[int, int]:
         move = cells[FIRST + row * STATES + mine]
         cells[DEALER + lane] = cells[DEALT + both]
         cells[HAND + lane] = move & HAND_BITS
-        # A doubled hand draws once: the rows from STOP on end it.
-        cells[ROW + lane] = row | (move >> 6 & 1) * STOP
+        cells[ROW + lane] = row
         cells[HITS + hits] = lane
         hits += move >> 7
         cells[SPLITS + splits] = lane
@@ -134,7 +133,7 @@ def open_indexed(desk: Desk, first: int, last: int) -> tuple[int, int]:
         cells[HOLE + lane] = hole
         cells[DEALER + lane] = cells[DEALT + both]
         cells[HAND + lane] = move & HAND_BITS
-        cells[ROW + lane] = row | (move >> 6 & 1) * STOP
+        cells[ROW + lane] = row
         cells[HITS + hits] = lane
         hits += move >> 7
         cells[SPLITS + splits] = lane
@@ -156,7 +155,7 @@ def hit_flat(desk: Desk, count: int) -> None:
             cells[HAND + lane] = hand
             marks[PLACE + lane] = place + 1
             cells[HITS + again] = lane
-            again += cells[LATER + cells[ROW + lane] * STATES + hand]
+            again += cells[LATER + cells[ROW + lane] * DOUBLES + hand]
         count = again
 
 
@@ -177,7 +176,7 @@ def hit_indexed(desk: Desk, count: int) -> None:
             count_now = true_count(marks, running, place - lane * book[STRIDE])
             slot = cells[SLOT_OF + COUNT_LIMIT + count_now]
             cells[HITS + again] = lane
-            again += cells[LATER + slot * SLOT_ROWS + cells[ROW + lane] * STATES + hand]
+            again += cells[LATER + slot * SLOT_ROWS + cells[ROW + lane] * DOUBLES + hand]
         count = again
 
 

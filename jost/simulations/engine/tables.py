@@ -32,6 +32,7 @@ from .layout import (
     DEALT,
     DOUBLED,
     DOUBLED_CLASS,
+    DOUBLES,
     FIRST,
     INSURES,
     LATER,
@@ -170,12 +171,13 @@ def _write_total(tables: Cells, hand: int, *, total: int) -> None:
 
 def _write_slot(tables: Cells, moves: Moves, *, slot: int) -> None:
     for row, up in (*zip(RANKS, RANKS, strict=True), *BEHIND):
-        at = slot * SLOT_ROWS + row * STATES
+        slot_at = slot * SLOT_ROWS
+        at = slot_at + row * STATES
         tables[FIRST + at + BLACKJACK] = BLACKJACK
         for hand in all_hands():
             if row == up or not moves.rules.dealer_peeks:
                 tables[FIRST + at + hand] = moves.first(hand, up=up)
             else:
                 tables[FIRST + at + hand] = moves.before_the_peek(hand, up=up)
-            tables[LATER + at + hand] = moves.draws(hand, up=up)
+            tables[LATER + slot_at + row * DOUBLES + hand] = moves.draws(hand, up=up)
             tables[AFTER + at + hand] = moves.after_split(hand, up=up)
