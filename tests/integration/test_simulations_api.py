@@ -178,6 +178,17 @@ def test_list_has_pages_and_the_newest_first(client: Client) -> None:
     assert "strategy" not in answer["results"][0]["rules"]
 
 
+def test_list_costs_as_many_statements_however_long_it_is(
+    client: Client, django_assert_num_queries: Any
+) -> None:
+    for _ in range(3):
+        post(client, HOME, BODY)
+
+    # How many there are, and one page of them.
+    with django_assert_num_queries(2):
+        assert client.get(HOME).json()["count"] == 3
+
+
 def test_list_is_ordered_as_it_is_asked_for(client: Client) -> None:
     for rounds in (2_000, 1_000, 3_000):
         post(client, HOME, BODY | {"rounds": rounds})
