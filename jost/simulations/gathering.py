@@ -42,8 +42,8 @@ def begin_chunk(simulation_id: UUID, *, index: int) -> ChunkOrder | None:
     simulation = Simulation.objects.defer(*Simulation.HEAVY).get(pk=simulation_id)
     if simulation.is_over or simulation.state == State.PAUSED:
         return None
-    rounds = _rounds_needed(simulation, index=index)
-    if not rounds:
+    rounds = _rounds_wanted(simulation, index=index)
+    if rounds <= _rounds_counted(simulation, index=index):
         return None
     if simulation.engine_version != ENGINE_VERSION:
         message = (
@@ -62,9 +62,11 @@ def record_chunk(simulation_id: UUID, *, index: int, tally: Tally) -> None:
     """Keep the counts of a chunk; a second attempt has counted the same and changes nothing."""
     with _locked(simulation_id) as simulation:
         # Under the lock: no chunk is added to an answer that is there already.
-        if simulation.is_over or tally.rounds > _rounds_needed(simulation, index=index):
+        if simulation.is_over or tally.rounds > _rounds_wanted(simulation, index=index):
             return
-        # One that an earlier end of the simulation cut short gives way to one with more rounds.
+        # One that an earlier end of the simulation cut short gives way to one with more rounds, and to no other.
+        if tally.rounds <= _rounds_counted(simulation, index=index):
+            return
         Chunk.objects.update_or_create(
             simulation=simulation, index=index, defaults=counts_of(tally)
         )
@@ -107,13 +109,15 @@ def _locked(simulation_id: UUID) -> Iterator[Simulation]:
         yield rows.get(pk=simulation_id)
 
 
-def _rounds_needed(simulation: Simulation, *, index: int) -> int:
-    """How many rounds of a chunk are wanted; 0 if it is counted or lies beyond the end."""
-    if index >= simulation.chunks_planned:
-        return 0
-    rounds = rounds_in(index, rounds=simulation.rounds)
-    counted = simulation.chunks.filter(index=index, rounds__gte=rounds).exists()
-    return 0 if counted else rounds
+def _rounds_wanted(simulation: Simulation, *, index: int) -> int:
+    """How many rounds a chunk is to have; 0 if it lies beyond the end."""
+    beyond = index >= simulation.chunks_planned
+    return 0 if beyond else rounds_in(index, rounds=simulation.rounds)
+
+
+def _rounds_counted(simulation: Simulation, *, index: int) -> int:
+    counted = simulation.chunks.filter(index=index).values_list("rounds", flat=True)
+    return counted.first() or 0
 
 
 def _is_due(simulation: Simulation) -> bool:

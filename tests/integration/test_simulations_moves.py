@@ -207,6 +207,30 @@ def test_job_that_was_counting_at_the_extension_spoils_nothing(holdfast_jobs: Ho
     assert answer_of(simulation) == undisturbed(rounds_of(5))
 
 
+def test_late_chunk_with_fewer_rounds_replaces_none_with_more(holdfast_jobs: HoldfastJobs) -> None:
+    simulation = started()
+    lifecycle.extend(simulation, rounds=130_000)
+    holdfast_jobs.drain()
+    lifecycle.extend(simulation, rounds=rounds_of(5))
+
+    late = pretended(None, seed=SEED, index=2, rounds=20_000)
+    gathering.record_chunk(simulation.pk, index=2, tally=late)
+
+    assert simulation.chunks.get(index=2).rounds == 30_000
+
+
+def test_extension_of_a_running_simulation_leaves_one_job_for_each_missing_chunk(
+    holdfast_jobs: HoldfastJobs,
+) -> None:
+    simulation = started()
+    count(simulation, 0)
+
+    lifecycle.extend(simulation, rounds=rounds_of(5))
+
+    sent = [job.args[1] for job in holdfast_jobs.recorded(tasks.run_chunk) if job.state == "queued"]
+    assert sent == [1, 2, 3, 4]
+
+
 def test_paused_simulation_is_extended_and_stays_paused(holdfast_jobs: HoldfastJobs) -> None:
     simulation = started()
     count(simulation, 0)
