@@ -143,7 +143,7 @@ def setup_of(name: str) -> Setup:
     return Setup.from_dict(RULE_SETS[name])
 
 
-# The others are those of tests/unit/test_exact_simulated.py once more, with the strategy of each.
+# The others are those of tests/blackjack/test_exact_simulated.py once more, with the strategy of each.
 SHORT = (
     "two decks",
     "one deck, all splits",

@@ -249,7 +249,7 @@ def test_any_game_gives_the_same_bits_compiled_and_plain(played: Game, seed: int
 
 def test_another_process_gives_the_same_bits() -> None:
     code = (
-        "from tests.unit.test_blackjack_chunks import GAMES\n"
+        "from tests.blackjack.test_blackjack_chunks import GAMES\n"
         "from jost.simulations.engine import count_chunk\n"
         "print(count_chunk(GAMES['flat'], seed=5, index=1, rounds=50_000).to_dict())"
     )
