@@ -6,6 +6,8 @@ import sys
 from array import array
 from collections import Counter
 from itertools import permutations
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +21,7 @@ from jost.simulations.engine import (
     chunk_size,
     chunk_start,
     chunks_of,
+    compiled,
     count_chunk,
     is_compiled,
     rounds_in,
@@ -26,7 +29,6 @@ from jost.simulations.engine import (
     whole_chunks,
 )
 from jost.simulations.engine import layout as at
-from jost.simulations.engine.compiled import source_digest
 from jost.simulations.engine.desk import new_desk
 from jost.simulations.engine.plays import FAB_4, ILLUSTRIOUS_18
 from jost.simulations.engine.rounds import play_rounds
@@ -331,7 +333,15 @@ def test_short_run_sees_every_part_of_the_shoe_as_often_as_a_long_one() -> None:
 
 
 def test_name_of_compiled_code_changes_with_any_of_its_sources(
-    tmp_path: pytest.TempPathFactory,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert source_digest() == source_digest()
-    assert len(source_digest()) == 16
+    before = compiled.source_digest.__wrapped__()
+    source = Path(str(shoes.__file__)).read_text()
+    changed = ModuleType("shoes")
+    changed.__file__ = str(tmp_path / "shoes.py")
+    Path(changed.__file__).write_text(source + "# changed")
+
+    others = tuple(module for module in compiled.MODULES if module is not shoes)
+    monkeypatch.setattr(compiled, "MODULES", (changed, *others))
+
+    assert compiled.source_digest.__wrapped__() != before
