@@ -12,11 +12,9 @@ from django.core.mail import EmailMessage
 from django.db import transaction
 from django.utils import timezone
 
-from holdfast import effect
 from jost.gateways import clients
 from jost.gateways.clients import GatewayRefusedError
-from jost.gateways.email import KEY_HEADER
-from jost.gateways.sending import send_once
+from jost.gateways.sending import mail_once, send_once
 
 from . import stock
 from .models import Order, OrderItem, Payment, Receipt
@@ -100,19 +98,12 @@ def send_receipt(order_id: int) -> None:
     if receipt is None or receipt.sent_at is not None:
         return
     order = receipt.order
-    key = f"receipt:{order_id}"
     message = EmailMessage(
         subject=f"Your order {order_id}",
         body=f"Thank you. We have received {order.total} for order {order_id}.",
         to=[order.email],
-        headers={KEY_HEADER: key},
     )
-
-    def look_first(_doubt: object) -> int:
-        found = clients.mail.find(key)
-        return message.send() if found is None else 1
-
-    effect(key).once(message.send, in_doubt=look_first)
+    mail_once(message, key=f"receipt:{order_id}")
     Receipt.objects.filter(order=order_id).update(sent_at=timezone.now())
 
 
