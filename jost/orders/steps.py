@@ -13,13 +13,15 @@ from django.db import transaction
 from django.utils import timezone
 
 from jost.gateways import clients
-from jost.gateways.clients import GatewayRefusedError
+from jost.gateways.clients import GatewayDeclinedError
 from jost.gateways.sending import mail_once, send_once
 
 from . import stock
 from .models import Order, OrderItem, Payment, Receipt
 
 State = Order.State
+# A gateway moves money for orders in these.
+WITH_MONEY = (State.RESERVED, State.REFUNDING)
 
 
 class NotRefundableError(ValueError):
@@ -68,7 +70,7 @@ def charge(order_id: int) -> None:
             order=str(order_id),
             amount=str(order.payment.amount),
         )
-    except GatewayRefusedError as reason:
+    except GatewayDeclinedError as reason:
         _decline(order_id, reason=str(reason))
         return
     with _locked(order_id, expected=State.RESERVED) as still_reserved:
@@ -82,6 +84,19 @@ def _decline(order_id: int, *, reason: str) -> None:
         if order is not None:
             stock.give_back(order)
             _move(order, state=State.FAILED, reason=f"The payment was declined: {reason}"[:200])
+
+
+def hold_up(order_id: int) -> None:
+    """Say on the order that nothing tries to reach the gateway; it keeps its state and its items.
+
+    Whether money has moved is not known, so nothing is given back. A replay of the dead letter goes
+    on, and so does whoever finds the order stuck.
+    """
+    with transaction.atomic():
+        order = Order.objects.select_for_update().get(pk=order_id)
+        if order.state in WITH_MONEY:
+            order.reason = "The payment could not be made yet. It is tried again."
+            order.save(update_fields=["reason"])
 
 
 def confirm(order_id: int) -> None:
