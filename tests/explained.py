@@ -17,6 +17,8 @@ BIG = {
     "holdfast_audit",
     "holdfast_queue_sample",
     "holdfast_minute",
+    "lead_lead",
+    "lead_followup",
 }
 
 

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import psutil
 
+from holdfast.testing.services import free_port
 from tests import warm
 from tests.eventually import eventually
 
@@ -80,6 +81,33 @@ class JostSite:
         worker.start(queues)
         self._ends.callback(worker.end)
         return worker
+
+    def scheduler(self, name: str) -> psutil.Popen:
+        """Start a scheduler; return once it has begun."""
+        command = ["celery", "--app", "jost", "beat", "--loglevel", "INFO"]
+        return self._start(name, command, told="beat: Starting")
+
+    def web(self) -> str:
+        """Start the server of pages and API; return its address once it answers."""
+        port = str(free_port())
+        command = ["uvicorn", "jost.asgi:application", "--port", port, "--lifespan", "off"]
+        self._start("web", command, told="Uvicorn running")
+        return f"http://127.0.0.1:{port}"
+
+    def _start(self, name: str, command: Sequence[str], *, told: str) -> psutil.Popen:
+        path = self.directory / f"{name}.log"
+        with path.open("w") as log:
+            process = psutil.Popen(
+                [sys.executable, "-m", *command],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+            )
+        self._ends.callback(process.wait)
+        self._ends.callback(process.kill)
+        eventually(lambda: told in path.read_text(), told=f"{name} says {told}", every=0.05)
+        return process
 
 
 class SiteWorker:

@@ -35,6 +35,7 @@ def main() -> int:
                 raise CannotStart(_already_running(folder))
             plan = make_plan(folder)
             migrate()
+            call_command("seed_shop", verbosity=0)
             asyncio.run(run(plan))
             return 0
     except (CannotStart, ImproperlyConfigured, ServiceError) as error:

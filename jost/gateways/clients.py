@@ -12,7 +12,11 @@ from typing import Any
 import requests
 from django.conf import settings
 
+from holdfast.logs import correlation_id
+
 CONNECT_SECONDS = 3.05
+# Tells the other side which request of ours a call belongs to.
+REQUEST_HEADER = "X-Request-ID"
 
 
 class GatewayError(Exception):
@@ -31,6 +35,10 @@ class GatewayError(Exception):
 
 class GatewayRefusedError(GatewayError):
     """What was sent is wrong: the same will be refused again."""
+
+
+class GatewayDeclinedError(GatewayRefusedError):
+    """Asked and answered: no. It is not to be asked again."""
 
 
 class GatewayMissingError(GatewayError):
@@ -60,14 +68,14 @@ class Gateway:
         content: dict[str, Any] | None = None,
         query: dict[str, str] | None = None,
     ) -> dict[str, Any]:
-        headers = {"Idempotency-Key": key} if key else {}
+        said = {"Idempotency-Key": key, REQUEST_HEADER: correlation_id()}
         try:
             answer = requests.request(
                 method,
                 f"{base_url()}/{self.kind}",
                 json=content,
                 params=query,
-                headers=headers,
+                headers={name: value for name, value in said.items() if value},
                 timeout=(CONNECT_SECONDS, settings.JOST_GATEWAY_SECONDS),
             )
         except requests.ConnectTimeout as reason:
@@ -75,13 +83,19 @@ class Gateway:
         except requests.RequestException as reason:
             refused = isinstance(reason, requests.ConnectionError) and "refused" in str(reason)
             message = f"{self.kind}: no answer ({reason})."
-            raise GatewayError(message, may_have_happened=not refused) from reason
+            # Who was too slow may still be at it: asked too soon, it knows nothing of this call yet.
+            later = settings.JOST_GATEWAY_SECONDS if isinstance(reason, requests.Timeout) else None
+            raise GatewayError(
+                message, may_have_happened=not refused, retry_after=later
+            ) from reason
         if answer.ok:
             values: dict[str, Any] = answer.json()
             return values
         message = f"{self.kind} answered {answer.status_code}: {answer.text[:200]}"
         if answer.status_code == requests.codes.too_many_requests:
             raise GatewayError(message, retry_after=float(answer.headers.get("Retry-After", 1)))
+        if answer.status_code == requests.codes.payment_required:
+            raise GatewayDeclinedError(message)
         if answer.status_code < requests.codes.server_error:
             raise GatewayRefusedError(message)
         # It may have failed before or after it did its work.

@@ -25,6 +25,7 @@ class EmailBackend(BaseEmailBackend):
                     to=", ".join(message.recipients()),
                     subject=str(message.subject),
                     text=str(message.body),
+                    **_more_headers(message),
                 )
             except GatewayError:
                 if not self.fail_silently:
@@ -32,3 +33,9 @@ class EmailBackend(BaseEmailBackend):
             else:
                 sent += 1
         return sent
+
+
+def _more_headers(message: EmailMessage) -> dict[str, dict[str, str]]:
+    headers = {name: str(value) for name, value in message.extra_headers.items()}
+    headers.pop(KEY_HEADER, None)
+    return {"headers": headers} if headers else {}

@@ -15,7 +15,8 @@ CREATE TABLE IF NOT EXISTS effects (
     kind TEXT NOT NULL,
     key TEXT NOT NULL,
     at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ')),
-    content TEXT NOT NULL
+    content TEXT NOT NULL,
+    request TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS effects_by_key ON effects (kind, key);
 CREATE TABLE IF NOT EXISTS calls (
@@ -26,13 +27,14 @@ CREATE TABLE IF NOT EXISTS calls (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
-    """One thing that happened in the world."""
+    """One thing that happened in the world; `request` is what its caller called the request it served."""
 
     id: int
     kind: str
     key: str
     at: str
     content: dict[str, Any]
+    request: str
 
 
 class Record:
@@ -47,8 +49,13 @@ class Record:
         self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.executescript(SCHEMA)
+        columns = [row[1] for row in self._database.execute("PRAGMA table_info(effects)")]
+        if "request" not in columns:  # a file that an older server has begun
+            self._database.execute("ALTER TABLE effects ADD request TEXT NOT NULL DEFAULT ''")
 
-    def add(self, kind: str, *, key: str, content: dict[str, Any], once: bool) -> tuple[int, bool]:
+    def add(
+        self, kind: str, *, key: str, content: dict[str, Any], once: bool, request: str = ""
+    ) -> tuple[int, bool]:
         """Let it happen; with `once` only if nothing has happened under this key.
 
         Returns the effect's id, and whether it is a new one.
@@ -61,8 +68,8 @@ class Record:
                 if known is not None:
                     return int(known[0]), False
             added = self._database.execute(
-                "INSERT INTO effects (kind, key, content) VALUES (?, ?, ?)",
-                (kind, key, json.dumps(content)),
+                "INSERT INTO effects (kind, key, content, request) VALUES (?, ?, ?, ?)",
+                (kind, key, json.dumps(content), request),
             )
             return int(added.lastrowid or 0), True
 
@@ -77,15 +84,15 @@ class Record:
 
     def effects(self, kind: str, *, key: str | None = None, after: int = 0) -> list[Effect]:
         """At most a thousand, the oldest first."""
-        sql = "SELECT id, kind, key, at, content FROM effects WHERE kind = ? AND id > ?"
+        sql = "SELECT id, kind, key, at, content, request FROM effects WHERE kind = ? AND id > ?"
         values: list[Any] = [kind, after]
         if key is not None:
             sql, values = f"{sql} AND key = ?", [*values, key]
         with self._lock:
             rows = self._database.execute(f"{sql} ORDER BY id LIMIT 1000", values).fetchall()
         return [
-            Effect(id=row[0], kind=row[1], key=row[2], at=row[3], content=json.loads(row[4]))
-            for row in rows
+            Effect(id=number, kind=kind, key=key, at=at, content=json.loads(text), request=request)
+            for number, kind, key, at, text, request in rows
         ]
 
     def totals(self) -> dict[str, dict[str, int]]:

@@ -114,7 +114,13 @@ class Calls(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.PAYMENT_REQUIRED, {"error": "declined"})
             return
         key = self.headers.get("Idempotency-Key", "")
-        number, is_new = record.add(kind, key=key, content=content, once=behaviour.honours_keys)
+        number, is_new = record.add(
+            kind,
+            key=key,
+            content=content,
+            once=behaviour.honours_keys,
+            request=self.headers.get("X-Request-ID", ""),
+        )
         if behaviour.answer_seconds:
             time.sleep(behaviour.answer_seconds)
         if behaviour.happens(behaviour.loses_answer, dice=dice):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.http import HttpRequest
 
 from jost.admin import Admin, HistoryAdmin, HistoryInline
@@ -31,8 +31,8 @@ class LeadAdmin(Admin):
     readonly_fields = ["status_since", "created_at"]
     inlines = [EventInline, FollowupInline]
 
-    def save_model(self, request: HttpRequest, obj: Lead, form: Any, change: bool) -> None:  # noqa: ARG002, FBT001
-        """A status that was changed here is a move like any other."""
+    def save_model(self, request: HttpRequest, obj: Lead, form: Any, change: bool) -> None:  # noqa: FBT001
+        """A status that was changed here is a move like any other; nothing else of the row is written."""
         if not change:
             asked = obj.status
             obj.pk = services.add_lead(obj.phone).pk
@@ -42,7 +42,11 @@ class LeadAdmin(Admin):
         if "phone" in form.changed_data:
             Lead.objects.filter(pk=obj.pk).update(phone=obj.phone)
         if "status" in form.changed_data:
-            services.move(obj.pk, status=Status(obj.status))
+            try:
+                services.move(obj.pk, status=Status(obj.status))
+            except services.SameStatusError as reason:
+                # Somebody was faster.
+                messages.info(request, str(reason))
 
 
 @admin.register(LeadEvent)

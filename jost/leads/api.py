@@ -69,7 +69,10 @@ class LeadViewSet(
     order_fields = ("id", "phone", "status", "status_since", "created_at")
 
     def perform_create(self, serializer: BaseSerializer[Any]) -> None:
-        serializer.instance = services.add_lead(serializer.validated_data["phone"])
+        try:
+            serializer.instance = services.add_lead(serializer.validated_data["phone"])
+        except services.PhoneTakenError as reason:
+            raise ValidationError({"phone": [str(reason)]}) from None
 
 
 @extend_schema_view(

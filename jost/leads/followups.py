@@ -6,11 +6,11 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from jost.gateways import clients
-from jost.gateways.sending import send_once
+from jost.gateways.sending import send_once, was_sent
 
 from .models import Followup, FollowupRule, Lead
 
@@ -29,7 +29,8 @@ def collect() -> int:
 def stalled(rule: FollowupRule) -> QuerySet[Lead]:
     """Who has been in the rule's status for longer than its delay and is to get its message now.
 
-    Not who got it in this stay, nor who got it within FOLLOWUP_REPEAT_THRESHOLD minutes.
+    Not who got it in this stay, nor who got it within FOLLOWUP_REPEAT_THRESHOLD minutes. Who has
+    stayed longest comes first.
     """
     now = timezone.now()
     lately = now - timedelta(minutes=settings.FOLLOWUP_REPEAT_THRESHOLD)
@@ -39,38 +40,59 @@ def stalled(rule: FollowupRule) -> QuerySet[Lead]:
         ~Exists(of_this_rule.filter(created_at__gt=lately).exclude(state=Followup.State.SKIPPED)),
         status=rule.status,
         status_since__lte=now - timedelta(minutes=rule.delay),
-    ).order_by("status_since")
+    ).order_by("status_since", "pk")
 
 
 def _collect_rule(rule: FollowupRule) -> int:
+    found, rest = 0, stalled(rule)
+    while leads := _record_slice(rule, rest):
+        found += len(leads)
+        # On from there: those who have theirs are not looked through again for each slice.
+        last = leads[-1]
+        beyond = Q(status_since__gt=last.status_since)
+        rest = stalled(rule).filter(beyond | Q(status_since=last.status_since, pk__gt=last.pk))
+    return found
+
+
+def _record_slice(rule: FollowupRule, leads: QuerySet[Lead]) -> list[Lead]:
     from . import tasks  # they import this module
 
-    found = 0
-    while True:
-        with transaction.atomic():
-            followups = Followup.objects.bulk_create(
-                Followup(lead=lead, rule=rule, stay=lead.status_since)
-                for lead in stalled(rule)[:SLICE]
-            )
-            tasks.send_followup.apply_many([(followup.pk,) for followup in followups])
-        found += len(followups)
-        if len(followups) < SLICE:
-            return found
+    with transaction.atomic():
+        some = list(leads[:SLICE])
+        followups = Followup.objects.bulk_create(
+            Followup(lead=lead, rule=rule, stay=lead.status_since) for lead in some
+        )
+        tasks.send_followup.apply_many([(followup.pk,) for followup in followups])
+    return some
 
 
 def send(followup_id: int) -> None:
     """Send one message, once; none to a lead that has moved on or whose rule was switched off."""
-    followup = Followup.objects.select_related("lead", "rule").get(pk=followup_id)
-    if followup.state != Followup.State.WAITING:
-        return
-    if not _stands(followup):
-        _end(followup, state=Followup.State.SKIPPED)
-        return
-    followup.number = send_once(
-        clients.sms, key=followup.key, to=followup.lead.phone, text=followup.rule.text
+    followup = (
+        Followup.objects.select_related("lead", "rule")
+        .filter(pk=followup_id, state__in=Followup.OPEN)
+        .first()
     )
-    followup.sent_at = timezone.now()
-    _end(followup, state=Followup.State.SENT)
+    if followup is None:
+        return
+    if _stands(followup):
+        followup.number = send_once(
+            clients.sms, key=followup.key, to=followup.lead.phone, text=followup.rule.text
+        )
+    else:
+        # An attempt that died may have sent it before: then it was sent, whatever came after.
+        followup.number = was_sent(clients.sms, key=followup.key)
+    if followup.number is None:
+        _end(followup, state=Followup.State.SKIPPED)
+    else:
+        followup.sent_at = timezone.now()
+        _end(followup, state=Followup.State.SENT)
+
+
+def give_up(followup_id: int) -> None:
+    """Say that nothing tries a message again; a replay of its job still sends it."""
+    waiting = Followup.objects.filter(pk=followup_id, state=Followup.State.WAITING)
+    waiting.update(state=Followup.State.FAILED)
 
 
 def _stands(followup: Followup) -> bool:

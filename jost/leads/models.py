@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.core.validators import MinValueValidator, RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.utils import timezone
 
@@ -11,6 +11,8 @@ phone_number = RegexValidator(
     r"^\+[1-9][0-9]{6,14}$", "Write the number as +4930123456: a plus, the country, only digits."
 )
 MOST_LETTERS = 140
+# A year.
+MOST_MINUTES = 366 * 24 * 60
 
 
 class Status(models.TextChoices):
@@ -58,7 +60,8 @@ class FollowupRule(models.Model):
 
     status = models.CharField(max_length=16, choices=Status)
     delay = models.PositiveIntegerField(
-        validators=[MinValueValidator(1)], help_text="Minutes in the status."
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_MINUTES)],
+        help_text="Minutes in the status.",
     )
     text = models.CharField(max_length=MOST_LETTERS)
     enabled = models.BooleanField(default=True)
@@ -84,6 +87,10 @@ class Followup(models.Model):
         WAITING = "waiting"
         SENT = "sent"
         SKIPPED = "skipped"
+        FAILED = "failed"
+
+    # Nobody has got it, and nobody has decided that nobody will.
+    OPEN = (State.WAITING, State.FAILED)
 
     lead = models.ForeignKey(Lead, on_delete=models.CASCADE, related_name="followups")
     rule = models.ForeignKey(FollowupRule, on_delete=models.CASCADE, related_name="followups")

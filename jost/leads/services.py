@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from jost.gateways import clients
@@ -15,11 +15,23 @@ class SameStatusError(ValueError):
     """The lead is in this status already: nothing would change."""
 
 
+class PhoneTakenError(ValueError):
+    """There is a lead with this number already."""
+
+
 def add_lead(phone: str) -> Lead:
-    """Record a new lead and its first event; both, or neither."""
-    with transaction.atomic():
-        lead = Lead.objects.create(phone=phone)
-        _record(lead)
+    """Record a new lead and its first event; both, or neither.
+
+    Raises `PhoneTakenError` for a number that is known: of two who add it at once, one gets it.
+    """
+    try:
+        with transaction.atomic():
+            lead = Lead.objects.create(phone=phone)
+            _record(lead)
+    except IntegrityError:
+        if not Lead.objects.filter(phone=phone).exists():
+            raise
+        raise PhoneTakenError(f"There is a lead {phone} already.") from None
     return lead
 
 
@@ -36,9 +48,9 @@ def move(lead_id: int, *, status: Status) -> LeadEvent:
 
 
 def tell_crm(event_id: int) -> None:
-    """Tell the CRM of an event, once."""
-    event = LeadEvent.objects.select_related("lead").get(pk=event_id)
-    if event.told_crm_at is not None:
+    """Tell the CRM of an event, once; not of a lead that was deleted meanwhile."""
+    event = LeadEvent.objects.select_related("lead").filter(pk=event_id).first()
+    if event is None or event.told_crm_at is not None:
         return
     send_once(
         clients.crm,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from celery import shared_task
 
 import holdfast
@@ -16,7 +18,15 @@ def collect_followups() -> int:
     return followups.collect()
 
 
-@shared_task(name="jost.leads.send_followup", retry_rules=RETRIES)
+def give_up(_task: Any, _error: Exception, _job: str, args: tuple[int], *_: Any) -> None:
+    """Show on the pages that nothing tries a message again.
+
+    A worker that dies right here misses it, which does no harm: the dead letter tells, too.
+    """
+    followups.give_up(args[0])
+
+
+@shared_task(name="jost.leads.send_followup", retry_rules=RETRIES, on_failure=give_up)
 def send_followup(followup_id: int) -> None:
     """Send one SMS, once."""
     followups.send(followup_id)

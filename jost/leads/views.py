@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.core.paginator import Paginator
+from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from . import services
 from .forms import LeadForm, MoveForm
-from .models import FollowupRule, Lead, Status
+from .models import Followup, FollowupRule, Lead, Status
 
 PER_PAGE = 50
 
 
 @require_safe
-def index(request: HttpRequest, form: LeadForm | None = None, status: int = 200) -> HttpResponse:
+def index(request: HttpRequest) -> HttpResponse:
     """List leads, the newest first; `?status=` and `?phone=` narrow it."""
-    leads = Lead.objects.order_by("-id")
+    return _list(request, LeadForm())
+
+
+def _list(request: HttpRequest, form: LeadForm, *, status: int = 200) -> HttpResponse:
+    sent = Count("followups", filter=Q(followups__state=Followup.State.SENT))
+    leads = Lead.objects.annotate(sent=sent).order_by("-id")
     chosen = request.GET.get("status", "")
     if chosen in Status.values:
         leads = leads.filter(status=chosen)
@@ -27,7 +33,7 @@ def index(request: HttpRequest, form: LeadForm | None = None, status: int = 200)
     page = Paginator(leads, PER_PAGE).get_page(request.GET.get("page"))
     context = {
         "page": page,
-        "form": form or LeadForm(),
+        "form": form,
         "statuses": Status.values,
         "chosen": chosen,
         "phone": phone,
@@ -40,11 +46,12 @@ def index(request: HttpRequest, form: LeadForm | None = None, status: int = 200)
 def add(request: HttpRequest) -> HttpResponse:
     """Add a lead, or say beside the field why not."""
     form = LeadForm(request.POST)
-    if not form.is_valid():
-        request.method = "GET"
-        return index(request, form=form, status=422)
-    lead = services.add_lead(form.cleaned_data["phone"])
-    return redirect("leads:detail", lead.pk)
+    if form.is_valid():
+        try:
+            return redirect("leads:detail", services.add_lead(form.cleaned_data["phone"]).pk)
+        except services.PhoneTakenError as reason:
+            form.add_error("phone", str(reason))
+    return _list(request, form, status=422)
 
 
 @require_safe

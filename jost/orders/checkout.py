@@ -33,7 +33,7 @@ def place(
 
     The order and its first job commit together: an order that exists is worked on, and one that
     does not was never charged. Raises `CheckoutError` for what cannot be bought, `KeyTakenError`
-    for a key that stands for an order of other things.
+    for a key that stands for an order of other things, or to another address.
     """
     whole_key = f"{owner.pk if owner else 0}:{key}"
     wanted = {product: quantity for product, quantity in quantities.items() if quantity}
@@ -43,8 +43,10 @@ def place(
             order = _record(wanted, email=email, key=whole_key, owner=owner)
             go_on(order)
     except IntegrityError:
-        # Whoever was first has placed it; anything else that is wrong with the rows comes again.
-        return _placed_before(whole_key, wanted=wanted)
+        first = Order.objects.filter(key=whole_key).first()
+        if first is None:  # something else is wrong with the rows
+            raise
+        return _same(first, wanted=wanted, email=email)
     return order
 
 
@@ -77,11 +79,9 @@ def _record(wanted: Mapping[int, int], *, email: str, key: str, owner: User | No
     return order
 
 
-def _placed_before(key: str, *, wanted: Mapping[int, int]) -> Order:
-    order = Order.objects.get(key=key)
-    if dict(order.items.values_list("product", "quantity")) != dict(wanted):
-        raise KeyTakenError(
-            f"The key stands for order {order.pk}, which is of other things: use a new key.",
-            field="key",
-        )
+def _same(order: Order, *, wanted: Mapping[int, int], email: str) -> Order:
+    things = dict(order.items.values_list("product", "quantity"))
+    if things != dict(wanted) or order.email != email:
+        message = f"The key stands for order {order.pk}, which is another one: use a new key."
+        raise KeyTakenError(message, field="key")
     return order

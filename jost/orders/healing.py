@@ -11,8 +11,8 @@ from django.utils import timezone
 from .models import Order, Receipt
 from .workflow import go_on
 
-# Longer than retries of a gateway that is away for a while take.
-STUCK_AFTER = timedelta(minutes=15)
+# Longer than a job tries to reach a gateway that is away: before that, it may still be at it.
+STUCK_AFTER = timedelta(hours=2)
 
 
 def stuck(*, older_than: timedelta = STUCK_AFTER) -> QuerySet[Order]:

@@ -50,7 +50,7 @@ class Order(models.Model):
     email = models.EmailField()
     state = models.CharField(max_length=16, choices=State, default=State.PLACED)
     reason = models.CharField(max_length=200, blank=True)
-    total = models.DecimalField(max_digits=10, decimal_places=2)
+    total = models.DecimalField(max_digits=14, decimal_places=2)
     created_at = models.DateTimeField(default=timezone.now)
     moved_at = models.DateTimeField(default=timezone.now)
 
@@ -98,7 +98,7 @@ class Payment(models.Model):
     """The money of one order; `number` and `refund_number` are the gateway's own."""
 
     order = models.OneToOneField(Order, on_delete=models.CASCADE, related_name="payment")
-    amount = models.DecimalField(max_digits=10, decimal_places=2)
+    amount = models.DecimalField(max_digits=14, decimal_places=2)
     number = models.BigIntegerField(null=True)
     charged_at = models.DateTimeField(null=True)
     refund_number = models.BigIntegerField(null=True)

@@ -11,6 +11,8 @@ from jost.api.strict import StrictSerializer
 from .checkout import MOST_OF_A_PRODUCT
 from .models import Order, OrderItem, Payment, Product
 
+LARGEST_ID = 2**63 - 1
+
 
 class ProductSerializer(serializers.ModelSerializer[Product]):
     class Meta:
@@ -22,7 +24,7 @@ class ProductSerializer(serializers.ModelSerializer[Product]):
 class WantedSerializer(StrictSerializer):
     """So many of one product."""
 
-    product = serializers.IntegerField(min_value=1)
+    product = serializers.IntegerField(min_value=1, max_value=LARGEST_ID)
     quantity = serializers.IntegerField(min_value=1, max_value=MOST_OF_A_PRODUCT)
 
 

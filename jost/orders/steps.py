@@ -12,16 +12,16 @@ from django.core.mail import EmailMessage
 from django.db import transaction
 from django.utils import timezone
 
-from holdfast import effect
 from jost.gateways import clients
-from jost.gateways.clients import GatewayRefusedError
-from jost.gateways.email import KEY_HEADER
-from jost.gateways.sending import send_once
+from jost.gateways.clients import GatewayDeclinedError
+from jost.gateways.sending import mail_once, send_once
 
 from . import stock
 from .models import Order, OrderItem, Payment, Receipt
 
 State = Order.State
+# A gateway moves money for orders in these.
+WITH_MONEY = (State.RESERVED, State.REFUNDING)
 
 
 class NotRefundableError(ValueError):
@@ -70,7 +70,7 @@ def charge(order_id: int) -> None:
             order=str(order_id),
             amount=str(order.payment.amount),
         )
-    except GatewayRefusedError as reason:
+    except GatewayDeclinedError as reason:
         _decline(order_id, reason=str(reason))
         return
     with _locked(order_id, expected=State.RESERVED) as still_reserved:
@@ -84,6 +84,19 @@ def _decline(order_id: int, *, reason: str) -> None:
         if order is not None:
             stock.give_back(order)
             _move(order, state=State.FAILED, reason=f"The payment was declined: {reason}"[:200])
+
+
+def hold_up(order_id: int) -> None:
+    """Say on the order that nothing tries to reach the gateway; it keeps its state and its items.
+
+    Whether money has moved is not known, so nothing is given back. A replay of the dead letter goes
+    on, and so does whoever finds the order stuck.
+    """
+    with transaction.atomic():
+        order = Order.objects.select_for_update().get(pk=order_id)
+        if order.state in WITH_MONEY:
+            order.reason = "The payment could not be made yet. It is tried again."
+            order.save(update_fields=["reason"])
 
 
 def confirm(order_id: int) -> None:
@@ -100,19 +113,12 @@ def send_receipt(order_id: int) -> None:
     if receipt is None or receipt.sent_at is not None:
         return
     order = receipt.order
-    key = f"receipt:{order_id}"
     message = EmailMessage(
         subject=f"Your order {order_id}",
         body=f"Thank you. We have received {order.total} for order {order_id}.",
         to=[order.email],
-        headers={KEY_HEADER: key},
     )
-
-    def look_first(_doubt: object) -> int:
-        found = clients.mail.find(key)
-        return message.send() if found is None else 1
-
-    effect(key).once(message.send, in_doubt=look_first)
+    mail_once(message, key=f"receipt:{order_id}")
     Receipt.objects.filter(order=order_id).update(sent_at=timezone.now())
 
 

@@ -28,6 +28,12 @@ def charge(order_id: int) -> None:
     steps.charge(order_id)
 
 
+@shared_task(name="jost.orders.hold_up", atomic=True)
+def hold_up(order_id: int) -> None:
+    """Say on the order that its payment is a dead letter."""
+    steps.hold_up(order_id)
+
+
 @shared_task(name="jost.orders.confirm", atomic=True)
 def confirm(order_id: int) -> None:
     """Call the order sold."""

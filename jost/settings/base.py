@@ -34,6 +34,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "rest_framework.authtoken",
     "holdfast",
+    "jost.accounts",
     "jost.leads",
     "jost.orders",
     "jost.simulations",
@@ -124,6 +125,8 @@ REST_FRAMEWORK = {
         "token": "10/min",
         # What keeps workers busy for minutes.
         "heavy": "30/min",
+        # Mails to addresses that anybody may type, and guesses at their links.
+        "mail": "20/min",
     },
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
@@ -182,6 +185,10 @@ CELERY_TASK_ROUTES = queues.TASK_ROUTES
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "collect follow-ups": {"task": "jost.leads.collect_followups", "schedule": crontab()},
+    "find unsent mails of accounts": {
+        "task": "jost.accounts.find_unsent",
+        "schedule": crontab(),
+    },
     "heal stuck orders": {"task": "jost.orders.heal_stuck", "schedule": crontab()},
 }
 

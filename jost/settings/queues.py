@@ -24,5 +24,7 @@ TASK_ROUTES = {
     # It looks in the database; what it finds waits for the world outside.
     "jost.leads.collect_followups": {"queue": DEFAULT},
     "jost.leads.*": {"queue": IO},
+    "jost.accounts.find_unsent": {"queue": DEFAULT},
+    "jost.accounts.*": {"queue": IO},
     "jost.gateways.*": {"queue": IO},
 }

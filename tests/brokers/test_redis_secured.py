@@ -57,13 +57,11 @@ def site(secured: Secured, request: pytest.FixtureRequest) -> Iterator[Site]:
         yield site
 
 
-@pytest.mark.short_on("postgres")
 def test_jobs_of_each_kind_end_over_tls_with_a_password(site: Site) -> None:
     site.worker()
     assert_ended(site, send_of_each_kind(site))
 
 
-@pytest.mark.short_on("sqlite")
 def test_worker_killed_over_tls_loses_nothing(site: Site, secured: Secured) -> None:
     site.empty()
     (worker,) = site.workers

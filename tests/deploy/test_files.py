@@ -154,6 +154,7 @@ def test_every_volume_is_there(files: Files) -> None:
         "up app worker beat",
         "up -d app worker beat",
         "up --build app worker beat",
+        "run --rm app python3 manage.py test lead",
         "run --rm app python3 manage.py createsuperuser",
     ],
 )

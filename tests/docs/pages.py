@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,7 +72,7 @@ def existing_tests() -> frozenset[str]:
 
 
 def _test_names() -> Iterator[str]:
-    for file in (ROOT / "tests").rglob("test_*.py"):
+    for file in chain((ROOT / "tests").rglob("test_*.py"), (ROOT / "jost").rglob("test_*.py")):
         yield file.stem
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

@@ -11,7 +11,7 @@ from django.dispatch import Signal
 from holdfast import checks, events
 from holdfast.conf import Settings
 from holdfast.ledger.states import Hold, Outcome, Reason, State
-from tests.docs import console_api, lifecycle, metrics
+from tests.docs import console_api, lifecycle, metrics, models
 from tests.docs import events as event_page
 from tests.docs.events import told
 from tests.docs.pages import ROOT
@@ -75,6 +75,13 @@ def test_events_are_what_the_signals_say() -> None:
 def test_json_of_the_console_is_what_it_says_of_itself() -> None:
     stale = "docs/reference/console-api.md is stale: run python -m tests.docs.console_api --write"
     assert console_api.page_with(console_api.render()) == console_api.PAGE.read_text(), stale
+
+
+@pytest.mark.parametrize("label", models.PAGES)
+def test_diagram_is_of_the_models_as_they_are(label: str) -> None:
+    page = DOCS / models.PAGES[label]
+    stale = f"{page.name} is stale: run python -m tests.docs.models --write"
+    assert models.page_with(label) == page.read_text(), stale
 
 
 def test_states_are_named_in_the_guarantees() -> None:

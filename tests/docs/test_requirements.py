@@ -29,7 +29,7 @@ FIGURES = {
     "visibility timeout",
 }
 STANDS = re.compile(r"there|not yet|in part: \S.*")
-PROOF = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
+PROOF = re.compile(r"`((?:tests|jost/\w+/tests)/[\w/]+\.py)::(?:\w+::)?(test_\w+)`")
 LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import requests
 
 from holdfast.testing.postgres_server import PostgresServer
 from holdfast.testing.services import RedisServer
@@ -23,11 +24,16 @@ IMPORTS = (
     "from jost.leads import tasks;"
     "from jost.leads.models import Followup, FollowupRule, Lead"
 )
-STALLED = (
-    "FollowupRule.objects.create(status='submitted', delay=30, text='Still there?').pk,"
-    "Lead.objects.bulk_create(Lead(phone=f'+4930{number:07}', status='submitted',"
-    f" status_since=timezone.now() - timedelta(hours=1)) for number in range({LEADS})) and 0"
-)
+RULE = "FollowupRule.objects.create(status='submitted', delay=30, text='Still there?').pk"
+
+
+def stalled(*, first: int) -> str:
+    """An expression that adds so many leads, from this number on, and is 0."""
+    return (
+        "Lead.objects.bulk_create(Lead(phone=f'+4930{number:07}', status='submitted',"
+        " status_since=timezone.now() - timedelta(hours=1))"
+        f" for number in range({first}, {first + LEADS})) and 0"
+    )
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
@@ -46,7 +52,7 @@ def test_each_stalled_lead_gets_one_message_whoever_is_killed_and_whatever_the_g
         outside.tell(
             "sms", delay_seconds=0.05, too_many=0.1, retry_after=1, fails=0.05, loses_answer=0.2
         )
-        site.ask(f"[{STALLED}]", imports=IMPORTS)
+        site.ask(f"[{RULE}, {stalled(first=0)}]", imports=IMPORTS)
         first = site.worker()
         site.worker()
         site.ask("[tasks.collect_followups.delay().id for _ in range(2)]", imports=IMPORTS)
@@ -59,6 +65,95 @@ def test_each_stalled_lead_gets_one_message_whoever_is_killed_and_whatever_the_g
         totals = outside.totals("sms")
         assert (totals["effects"], totals["keys"], totals["twice"]) == (LEADS, LEADS, 0)
         assert totals["lost"] > 0
+
+
+def test_two_schedulers_of_which_one_is_killed_write_to_each_lead_once(
+    private_directory: Path, tmp_path: Path
+) -> None:
+    with (
+        RedisServer(private_directory) as redis,
+        Outside(tmp_path) as outside,
+        JostSite(tmp_path, redis_url=redis.url, gateways_url=outside.url) as site,
+    ):
+        site.environment["DJANGO_SETTINGS_MODULE"] = "tests.hurried_jost"
+        site.ask(f"[{RULE}, {stalled(first=0)}]", imports=IMPORTS)
+        site.worker()
+        first, _ = site.scheduler("first"), site.scheduler("second")
+        eventually(lambda: outside.totals("sms")["effects"] == LEADS, told="all are written to")
+
+        first.kill()
+        site.ask(stalled(first=LEADS), imports=IMPORTS)
+
+        eventually(lambda: outside.totals("sms")["effects"] >= 2 * LEADS, told="the others, too")
+        assert outside.totals("sms") == {
+            "effects": 2 * LEADS,
+            "keys": 2 * LEADS,
+            "twice": 0,
+            "accepted": 2 * LEADS,
+        }
+
+
+def test_request_of_a_move_is_named_to_the_gateway(private_directory: Path, tmp_path: Path) -> None:
+    with (
+        RedisServer(private_directory) as redis,
+        Outside(tmp_path) as outside,
+        JostSite(tmp_path, redis_url=redis.url, gateways_url=outside.url) as site,
+    ):
+        site.worker()
+        web = site.web()
+        headers = {"X-Request-ID": "move-of-ada"}
+        lead = requests.post(f"{web}/lead/leads/", json={"phone": "+4930123"}, timeout=20).json()
+
+        moved = requests.post(
+            f"{web}/lead/lead_event_create/",
+            json={"lead": lead["id"], "status": "paid"},
+            headers=headers,
+            timeout=20,
+        )
+
+        assert moved.status_code == 201, moved.text
+        eventually(lambda: outside.totals("crm")["effects"] == 2, told="the CRM knows")
+        by_key = {each["key"]: each["request"] for each in outside.effects("crm")}
+        assert by_key[f"lead-event:{moved.json()['id']}"] == "move-of-ada"
+
+
+# Two thousand of many have stalled, most of them have their message.
+CROWD = """
+INSERT INTO lead_lead (phone, status, status_since, created_at)
+    SELECT '+49' || (3000000000 + n),
+        (CASE WHEN n % 100 = 0 THEN 'submitted' WHEN n % 3 = 0 THEN 'paid' ELSE 'lost' END),
+        now() - interval '2 hours' - n * interval '1 second', now()
+    FROM generate_series(1, 200000) n;
+INSERT INTO lead_followuprule (status, delay, text, enabled) VALUES ('submitted', 30, 'Hello?', true);
+INSERT INTO lead_followup (lead_id, rule_id, stay, state, created_at)
+    SELECT id, (SELECT max(id) FROM lead_followuprule), status_since - interval '3 days', 'sent',
+        now() - interval '3 days' FROM lead_lead;
+INSERT INTO lead_followup (lead_id, rule_id, stay, state, created_at)
+    SELECT id, (SELECT max(id) FROM lead_followuprule), status_since, 'sent', now()
+    FROM lead_lead WHERE status = 'submitted' AND id % 500 > 0;
+ANALYZE;
+"""
+
+
+def test_collection_among_many_leads_reads_no_table_whole(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    name = "many_leads"
+    url = postgres_server.create_database(name)
+    with JostSite(tmp_path, redis_url="memory://", database_url=url) as site:
+        postgres_server.execute(CROWD, database=name)
+        imports = (
+            "from jost.leads import followups; from jost.leads.models import Followup;"
+            "from tests.explained import tables_read_whole"
+        )
+
+        whole, waiting = site.ask(
+            "[tables_read_whole('default', followups.collect),"
+            " Followup.objects.filter(state='waiting').count()]",
+            imports=imports,
+        )
+
+        assert (whole, waiting) == ([], 400)
 
 
 def test_command_of_the_reference_passes_under_djangos_own_runner(tmp_path: Path) -> None:

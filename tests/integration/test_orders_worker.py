@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import requests
 
 from holdfast.testing.postgres_server import PostgresServer
 from holdfast.testing.services import RedisServer
@@ -119,3 +120,29 @@ def test_gateway_that_answers_too_late_has_charged_once(
         all_are(site, "refunded")
 
         assert len(outside.effects("charges")) == len(outside.effects("refunds")) == 1
+
+
+def test_parallel_requests_with_one_key_place_one_order(
+    database_url: str, private_directory: Path, tmp_path: Path
+) -> None:
+    with shop(tmp_path, private_directory, database_url) as (site, outside):
+        web = site.web()
+        (tea,) = requests.get(f"{web}/api/orders/products/", timeout=20).json()["results"]
+        said = {"Idempotency-Key": "an impatient finger", "X-Request-ID": "order-of-ada"}
+
+        def order(_: int) -> requests.Response:
+            items = [{"product": tea["id"], "quantity": 2}]
+            body = {"email": "ada@example.com", "items": items}
+            return requests.post(f"{web}/api/orders/", json=body, headers=said, timeout=60)
+
+        with ThreadPoolExecutor(8) as fingers:
+            answers = list(fingers.map(order, range(8)))
+
+        assert {answer.status_code for answer in answers} == {201}
+        assert len({answer.json()["id"] for answer in answers}) == 1
+        site.worker()
+        all_are(site, "confirmed")
+        eventually(lambda: outside.totals("mail")["effects"] == 1, told="the receipt is sent")
+        (charge,), (receipt,) = outside.effects("charges"), outside.effects("mail")
+        assert charge["content"]["amount"] == "9.00"
+        assert {charge["request"], receipt["request"]} == {"order-of-ada"}

@@ -7,11 +7,12 @@ from typing import Any
 from unittest.mock import patch
 
 from django.contrib.admin.sites import site
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.db import IntegrityError, transaction
 from django.test import TestCase, override_settings
 from django.utils import timezone
 
+import holdfast
 from holdfast.testing import HoldfastJobsMixin, faults
 from jost.gateways.clients import Gateway, GatewayError, crm
 from jost.leads import followups, services, tasks
@@ -26,11 +27,15 @@ class Sent:
     def __init__(self) -> None:
         self.keys: list[str] = []
         self.errors: list[GatewayError] = []
+        self.answers_lost = 0
 
     def send(self, _gateway: Any, *, key: str, **_content: Any) -> int:
         if self.errors:
             raise self.errors.pop(0)
         self.keys.append(key)
+        if self.answers_lost:
+            self.answers_lost -= 1
+            raise GatewayError("no answer", may_have_happened=True)
         return len(self.keys)
 
     def find(self, _gateway: Any, key: str) -> int | None:
@@ -73,6 +78,14 @@ class Moves(GatewayCase):
         self.assertEqual((lead.status, lead.status_since), (Status.PAID, event.created_at))
         self.assertEqual([each.status for each in lead.events.all()], [Status.NEW, Status.PAID])
 
+    def test_number_that_two_add_at_once_is_one_lead(self) -> None:
+        services.add_lead(PHONE)
+
+        with self.assertRaisesMessage(services.PhoneTakenError, "already"):
+            services.add_lead(PHONE)
+
+        self.assertEqual(LeadEvent.objects.count(), 1)
+
     def test_move_to_the_same_status_is_refused(self) -> None:
         lead = services.add_lead(PHONE)
 
@@ -91,6 +104,13 @@ class Moves(GatewayCase):
         self.holdfast_jobs.travel(timedelta(minutes=2))
         self.drain()
         self.assertEqual(len(self.sent.keys), 1)
+
+    def test_lead_that_is_deleted_meanwhile_is_told_of_to_nobody(self) -> None:
+        services.add_lead(PHONE).delete()
+
+        self.drain()
+
+        self.assertEqual(self.sent.keys, [])
 
     def test_worker_that_dies_tells_the_crm_once(self) -> None:
         services.add_lead(PHONE)
@@ -189,6 +209,48 @@ class Followups(GatewayCase):
 
         self.assertEqual(len(self.sms_keys()), 1)
 
+    def test_message_that_was_sent_by_an_attempt_that_died_counts_as_sent(self) -> None:
+        lead = self.lead(minutes=31)
+        followups.collect()
+        # The answer is lost, and the lead moves before the next attempt.
+        self.sent.answers_lost = 1
+        self.drain()
+        self.assertEqual(lead.followups.get().state, Followup.State.WAITING)
+        services.move(lead.pk, status=Status.VERIFIED)
+
+        self.holdfast_jobs.drain(skip_waits=True)
+
+        self.assertEqual(len(self.sms_keys()), 1)
+        self.assertEqual(lead.followups.get().state, Followup.State.SENT)
+
+    def test_message_that_nobody_could_send_is_a_dead_letter_whose_replay_sends_it(self) -> None:
+        lead = self.lead(minutes=31)
+        followups.collect()
+        self.sent.errors = [GatewayError("away")] * 21
+
+        self.holdfast_jobs.drain(raise_errors=False, skip_waits=True)
+
+        (job,) = self.holdfast_jobs.recorded(tasks.send_followup)
+        self.assertEqual((job.state, job.attempts), ("failed", 21))
+        self.assertEqual(lead.followups.get().state, Followup.State.FAILED)
+        self.assertContains(self.client.get(f"/leads/{lead.pk}/"), "failed")
+        self.assertEqual(self.collect(), 0)
+
+        holdfast.replay(job.id)
+        self.drain()
+
+        self.assertEqual(lead.followups.get().state, Followup.State.SENT)
+        self.assertEqual(len(self.sms_keys()), 1)
+
+    def test_refusal_leaves_no_doubt(self) -> None:
+        self.lead(minutes=31)
+        self.sent.errors = [GatewayError("busy", retry_after=60)]
+        followups.collect()
+        with patch.object(Gateway, "find", side_effect=AssertionError("nobody has to ask")):
+            self.holdfast_jobs.drain(skip_waits=True)
+
+        self.assertEqual(len(self.sms_keys()), 1)
+
     def test_collection_that_overlaps_itself_records_nothing_twice(self) -> None:
         lead = self.lead(minutes=31)
         followups.collect()
@@ -248,6 +310,12 @@ class Api(GatewayCase):
             ("leads_followup_rules", {"status": "new", "delay": 0, "text": "a"}, "delay", "1"),
             (
                 "leads_followup_rules",
+                {"status": "new", "delay": 2 * 10**9, "text": "a"},
+                "delay",
+                "less than",
+            ),
+            (
+                "leads_followup_rules",
                 {"status": "new", "delay": 1, "text": "a" * 141},
                 "text",
                 "140",
@@ -303,6 +371,19 @@ class Faces(GatewayCase):
                 self.client.get(f"/admin/lead/{model.__name__.lower()}/add/").status_code, 403
             )
             self.assertTrue(site.is_registered(model))
+
+    def test_who_may_only_look_in_the_admin_changes_nothing(self) -> None:
+        eve = User.objects.create_user("eve", is_staff=True)
+        self.client.force_login(eve)
+        lead = services.add_lead(PHONE)
+        address = f"/admin/lead/lead/{lead.pk}/change/"
+        self.assertEqual(self.client.get(address).status_code, 403)
+
+        eve.user_permissions.add(*Permission.objects.filter(codename="view_lead"))
+
+        self.assertContains(self.client.get(address), PHONE)
+        self.assertEqual(self.client.post(address, {"status": "paid"}).status_code, 403)
+        self.assertEqual(lead.events.count(), 1)
 
     def test_status_that_is_changed_in_the_admin_is_a_move(self) -> None:
         self.client.force_login(User.objects.create_superuser("ada"))

@@ -7,14 +7,17 @@ from decimal import Decimal
 from typing import Any
 from unittest.mock import patch
 
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.core import mail
+from django.core.management import call_command
 from django.test import TestCase, override_settings
 from django.utils import timezone
 
+import holdfast
 from holdfast.testing import HoldfastJobsMixin, faults
-from jost.gateways.clients import Gateway, GatewayError, GatewayRefusedError
+from jost.gateways.clients import Gateway, GatewayDeclinedError, GatewayError
 from jost.orders import checkout, healing, steps, stock, tasks
+from jost.orders.admin import ProductAdmin
 from jost.orders.models import Order, OrderItem, Product
 
 
@@ -76,6 +79,14 @@ class Steps(ShopCase):
         self.assertEqual([each.to for each in mail.outbox], [["ada@example.com"]])
         self.assertIsNotNone(order.receipt.sent_at)
 
+    def test_steps_of_orders_go_before_everything_else(self) -> None:
+        self.place()
+        self.drain()
+
+        jobs = self.holdfast_jobs.recorded()
+        self.assertEqual({job.queue for job in jobs}, {"critical"})
+        self.assertGreater(len(jobs), 4)
+
     def test_order_of_more_than_there_is_fails_and_keeps_nothing(self) -> None:
         order = self.place(tea=3, cup=2)
 
@@ -96,7 +107,7 @@ class Steps(ShopCase):
         self.assertEqual(len(self.money.taken), 1)
 
     def test_declined_card_fails_the_order_and_gives_back_its_items(self) -> None:
-        self.money.errors = [GatewayRefusedError("charges answered 402")]
+        self.money.errors = [GatewayDeclinedError("charges answered 402")]
         order = self.place(cup=1)
 
         self.drain()
@@ -104,6 +115,35 @@ class Steps(ShopCase):
         self.assertEqual(self.state(order), "failed")
         self.assertIn("declined", order.reason)
         self.assertEqual(self.stock(), (10, 1))
+
+    def test_card_that_is_declined_is_declined_for_all_who_ask(self) -> None:
+        self.money.errors = [GatewayDeclinedError("charges answered 402")]
+        order = self.place()
+        self.drain()
+        # Another job had looked before the order failed.
+        Order.objects.filter(pk=order.pk).update(state="reserved")
+
+        tasks.charge.delay(order.pk)
+        self.drain()
+
+        self.assertEqual((self.state(order), self.money.taken), ("failed", []))
+
+    def test_order_whose_charge_is_a_dead_letter_says_so_and_its_replay_goes_on(self) -> None:
+        self.money.errors = [GatewayError("away", may_have_happened=True)] * 21
+        order = self.place()
+
+        self.holdfast_jobs.drain(raise_errors=False, skip_waits=True)
+
+        (job,) = self.holdfast_jobs.recorded(tasks.charge)
+        self.assertEqual((job.state, self.state(order)), ("failed", "reserved"))
+        self.assertIn("tried again", order.reason)
+        self.assertEqual(self.stock(), (8, 1))
+
+        holdfast.replay(job.id)
+        self.drain()
+
+        self.assertEqual((self.state(order), order.reason), ("confirmed", ""))
+        self.assertEqual((self.money.taken, len(mail.outbox)), ([f"charge:{order.pk}"], 1))
 
     def test_gateway_that_is_busy_is_asked_again_and_charges_once(self) -> None:
         self.money.errors = [GatewayError("busy", retry_after=30), GatewayError("busy")]
@@ -173,6 +213,17 @@ class Checkout(ShopCase):
         with self.assertRaisesMessage(checkout.KeyTakenError, "use a new key"):
             self.place(tea=2)
 
+    def test_same_key_for_somebody_else_is_refused(self) -> None:
+        self.place(tea=1)
+
+        with self.assertRaisesMessage(checkout.KeyTakenError, "use a new key"):
+            checkout.place({self.tea.pk: 1}, email="bob@example.com", key="first")
+
+    def test_most_that_can_be_ordered_has_a_total(self) -> None:
+        Product.objects.update(price=Decimal("999999.99"))
+
+        self.assertEqual(self.place(tea=1000).total, Decimal("999999990.00"))
+
     def test_price_is_that_of_the_moment_of_the_order(self) -> None:
         order = self.place(tea=2)
         Product.objects.update(price=Decimal(100))
@@ -208,7 +259,7 @@ class Refunds(ShopCase):
 
 class Healing(ShopCase):
     def age(self, order: Order) -> None:
-        Order.objects.filter(pk=order.pk).update(moved_at=timezone.now() - timedelta(hours=1))
+        Order.objects.filter(pk=order.pk).update(moved_at=timezone.now() - timedelta(hours=3))
 
     def test_order_whose_job_is_gone_is_found_and_sent_on_from_where_it_stands(self) -> None:
         order = self.place()
@@ -236,6 +287,66 @@ class Healing(ShopCase):
         self.assertEqual(healing.heal(), 1)
 
 
+class Admin(ShopCase):
+    def sign_in(self, *permissions: str) -> None:
+        staff = User.objects.create_user(f"staff{len(permissions)}", is_staff=True)
+        staff.user_permissions.add(*Permission.objects.filter(codename__in=permissions))
+        self.client.force_login(staff)
+
+    def send_on(self, order: Order) -> Any:
+        chosen = {"action": "send_on", "_selected_action": [order.pk]}
+        return self.client.post("/admin/orders/order/", chosen, follow=True)
+
+    def test_order_is_sent_on_by_who_may_change_orders(self) -> None:
+        order = self.place()
+        self.holdfast_jobs.clear()
+        self.sign_in("view_order")
+        self.send_on(order)
+        self.holdfast_jobs.assert_not_recorded()
+
+        self.sign_in("view_order", "change_order")
+        self.assertContains(self.send_on(order), "1 sent on")
+
+        self.drain()
+        self.assertEqual(self.state(order), "confirmed")
+
+    def test_nobody_writes_an_order(self) -> None:
+        order = self.place()
+        self.sign_in("view_order", "change_order", "add_order", "delete_order")
+
+        for address in ("add", f"{order.pk}/delete"):
+            answer = self.client.get(f"/admin/orders/order/{address}/")
+            self.assertEqual(answer.status_code, 403)
+        answer = self.client.post(f"/admin/orders/order/{order.pk}/change/", {"state": "refunded"})
+        self.assertEqual((answer.status_code, self.state(order)), (403, "placed"))
+
+    def test_stock_that_is_edited_keeps_what_orders_took_meanwhile(self) -> None:
+        self.sign_in("view_product", "change_product")
+        seen = {"name": "Tea", "price": "4.50", "initial-stock": "10"}
+        real = ProductAdmin.save_model
+
+        def order_meanwhile(*arguments: Any) -> None:
+            Product.objects.filter(pk=self.tea.pk).update(stock=7)
+            real(*arguments)
+
+        with patch.object(ProductAdmin, "save_model", order_meanwhile):
+            self.client.post(f"/admin/orders/product/{self.tea.pk}/change/", seen | {"stock": "15"})
+
+        self.assertEqual(self.stock()[0], 12)
+
+
+class Seed(ShopCase):
+    def test_empty_shop_is_filled_and_one_that_sells_is_left_alone(self) -> None:
+        call_command("seed_shop", verbosity=0)
+        self.assertEqual(Product.objects.count(), 2)
+
+        Product.objects.all().delete()
+        for _ in range(2):
+            call_command("seed_shop", verbosity=0)
+
+        self.assertGreater(Product.objects.filter(stock__gt=0).count(), 3)
+
+
 class Faces(ShopCase):
     def order(self, **more: Any) -> Any:
         body = {"email": "ada@example.com", "items": [{"product": self.tea.pk, "quantity": 1}]}
@@ -260,6 +371,7 @@ class Faces(ShopCase):
     def test_wrong_orders_are_refused_by_field(self) -> None:
         wrong: list[tuple[dict[str, Any], str, str]] = [
             ({"items": []}, "items", "empty"),
+            ({"items": [{"product": 10**30, "quantity": 1}]}, "items", "less than"),
             ({"items": [{"product": 10**6, "quantity": 1}]}, "items", "no product 1000000"),
             ({"items": [{"product": self.tea.pk, "quantity": 0}]}, "items", "1"),
             ({"email": "ada"}, "email", "valid"),

@@ -1,0 +1,1 @@
+"""Accounts: who signs up gets one mail with a link, and nobody learns from it who has signed up before."""

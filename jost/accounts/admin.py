@@ -1,0 +1,44 @@
+"""Accounts in the admin: looked at, with the mails they got."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from jost.admin import HistoryAdmin, HistoryInline
+
+from .models import Account, Mail
+from .tasks import send_mail
+
+
+class MailInline(HistoryInline):
+    model = Mail
+    fields = ["number", "kind", "asked_at", "sent_at", "correlation"]
+
+
+@admin.register(Account)
+class AccountAdmin(HistoryAdmin):
+    list_display = ["user", "created_at", "activated_at"]
+    list_select_related = ["user"]
+    search_fields = ["user__username"]
+    inlines = [MailInline]
+
+
+@admin.register(Mail)
+class MailAdmin(HistoryAdmin):
+    list_display = ["account", "number", "kind", "asked_at", "sent_at", "correlation"]
+    list_filter = ["kind", ("sent_at", admin.EmptyFieldListFilter)]
+    list_select_related = ["account__user"]
+    search_fields = ["account__user__username", "correlation"]
+    actions = ["send"]
+
+    @admin.action(description="Send what is not sent", permissions=["view"])
+    def send(self, request: HttpRequest, mails: QuerySet[Any]) -> None:
+        """What is sent stays sent once: the job looks first."""
+        unsent = list(mails.filter(sent_at=None).values_list("pk", flat=True))
+        for number in unsent:
+            send_mail.delay(number)
+        self.message_user(request, f"{len(unsent)} sent on.")

@@ -1,0 +1,14 @@
+"""Where the pages of accounts are."""
+
+from django.urls import path
+
+from . import views
+
+app_name = "accounts"
+
+urlpatterns = [
+    path("", views.profile, name="profile"),
+    path("sign-up/", views.sign_up, name="sign-up"),
+    path("asked/", views.asked, name="asked"),
+    path("activate/<str:token>/", views.activate, name="activate"),
+]

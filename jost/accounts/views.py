@@ -1,0 +1,113 @@
+"""The pages of accounts: sign up, the link of the mail, and one's own profile."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from django.contrib import messages
+from django.contrib.auth import login
+from django.contrib.auth.decorators import login_not_required, login_required
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_safe
+
+from . import services
+from .forms import ActivationForm, ProfileForm, SignUpForm
+from .rates import MailRate
+
+read_or_write = require_http_methods(["GET", "HEAD", "POST"])
+
+
+@login_not_required
+@read_or_write
+def sign_up(request: HttpRequest) -> HttpResponse:
+    """Take an address; the answer is the same whether it is known or not."""
+    form = SignUpForm(request.POST or None)
+    if request.method != "POST":
+        return render(request, "accounts/sign_up.html", {"form": form})
+    if (wait := _seconds_to_wait(request)) is not None:
+        form.add_error(None, f"That was often: try again in {wait} seconds.")
+        answer = _again(request, "accounts/sign_up.html", form, HTTPStatus.TOO_MANY_REQUESTS)
+        answer["Retry-After"] = str(wait)
+        return answer
+    if not form.is_valid():
+        return _again(request, "accounts/sign_up.html", form)
+    services.sign_up(form.cleaned_data["email"], site=request.build_absolute_uri("/")[:-1])
+    return redirect("accounts:asked")
+
+
+@login_not_required
+@require_safe
+def asked(request: HttpRequest) -> HttpResponse:
+    """Say that there is a mail to wait for, and how to ask for another."""
+    return render(request, "accounts/asked.html")
+
+
+@login_not_required
+@never_cache
+@sensitive_post_parameters("password")
+@read_or_write
+def activate(request: HttpRequest, token: str) -> HttpResponse:
+    """Let the owner of the link choose a password and in.
+
+    Reading the page changes nothing: programs that look at mails follow links.
+    """
+    try:
+        user = services.account_by(token).user
+        form = ActivationForm(request.POST or None, user=user)
+        if request.method != "POST":
+            return _private(render(request, "accounts/activate.html", _shown(form, user)))
+        if not form.is_valid():
+            context = _shown(form, user)
+            return _private(render(request, "accounts/activate.html", context, status=422))
+        user = services.activate(token, password=form.cleaned_data["password"])
+    except services.LinkError as reason:
+        return render(request, "accounts/no_link.html", {"reason": str(reason)}, status=410)
+    login(request, user)
+    messages.success(request, "Your account is active.")
+    return redirect("accounts:profile")
+
+
+@login_required
+@never_cache
+@read_or_write
+def profile(request: HttpRequest) -> HttpResponse:
+    """Show who one is, and take another name."""
+    assert isinstance(request.user, User)
+    form = ProfileForm(request.POST or None, instance=request.user)
+    if request.method == "POST":
+        if not form.is_valid():
+            return _again(request, "accounts/profile.html", form)
+        form.save()
+        messages.success(request, "Saved.")
+        return redirect("accounts:profile")
+    return render(request, "accounts/profile.html", {"form": form})
+
+
+def _seconds_to_wait(request: HttpRequest) -> int | None:
+    rate = MailRate()
+    if rate.allow_request(request, None):  # type: ignore[arg-type]  # asks for the address alone
+        return None
+    return round(rate.wait() or 0) + 1
+
+
+def _again(
+    request: HttpRequest,
+    template: str,
+    form: SignUpForm | ProfileForm,
+    status: HTTPStatus = HTTPStatus.UNPROCESSABLE_ENTITY,
+) -> HttpResponse:
+    return render(request, template, {"form": form}, status=status)
+
+
+def _shown(form: ActivationForm, user: User) -> dict[str, object]:
+    return {"form": form, "address": user.email}
+
+
+def _private(answer: HttpResponse) -> HttpResponse:
+    # The address of this page is the key to the account: it goes to no other page.
+    answer["Referrer-Policy"] = "no-referrer"
+    return answer
