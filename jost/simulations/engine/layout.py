@@ -63,11 +63,12 @@ COUNTS = CARRY + PLACES
 JOINT, INSURED, CLASS_ROW = 512, 256, 8
 BUCKETS = 41
 
-# How a hand can end; doubled hands are DOUBLED_CLASS further.
-CLASS_BUST, CLASS_LOW, CLASS_17, CLASS_BLACKJACK = 0, 1, 2, 7
+# How a hand can end: 17 to 21 follow on CLASS_LOW; doubled hands are DOUBLED_CLASS further.
+CLASS_BUST, CLASS_LOW, CLASS_BLACKJACK = 0, 1, 7
 DOUBLED_CLASS = 8
 CLASS_SURRENDERED, CLASS_SPLIT_LIVE, CLASS_SPLIT_LOST = 15, 16, 17
-DEALER_17, DEALER_BUST, DEALER_BLACKJACK, DEALER_IDLE = 0, 5, 6, 7
+# The dealer with 17 to 21 is 0 to 4.
+DEALER_BUST, DEALER_BLACKJACK, DEALER_IDLE = 5, 6, 7
 
 # `book`: what the rules say about the shoe, the count and splits, then what is counted of splits
 # and tables.

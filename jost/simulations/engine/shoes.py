@@ -2,7 +2,8 @@
 
 Plain Python is the reference. `compiled` builds the twin of these same functions; there the names
 WORD_* are unsigned 64-bit constants, and `word`, `whole` conversions. Both give the same bits: a
-word is masked wherever it could outgrow 64 bits, every other number stays far below 63.
+word is masked wherever it could outgrow 64 bits, every other number stays far below 63. Arguments
+go by place, because compiled functions know no other way.
 """
 
 from typing import Any, TypeAlias
