@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
+from django.test import override_settings
 
 from holdfast import Celery
 from holdfast.broker.publisher import Publisher
@@ -60,6 +62,17 @@ def pretending(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(tasks, "count_chunk", pretended)
     monkeypatch.setattr(tasks, "is_compiled", lambda: True)
+
+
+@pytest.fixture(autouse=True)
+def own_ledger(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Keep the ledger of a test that has Django's database alone there: one that others share may be in use still."""
+    marker = request.node.get_closest_marker("django_db")
+    if marker is None or marker.kwargs or "ledger_alias" in request.fixturenames:
+        yield
+        return
+    with override_settings(HOLDFAST={**settings.HOLDFAST, "database": "default"}):
+        yield
 
 
 @pytest.fixture(scope="module")

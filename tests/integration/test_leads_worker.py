@@ -121,7 +121,7 @@ def test_request_of_a_move_is_named_to_the_gateway(private_directory: Path, tmp_
 CROWD = """
 INSERT INTO lead_lead (phone, status, status_since, created_at)
     SELECT '+49' || (3000000000 + n),
-        (CASE WHEN n % 100 = 0 THEN 'submitted' WHEN n % 3 = 0 THEN 'paid' ELSE 'lost' END),
+        (CASE WHEN n % 1000 = 0 THEN 'submitted' WHEN n % 3 = 0 THEN 'paid' ELSE 'lost' END),
         now() - interval '2 hours' - n * interval '1 second', now()
     FROM generate_series(1, 200000) n;
 INSERT INTO lead_followuprule (status, delay, text, enabled) VALUES ('submitted', 30, 'Hello?', true);
@@ -130,7 +130,7 @@ INSERT INTO lead_followup (lead_id, rule_id, stay, state, created_at)
         now() - interval '3 days' FROM lead_lead;
 INSERT INTO lead_followup (lead_id, rule_id, stay, state, created_at)
     SELECT id, (SELECT max(id) FROM lead_followuprule), status_since, 'sent', now()
-    FROM lead_lead WHERE status = 'submitted' AND id % 500 > 0;
+    FROM lead_lead WHERE status = 'submitted' AND id % 5000 > 0;
 ANALYZE;
 """
 
@@ -153,7 +153,7 @@ def test_collection_among_many_leads_reads_no_table_whole(
             imports=imports,
         )
 
-        assert (whole, waiting) == ([], 400)
+        assert (whole, waiting) == ([], 40)
 
 
 def test_command_of_the_reference_passes_under_djangos_own_runner(tmp_path: Path) -> None:
