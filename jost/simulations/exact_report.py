@@ -12,6 +12,9 @@ def exact_answer(setup: Setup, found: Exact) -> dict[str, Any]:
         "ev": found.ev,
         "ev_standard_error": 0.0,
         "sd": found.sd,
+        # None is played, so none stands under a true count.
+        "rounds": 0,
+        "per_true_count": [],
         "rules": setup.to_dict(),
         "dealing": str(found.rules.dealing),
         "holds_for": found.holds_for,

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.slow
 ROUNDS = 2_000_000
 # Enough to see a rule that is worth a hundredth of a percent.
 MANY_ROUNDS = 400_000_000
-GAME = Rules(dealing=Dealing(mode="fixed_rounds", rounds=30))
+# As many rounds as a shoe may have, here and below: it must not run short of cards.
+GAME = Rules(dealing=Dealing(mode="fixed_rounds", rounds=44))
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +36,11 @@ RULE_SETS: dict[str, dict[str, Any]] = {
     "six decks": {},
     "fresh shoe": {"dealing": Dealing(mode="every_round")},
     "one round per shoe": {"dealing": dealt(1)},
-    "one deck": {"decks": 1, "dealing": dealt(5)},
-    "two decks": {"decks": 2, "dealing": dealt(10)},
-    "four decks": {"decks": 4, "dealing": dealt(20)},
-    "eight decks": {"decks": 8, "dealing": dealt(40)},
-    "infinite": {"decks": 0, "dealing": dealt(40)},
+    "one deck": {"decks": 1, "dealing": dealt(6)},
+    "two decks": {"decks": 2, "dealing": dealt(13)},
+    "four decks": {"decks": 4, "dealing": dealt(28)},
+    "eight decks": {"decks": 8, "dealing": dealt(60)},
+    "infinite": {"decks": 0, "dealing": dealt(60)},
     "infinite, H17, late": {"decks": 0, "dealer_hits_soft_17": True, "surrender": "late"},
     "H17": {"dealer_hits_soft_17": True},
     "no DAS": {"double_after_split": False},
@@ -57,8 +58,8 @@ RULE_SETS: dict[str, dict[str, Any]] = {
     "no hole card": {"dealer_peeks": False},
     "no hole card, late": {"dealer_peeks": False, "surrender": "late"},
     "no hole card, early": {"dealer_peeks": False, "surrender": "early", "resplit_aces": True},
-    "three spots": {"seats": 3, "dealing": dealt(12)},
-    "other players": {"other_players": 4, "dealing": dealt(7)},
+    "three spots": {"seats": 3, "dealing": dealt(22)},
+    "other players": {"other_players": 4, "dealing": dealt(15)},
     "one deck, H17, all": {
         "decks": 1,
         "dealer_hits_soft_17": True,

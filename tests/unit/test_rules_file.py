@@ -138,7 +138,7 @@ def test_setup_is_said_as_an_analyst_would() -> None:
         (
             {"dealing": {"mode": "fixed_rounds", "rounds": 99}},
             "dealing.rounds",
-            "from 1 to 36",
+            "from 1 to 44",
         ),
         (
             {"dealing": {"mode": "every_round", "penetration": 0.5}},

@@ -65,7 +65,7 @@ GOOD: list[dict[str, Any]] = [
     {},
     {"decks": 0, "max_hands": 2},
     {"dealing": {"mode": "cut_card"}},
-    {"dealing": {"mode": "fixed_rounds", "rounds": 36}},
+    {"dealing": {"mode": "fixed_rounds", "rounds": 44}},
     {"dealing": {"mode": "every_round"}},
     {"counting": None, "index_plays": None, "bets": None, "bankroll": None},
     {"counting": "wong-halves"},

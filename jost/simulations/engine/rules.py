@@ -6,6 +6,7 @@ The names are the keys of a rules file: what is written there is what stands her
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from difflib import get_close_matches
+from math import sqrt
 from typing import Any, Self
 
 CARDS_PER_DECK = 52
@@ -13,8 +14,9 @@ MIN_DECKS, MAX_DECKS = 0, 8
 MIN_PENETRATION, MAX_PENETRATION = 0.1, 0.95
 MIN_HANDS, MAX_HANDS = 2, 4
 MAX_SEATS = 7
-# A shoe with more fixed rounds than this per deck and spot would run out of cards in a round.
-MAX_ROUNDS_PER_DECK = 6
+# Cards that the dealer or a spot takes on average, with any chart worth playing; how far that
+# strays; and how many times that a shoe has in reserve for its fixed rounds.
+MOST_OF_A_HAND, STRAY_OF_A_HAND, STRAYS = 3, 1.3, 4
 
 DOUBLE_ON = ("any", "9-11", "10-11")
 SURRENDER = ("none", "late", "early")
@@ -144,7 +146,7 @@ class Rules:
         _require_choice("blackjack_pays", self.blackjack_pays, tuple(BLACKJACK_PAYS))
         if self.dealing.mode == "fixed_rounds":
             # In an infinite shoe only the true count would notice; it has none.
-            most = max(1, (self.decks or MAX_DECKS) * MAX_ROUNDS_PER_DECK // self.spots)
+            most = most_fixed_rounds(self.decks or MAX_DECKS, spots=self.spots)
             _require_whole("dealing.rounds", self.dealing.rounds, low=1, high=most)
 
     @property
@@ -202,6 +204,15 @@ class Rules:
                 f"{self.other_players} other player{'s' if self.other_players > 1 else ''}"
             )
         return ", ".join([*parts, str(self.dealing)])
+
+
+def most_fixed_rounds(decks: int, *, spots: int = 1) -> int:
+    """So many that there are as good as always enough cards to begin the last."""
+    free = decks * CARDS_PER_DECK - 2 * (spots + 1)
+    mean, stray = MOST_OF_A_HAND * (spots + 1), STRAYS * STRAY_OF_A_HAND * sqrt(spots + 1)
+    # As many rounds before the last as solve: mean * rounds + stray * sqrt(rounds) = free.
+    root = (sqrt(stray * stray + 4 * mean * free) - stray) / (2 * mean)
+    return 1 + int(root * root)
 
 
 def _is_number(value: object) -> bool:

@@ -11,13 +11,14 @@ from jost.simulations.engine.rules import (
     MIN_DECKS,
     MIN_HANDS,
     MIN_PENETRATION,
+    most_fixed_rounds,
 )
 
 from .fields import DescribedForm, number, segments, select, switch, whole
 
 PERCENT = 100
-# A shoe of eight decks has no more rounds than this; the rules say what fits the decks.
-MOST_ROUNDS_PER_SHOE = 48
+# The rules say what fits fewer decks and more spots.
+MOST_ROUNDS_PER_SHOE = most_fixed_rounds(MAX_DECKS)
 SWITCHES = (
     "double_after_split",
     "resplit_aces",
@@ -69,7 +70,7 @@ class RulesFields(DescribedForm):
         help_text="Share of the shoe in front of the cut card, in percent.",
     )
     rounds_per_shoe = whole(
-        "Rounds per shoe", initial=25, low=1, high=MOST_ROUNDS_PER_SHOE * MAX_SEATS, required=False
+        "Rounds per shoe", initial=25, low=1, high=MOST_ROUNDS_PER_SHOE, required=False
     )
     double_on = segments(
         [("any", "any two"), ("9-11", "9 to 11"), ("10-11", "10 and 11")],
