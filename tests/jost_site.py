@@ -5,20 +5,15 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
-import psutil
-
 from holdfast.testing.services import free_port
 from tests import warm
-from tests.eventually import eventually
+from tests.processes import ROOT, SiteProcess
 
-ROOT = Path(__file__).resolve().parents[1]
 EVERY_QUEUE = ("default", "critical", "low-priority", "fast", "io")
 # A worker that does not beat for so long has lost its jobs; the sweep of the rescuer comes on top.
 LEASE_SECONDS = 5.0
@@ -82,31 +77,28 @@ class JostSite:
         self._ends.callback(worker.end)
         return worker
 
-    def scheduler(self, name: str) -> psutil.Popen:
+    def scheduler(self, name: str) -> SiteProcess:
         """Start a scheduler; return once it has begun."""
         command = ["celery", "--app", "jost", "beat", "--loglevel", "INFO"]
-        return self._start(name, command, told="beat: Starting")
+        return self.start(name, command, told="beat: Starting")
 
     def web(self) -> str:
         """Start the server of pages and API; return its address once it answers."""
         port = str(free_port())
         command = ["uvicorn", "jost.asgi:application", "--port", port, "--lifespan", "off"]
-        self._start("web", command, told="Uvicorn running")
+        self.start("web", command, told="Uvicorn running")
         return f"http://127.0.0.1:{port}"
 
-    def _start(self, name: str, command: Sequence[str], *, told: str) -> psutil.Popen:
-        path = self.directory / f"{name}.log"
-        with path.open("w") as log:
-            process = psutil.Popen(
-                [sys.executable, "-m", *command],
-                cwd=ROOT,
-                env=self.environment,
-                stdout=log,
-                stderr=log,
-            )
-        self._ends.callback(process.wait)
+    def start(self, name: str, command: Sequence[str], *, told: str) -> SiteProcess:
+        """Start `python -m` with the words of a command; return once its log tells this."""
+        process = SiteProcess(
+            ["-m", *command],
+            log=self.directory / f"{name}.log",
+            environment=self.environment,
+            warm=True,
+        )
         self._ends.callback(process.kill)
-        eventually(lambda: told in path.read_text(), told=f"{name} says {told}", every=0.05)
+        process.await_line(told)
         return process
 
 
@@ -117,45 +109,25 @@ class SiteWorker:
         self._site = site
         self._pool = ["--pool", pool, "--concurrency", str(concurrency)]
         self._name = f"worker{number}"
-        self._log = site.directory / f"{self._name}.log"
-        self.process: psutil.Popen | None = None
+        self.process: SiteProcess | None = None
 
     def start(self, queues: Sequence[str]) -> None:
         options = ["--queues", ",".join(queues), "--hostname", f"{self._name}@%h", *self._pool]
-        command = [sys.executable, "-m", "celery", "--app", "jost", "worker", "--loglevel", "INFO"]
-        with self._log.open("w") as log:
-            self.process = psutil.Popen(
-                [*command, *options],
-                cwd=ROOT,
-                env=self._site.environment,
-                stdout=log,
-                stderr=log,
-            )
-        eventually(lambda: " ready." in self.log(), told=f"{self._name} is ready", every=0.05)
-
-    def log(self) -> str:
-        return self._log.read_text()
+        command = ["celery", "--app", "jost", "worker", "--loglevel", "INFO", *options]
+        self.process = self._site.start(self._name, command, told=" ready.")
 
     def kill(self) -> None:
         """As a machine that loses its power: the worker and its pool, at once."""
-        if self.process is None:
-            return
-        family = [self.process, *self.process.children(recursive=True)]
-        for each in family:
-            try:
-                each.send_signal(signal.SIGKILL)
-            except psutil.NoSuchProcess:
-                continue
-        self.process.wait()
-        self.process = None
+        if self.process is not None:
+            self.process.kill()
+            self.process = None
 
     def end(self) -> None:
         """Ask it to stop; kill it if it does not."""
         if self.process is None:
             return
-        self.process.terminate()
+        self.process.signal(signal.SIGTERM)
         try:
             self.process.wait(20)
-            self.process = None
-        except (psutil.TimeoutExpired, subprocess.TimeoutExpired):
-            self.kill()
+        except AssertionError:
+            self.process.kill()

@@ -65,8 +65,16 @@ class Order(models.Model):
         return reverse("orders:detail", args=[self.pk])
 
     @property
-    def is_under_way(self) -> bool:
+    def goes_on(self) -> bool:
+        """Whether more is to come without anybody's doing, be it the receipt."""
+        if self.state == self.State.CONFIRMED:
+            return self.receipt.sent_at is None
         return self.state in self.UNDER_WAY
+
+    @property
+    def standing(self) -> str:
+        """What the page shows, in short: who has seen it learns nothing new."""
+        return f"{self.state} {self.reason}".strip()
 
 
 class OrderItem(models.Model):

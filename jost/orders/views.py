@@ -18,7 +18,8 @@ from .forms import CheckoutForm
 from .models import Order, Product
 
 PER_PAGE = 20
-# What htmx takes as the end of its asking.
+# What htmx takes as nothing new, and as the end of its asking.
+NOTHING_NEW = 204
 STOP_POLLING = 286
 
 State = Order.State
@@ -55,11 +56,12 @@ def index(request: HttpRequest) -> HttpResponse:
 def detail(request: HttpRequest, number: int) -> HttpResponse:
     """Show an order; the part with its steps asks for itself until it is over."""
     order = get_object_or_404(_mine(request), pk=number)
-    template = "orders/steps.html" if getattr(request, "htmx", False) else "orders/detail.html"
-    answer = render(request, template, _shown(order))
-    if getattr(request, "htmx", False) and not order.is_under_way:
-        answer.status_code = STOP_POLLING
-    return answer
+    if not getattr(request, "htmx", False):
+        return render(request, "orders/detail.html", _shown(order))
+    if order.goes_on and request.GET.get("seen") == order.standing:
+        return HttpResponse(status=NOTHING_NEW)
+    status = None if order.goes_on else STOP_POLLING
+    return render(request, "orders/steps.html", _shown(order), status=status)
 
 
 @require_POST
@@ -84,6 +86,7 @@ def _shown(order: Order) -> dict[str, object]:
         done = 0
     return {
         "order": order,
+        "later": "no" if order.state == State.FAILED else "not yet",
         "items": order.items.select_related("product"),
         "steps": [
             (words, "done" if place <= done else "open") for place, (_, words) in enumerate(STEPS)

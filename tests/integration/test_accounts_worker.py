@@ -15,8 +15,9 @@ import pytest
 from holdfast.testing.postgres_server import PostgresServer
 from holdfast.testing.services import RedisServer
 from tests.eventually import eventually
-from tests.jost_site import ROOT, JostSite
+from tests.jost_site import JostSite
 from tests.outside import Outside
+from tests.processes import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.short_on("sqlite")]
 

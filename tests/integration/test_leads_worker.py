@@ -13,8 +13,9 @@ import requests
 from holdfast.testing.postgres_server import PostgresServer
 from holdfast.testing.services import RedisServer
 from tests.eventually import eventually
-from tests.jost_site import ROOT, JostSite
+from tests.jost_site import JostSite
 from tests.outside import Outside
+from tests.processes import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -36,6 +37,7 @@ def stalled(*, first: int) -> str:
     )
 
 
+@pytest.mark.short_on("sqlite")
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
 def test_each_stalled_lead_gets_one_message_whoever_is_killed_and_whatever_the_gateway_does(
     database: str, private_directory: Path, tmp_path: Path, request: pytest.FixtureRequest
@@ -60,8 +62,9 @@ def test_each_stalled_lead_gets_one_message_whoever_is_killed_and_whatever_the_g
 
         first.kill()
 
+        eventually(lambda: outside.totals("sms")["effects"] >= LEADS, told="all have arrived")
         sent = "Followup.objects.filter(state='sent').count()"
-        eventually(lambda: site.ask(sent, imports=IMPORTS) == LEADS, told="all are sent", every=0.5)
+        eventually(lambda: site.ask(sent, imports=IMPORTS) == LEADS, told="all are sent", every=1)
         totals = outside.totals("sms")
         assert (totals["effects"], totals["keys"], totals["twice"]) == (LEADS, LEADS, 0)
         assert totals["lost"] > 0
