@@ -27,6 +27,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("orders/", include("jost.orders.urls")),
     path("api/orders/", include("jost.orders.api_urls")),
     path("leads/", include("jost.leads.urls")),
+    path("reports/", include("jost.reports.urls")),
+    path("api/reports/", include("jost.reports.api_urls")),
     path("simulations/", include("jost.simulations.urls")),
     path("api/", include("jost.api.urls")),
     path("api/simulations/", include("jost.simulations.api.urls")),

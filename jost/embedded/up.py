@@ -23,6 +23,9 @@ from jost.embedded.run import CannotStart, Plan, Run
 from jost.embedded.supervisor import Program
 from jost.settings import environment, stores
 
+# Enough to look at; adding them takes half a second.
+FEW_SALES = 20_000
+
 
 def main() -> int:
     """Run until interrupted; return the exit code."""
@@ -36,6 +39,7 @@ def main() -> int:
             plan = make_plan(folder)
             migrate()
             call_command("seed_shop", verbosity=0)
+            call_command("seed_sales", rows=FEW_SALES, verbosity=0)
             asyncio.run(run(plan))
             return 0
     except (CannotStart, ImproperlyConfigured, ServiceError) as error:

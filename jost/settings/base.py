@@ -37,6 +37,7 @@ INSTALLED_APPS = [
     "jost.accounts",
     "jost.leads",
     "jost.orders",
+    "jost.reports",
     "jost.simulations",
 ]
 
@@ -190,6 +191,16 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "schedule": crontab(),
     },
     "heal stuck orders": {"task": "jost.orders.heal_stuck", "schedule": crontab()},
+    "report of yesterday": {
+        "task": "jost.reports.daily",
+        "schedule": crontab(minute="15", hour="3"),
+        # A night without a scheduler has its report later.
+        "catch_up": "last",
+    },
+    "clean up reports": {
+        "task": "jost.reports.clean_up",
+        "schedule": crontab(minute="45", hour="3"),
+    },
 }
 
 JOST_GATEWAYS_URL = ENVIRONMENT.JOST_GATEWAYS_URL or ""

@@ -18,6 +18,8 @@ TASK_QUEUES = [Queue(name) for name in NAMES]
 
 TASK_ROUTES = {
     "jost.orders.*": {"queue": CRITICAL},
+    # A report may wait; that somebody waits for the world outside must hold up no report.
+    "jost.reports.mail_summary": {"queue": IO},
     "jost.reports.*": {"queue": LOW_PRIORITY},
     "jost.embedded.*": {"queue": FAST},
     "jost.simulations.*": {"queue": CPU},

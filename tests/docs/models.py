@@ -16,14 +16,16 @@ if TYPE_CHECKING:
     from django.db.models import Field, Model
 
 # The page of each app, by its label.
-PAGES = {"lead": "jost-leads.md", "orders": "jost-orders.md"}
+PAGES = {"lead": "jost-leads.md", "orders": "jost-orders.md", "reports": "jost-reports.md"}
 BEGIN = "<!-- made by `python -m tests.docs.models --write` -->"
 END = "<!-- end of what is made -->"
 _TYPES = {
     "BigAutoField": "bigint",
     "BigIntegerField": "bigint",
+    "BinaryField": "bytes",
     "BooleanField": "boolean",
     "CharField": "text",
+    "DateField": "date",
     "DateTimeField": "timestamp",
     "DecimalField": "decimal",
     "EmailField": "text",

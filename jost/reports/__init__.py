@@ -1,0 +1,1 @@
+"""Reports over sales: heavy work that a request only asks for."""
