@@ -1,4 +1,4 @@
-"""Django's own test runner, which also takes the label of an app: `manage.py test lead`."""
+"""Django's own test runner, for tests that are the same on every stage: `manage.py test lead`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,32 @@ from typing import Any
 from unittest import TestSuite
 
 from django.apps import apps
+from django.test import override_settings
 from django.test.runner import DiscoverRunner
+
+# What a deployment has otherwise, and tests of an app are not about.
+SETTINGS: dict[str, Any] = {
+    "JOST_LOGIN": False,
+    "STORAGES": {
+        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+        # Asks for no file that `collectstatic` would have made.
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    },
+}
 
 
 class AppLabelRunner(DiscoverRunner):
-    """As Django's, where a label that no module has may be that of an app."""
+    """As Django's, where a label that no module has may be that of an app; also in a deployment's container."""
+
+    _same = override_settings(**SETTINGS)
+
+    def setup_test_environment(self, **kwargs: Any) -> None:
+        super().setup_test_environment(**kwargs)
+        self._same.enable()
+
+    def teardown_test_environment(self, **kwargs: Any) -> None:
+        self._same.disable()
+        super().teardown_test_environment(**kwargs)
 
     def load_tests_for_label(self, label: str, discover_kwargs: dict[str, Any]) -> TestSuite:
         names = {config.label: config.name for config in apps.get_app_configs()}

@@ -159,14 +159,21 @@ def test_collection_among_many_leads_reads_no_table_whole(
         assert (whole, waiting) == ([], 40)
 
 
-def test_command_of_the_reference_passes_under_djangos_own_runner(tmp_path: Path) -> None:
-    environment = {
-        name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"
-    }
+@pytest.mark.parametrize("stage", ["development", "production"])
+def test_command_of_the_reference_passes_under_djangos_own_runner(
+    stage: str, tmp_path: Path
+) -> None:
     done = subprocess.run(
         [sys.executable, "manage.py", "test", "lead"],
         cwd=ROOT,
-        env=environment | {"JOST_DATA_DIR": str(tmp_path)},
+        env=os.environ
+        | {
+            "DJANGO_SETTINGS_MODULE": f"jost.settings.{stage}",
+            "JOST_DATA_DIR": str(tmp_path),
+            "API_HOST": "localhost",
+            "DJANGO_SECRET_KEY": "of this test alone, and long enough for a deployment",
+            "CELERY_BROKER_URL": "memory://",
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -35,7 +35,7 @@ class Sent:
         self.keys.append(key)
         if self.answers_lost:
             self.answers_lost -= 1
-            raise GatewayError("no answer", may_have_happened=True)
+            raise GatewayError("no answer", may_have_happened=True, retry_after=60)
         return len(self.keys)
 
     def find(self, _gateway: Any, key: str) -> int | None:
