@@ -94,6 +94,14 @@ def test_rows_left_out_come_from_the_rest_and_are_named() -> None:
             "strategy.pairs has no row TT: take one of 22, 33, 44, 55, 66, 77, 88, 99, 1010, AA.",
         ),
         (
+            {"hard": {"18": TEN_HITS}},
+            "strategy.hard.18",
+            (
+                "strategy.hard has no row 18: take one of 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, "
+                "17; 4 is played as 5, and 18 or more stands."
+            ),
+        ),
+        (
             {"pair": {}},
             "strategy.pair",
             "There is no key strategy.pair: did you mean pairs?",

@@ -138,7 +138,12 @@ def test_setup_is_said_as_an_analyst_would() -> None:
         (
             {"dealing": {"mode": "fixed_rounds", "rounds": 99}},
             "dealing.rounds",
-            "from 1 to 44",
+            "from 1 to 44: with more, the shoe could run out of cards.",
+        ),
+        (
+            {"decks": 1, "seats": 7, "dealing": {"mode": "fixed_rounds", "rounds": 2}},
+            "dealing.rounds",
+            "from 1 to 1: with more",
         ),
         (
             {"dealing": {"mode": "every_round", "penetration": 0.5}},

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self, TypeAlias
 
-from .rules import RulesError, meant, require_known, shown
+from .rules import RulesError, require_known, shown
 
 # The columns of a chart, in their order.
 UPCARDS = ("2", "3", "4", "5", "6", "7", "8", "9", "10", "A")
@@ -14,6 +14,8 @@ SOFT_ROWS = tuple(f"A{other}" for other in range(2, 10))
 PAIR_ROWS = ("22", "33", "44", "55", "66", "77", "88", "99", "1010", "AA")
 # No row is in two parts, so its name alone says which part it belongs to.
 PARTS = {"hard": HARD_ROWS, "soft": SOFT_ROWS, "pairs": PAIR_ROWS}
+# How hands without a row are played, where somebody may look for one.
+ROWLESS = {"hard": "; 4 is played as 5, and 18 or more stands", "soft": "", "pairs": ""}
 
 
 class Code(StrEnum):
@@ -130,7 +132,7 @@ def _read_part(values: object, *, part: str) -> Iterator[tuple[str, Row]]:
     for name in rows:
         if name not in PARTS[part]:
             raise RulesError(
-                f"{path} has no row {name}: {meant(str(name), PARTS[part])}",
+                f"{path} has no row {name}: take one of {', '.join(PARTS[part])}{ROWLESS[part]}.",
                 field=f"{path}.{name}",
             )
     for name in PARTS[part]:

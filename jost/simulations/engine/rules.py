@@ -147,7 +147,13 @@ class Rules:
         if self.dealing.mode == "fixed_rounds":
             # In an infinite shoe only the true count would notice; it has none.
             most = most_fixed_rounds(self.decks or MAX_DECKS, spots=self.spots)
-            _require_whole("dealing.rounds", self.dealing.rounds, low=1, high=most)
+            _require_whole(
+                "dealing.rounds",
+                self.dealing.rounds,
+                low=1,
+                high=most,
+                why="with more, the shoe could run out of cards",
+            )
 
     @property
     def spots(self) -> int:
@@ -219,9 +225,10 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _require_whole(name: str, value: object, *, low: int, high: int) -> None:
+def _require_whole(name: str, value: object, *, low: int, high: int, why: str = "") -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise RulesError(f"{name} must be a whole number from {low} to {high}.", field=name)
+        reason = f": {why}" if why else ""
+        raise RulesError(f"{name} must be a whole number from {low} to {high}{reason}.", field=name)
 
 
 def _require_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
