@@ -60,6 +60,14 @@ def exact_of(setup: Setup) -> Exact:
     )
 
 
+def returns_of(setup: Setup, tally: Tally) -> Returns | None:
+    """What the bets of a setup give on its tally, for runs side by side; None if they give nothing yet."""
+    played = analysis.shares_played(setup.bets, game=setup.game)
+    return analysis.returns_of(
+        analysis.stakes_of(setup.bets, tally=tally, bankroll=setup.bankroll, played=played)
+    )
+
+
 def whatif(setup: Setup, tally: Tally, *, bets: Bets, bankroll: Bankroll | None) -> Answer:
     """What these bets on that bankroll would give on a finished run: `bets` and `bankroll`."""
     played = analysis.shares_played(bets, game=setup.game)

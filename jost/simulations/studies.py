@@ -70,14 +70,23 @@ def sweep(
 
 def swept(setup: Setup, *, key: str, values: Sequence[Any]) -> list[Setup]:
     """The setups of a sweep, in the order of its values."""
-    from .exact import (
-        best_chart,
-    )  # a chart costs up to a second; who begins no sweep need not import it
+    # A chart costs up to a second; who begins no sweep need not import it.
+    from .exact import best_chart
 
     base = setup.to_dict()
     if setup.game.chart == best_chart(setup.game.rules):
         del base["strategy"]
     return [Setup.from_dict(_with(base, key=key, value=value)) for value in values]
+
+
+def has_key(setup: Setup, *, key: str) -> bool:
+    """Whether the rules file of a setup has something at `key` that a sweep can vary."""
+    inner: Any = setup.to_dict()
+    for word in key.split("."):
+        if not isinstance(inner, dict) or word not in inner:
+            return False
+        inner = inner[word]
+    return True
 
 
 def _with(base: Mapping[str, Any], *, key: str, value: Any) -> dict[str, Any]:

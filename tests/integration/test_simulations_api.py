@@ -247,12 +247,12 @@ def test_move_that_the_state_does_not_allow_is_a_conflict_that_says_why(
     assert reason in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("body", [{"rounds": 2 * ROUNDS}, {"more": ROUNDS}])
+@pytest.mark.parametrize("body", [{"rounds": 2 * ROUNDS}, {"more": ROUNDS}, {"more": "1.2e5"}])
 def test_finished_simulation_is_extended_to_the_answer_of_a_longer_one(
     client: Client,
     finished: dict[str, Any],
     holdfast_jobs: HoldfastJobs,
-    body: dict[str, int],
+    body: dict[str, int | str],
 ) -> None:
     answer = post(client, f"{finished['url']}extend/", body)
     longer = post(client, HOME, BODY | {"rounds": 2 * ROUNDS}).json()
@@ -267,7 +267,7 @@ def test_finished_simulation_is_extended_to_the_answer_of_a_longer_one(
     ("body", "path"),
     [
         ({}, "rounds"),
-        ({"rounds": 2_000_000, "more": 1}, "rounds"),
+        ({"rounds": 2_000_000, "more": 1_000}, "rounds"),
         ({"rounds": ROUNDS}, "rounds"),
         ({"more": 0}, "more"),
         ({"more": 10**12}, "more"),

@@ -34,9 +34,7 @@ class ExtendSerializer(StrictSerializer):
     """Where a simulation is to go on to, in the same random streams: either of the two."""
 
     rounds = RoundsField(required=False, help_text="So many rounds in all.")
-    more = serializers.IntegerField(
-        required=False, min_value=1, help_text="So many rounds on top of those it was asked for."
-    )
+    more = RoundsField(required=False, help_text="So many rounds on top of those it was asked for.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if len(attrs) != 1:

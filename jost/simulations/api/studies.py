@@ -185,10 +185,12 @@ class StudyViewSet(
         asked = SweepSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         values = dict(asked.validated_data)
+        setup = values.pop("rules")
         try:
-            study = studies.sweep(values.pop("rules"), **values)
+            study = studies.sweep(setup, **values)
         except RulesError as error:
-            raise ValidationError({"values": [str(error)]}) from None
+            wrong = "values" if studies.has_key(setup, key=values["key"]) else "key"
+            raise ValidationError({wrong: [str(error)]}) from None
         return self._begun(study)
 
     @extend_schema(

@@ -9,6 +9,9 @@ from jost.simulations.numbers import parse_rounds, parse_seed
 
 Choices = list[tuple[str, str]]
 
+# Of what people call a simulation or a study.
+LONGEST_NAME = 200
+
 
 class DescribedForm(forms.Form):
     """Ties each field to its hint and its errors, for who hears a page instead of seeing it."""

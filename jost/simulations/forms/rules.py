@@ -73,7 +73,7 @@ class RulesFields(DescribedForm):
         "Rounds per shoe", initial=25, low=1, high=MOST_ROUNDS_PER_SHOE, required=False
     )
     double_on = segments(
-        [("any", "any two"), ("9-11", "9 to 11"), ("10-11", "10 and 11")],
+        [("any", "any"), ("9-11", "9-11"), ("10-11", "10-11")],
         label="Double on",
         initial="any",
     )

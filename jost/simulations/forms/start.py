@@ -9,11 +9,9 @@ from jost.simulations.presets import PRESETS
 from jost.simulations.setup import Setup
 
 from .bets import BetsFields, initial_bets
-from .fields import RoundsField, SeedField, TargetField, line
+from .fields import LONGEST_NAME, RoundsField, SeedField, TargetField, line
 from .play import CountingFields, StrategyFields, initial_counting, initial_strategy
 from .rules import RulesFields, initial_rules
-
-LONGEST_NAME = 100
 
 
 class StartForm(RulesFields, StrategyFields, CountingFields, BetsFields):

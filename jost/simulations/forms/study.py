@@ -7,12 +7,13 @@ from uuid import UUID
 from django import forms
 
 from jost.simulations.engine import RulesError
+from jost.simulations.exact import best_chart
 from jost.simulations.models import Simulation
 from jost.simulations.presets import PRESETS
 from jost.simulations.rules_file import parse_rules_file
 from jost.simulations.setup import Setup
 
-from .fields import DescribedForm, RoundsField, SeedField, TargetField, line, select
+from .fields import LONGEST_NAME, DescribedForm, RoundsField, SeedField, TargetField, line, select
 
 MOST_RECENT = 30
 LONGEST_CHANGE = 50_000
@@ -42,7 +43,11 @@ class StudyFields(DescribedForm):
     rounds = RoundsField()
     target = TargetField()
     seed = SeedField()
-    name = forms.CharField(required=False, max_length=100, widget=line())
+    name = forms.CharField(required=False, max_length=LONGEST_NAME, widget=line())
+
+    def values_of(self, name: str) -> list[str]:
+        """What a field was asked for or begins with."""
+        return [str(values[name]) for values in (self.data, self.initial) if name in values]
 
 
 class CompareForm(StudyFields):
@@ -51,7 +56,9 @@ class CompareForm(StudyFields):
     def add_fields(self) -> None:
         super().add_fields()
         for side, words in (("a", "First"), ("b", "Second")):
-            self.fields[f"base_{side}"] = select(bases(), label=f"{words} game")
+            self.fields[f"base_{side}"] = select(
+                bases(*self.values_of(f"base_{side}")), label=f"{words} game"
+            )
             self.fields[f"change_{side}"] = _changes()
 
     def setups(self) -> list[Setup] | None:
@@ -87,7 +94,7 @@ class SweepForm(StudyFields):
 
     def add_fields(self) -> None:
         super().add_fields()
-        self.fields["base"] = select(bases(), label="Game")
+        self.fields["base"] = select(bases(*self.values_of("base")), label="Game")
         self.fields["change"] = _changes()
 
     def setup(self) -> Setup | None:
@@ -103,21 +110,39 @@ class SweepForm(StudyFields):
         return [read_value(word) for word in self.cleaned_data["values"].split(",") if word.strip()]
 
 
-def bases() -> list[Any]:
-    """Games to begin with: those of casinos, and those of the newest simulations."""
-    newest = Simulation.objects.defer(*Simulation.HEAVY)[:MOST_RECENT]
+def bases(*chosen: str) -> list[Any]:
+    """Games to begin with: those of casinos, of the newest simulations, and of those that are chosen."""
+    light = Simulation.objects.defer(*Simulation.HEAVY)
+    newest = list(light[:MOST_RECENT])
+    known = {each.pk for each in newest}
+    older = light.in_bulk([pk for pk in map(_run, chosen) if pk and pk not in known])
     return [
         ("Casinos", [(f"preset:{key}", preset.name) for key, preset in PRESETS.items()]),
-        ("Your simulations", [(f"run:{each.pk}", str(each)) for each in newest]),
+        (
+            "Your simulations",
+            [(f"run:{each.pk}", str(each)) for each in (*newest, *older.values())],
+        ),
     ]
 
 
+def _run(chosen: str) -> UUID | None:
+    kind, _, key = chosen.partition(":")
+    try:
+        return UUID(key) if kind == "run" else None
+    except ValueError:
+        return None
+
+
 def base_values(chosen: str) -> dict[str, Any]:
-    """The rules file that a choice of `bases` stands for."""
+    """The rules file that a choice of `bases` stands for; a computed chart is left to be computed again."""
     kind, _, key = chosen.partition(":")
     if kind == "preset":
         return PRESETS[key].rules.to_dict()
-    values: dict[str, Any] = dict(Simulation.objects.get(pk=UUID(key)).rules)
+    setup = Simulation.objects.get(pk=UUID(key)).setup
+    values = setup.to_dict()
+    # Other rules over it want another chart, unless this one is the user's own.
+    if setup.game.chart == best_chart(setup.rules):
+        del values["strategy"]
     return values
 
 

@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
+from urllib.parse import urlencode
 
 from jost.simulations import report
 from jost.simulations.engine import Tally
+from jost.simulations.forms import initial_bets
 from jost.simulations.models import Simulation
 from jost.simulations.setup import Setup
 from jost.simulations.wording import DASH, percent, plain, rounded
@@ -63,6 +65,7 @@ def bet_parts(setup: Setup, answer: Mapping[str, Any]) -> dict[str, Any]:
         "bets_words": str(setup.bets),
         "bet_facts": [*_bets(answer), *_bankroll(answer)],
         "bet_notes": list(_notes(setup, answer)),
+        "best": _best(setup, answer),
         "plots": list(_fan(answer)),
     }
 
@@ -113,6 +116,25 @@ def _bets(answer: Mapping[str, Any]) -> Iterator[Fact]:
     slope = answer.get("edge_by_count")
     if slope:
         yield _percent_fact("Edge per true count", slope["per_count"])
+
+
+def _best(setup: Setup, answer: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The ramp with the best SCORE between the same least and most units, and the address that has it."""
+    best = answer["bets"] and answer["bets"]["best"]
+    if not best:
+        return None
+    low, high = min(best["ramp"].values()), max(best["ramp"].values())
+    steps = [(int(count), units) for count, units in best["ramp"].items()]
+    # The first units are bet at all lower counts too: the rarest count there was says nothing.
+    steps[0] = (steps[1][0] - 1, steps[0][1])
+    ramp = ", ".join(f"{count}:{units:g}" for count, units in steps)
+    bets = initial_bets(setup.to_dict()) | {"betting": "ramp", "ramp": ramp}
+    return {
+        "ramp": ramp,
+        "units": f"{low:g} to {high:g}",
+        "score": _fact("SCORE", best["score"]),
+        "query": urlencode({name: value for name, value in bets.items() if value is not None}),
+    }
 
 
 def _bankroll(answer: Mapping[str, Any]) -> Iterator[Fact]:

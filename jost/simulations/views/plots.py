@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jost.simulations.analysis import Figure
 from jost.simulations.engine.tally import Estimate
 from jost.simulations.prefix import Point
 from jost.simulations.wording import MINUS, by_unit
@@ -226,26 +227,62 @@ def comparison(
     labels: Sequence[str], *, title: str, x_label: str, rows: Sequence[Estimate | None]
 ) -> Plot:
     """The value of a round of several runs side by side."""
-    return Plot(
+    return _side_by_side(
+        labels,
         key="comparison",
+        x_label=x_label,
         title=title,
         hint="The value of a round with its 95 % interval.",
-        x={
-            "label": x_label,
-            "unit": "number",
-            "values": list(range(len(labels))),
-            "labels": list(labels),
-        },
-        series=[
-            Series(
-                label="Value of a round",
-                values=[row.ev if row else None for row in rows],
-                low=[row.interval[0] if row else None for row in rows],
-                high=[row.interval[1] if row else None for row in rows],
-                style="points",
-            )
-        ],
-        scales={"y": {"unit": "percent"}},
+        series=Series(
+            label="Value of a round",
+            values=[row.ev if row else None for row in rows],
+            low=[row.interval[0] if row else None for row in rows],
+            high=[row.interval[1] if row else None for row in rows],
+            style="points",
+        ),
+        scale={"unit": "percent"},
+    )
+
+
+def scores(
+    labels: Sequence[str], *, title: str, x_label: str, rows: Sequence[Figure | None]
+) -> Plot:
+    """The SCORE of the bets of several runs side by side."""
+    return _side_by_side(
+        labels,
+        key="scores",
+        x_label=x_label,
+        title=title,
+        hint="What each game is worth with its bets, with its 95 % interval.",
+        series=Series(
+            label="SCORE",
+            values=[row.value if row else None for row in rows],
+            low=[row.low if row else None for row in rows],
+            high=[row.high if row else None for row in rows],
+            style="points",
+        ),
+        scale={"unit": "number", "zero": True},
+    )
+
+
+def _side_by_side(
+    labels: Sequence[str],
+    *,
+    key: str,
+    x_label: str,
+    title: str,
+    hint: str,
+    series: Series,
+    scale: Mapping[str, Any],
+) -> Plot:
+    x = {"label": x_label, "unit": "number", "values": list(range(len(labels)))}
+    return Plot(
+        key=key,
+        title=title,
+        hint=hint,
+        x=x | {"labels": list(labels)},
+        series=[series],
+        scales={"y": scale},
     )
 
 

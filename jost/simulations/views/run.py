@@ -15,7 +15,7 @@ from holdfast.exceptions import BatchNotFound
 from jost.simulations import lifecycle
 from jost.simulations.engine import MAX_ROUNDS
 from jost.simulations.engine.chart import UPCARDS
-from jost.simulations.forms.start import LONGEST_NAME
+from jost.simulations.forms.fields import LONGEST_NAME
 from jost.simulations.models import Simulation
 from jost.simulations.numbers import parse_rounds
 from jost.simulations.progress import Progress, progress_of
@@ -78,7 +78,8 @@ def answer(request: HttpRequest, simulation_id: UUID) -> HttpResponse:
     simulation = get_object_or_404(Simulation, pk=simulation_id)
     progress = progress_of(simulation)
     parts = answer_parts(simulation.setup, answer_of(simulation, tally=progress.tally))
-    return render(request, "simulations/answer.html", parts | {"about": str(simulation)})
+    context = parts | {"about": str(simulation), "simulation": simulation}
+    return render(request, "simulations/answer.html", context)
 
 
 @require_safe
@@ -126,7 +127,8 @@ def extend(request: HttpRequest, simulation_id: UUID) -> HttpResponse:
 @require_POST
 def rename(request: HttpRequest, simulation_id: UUID) -> HttpResponse:
     simulation = get_object_or_404(Simulation, pk=simulation_id)
-    simulation.name = request.POST.get("name", "").strip()[:LONGEST_NAME]
+    # PostgreSQL keeps no null character.
+    simulation.name = request.POST.get("name", "").replace("\0", "").strip()[:LONGEST_NAME]
     simulation.save(update_fields=["name"])
     return redirect(simulation)
 

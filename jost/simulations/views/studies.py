@@ -1,7 +1,8 @@
 """The pages of studies: runs side by side, sweeps, and what begins them."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from io import StringIO
 from itertools import combinations
 from typing import Any
@@ -13,18 +14,34 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from jost.simulations import analysis, lifecycle, studies
-from jost.simulations.engine import RulesError
+from jost.simulations import analysis, lifecycle, report, studies
+from jost.simulations.analysis import Figure
+from jost.simulations.engine import RulesError, Tally
 from jost.simulations.forms.study import KEYS, CompareForm, SweepForm
 from jost.simulations.models import Simulation, Study
 from jost.simulations.progress import Summary, summaries_of
+from jost.simulations.setup import Setup
 
 from . import plots
 from .exports import CSV, file_of
 
 PER_PAGE = 20
 COLUMNS = ("ev", "ev_standard_error", "ev_low", "ev_high", "sd")
+BET_COLUMNS = (
+    *("win_per_100", "win_per_100_low", "win_per_100_high"),
+    *("score", "score_low", "score_high"),
+)
+PER = 100
 MOST_SIDE_BY_SIDE = 8
+LONGEST_LABEL = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Won:
+    """What the bets of a run give."""
+
+    per_100: Figure
+    score: Figure
 
 
 @require_safe
@@ -105,34 +122,71 @@ def _show(
 def _side_by_side(simulations: Sequence[Simulation], *, study: Study | None) -> dict[str, Any]:
     entries = summaries_of(simulations)
     swept = study is not None and study.kind == Study.Kind.SWEEP
-    labels = [str(value) for value in study.values] if study and swept else _labels(len(entries))
+    labels = [str(value) for value in study.values] if study and swept else _labels(simulations)
     x_label = study.key if study and swept else "Run"
-    title = f"Value of a round by {x_label}" if swept else "Value of a round, side by side"
-    plot = plots.comparison(
-        labels, title=title, x_label=x_label, rows=[entry.estimate for entry in entries]
-    )
+    by = f" by {x_label}" if swept else ", side by side"
+    won = _won(simulations)
     return {
         "study": study,
         "swept": swept,
         "x_label": x_label,
-        "entries": list(zip(labels, entries, strict=True)),
+        "entries": list(zip(labels, entries, won, strict=True)),
+        "has_won": any(each is not None for each in won),
         "active": any(each.is_active for each in simulations),
-        "plot": plot if entries else None,
+        "plots": list(_plots(labels, entries, won, x_label=x_label, by=by)),
         "differences": _differences(entries, labels=labels, swept=swept),
+        "named": labels == [each.name for each in simulations],
         "same_seeds": len({each.seed for each in simulations}) < len(simulations),
         "about": str(study or ""),
     }
 
 
+def _won(simulations: Sequence[Simulation]) -> list[Won | None]:
+    """What the bets of each give, once it has succeeded; none of any where all bet flat."""
+    if not any(each.setup.bets.by_count for each in simulations):
+        return [None] * len(simulations)
+    ended = Simulation.objects.filter(
+        pk__in=[each.pk for each in simulations], state=Simulation.State.SUCCEEDED
+    )
+    tallies = dict(ended.values_list("pk", "tally"))
+    return [_won_by(each.setup, tally=tallies.get(each.pk)) for each in simulations]
+
+
+def _won_by(setup: Setup, *, tally: Any) -> Won | None:
+    returns = report.returns_of(setup, Tally.from_dict(tally)) if tally else None
+    return Won(per_100=returns.win.times(PER), score=returns.score) if returns else None
+
+
+def _plots(
+    labels: Sequence[str],
+    entries: Sequence[Summary],
+    won: Sequence[Won | None],
+    *,
+    x_label: str,
+    by: str,
+) -> Iterator[plots.Plot]:
+    if not entries:
+        return
+    estimates = [entry.estimate for entry in entries]
+    title = f"Value of a round{by}"
+    yield plots.comparison(labels, title=title, x_label=x_label, rows=estimates)
+    if any(won):
+        found = [each.score if each else None for each in won]
+        yield plots.scores(labels, title=f"SCORE{by}", x_label=x_label, rows=found)
+
+
 def _csv(context: dict[str, Any]) -> str:
     text = StringIO()
     lines = csv.writer(text, lineterminator="\r\n")
-    lines.writerow([context["x_label"], "setup", "state", "rounds", *COLUMNS])
-    for label, entry in context["entries"]:
+    lines.writerow([context["x_label"], "setup", "state", "rounds", *COLUMNS, *BET_COLUMNS])
+    for label, entry, won in context["entries"]:
         estimate, run = entry.estimate, entry.simulation
-        known: list[float] = []
+        known: list[float | None] = [None] * len(COLUMNS)
         if estimate:
             known = [estimate.ev, estimate.standard_error, *estimate.interval, estimate.sd]
+        if won:
+            win, score = won.per_100, won.score
+            known += [win.value, win.low, win.high, score.value, score.low, score.high]
         lines.writerow([label, str(run.setup), run.state, entry.rounds_done, *known])
     return text.getvalue()
 
@@ -156,8 +210,12 @@ def _differences(
     return found
 
 
-def _labels(number: int) -> list[str]:
-    return [chr(ord("A") + place) for place in range(number)]
+def _labels(simulations: Sequence[Simulation]) -> list[str]:
+    """Their names where a drawing has room for them, else a letter for each."""
+    names = [each.name for each in simulations]
+    if all(0 < len(name) <= LONGEST_LABEL for name in names) and len(set(names)) == len(names):
+        return names
+    return [chr(ord("A") + place % 26) * (1 + place // 26) for place in range(len(names))]
 
 
 def _begin_comparison(values: dict[str, Any], *, setups: list[Any]) -> Study:
