@@ -23,6 +23,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("logout/", LogoutView.as_view(), name="logout"),
     path("accounts/", include("jost.accounts.urls")),
     path("api/accounts/", include("jost.accounts.api_urls")),
+    path("imports/", include("jost.imports.urls")),
+    path("api/imports/", include("jost.imports.api_urls")),
     path("lead/", include("jost.leads.api_urls")),
     path("orders/", include("jost.orders.urls")),
     path("api/orders/", include("jost.orders.api_urls")),

@@ -35,6 +35,7 @@ INSTALLED_APPS = [
     "rest_framework.authtoken",
     "holdfast",
     "jost.accounts",
+    "jost.imports",
     "jost.leads",
     "jost.orders",
     "jost.reports",
@@ -190,6 +191,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "task": "jost.accounts.find_unsent",
         "schedule": crontab(),
     },
+    "settle imports": {"task": "jost.imports.settle", "schedule": crontab()},
     "heal stuck orders": {"task": "jost.orders.heal_stuck", "schedule": crontab()},
     "report of yesterday": {
         "task": "jost.reports.daily",
@@ -205,6 +207,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
 
 JOST_GATEWAYS_URL = ENVIRONMENT.JOST_GATEWAYS_URL or ""
 JOST_GATEWAY_SECONDS = ENVIRONMENT.JOST_GATEWAY_SECONDS or 10.0
+JOST_IMPORT_JOB_SECONDS = ENVIRONMENT.JOST_IMPORT_JOB_SECONDS or 60.0
 if JOST_GATEWAYS_URL:
     EMAIL_BACKEND = "jost.gateways.email.EmailBackend"
 DEFAULT_FROM_EMAIL = "JOST <jost@localhost>"

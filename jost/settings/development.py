@@ -35,6 +35,9 @@ CACHES = stores.caches(ENVIRONMENT.CACHE_URL or (None if _BROKER else f"{_EMBEDD
 JOST_GATEWAYS_URL = ENVIRONMENT.JOST_GATEWAYS_URL or state.gateways_url(DATA_DIR)
 EMAIL_BACKEND = "jost.gateways.email.EmailBackend"
 
+# Uploads and what is made for downloading; no address shows this folder.
+MEDIA_ROOT = DATA_DIR / "files"
+
 CELERY_BEAT_SCHEDULE_FILENAME = str(
     ENVIRONMENT.CELERY_BEAT_SCHEDULE_FILENAME or DATA_DIR / "celerybeat-schedule"
 )

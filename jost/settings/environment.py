@@ -168,6 +168,9 @@ class Environment(BaseSettings):
     JOST_GATEWAY_SECONDS: PositiveFloat | None = Field(
         None, description="Seconds that a gateway may take to answer."
     )
+    JOST_IMPORT_JOB_SECONDS: PositiveFloat | None = Field(
+        None, description="Seconds after which a further job goes on with a file that is imported."
+    )
     FOLLOWUP_REPEAT_THRESHOLD: PositiveInt | None = Field(
         None, description="Minutes in which a follow-up message is not repeated."
     )
@@ -179,7 +182,8 @@ class Environment(BaseSettings):
         "stable", description="Set of connection settings: `stable` or `conservative`."
     )
     JOST_DATA_DIR: Path | None = Field(
-        None, description="Folder of the embedded database, Redis data and generated secret key."
+        None,
+        description="Folder of the embedded database, Redis data, generated secret key and uploaded files.",
     )
     JOST_HTTPS: bool | None = Field(
         None,

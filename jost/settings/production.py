@@ -11,6 +11,8 @@ if not ALLOWED_HOSTS:
     raise missing("API_HOST", repair='for instance API_HOST="jost.example.com; localhost".')
 
 SECRET_KEY = stores.secret_key(ENVIRONMENT, folder=DATA_DIR)
+# Web and workers share it; without one JOST takes no files, unless STORAGES says where else they are kept.
+MEDIA_ROOT = DATA_DIR / "files" if DATA_DIR else ""
 DATABASES = {"default": stores.database(ENVIRONMENT, embedded=DATA_DIR)}
 
 _BROKER = stores.broker_url(ENVIRONMENT)

@@ -28,5 +28,7 @@ TASK_ROUTES = {
     "jost.leads.*": {"queue": IO},
     "jost.accounts.find_unsent": {"queue": DEFAULT},
     "jost.accounts.*": {"queue": IO},
+    "jost.imports.settle": {"queue": DEFAULT},
+    "jost.imports.*": {"queue": LOW_PRIORITY},
     "jost.gateways.*": {"queue": IO},
 }

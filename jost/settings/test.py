@@ -15,6 +15,8 @@ ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 
 JOST_LOGIN = False
 
+MEDIA_ROOT = DATA_DIR / "files"
+
 DATABASES = {"default": stores.database(ENVIRONMENT, embedded=DATA_DIR)}
 CELERY_BROKER_URL = stores.broker_url(ENVIRONMENT) or "memory://"
 CACHES = stores.caches(ENVIRONMENT.CACHE_URL)

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from django.db.models import Field, Model
 
 # The page of each app, by its label.
-PAGES = {"lead": "jost-leads.md", "orders": "jost-orders.md", "reports": "jost-reports.md"}
+PAGES = {
+    "lead": "jost-leads.md",
+    "orders": "jost-orders.md",
+    "accounts": "jost-accounts.md",
+    "imports": "jost-imports.md",
+    "reports": "jost-reports.md",
+}
 BEGIN = "<!-- made by `python -m tests.docs.models --write` -->"
 END = "<!-- end of what is made -->"
 _TYPES = {
@@ -29,8 +35,10 @@ _TYPES = {
     "DateTimeField": "timestamp",
     "DecimalField": "decimal",
     "EmailField": "text",
+    "FileField": "text",
     "ForeignKey": "bigint",
     "OneToOneField": "bigint",
+    "PositiveBigIntegerField": "bigint",
     "PositiveIntegerField": "integer",
 }
 

@@ -1,0 +1,1 @@
+"""Imports: CSV files whose rows become contacts, each row once, whatever dies meanwhile."""
