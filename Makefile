@@ -28,6 +28,10 @@ help: ## Print this list
 up: $(if $(filter-out 0,$(DEBUG_WORKER)),$(DEV),$(RUNTIME)) ## Start JOST on PORT (8000); Ctrl-C stops everything; DEBUG_WORKER=1 lets a debugger attach
 	@PORT=$(PORT) DEBUG_WORKER=$(DEBUG_WORKER) exec $(BIN)/python -m jost.embedded.up
 
+.PHONY: demo
+demo: $(RUNTIME) ## The same under a steady load, with a page to break it: http://127.0.0.1:PORT/demo/
+	@PORT=$(PORT) JOST_DEMO=1 exec $(BIN)/python -m jost.embedded.up
+
 .PHONY: test
 test: $(DEV) ## Unit and integration tests and the short seeded chaos scenarios
 	./.ci/test $(BIN)/python $(ARGS)

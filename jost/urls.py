@@ -35,6 +35,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/", include("jost.api.urls")),
     path("api/simulations/", include("jost.simulations.api.urls")),
     path("holdfast/", include("holdfast.urls")),
+    path("demo/", include("jost.demo.urls")),
     path("health/", include("holdfast.health.urls")),
     path("metrics", metrics, name="metrics"),
     path("admin/", admin.site.urls),

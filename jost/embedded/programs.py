@@ -71,6 +71,15 @@ def jost_programs(
     ]
 
 
+def demo_programs(*, page: str) -> list[Program]:
+    """Return what `make demo` runs beside JOST: who asks for work, and who counts what came of it."""
+    names = ("load", "watch")
+    return [
+        Program(name=name, command=[sys.executable, "-m", f"jost.demo.{name}", "--page", page])
+        for name in names
+    ]
+
+
 def _debugged(*, port: int, log_level: str, debug_ports: tuple[int, int]) -> list[Program]:
     web, worker = ({"HOLDFAST_DEBUGGER": f"127.0.0.1:{number}"} for number in debug_ports)
     return [

@@ -6,7 +6,8 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from holdfast.testing.services import redis_answers
@@ -35,6 +36,7 @@ class Plan:
     redis: Program | None
     redis_port: int | None
     programs: list[Program]
+    afterwards: list[Program] = field(default_factory=list)
 
     @property
     def page(self) -> str:
@@ -108,9 +110,15 @@ class Run:
         ready = wait_until_ready(port=plan.port, folder=plan.folder, run=plan.run, waiting=waiting)
         await self._patiently(ready, waiting=waiting)
         self._console.say(f"JOST is ready at {plan.page}")
+        # Once everything answers: what is asked for earlier would only wait.
+        for program in plan.afterwards:
+            self._keep(program)
+        if plan.afterwards:
+            self._console.say(f"The demo is at {plan.page}demo/")
 
     def _keep(self, program: Program) -> None:
-        keeper = Keeper(program, self._console)
+        noted = partial(state.note_process, self._plan.folder, name=program.name)
+        keeper = Keeper(program, self._console, noted=lambda pid: noted(pid=pid))
         self._keepers.append(keeper)
         keeper.start()
 

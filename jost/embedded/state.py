@@ -15,6 +15,7 @@ from pathlib import Path
 REDIS, GATEWAYS = "redis", "gateways"
 _RUNNING = "running.json"
 _LOCK = "lock"
+_PROCESSES = "processes"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +82,23 @@ def announce(folder: Path, running: Running) -> None:
     draft = folder / f".{_RUNNING}.{os.getpid()}"
     draft.write_text(json.dumps(asdict(running)))
     draft.replace(folder / _RUNNING)
+
+
+def note_process(folder: Path, *, name: str, pid: int) -> None:
+    """Tell which process was started last under a name."""
+    path = folder / _PROCESSES / name
+    path.parent.mkdir(exist_ok=True)
+    draft = path.with_name(f".{name}.{os.getpid()}")
+    draft.write_text(str(pid))
+    draft.replace(path)
+
+
+def process(folder: Path, *, name: str) -> int | None:
+    """Return the process that was started last under a name; it may have ended."""
+    try:
+        return int((folder / _PROCESSES / name).read_text())
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def running(folder: Path) -> Running | None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from holdfast.testing.services import die_with
@@ -31,8 +31,12 @@ class Program:
 class Keeper:
     """Runs one program, starts it again with growing pauses when it ends, until told to stop."""
 
-    def __init__(self, program: Program, console: Console) -> None:
+    def __init__(
+        self, program: Program, console: Console, *, noted: Callable[[int], None] | None = None
+    ) -> None:
+        """`noted` is told the id of each process."""
         self.program = program
+        self._noted = noted
         self.failures = 0
         self._console = console
         self._process: asyncio.subprocess.Process | None = None
@@ -95,6 +99,8 @@ class Keeper:
             preexec_fn=die_with(os.getpid()),
         )
         self._tell(f"started, pid {process.pid}")
+        if self._noted is not None:
+            self._noted(process.pid)
         reading = asyncio.create_task(self._read(process))
         # Told to stop while the process was being made: it has seen no signal yet.
         if self._stopping.is_set():

@@ -74,6 +74,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "jost.demo.context.mode",
             ],
         },
     },
@@ -204,6 +205,11 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "schedule": crontab(minute="45", hour="3"),
     },
 }
+
+# Only `make demo` turns it on, on one machine: its page kills what it is told to.
+JOST_DEMO = False
+JOST_DEMO_FREEZE_SECONDS = 30.0
+JOST_RUN = ""
 
 JOST_GATEWAYS_URL = ENVIRONMENT.JOST_GATEWAYS_URL or ""
 JOST_GATEWAY_SECONDS = ENVIRONMENT.JOST_GATEWAY_SECONDS or 10.0

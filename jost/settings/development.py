@@ -46,14 +46,18 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True
 
+# By `make demo`, which starts all processes itself.
+JOST_DEMO = bool(os.environ.get("JOST_DEMO"))
+JOST_DEMO_FREEZE_SECONDS = float(os.environ.get("JOST_DEMO_FREEZE_SECONDS") or 30)
+
 # The scheduler's sign of life. A new name at every start, and a minute ago as the last time: it is
 # due at once, whatever the ledger remembers of the start before.
-_RUN = os.environ.get("JOST_RUN", "")
+JOST_RUN = os.environ.get("JOST_RUN", "")
 CELERY_BEAT_SCHEDULE = CELERY_BEAT_SCHEDULE | {
-    f"pulse {_RUN}": {
+    f"pulse {JOST_RUN}": {
         "task": "jost.embedded.pulse",
         "schedule": 60.0,
-        "args": ["scheduler", _RUN],
+        "args": ["scheduler", JOST_RUN],
         # A sign of life is no job to keep: nothing of it belongs in the ledger.
         "options": {"expires": 30, "durable": False},
         "last_run_at": datetime.now(UTC) - timedelta(minutes=1),

@@ -27,13 +27,15 @@ pytestmark = pytest.mark.slow
 class Up:
     """A running `make up` with a data folder and a port of its own."""
 
+    target = "up"
+
     def __init__(self, folder: Path, **environment: str) -> None:
         self.folder = folder
         self.port = free_port()
         self.lines: list[str] = []
         self.environment = _plain_environment() | {"JOST_DATA_DIR": str(folder)} | environment
         self.make = subprocess.Popen(
-            _make_up(self.port),
+            _make_up(self.port, target=self.target),
             cwd=ROOT,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -232,9 +234,9 @@ _MAKE_USER = "from django.contrib.auth.models import User; User.objects.create_u
 _COUNT_USERS = "from django.contrib.auth.models import User; print(User.objects.count())"
 
 
-def _make_up(port: int) -> list[str]:
+def _make_up(port: int, *, target: str = "up") -> list[str]:
     # In the environment the tests run in, whichever that is.
-    return ["make", "up", f"PORT={port}", f"VENV={sys.prefix}"]
+    return ["make", target, f"PORT={port}", f"VENV={sys.prefix}"]
 
 
 def _broker_url(up: Up) -> str:

@@ -1,0 +1,147 @@
+"""`make demo`: it breaks what it is told to and nothing else, and what it shows comes from the gateways' own record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from random import Random
+from threading import Event
+from typing import Any
+
+import psutil
+import pytest
+import requests
+from django.test import Client
+
+from jost.demo import load
+from jost.demo.makers import Maker
+from tests.eventually import eventually
+from tests.integration.test_up import Up
+
+
+class Demo(Up):
+    """A running `make demo`, looked at and pressed as a browser does."""
+
+    target = "demo"
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}/demo/"
+
+    def figures(self) -> dict[str, Any]:
+        answer = requests.get(f"{self.address}figures/", timeout=30)
+        answer.raise_for_status()
+        values: dict[str, Any] = answer.json()
+        return values
+
+    def happened(self) -> int:
+        return int(self.figures().get("sums", {}).get("happened", 0))
+
+    def press(self, kind: str) -> str:
+        """Press a button of the page; return the page that follows."""
+        session = requests.Session()
+        session.get(self.address, timeout=30).raise_for_status()
+        token = session.cookies["csrftoken"]
+        answer = session.post(
+            f"{self.address}break/{kind}/",
+            data={"csrfmiddlewaretoken": token},
+            headers={"Referer": self.address},
+            timeout=30,
+        )
+        answer.raise_for_status()
+        return answer.text
+
+    def recovered(self) -> list[float | None]:
+        return [fault["recovered"] for fault in self.figures()["faults"]]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    demo = Demo(tmp_path_factory.mktemp("demo") / "data", JOST_DEMO_FREEZE_SECONDS="3")
+    try:
+        demo.until_ready()
+        eventually(lambda: demo.happened() > 10, told="effects happen")
+        yield demo
+    finally:
+        demo.end()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["kill", "wipe", "freeze"])
+def test_each_button_breaks_something_and_nothing_is_lost_or_happens_twice(
+    demo: Demo, kind: str
+) -> None:
+    faults = len(demo.figures()["faults"])
+    pids = {name: demo.pid(name) for name in ("jobs", "cpu", "scheduler")}
+    scheduler = psutil.Process(pids["scheduler"])
+
+    page = demo.press(kind)
+
+    if kind == "kill":
+        assert "Killed the worker" in page
+        eventually(lambda: demo.pid("jobs") != pids["jobs"] or demo.pid("cpu") != pids["cpu"])
+    if kind == "freeze":
+        assert scheduler.status() == psutil.STATUS_STOPPED
+        eventually(lambda: scheduler.status() != psutil.STATUS_STOPPED, told="it is thawed")
+    eventually(lambda: len(demo.figures()["faults"]) > faults and None not in demo.recovered())
+    more = demo.happened() + 10
+    eventually(lambda: demo.happened() > more, told="the load goes on")
+    sums = demo.figures()["sums"]
+    assert (sums["lost"], sums["twice"]) == (0, 0)
+    assert demo.figures()["answers"]["different"] == 0
+
+
+@pytest.mark.slow
+def test_what_is_shown_as_happened_is_what_the_gateways_recorded(demo: Demo) -> None:
+    port = (demo.folder / "gateways.port").read_text()
+
+    def in_record() -> int:
+        totals = requests.get(f"http://127.0.0.1:{port}/record", timeout=30).json()
+        return sum(kind["keys"] for kind in totals.values())
+
+    before = in_record()
+    eventually(lambda: demo.happened() >= before)
+    assert demo.happened() <= in_record()
+
+
+@pytest.mark.slow
+def test_button_without_its_token_is_refused(demo: Demo) -> None:
+    assert requests.post(f"{demo.address}break/kill/", timeout=30).status_code == 403
+    assert requests.get(f"{demo.address}break/kill/", timeout=30).status_code == 405
+
+
+@pytest.mark.parametrize("demo_mode", [False, True])
+def test_there_is_no_page_and_no_button_but_in_the_demo_on_its_own_machine(
+    client: Client, settings: Any, demo_mode: bool
+) -> None:
+    settings.JOST_DEMO = demo_mode
+    # In the demo it is somebody else's machine that asks.
+    client.defaults["REMOTE_ADDR"] = "192.0.2.7" if demo_mode else "127.0.0.1"
+    assert client.get("/demo/").status_code == 404
+    assert client.get("/demo/figures/").status_code == 404
+    for kind in ("kill", "wipe", "freeze"):
+        assert client.post(f"/demo/break/{kind}/").status_code == 404
+
+
+def test_who_is_held_up_does_not_ask_for_everything_at_once_afterwards() -> None:
+    asked: list[float] = []
+    stop = Event()
+
+    def slow(_dice: Random, _page: str) -> None:
+        asked.append(time.monotonic())
+        if len(asked) == 1:
+            stop.wait(0.5)
+        if len(asked) == 4:
+            stop.set()
+
+    maker = Maker(name="slow", per_minute=600, make=slow)
+    load.run([maker], page="", dice=Random(1), stop=stop)
+    assert len([at for at in asked[1:] if at - asked[1] < 0.02]) <= 2
+
+
+def test_refusal_does_not_end_the_load(caplog: pytest.LogCaptureFixture) -> None:
+    def refused(_dice: Random, _page: str) -> None:
+        raise ValueError("no")
+
+    load.ask(Maker(name="refused", per_minute=1, make=refused), page="", dice=Random(1))
+    assert "Asked in vain for refused." in caplog.text
