@@ -237,6 +237,8 @@ def test_run_is_read_without_scripts(browse: Browse, ground: JostGround) -> None
     page = browse(f"{ground.runs['counted']}/?exact=1", scripts=False, width=NARROW)
 
     expect(page.locator("[data-ev]")).to_have_text(re.compile(r"\d\.\d{4}"))
+    # No room is kept for drawings that do not come.
+    assert all(place.bounding_box()["height"] < 60 for place in page.locator(".plot-place").all())
     page.locator("figure", has_text="Edge and frequency").get_by_text("As a table").click()
     expect(page.get_by_role("table", name="Edge and frequency by true count")).to_be_visible()
     assert excess_width(page) == 0

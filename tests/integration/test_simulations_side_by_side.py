@@ -81,6 +81,7 @@ def test_runs_whose_bets_follow_a_count_show_what_they_win(
 
     assert "SCORE by bets.wong_in" not in waiting
     assert "SCORE by bets.wong_in" in shown
+    assert "1 to 4 units, in at +2" in shown
     for run, line in zip(study.in_order, lines, strict=True):
         bets = client.get(f"{run.get_absolute_url()}export/json/").json()["bets"]
         figures = [*bets["win_per_100"].values(), *bets["score"].values()]
