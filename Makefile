@@ -98,6 +98,10 @@ bench-autoscale: $(DEV) ## Measure a load step on pools that scale; writes bench
 bench-simulations: $(DEV) ## Measure rounds per second of blackjack beside a C loop; ARGS=--write records it
 	$(BIN)/python -m benchmarks.simulations $(ARGS)
 
+.PHONY: bench-request
+bench-request: $(DEV) ## Measure a heavy request, and the same work as jobs; writes benchmarks/results/request.json
+	$(BIN)/python -m benchmarks.request $(ARGS)
+
 .PHONY: bench-scale
 bench-scale: $(DEV) ## Measure many workers, rows and jobs; writes benchmarks/results/scale.json
 	$(BIN)/python -m benchmarks.scale $(ARGS)

@@ -146,6 +146,10 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "jost.simulations.api.documents.add_json_schemas",
     ],
+    "ENUM_NAME_OVERRIDES": {
+        "ReportState": "jost.reports.models.Report.State",
+        "SimulationState": "jost.simulations.models.Simulation.State",
+    },
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["jost.access.SignedIn"],
     # Scripts and fonts come from here, and nobody else's server is asked what it thinks of the schema.
