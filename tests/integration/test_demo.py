@@ -123,6 +123,7 @@ def test_there_is_no_page_and_no_button_but_in_the_demo_on_its_own_machine(
         assert client.post(f"/demo/break/{kind}/").status_code == 404
 
 
+@pytest.mark.django_db
 def test_who_is_held_up_does_not_ask_for_everything_at_once_afterwards() -> None:
     asked: list[float] = []
     stop = Event()
@@ -139,6 +140,7 @@ def test_who_is_held_up_does_not_ask_for_everything_at_once_afterwards() -> None
     assert len([at for at in asked[1:] if at - asked[1] < 0.02]) <= 2
 
 
+@pytest.mark.django_db
 def test_refusal_does_not_end_the_load(caplog: pytest.LogCaptureFixture) -> None:
     def refused(_dice: Random, _page: str) -> None:
         raise ValueError("no")
