@@ -9,11 +9,13 @@ from functools import cache
 from random import Random
 from uuid import uuid4
 
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db.models import F, Max
 from django.utils import timezone
 
 from jost.accounts.models import Mail
 from jost.accounts.services import sign_up
+from jost.imports.services import begin
 from jost.leads import services
 from jost.leads.models import FollowupRule, Lead, Status
 from jost.orders import checkout, steps
@@ -122,6 +124,15 @@ def simulate(dice: Random, _page: str) -> None:
     ended = Simulation.objects.filter(name=NAME, state__in=Simulation.OVER)
     old = ended.order_by("-created_at").values_list("pk", flat=True)[MOST_SIMULATIONS:][:LATELY]
     Simulation.objects.filter(pk__in=list(old)).delete()
+
+
+@makes("imports", per_minute=0.5)
+def import_contacts(dice: Random, _page: str) -> None:
+    """Hand in a file of some hundred contacts; one row of it is wrong."""
+    rows = [f"{dice.randrange(10**9)}@example.com,Player {place}" for place in range(300)]
+    rows[dice.randrange(len(rows))] = "nobody,Player"
+    content = "\n".join(["email,name", *rows]).encode()
+    begin(SimpleUploadedFile(f"{NAME}.csv", content, content_type="text/csv"))
 
 
 @makes("reports", per_minute=0.5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 from threading import Event
 from typing import Any
@@ -11,10 +12,11 @@ from typing import Any
 import psutil
 import pytest
 import requests
+from django.core.management import call_command
 from django.test import Client
 
 from jost.demo import load
-from jost.demo.makers import Maker
+from jost.demo.makers import MAKERS, Maker
 from tests.eventually import eventually
 from tests.integration.test_up import Up
 
@@ -147,3 +149,15 @@ def test_refusal_does_not_end_the_load(caplog: pytest.LogCaptureFixture) -> None
 
     load.ask(Maker(name="refused", per_minute=1, make=refused), page="", dice=Random(1))
     assert "Asked in vain for refused." in caplog.text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("maker", MAKERS, ids=lambda maker: maker.name)
+def test_each_maker_asks_again_and_again_and_is_never_refused(
+    maker: Maker, settings: Any, tmp_path: Path
+) -> None:
+    settings.MEDIA_ROOT = tmp_path
+    call_command("seed_shop", verbosity=0)
+    dice = Random(1)
+    for _ in range(5):
+        maker.make(dice, "http://testserver")
