@@ -1,6 +1,6 @@
 """What cpu workers do to a simulation: count its chunks, hold what is counted in one sum, end it.
 
-All may be repeated, and may come late: nothing here moves what has succeeded or was cancelled.
+All may be repeated, and may come late: nothing here moves what has succeeded, was cancelled or is gone.
 """
 
 from collections.abc import Iterator
@@ -39,8 +39,8 @@ class ChunkOrder:
 
 def begin_chunk(simulation_id: UUID, *, index: int) -> ChunkOrder | None:
     """Say what to count for chunk `index`; None if nobody needs it now."""
-    simulation = Simulation.objects.defer(*Simulation.HEAVY).get(pk=simulation_id)
-    if simulation.is_over or simulation.state == State.PAUSED:
+    simulation = Simulation.objects.defer(*Simulation.HEAVY).filter(pk=simulation_id).first()
+    if simulation is None or simulation.is_over or simulation.state == State.PAUSED:
         return None
     rounds = _rounds_wanted(simulation, index=index)
     if rounds <= _rounds_counted(simulation, index=index):
@@ -62,7 +62,9 @@ def record_chunk(simulation_id: UUID, *, index: int, tally: Tally) -> None:
     """Keep the counts of a chunk; a second attempt has counted the same and changes nothing."""
     with _locked(simulation_id) as simulation:
         # Under the lock: no chunk is added to an answer that is there already.
-        if simulation.is_over or tally.rounds > _rounds_wanted(simulation, index=index):
+        if simulation is None or simulation.is_over:
+            return
+        if tally.rounds > _rounds_wanted(simulation, index=index):
             return
         # One that an earlier end of the simulation cut short gives way to one with more rounds, and to no other.
         if tally.rounds <= _rounds_counted(simulation, index=index):
@@ -77,7 +79,7 @@ def record_chunk(simulation_id: UUID, *, index: int, tally: Tally) -> None:
 def end_leg(simulation_id: UUID, *, leg: int, jobs: Outcome) -> None:
     """Every job of the leg has ended: with the answer, or it takes another leg, or somebody has to resume it."""
     with _locked(simulation_id) as simulation:
-        if simulation.is_over:
+        if simulation is None or simulation.is_over:
             return
         _gather(simulation)
         if not simulation.is_active or simulation.leg != leg:
@@ -95,7 +97,9 @@ def end_leg(simulation_id: UUID, *, leg: int, jobs: Outcome) -> None:
 def fail_leg(simulation_id: UUID, *, leg: int, jobs: Outcome) -> None:
     """A chunk could not be counted: take back those that wait, and say why; if its workers died, the others go on."""
     with _locked(simulation_id) as simulation:
-        if not simulation.is_active or simulation.leg != leg or not jobs.error:
+        if simulation is None or not simulation.is_active or simulation.leg != leg:
+            return
+        if not jobs.error:
             return
         legs.take_back(simulation)
         reason = f"A chunk could not be counted: {jobs.error} When this is mended, resume it."
@@ -103,10 +107,11 @@ def fail_leg(simulation_id: UUID, *, leg: int, jobs: Outcome) -> None:
 
 
 @contextmanager
-def _locked(simulation_id: UUID) -> Iterator[Simulation]:
+def _locked(simulation_id: UUID) -> Iterator[Simulation | None]:
+    """Hold the row; None if it was deleted, as those of an earlier engine are by a migration."""
     with transaction.atomic():
         rows = Simulation.objects.select_for_update().defer(*Simulation.HEAVY)
-        yield rows.get(pk=simulation_id)
+        yield rows.filter(pk=simulation_id).first()
 
 
 def _rounds_wanted(simulation: Simulation, *, index: int) -> int:

@@ -12,7 +12,7 @@ PERCENT = 100
 
 def parse_rounds(text: str) -> int:
     """Read a number of rounds; ValueError says the repair."""
-    rounds = _parse_whole(text, what="rounds")
+    rounds = _parse_whole(text, what="rounds", such_as="100000000, 100_000_000 or 1e8")
     if not MIN_ROUNDS <= rounds <= MAX_ROUNDS:
         raise ValueError(
             f"Rounds must lie between {MIN_ROUNDS:,} and {MAX_ROUNDS:,}, for instance 1e8."
@@ -22,7 +22,7 @@ def parse_rounds(text: str) -> int:
 
 def parse_seed(text: str) -> int:
     """Read a seed; ValueError says the repair."""
-    seed = _parse_whole(text, what="seed")
+    seed = _parse_whole(text, what="a seed", such_as="1")
     if not 0 <= seed <= MAX_SEED:
         raise ValueError(f"The seed must lie between 0 and {MAX_SEED}.")
     return seed
@@ -46,9 +46,9 @@ def parse_target(text: str) -> float:
     return target
 
 
-def _parse_whole(text: str, *, what: str) -> int:
+def _parse_whole(text: str, *, what: str, such_as: str) -> int:
     bare = text.strip().replace(",", "").replace("_", "").replace(" ", "")
-    wrong = f"{text!r} is no whole number for {what}: write 100000000, 100_000_000 or 1e8."
+    wrong = f"{text!r} is no whole number for {what}: write {such_as}."
     # Long enough for every number allowed, short enough that 1e999999999 costs nothing.
     if len(bare) > 24:
         raise ValueError(wrong)

@@ -101,6 +101,15 @@ def rules_file_of(options: Mapping[str, Any]) -> dict[str, Any]:
     return values | _counting(options, counting=values.get("counting"))
 
 
+def said(reason: ValueError) -> str:
+    """The message as a command prints it: with the key before it, unless it says that or the cell."""
+    message = str(reason)
+    if not isinstance(reason, RulesError) or reason.field in message:
+        return message
+    row = reason.field.rpartition(".")[0]
+    return message if row and message.startswith(row) else f"{reason.field}: {message}"
+
+
 def _preset(name: str) -> dict[str, Any]:
     if name not in PRESETS:
         raise RulesError(f"There is no preset {name}: {meant(name, PRESETS)}", field="preset")

@@ -278,6 +278,7 @@ def test_schemas_are_printed_without_running_anything() -> None:
         (("--rounds", "lots"), "write 100000000, 100_000_000 or 1e8"),
         (("--rounds", "1e12"), "Rounds must lie between"),
         (("--seed", "-5"), "The seed must lie between"),
+        (("--seed", "1.5"), r"'1\.5' is no whole number for a seed: write 1\."),
         (("--target", "5"), "The target must lie between"),
         (("--target", "narrow"), "no half-width: write 0.0001 or 0.01%"),
         (("--workers", "0"), "--workers must be at least 1"),
@@ -304,6 +305,13 @@ def test_wrong_option_says_the_repair(options: tuple[str, ...], repair: str) -> 
 def test_wrong_file_names_the_key(file: Path) -> None:
     file.write_text('{"dealer_peaks": true}')
     with pytest.raises(CommandError, match=r"no key dealer_peaks: did you mean dealer_peeks\?"):
+        simulate("--rules", str(file), "--inline")
+
+    cells = ", ".join(['"S"'] * 7 + ['"X"'] * 3)
+    file.write_text(f'{{"strategy": {{"hard": {{"16": [{cells}]}}}}}}')
+    with pytest.raises(
+        CommandError, match=r"^strategy\.hard\.16 against 9: 'X' is no code; use one of"
+    ):
         simulate("--rules", str(file), "--inline")
 
     file.write_text('{"decks": 6')

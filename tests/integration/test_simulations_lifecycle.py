@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import IntegrityError, transaction
 
+from holdfast import Batch
 from holdfast.testing import HoldfastJobs, faults
 from jost.simulations import gathering, lifecycle, tasks
 from jost.simulations.engine import ENGINE_VERSION, MAX_ROUNDS, chunks_of
@@ -132,9 +133,19 @@ def test_chunk_of_another_engine_fails_the_simulation_with_the_repair(
     assert "Start the simulation again" in waiting.reason
 
 
-def test_chunk_of_a_simulation_that_was_never_committed_fails() -> None:
-    with pytest.raises(Simulation.DoesNotExist):
-        tasks.run_chunk(str(uuid4()), 0)
+def test_jobs_of_a_simulation_that_is_gone_end_without_a_failure(
+    waiting: Simulation, holdfast_jobs: HoldfastJobs
+) -> None:
+    tally = pretended(None, seed=SEED, index=0, rounds=50_000)
+    key, batch = waiting.pk, waiting.batch_id
+    waiting.delete()
+
+    gathering.record_chunk(key, index=0, tally=tally)
+    tasks.fail_leg(batch, str(key), 1)
+    holdfast_jobs.drain()
+
+    assert {job.state for job in Batch.get(batch).members()} == {"SUCCESS"}
+    assert not Chunk.objects.exists()
 
 
 def test_failed_simulation_is_resumed_to_the_same_answer(

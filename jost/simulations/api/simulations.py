@@ -110,7 +110,9 @@ class SimulationViewSet(
         except ValueError as error:
             raise ValidationError({field: [str(error)]}) from None
         return self._told(
-            simulation, moved=extended, only="those that were not cancelled can be extended"
+            simulation,
+            moved=extended,
+            only="those that did not fail and were not cancelled can be extended",
         )
 
     @extend_schema(

@@ -131,7 +131,13 @@ class Rules:
         _require_whole("decks", self.decks, low=MIN_DECKS, high=MAX_DECKS)
         _require_whole("max_hands", self.max_hands, low=MIN_HANDS, high=MAX_HANDS)
         _require_whole("seats", self.seats, low=1, high=MAX_SEATS)
-        _require_whole("other_players", self.other_players, low=0, high=MAX_SEATS - self.seats)
+        _require_whole(
+            "other_players",
+            self.other_players,
+            low=0,
+            high=MAX_SEATS - self.seats,
+            why=f": with seats they are {MAX_SEATS} spots at most",
+        )
         for name in (
             "dealer_hits_soft_17",
             "double_after_split",
@@ -228,7 +234,8 @@ def _is_number(value: object) -> bool:
 def _require_whole(name: str, value: object, *, low: int, high: int, why: str = "") -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         reason = f": {why}" if why else ""
-        raise RulesError(f"{name} must be a whole number from {low} to {high}{reason}.", field=name)
+        wanted = f"a whole number from {low} to {high}" if low < high else f"{low}"
+        raise RulesError(f"{name} must be {wanted}{reason}.", field=name)
 
 
 def _require_choice(name: str, value: object, choices: tuple[str, ...]) -> None:

@@ -12,7 +12,7 @@ from jost.simulations.exact import NO_EXACT_VALUE, RESULTS, Exact, exact, has_ex
 from jost.simulations.exact_report import exact_answer, left_out
 from jost.simulations.schemas import schema_of
 from jost.simulations.setup import Setup
-from jost.simulations.shorthand import add_rules_arguments, rules_file_of
+from jost.simulations.shorthand import add_rules_arguments, rules_file_of, said
 
 
 class Command(BaseCommand):
@@ -40,9 +40,7 @@ class Command(BaseCommand):
             setup = _setup_of(options)
             found = exact(setup.game.rules, setup.game.chart)
         except RulesError as reason:
-            message = str(reason)
-            named = message if reason.field in message else f"{reason.field}: {message}"
-            raise CommandError(named) from None
+            raise CommandError(said(reason)) from None
         if options["json"]:
             self.stdout.write(json.dumps(exact_answer(setup, found)))
         else:

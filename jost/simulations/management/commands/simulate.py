@@ -8,7 +8,7 @@ from typing import Any, Self
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from jost.simulations import lifecycle
-from jost.simulations.engine import ENGINE_VERSION, RulesError, Tally, warm_up
+from jost.simulations.engine import ENGINE_VERSION, Tally, warm_up
 from jost.simulations.inline import count_inline
 from jost.simulations.models import Simulation
 from jost.simulations.numbers import parse_rounds, parse_seed, parse_target
@@ -16,7 +16,7 @@ from jost.simulations.progress import progress_of
 from jost.simulations.report import answer, exact_of
 from jost.simulations.schemas import NAMES, schema_of
 from jost.simulations.setup import Setup
-from jost.simulations.shorthand import add_counting_arguments, add_rules_arguments, setup_of
+from jost.simulations.shorthand import add_counting_arguments, add_rules_arguments, said, setup_of
 from jost.simulations.told import Told, printed
 
 # Between two looks at the database; an answer is never later than this.
@@ -74,7 +74,7 @@ class Command(BaseCommand):
             asked = Asked.of(options)
             setup = setup_of(options)
         except ValueError as reason:
-            raise CommandError(_said(reason)) from None
+            raise CommandError(said(reason)) from None
         count = self._inline if options["inline"] else self._through_jobs
         tally, seed = count(setup, asked)
         # People are shown the exact value beside it; it takes a second or two.
@@ -170,11 +170,3 @@ class Asked:
             threads=threads,
             name=options["name"],
         )
-
-
-def _said(reason: ValueError) -> str:
-    """The message begins with the key, or it is put before."""
-    message = str(reason)
-    if isinstance(reason, RulesError) and reason.field not in message:
-        return f"{reason.field}: {message}"
-    return message
