@@ -15,6 +15,9 @@ MILLION = 1e6
 WIDTH = 72
 # Between two lines on a terminal.
 LEAST_SECONDS = 0.1
+# Then somebody may want to know that nothing happens, and why.
+PATIENCE_SECONDS = 10.0
+NOTHING_YET = "No worker has counted anything yet: `make up` starts them; --inline needs none."
 # Of all rounds, for a count that is printed.
 LEAST_SHARE = 0.0005
 
@@ -29,6 +32,7 @@ class Told:
         self._began = time.monotonic()
         self._told_at = 0.0
         self._tenth = 0
+        self._hinted = False
 
     def line(self, text: str) -> None:
         self._err.write(text)
@@ -36,6 +40,9 @@ class Told:
     def progress(self, tally: Tally, *, rounds_per_second: float | None = None) -> None:
         """Say how far it is and what is estimated so far; the speed if it is not given."""
         now = time.monotonic()
+        if not (tally.rounds or self._hinted) and now - self._began >= PATIENCE_SECONDS:
+            self._hinted = True
+            self.line(NOTHING_YET)
         speed = rounds_per_second or tally.rounds / max(now - self._began, 1e-6)
         fraction = self._fraction(tally)
         if sys.stderr.isatty():

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from io import StringIO
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 from django.core.management import CommandError, call_command
+from django.core.management.base import OutputWrapper
+from django.db import OperationalError
 
-from jost.simulations import inline, legs, lifecycle
+from jost.simulations import inline, legs, lifecycle, told
 from jost.simulations.charts import chart_to_csv
 from jost.simulations.engine import ENGINE_VERSION, Tally
 from jost.simulations.engine.chart import Chart, read_rows
@@ -20,7 +23,7 @@ from jost.simulations.models import Simulation
 from jost.simulations.report import answer as answer_of
 from jost.simulations.schemas import schema_of
 from jost.simulations.setup import RULES_KEYS, Setup
-from tests.simulated import CHART, SEED, plain_setup, pretended, pretended_answer, rounds_of
+from tests.simulated import CHART, ROUNDS, SEED, plain_setup, pretended, pretended_answer, rounds_of
 
 State = Simulation.State
 
@@ -339,6 +342,33 @@ def test_failed_simulation_is_an_error_of_the_command(
 
     with pytest.raises(CommandError, match=r"The simulation is failed.*A chunk could not be"):
         simulate("--rules", str(file), "--rounds", "1e4")
+
+
+def test_database_without_tables_is_told_with_the_repair(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> Simulation:
+        raise OperationalError("no such table: simulations_simulation")
+
+    monkeypatch.setattr(lifecycle, "start", refuse)
+
+    with pytest.raises(CommandError, match=r"\(no such table: .*\)\. `make up` sets one up"):
+        simulate("--rules", str(file), "--rounds", "1e4")
+
+
+def test_nothing_counted_for_a_while_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = count(start=0, step=4)
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    err = StringIO()
+    progress = told.Told(OutputWrapper(err), rounds=ROUNDS, target=None)
+
+    progress.progress(Tally.total([]))
+    progress.progress(Tally.total([]))
+    assert err.getvalue() == ""
+
+    progress.progress(Tally.total([]))
+    progress.progress(Tally.total([]))
+    assert err.getvalue() == f"{told.NOTHING_YET}\n"
 
 
 @pytest.mark.django_db

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError, ProgrammingError
 
 from jost.simulations import lifecycle
 from jost.simulations.engine import ENGINE_VERSION, Tally, warm_up
@@ -95,9 +96,7 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps(schema_of(name), indent=2))
 
     def _through_jobs(self, setup: Setup, asked: "Asked") -> tuple[Tally, int]:
-        simulation = lifecycle.start(
-            setup, rounds=asked.rounds, seed=asked.seed, target=asked.target, name=asked.name
-        )
+        simulation = _start(setup, asked)
         told = Told(self.stderr, rounds=asked.rounds, target=asked.target)
         told.line(f"Simulation {simulation.id}: {asked.rounds:,} rounds of {setup}")
         try:
@@ -124,10 +123,10 @@ class Command(BaseCommand):
 
     def _inline(self, setup: Setup, asked: "Asked") -> tuple[Tally, int]:
         seed = lifecycle.new_seed() if asked.seed is None else asked.seed
-        # First, or the time to compile would be told as a slow engine.
-        warm_up()
-        told = Told(self.stderr, rounds=asked.rounds, target=asked.target)
         try:
+            # First, or the time to compile would be told as a slow engine.
+            warm_up()
+            told = Told(self.stderr, rounds=asked.rounds, target=asked.target)
             tally = count_inline(
                 setup.game,
                 rounds=asked.rounds,
@@ -140,6 +139,18 @@ class Command(BaseCommand):
             raise CommandError("Interrupted; nothing goes on and nothing was kept.") from None
         told.end()
         return tally, seed
+
+
+def _start(setup: Setup, asked: "Asked") -> Simulation:
+    try:
+        return lifecycle.start(
+            setup, rounds=asked.rounds, seed=asked.seed, target=asked.target, name=asked.name
+        )
+    except (OperationalError, ProgrammingError) as reason:
+        raise CommandError(
+            f"The database refuses a simulation ({str(reason).strip()}). `make up` sets one up and "
+            "starts workers, `manage.py migrate` makes its tables, --inline needs none."
+        ) from reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
