@@ -144,7 +144,7 @@ def test_setup_is_said_as_an_analyst_would() -> None:
         (
             {"decks": 1, "seats": 7, "dealing": {"mode": "fixed_rounds", "rounds": 2}},
             "dealing.rounds",
-            "from 1 to 1: with more",
+            "must be 1: with more",
         ),
         (
             {"dealing": {"mode": "every_round", "penetration": 0.5}},

@@ -136,7 +136,7 @@ class Rules:
             self.other_players,
             low=0,
             high=MAX_SEATS - self.seats,
-            why=f": with seats they are {MAX_SEATS} spots at most",
+            why=f"with seats they are {MAX_SEATS} spots at most",
         )
         for name in (
             "dealer_hits_soft_17",
