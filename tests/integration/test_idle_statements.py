@@ -21,6 +21,7 @@ from holdfast.testing.services import RedisServer
 from holdfast.upkeep import pulse
 from holdfast.upkeep.crew import FEW, Crew
 from holdfast.upkeep.pulse import Pulse
+from tests.finished import finished
 from tests.rows import hire, new_job
 
 MINUTE = 60.0
@@ -112,6 +113,21 @@ def test_idle_cluster_of_fifty_asks_less_than_five_times_a_second(
     cluster = (CLUSTER - 1) * len(without_duty) + len(with_duty) / 5
     assert cluster / MINUTE <= 5.0, with_duty
     assert Duty.objects.using(ledger).get().holder == idle.worker
+
+
+def test_calls_that_come_and_go_between_two_looks_are_counted_as_recorded(
+    ledger: str, idle: Minutes
+) -> None:
+    idle.pass_for(MINUTE)
+    assert not idle.crew._minutes.has_counted
+    finished(1, at=datetime.now(UTC) - timedelta(minutes=2))
+    idle.crew._minutes.begin()
+
+    with counted(ledger) as statements:
+        idle.pass_for(MINUTE)
+
+    # By the quiet of the first minute the next look were due two minutes later.
+    assert any("FROM holdfast_job WHERE id >=" in each for each in statements), statements
 
 
 def test_renewal_of_a_lease_is_one_statement(ledger: str) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from holdfast.ledger import minutes, totals, transitions
-from holdfast.ledger.ids import bound_at
+from holdfast.ledger.ids import bound_at, new_ids
 from holdfast.ledger.models import Job, Total
 from holdfast.ledger.states import State
 from holdfast.ledger.tallies import OTHERS, Tally
@@ -108,12 +108,28 @@ def test_calls_are_counted_by_the_time_in_their_ids_once(
     record(ledger, at=since - SECOND, count=5)
     record(ledger, at=since + SECOND, count=2, task="mail")
     record(ledger, at=since + timedelta(seconds=130), count=3, task="mail", queue="slow")
+    # Sorts among them, and says nothing of a time.
+    transitions.record([new_job(bound_at(since + SECOND)[:14] + "4" + bound_at(since)[15:])])
     transitions.record([new_job("order-17"), new_job("ffff-17")])
     keeper.one_pass()
     RecordedKeeper().one_pass()
     assert of().recorded == 5
     assert of(task="mail").recorded == 5
     assert of(queue="slow").recorded == 3
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_job_whose_id_tells_no_time_is_counted_with_its_end(ledger: str, *, apart: bool) -> None:
+    begun(ledger, ago=timedelta(minutes=3))
+    steps = finished(2, at=last_full(), task="step", queue="slow", kept_apart=apart)
+    calls = finished(3, at=last_full(), task="call", queue="slow", kept_apart=apart)
+    ids = {steps[0]: "order-2026-07-01"} | dict(zip(calls, new_ids(3), strict=True))
+    for old, new in ids.items():
+        Job.objects.using(ledger).filter(id=old).update(id=new)
+    MinuteKeeper().one_pass()
+    MinuteKeeper().one_pass()
+    assert (of(task="step").recorded, of(task="call").recorded) == (2, 0)
+    assert (of().recorded, of(queue="slow").recorded) == (2, 2)
 
 
 def test_call_that_may_not_be_committed_yet_is_left_for_later(
@@ -176,6 +192,33 @@ def test_idle_minutes_ask_nothing_for_a_while(ledger: str) -> None:
     with counted(ledger) as busy:
         keeper.one_pass()
     assert (len(rested), len(busy)) == (0, 1)
+
+
+def test_calls_of_quiet_moments_are_counted_in_time(ledger: str) -> None:
+    now = [1000.0]
+    keeper = RecordedKeeper(monotonic=lambda: now[0])
+    since = begun(ledger, ago=timedelta(minutes=3))
+    record(ledger, at=since + SECOND)
+    keeper.one_pass(quiet=True)
+    written = totals.begin_recorded()
+    record(ledger, at=written + SECOND)
+    # As it would be had it looked before that one came.
+    keeper._since = written
+    now[0] += 60
+    keeper.one_pass(quiet=True)
+    assert of().recorded == 2
+
+
+def test_call_that_is_too_young_to_be_counted_keeps_the_counting_awake(ledger: str) -> None:
+    now = [1000.0]
+    keeper = RecordedKeeper(monotonic=lambda: now[0])
+    begun(ledger, ago=timedelta(minutes=3))
+    record(ledger, at=minutes.now() - 5 * SECOND)
+    keeper.one_pass(quiet=True)
+    now[0] += 60
+    with counted(ledger) as looked:
+        keeper.one_pass(quiet=True)
+    assert len(looked) == 1
 
 
 def test_clock_that_is_set_back_leaves_counting_going(ledger: str, keeper: RecordedKeeper) -> None:

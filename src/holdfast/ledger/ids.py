@@ -7,6 +7,8 @@ import time
 from datetime import UTC, datetime
 from uuid import UUID
 
+# In SQL, of the column `id`: whether it is an id of version 7, which says when it was made.
+TELLS_TIME = "id LIKE '________-____-7___-____-____________'"
 # Two bits of this digit say which kind of UUID it is, the other two are random.
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 

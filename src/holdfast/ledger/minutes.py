@@ -20,6 +20,7 @@ from django.db.models.functions import Now
 from holdfast.ledger import histograms, tallies, totals
 from holdfast.ledger.clocks import NOW
 from holdfast.ledger.database import alias, atomic, connection, dialect
+from holdfast.ledger.ids import TELLS_TIME
 from holdfast.ledger.models.minutes import Minute
 from holdfast.ledger.moments import as_moment
 from holdfast.ledger.states import DEAD_LETTERS, FINAL, Reason, State
@@ -71,7 +72,8 @@ WITH RECURSIVE {_TASKS_APART}, ended AS MATERIALIZED (
   SELECT {{columns}} FROM apart CROSS JOIN holdfast_job WHERE {_APART} AND task = apart.name AND {_WITHIN}
 )
 SELECT task, queue, state, {histograms.as_sql("wait")}, {histograms.as_sql("run")}, count(*),
-       sum(CASE WHEN attempts > 1 THEN attempts - 1 ELSE 0 END), sum(run)
+       sum(CASE WHEN attempts > 1 THEN attempts - 1 ELSE 0 END), sum(run),
+       sum(CASE WHEN {TELLS_TIME} THEN 0 ELSE 1 END)
   FROM ended GROUP BY 1, 2, 3, 4, 5
 """
 _COUNTED = {
@@ -126,17 +128,19 @@ def ended_between(since: datetime, until: datetime) -> dict[tallies.Key, Tally]:
     wait = seconds.format(since="published_at", until="started_at")
     run = seconds.format(since="started_at", until="finished_at")
     columns = (
-        f"task, queue, state, attempts, CASE WHEN {_BY_ATTEMPT} THEN {wait} END AS wait, "
+        f"id, task, queue, state, attempts, CASE WHEN {_BY_ATTEMPT} THEN {wait} END AS wait, "
         f"CASE WHEN {_BY_ATTEMPT} THEN {run} END AS run"
     )
     found: dict[tallies.Key, Tally] = defaultdict(Tally)
     with here.cursor() as cursor:
         cursor.execute(_COUNT.format(columns=columns), [_moment(since), _moment(until)] * 3)
-        for task, queue, state, waited, ran, n, retried, run_seconds in cursor.fetchall():
+        for task, queue, state, waited, ran, n, retried, run_seconds, timeless in cursor.fetchall():
             tally = found[task, queue]
             name = _COUNTED[State(state)]
             setattr(tally, name, getattr(tally, name) + n)
             tally.retried += int(retried)
+            # By no time in its id is it counted as recorded: see `totals`.
+            tally.recorded += int(timeless)
             tally.run_seconds += max(0.0, run_seconds or 0.0)
             if waited is not None:
                 tally.waits[waited] += n

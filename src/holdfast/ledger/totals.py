@@ -2,8 +2,9 @@
 
 A minute is added by the transaction that writes it, so it is in the sums once, whoever counts and however often. What
 if it dies here? Then neither is written, and whoever has the duty next writes both. Calls are counted by the time in
-their ids, half a minute late: one whose transaction commits later than that, or whose id the caller chose, is in no
-sum.
+their ids, half a minute late: one whose transaction commits later than that is in no sum. A job whose id says nothing
+of a time, as those of steps of a workflow and those that a caller chose, is counted with its end: again if a replay
+ends it again.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from django.db.models.functions import Now
 from holdfast.ledger import histograms
 from holdfast.ledger.clocks import NOW
 from holdfast.ledger.database import alias, atomic, connection, dialect
-from holdfast.ledger.ids import bound_at, minted_at
+from holdfast.ledger.ids import TELLS_TIME, bound_at, minted_at
 from holdfast.ledger.models.totals import Total
 from holdfast.ledger.moments import as_moment
 from holdfast.ledger.tallies import ALL, MOST_NAMES, OTHERS, Key, Tallies, Tally
@@ -29,7 +30,9 @@ KEPT = timedelta(days=60)
 # From the time in its id on, until a call is counted.
 LATE = timedelta(seconds=30)
 MINUTE = timedelta(minutes=1)
-_COUNT = "SELECT task, queue, count(*) FROM holdfast_job WHERE id >= %s AND id < %s GROUP BY 1, 2"
+# So far beyond what can be counted a call is looked for: all that is younger, by clocks that are a bit fast, too.
+AHEAD = LATE + MINUTE
+_COUNT = f"SELECT task, queue, count(*) FROM holdfast_job WHERE id >= %s AND id < %s AND {TELLS_TIME} GROUP BY 1, 2"
 _LOOK = "SELECT {now}, (SELECT id FROM holdfast_job WHERE id >= %s ORDER BY id LIMIT 1)"
 
 
@@ -95,7 +98,7 @@ def begin_recorded() -> datetime:
 
 def next_recorded(since: datetime) -> tuple[datetime, datetime | None]:
     """Return up to when calls can be counted now, and when the first of them from a moment on was made; None: there is
-    none. One look into the index of ids.
+    none. One that is counted only later is told as well. One look into the index of ids.
     """
     here = connection()
     first = bound_at(since)
@@ -103,7 +106,8 @@ def next_recorded(since: datetime) -> tuple[datetime, datetime | None]:
         cursor.execute(_LOOK.format(now=NOW[here.vendor]), [first])
         now, id = cursor.fetchone()
     until = as_moment(now) - LATE
-    if id is None or id >= bound_at(until):
+    # The ids of callers and workflows mostly sort behind all that are made by the clock.
+    if id is None or id >= bound_at(until + AHEAD):
         return until, None
     return until, max(since, minted_at(id) or since)
 

@@ -42,7 +42,8 @@ INFO = _metric(
 RECORDED = _metric(
     "counter",
     "jobs_recorded_total",
-    "Calls that were recorded, by the time in their ids; half a minute late.",
+    "Jobs that were recorded, by the time in their ids; half a minute late. Steps of workflows, and calls under an id "
+    "of the caller's own, are counted with their end.",
     "task",
     most=MOST_NAMED,
 )

@@ -277,9 +277,9 @@ class Crew:
         # First: a failure holds nothing else up until the next try.
         self._minute_at = now + MINUTE_SECONDS
         pause = self._minutes.one_pass()
-        self._minute_at = (
-            now if self._recorded.one_pass(quiet=self._is_quiet(work)) else now + pause
-        )
+        # What came and went between two looks shows in the minutes alone.
+        quiet = self._is_quiet(work) and not self._minutes.has_counted
+        self._minute_at = now if self._recorded.one_pass(quiet=quiet) else now + pause
 
     def _until_next(self, work: Work) -> float:
         moments = [self._rescue_at]

@@ -23,6 +23,8 @@ class MinuteKeeper:
 
     def __init__(self) -> None:
         self._until: datetime | None = None
+        # Whether the last pass counted an end.
+        self.has_counted = False
 
     def begin(self) -> None:
         """Forget how far they are counted: another worker may have gone on since."""
@@ -30,6 +32,7 @@ class MinuteKeeper:
 
     def one_pass(self) -> float:
         """Count the next minutes; return the pause until there is one more, in seconds, 0 if more wait now."""
+        self.has_counted = False
         until = minutes.counted_until(now=minutes.now()) if self._until is None else self._until
         for _ in range(MOST):
             look = minutes.look(until)
@@ -51,6 +54,7 @@ class MinuteKeeper:
             return None
         at = minutes.begin_of(ended_at)
         counted = minutes.ended_between(at, at + MINUTE)
+        self.has_counted |= bool(counted)
         if counted and minutes.write(at, counted):
             jobs = sum(tally.ended for tally in counted.values())
             events.minute_counted.send(sender=type(self), at=at, jobs=jobs)

@@ -1,7 +1,7 @@
 """Counts the calls that were recorded, by the time in their ids. One worker does it for all, once or twice a minute.
 
-Where nothing is under way it looks every third minute, with one statement. Nothing but metrics reads it: an error here
-holds up nothing else.
+Where nothing is under way, and nothing was called or ended of late, it looks every third minute, with one statement.
+Nothing but metrics reads it: an error here holds up nothing else.
 """
 
 from __future__ import annotations
@@ -36,12 +36,14 @@ class RecordedKeeper:
         """Count the calls of some minutes; return whether there are more to count now.
 
         Args:
-            quiet: whether nothing is under way: then a look that finds nothing is good for some minutes.
+            quiet: whether nothing is under way or has just ended: then a look that finds no call, not even one that
+                cannot be counted yet, is good for some minutes.
         """
         now = self._monotonic()
         if quiet and now < self._idle_until:
             return False
-        for _ in range(MOST):
+        self._idle_until = float("-inf")
+        for turn in range(MOST):
             if self._written is None:
                 self._written = self._since = totals.begin_recorded()
             until, first = totals.next_recorded(self._since)
@@ -49,9 +51,10 @@ class RecordedKeeper:
                 # The clock was set back: what comes now is counted by its new time.
                 self._since = until
                 return False
-            if first is None:
+            if first is None or first >= until:
                 self._since = max(self._since, until)
-                self._idle_until = now + IDLE_SECONDS
+                if first is None and not turn:
+                    self._idle_until = now + IDLE_SECONDS
                 return False
             end = min(until, first + MINUTE)
             if totals.count_recorded(self._since, end, before=self._written) is None:
