@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from secrets import randbelow
 
+from django.contrib.auth.models import User
 from django.db import transaction
 
 from . import legs
@@ -29,6 +30,7 @@ def start(
     seed: int | None = None,
     target: float | None = None,
     name: str = "",
+    owner: User | None = None,
     study: Study | None = None,
     place: int = 0,
 ) -> Simulation:
@@ -43,6 +45,7 @@ def start(
     check(rounds=rounds, seed=seed, target=target)
     with transaction.atomic():
         simulation = Simulation.objects.create(
+            owner=owner,
             name=name,
             rules=setup.to_dict(),
             rounds=rounds,

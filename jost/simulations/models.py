@@ -4,6 +4,7 @@ from functools import cached_property
 from typing import Any, Self
 from uuid import UUID, uuid4
 
+from django.conf import settings
 from django.db import models
 from django.urls import reverse
 
@@ -22,6 +23,10 @@ class Study(models.Model):
         SWEEP = "sweep"
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    # None where nobody signs in: then it is the staff's, if people have to sign in later.
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="studies"
+    )
     kind = models.CharField(max_length=16, choices=Kind)
     name = models.CharField(max_length=200, blank=True)
     # Of a sweep: a key of a rules file such as "dealing.penetration", and what stands there in turn.
@@ -66,6 +71,10 @@ class Simulation(models.Model):
     HEAVY = ("held", "tally")
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    # That of its study, if it has one.
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="simulations"
+    )
     name = models.CharField(max_length=200, blank=True)
     # A whole rules file in normal form.
     rules = models.JSONField()

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.db import transaction
 
 from . import lifecycle
@@ -23,6 +24,7 @@ def compare(
     target: float | None = None,
     name: str = "",
     names: Sequence[str] = (),
+    owner: User | None = None,
 ) -> Study:
     """Begin a simulation of each setup, all in one transaction.
 
@@ -33,7 +35,7 @@ def compare(
         ValueError: there are fewer than two setups or too many, or a number is impossible.
     """
     return _begin(
-        Study(kind=Study.Kind.COMPARE, name=name, rounds=rounds),
+        Study(kind=Study.Kind.COMPARE, owner=owner, name=name, rounds=rounds),
         setups=setups,
         names=names,
         seed=seed,
@@ -50,6 +52,7 @@ def sweep(
     seed: int | None = None,
     target: float | None = None,
     name: str = "",
+    owner: User | None = None,
 ) -> Study:
     """Begin a simulation with each of `values` at `key` of the rules file, such as "decks" or "dealing.penetration".
 
@@ -60,7 +63,14 @@ def sweep(
         ValueError: there are fewer than two values or too many, or a number is impossible.
     """
     return _begin(
-        Study(kind=Study.Kind.SWEEP, name=name, rounds=rounds, key=key, values=list(values)),
+        Study(
+            kind=Study.Kind.SWEEP,
+            owner=owner,
+            name=name,
+            rounds=rounds,
+            key=key,
+            values=list(values),
+        ),
         setups=swept(setup, key=key, values=values),
         names=[f"{key} {value}" for value in values],
         seed=seed,
@@ -124,6 +134,7 @@ def _begin(
                 seed=(study.seed + place) % (MAX_SEED + 1),
                 target=target,
                 name=names[place] if place < len(names) else "",
+                owner=study.owner,
                 study=study,
                 place=place,
             )

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpResponse
+from django_filters.rest_framework import FilterSet, ModelChoiceFilter
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, status, viewsets
@@ -13,10 +14,11 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from jost.api.owners import owner_of, visible_to
 from jost.simulations import lifecycle
 from jost.simulations.charts import chart_to_csv
 from jost.simulations.exports import counts_csv, to_json
-from jost.simulations.models import Simulation
+from jost.simulations.models import Simulation, Study
 
 from .documents import ANSWER, CHART, EXACT_BESIDE
 from .reading import answer_of, exact_beside, what_if
@@ -36,6 +38,19 @@ def _move(summary: str) -> Callable[..., Any]:
     )
 
 
+def _studies(request: Request | None) -> QuerySet[Study]:
+    return visible_to(request.user, Study.objects.all()) if request else Study.objects.none()
+
+
+class SimulationFilter(FilterSet):
+    # Somebody else's is no choice, like one that there is not.
+    study = ModelChoiceFilter(queryset=_studies)  # type: ignore[arg-type]  # the stubs know no function
+
+    class Meta:
+        model = Simulation
+        fields = ("state",)
+
+
 @extend_schema_view(
     list=extend_schema(
         summary="List simulations, newest first",
@@ -53,7 +68,7 @@ class SimulationViewSet(
     viewsets.GenericViewSet[Simulation],
 ):
     queryset = Simulation.objects.all()
-    filterset_fields = ("state", "study")
+    filterset_class = SimulationFilter
     order_fields = ("created_at", "name", "state", "rounds", "finished_at")
     lookup_value_converter = "uuid"
 
@@ -61,7 +76,7 @@ class SimulationViewSet(
         return SimulationSerializer if self.action == "list" else SimulationDetailSerializer
 
     def get_queryset(self) -> QuerySet[Simulation]:
-        queryset = super().get_queryset()
+        queryset = visible_to(self.request.user, Simulation.objects.all())
         return queryset.defer(*Simulation.HEAVY) if self.action == "list" else queryset
 
     @extend_schema(
@@ -73,7 +88,7 @@ class SimulationViewSet(
         asked = StartSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         values = dict(asked.validated_data)
-        simulation = lifecycle.start(values.pop("rules"), **values)
+        simulation = lifecycle.start(values.pop("rules"), owner=owner_of(request), **values)
         answer = self.get_serializer(simulation).data
         return Response(answer, status.HTTP_201_CREATED, headers={"Location": answer["url"]})
 
@@ -99,10 +114,10 @@ class SimulationViewSet(
     )
     @action(detail=True, methods=["post"])
     def extend(self, request: Request, **_: Any) -> Response:
+        simulation = self.get_object()
         asked = ExtendSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         values = asked.validated_data
-        simulation = self.get_object()
         field = "more" if "more" in values else "rounds"
         rounds = values.get("rounds") or simulation.rounds + values["more"]
         try:
@@ -122,9 +137,10 @@ class SimulationViewSet(
     )
     @action(detail=True, methods=["post"])
     def whatif(self, request: Request, **_: Any) -> Response:
+        simulation = self.get_object()
         asked = WhatIfSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        return Response(what_if(self.get_object(), asked.validated_data))
+        return Response(what_if(simulation, asked.validated_data))
 
     @extend_schema(
         summary="Set the exact value beside the estimate",

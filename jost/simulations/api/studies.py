@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import action
@@ -9,6 +10,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from jost.api.owners import owner_of, visible_to
 from jost.api.strict import StrictSerializer
 from jost.simulations import lifecycle, studies
 from jost.simulations.engine import RulesError
@@ -160,6 +162,9 @@ class StudyViewSet(
     order_fields = ("created_at", "name", "kind", "rounds")
     lookup_value_converter = "uuid"
 
+    def get_queryset(self) -> QuerySet[Study]:
+        return visible_to(self.request.user, Study.objects.all())
+
     def get_serializer_class(self) -> type[StudySerializer]:
         return StudySerializer if self.action == "list" else StudyDetailSerializer
 
@@ -173,7 +178,7 @@ class StudyViewSet(
         asked = CompareSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         values = dict(asked.validated_data)
-        return self._begun(studies.compare(values.pop("setups"), **values))
+        return self._begun(studies.compare(values.pop("setups"), owner=owner_of(request), **values))
 
     @extend_schema(
         summary="Sweep one key of a rules file: a simulation at each value, begun together",
@@ -187,7 +192,7 @@ class StudyViewSet(
         values = dict(asked.validated_data)
         setup = values.pop("rules")
         try:
-            study = studies.sweep(setup, **values)
+            study = studies.sweep(setup, owner=owner_of(request), **values)
         except RulesError as error:
             wrong = "values" if studies.has_key(setup, key=values["key"]) else "key"
             raise ValidationError({wrong: [str(error)]}) from None

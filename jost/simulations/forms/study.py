@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
+from django.db.models import QuerySet
 
 from jost.simulations.engine import RulesError
 from jost.simulations.exact import best_chart
@@ -45,9 +46,36 @@ class StudyFields(DescribedForm):
     seed = SeedField()
     name = forms.CharField(required=False, max_length=LONGEST_NAME, widget=line())
 
-    def values_of(self, name: str) -> list[str]:
-        """What a field was asked for or begins with."""
-        return [str(values[name]) for values in (self.data, self.initial) if name in values]
+    def __init__(self, *args: Any, simulations: QuerySet[Simulation], **kwargs: Any) -> None:
+        self._simulations = simulations
+        super().__init__(*args, **kwargs)
+
+    def bases(self, name: str) -> list[Any]:
+        """Games to begin with: those of casinos, of the newest simulations, and of those that a field names."""
+        light = self._simulations.defer(*Simulation.HEAVY)
+        newest = list(light[:MOST_RECENT])
+        known = {each.pk for each in newest}
+        chosen = [str(values[name]) for values in (self.data, self.initial) if name in values]
+        older = light.in_bulk([pk for pk in map(_run, chosen) if pk and pk not in known])
+        return [
+            ("Casinos", [(f"preset:{key}", preset.name) for key, preset in PRESETS.items()]),
+            (
+                "Your simulations",
+                [(f"run:{each.pk}", str(each)) for each in (*newest, *older.values())],
+            ),
+        ]
+
+    def base_values(self, name: str) -> dict[str, Any]:
+        """The rules file that a choice of `bases` stands for; a computed chart is left to be computed again."""
+        kind, _, key = self.cleaned_data[name].partition(":")
+        if kind == "preset":
+            return PRESETS[key].rules.to_dict()
+        setup = self._simulations.get(pk=UUID(key)).setup
+        values = setup.to_dict()
+        # Other rules over it want another chart, unless this one is the user's own.
+        if setup.game.chart == best_chart(setup.rules):
+            del values["strategy"]
+        return values
 
 
 class CompareForm(StudyFields):
@@ -56,9 +84,7 @@ class CompareForm(StudyFields):
     def add_fields(self) -> None:
         super().add_fields()
         for side, words in (("a", "First"), ("b", "Second")):
-            self.fields[f"base_{side}"] = select(
-                bases(*self.values_of(f"base_{side}")), label=f"{words} game"
-            )
+            self.fields[f"base_{side}"] = select(self.bases(f"base_{side}"), label=f"{words} game")
             self.fields[f"change_{side}"] = _changes()
 
     def setups(self) -> list[Setup] | None:
@@ -68,7 +94,7 @@ class CompareForm(StudyFields):
 
     def _setup(self, side: str) -> Setup | None:
         try:
-            values = base_values(self.cleaned_data[f"base_{side}"])
+            values = self.base_values(f"base_{side}")
             return Setup.from_dict(changed(values, self.cleaned_data[f"change_{side}"]))
         except RulesError as reason:
             self.add_error(f"change_{side}", str(reason))
@@ -94,13 +120,13 @@ class SweepForm(StudyFields):
 
     def add_fields(self) -> None:
         super().add_fields()
-        self.fields["base"] = select(bases(*self.values_of("base")), label="Game")
+        self.fields["base"] = select(self.bases("base"), label="Game")
         self.fields["change"] = _changes()
 
     def setup(self) -> Setup | None:
         """The one that is varied; None if it is not possible: then the form has the error."""
         try:
-            values = base_values(self.cleaned_data["base"])
+            values = self.base_values("base")
             return Setup.from_dict(changed(values, self.cleaned_data["change"]))
         except RulesError as reason:
             self.add_error("change", str(reason))
@@ -108,42 +134,6 @@ class SweepForm(StudyFields):
 
     def clean_values(self) -> list[Any]:
         return [read_value(word) for word in self.cleaned_data["values"].split(",") if word.strip()]
-
-
-def bases(*chosen: str) -> list[Any]:
-    """Games to begin with: those of casinos, of the newest simulations, and of those that are chosen."""
-    light = Simulation.objects.defer(*Simulation.HEAVY)
-    newest = list(light[:MOST_RECENT])
-    known = {each.pk for each in newest}
-    older = light.in_bulk([pk for pk in map(_run, chosen) if pk and pk not in known])
-    return [
-        ("Casinos", [(f"preset:{key}", preset.name) for key, preset in PRESETS.items()]),
-        (
-            "Your simulations",
-            [(f"run:{each.pk}", str(each)) for each in (*newest, *older.values())],
-        ),
-    ]
-
-
-def _run(chosen: str) -> UUID | None:
-    kind, _, key = chosen.partition(":")
-    try:
-        return UUID(key) if kind == "run" else None
-    except ValueError:
-        return None
-
-
-def base_values(chosen: str) -> dict[str, Any]:
-    """The rules file that a choice of `bases` stands for; a computed chart is left to be computed again."""
-    kind, _, key = chosen.partition(":")
-    if kind == "preset":
-        return PRESETS[key].rules.to_dict()
-    setup = Simulation.objects.get(pk=UUID(key)).setup
-    values = setup.to_dict()
-    # Other rules over it want another chart, unless this one is the user's own.
-    if setup.game.chart == best_chart(setup.rules):
-        del values["strategy"]
-    return values
 
 
 def changed(values: dict[str, Any], text: str) -> dict[str, Any]:
@@ -157,6 +147,14 @@ def read_value(word: str) -> Any:
         return json.loads(word.strip())
     except ValueError:
         return word.strip().strip("\"'")
+
+
+def _run(chosen: str) -> UUID | None:
+    kind, _, key = chosen.partition(":")
+    try:
+        return UUID(key) if kind == "run" else None
+    except ValueError:
+        return None
 
 
 def _changes() -> forms.CharField:

@@ -5,24 +5,24 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from jost.simulations import report
 from jost.simulations.engine import RulesError
 from jost.simulations.forms import BetsFields, initial_bets
-from jost.simulations.models import Simulation
 from jost.simulations.progress import progress_of
 from jost.simulations.setup import Setup
 
 from .answers import bet_parts
+from .owned import simulation_of
 
 
 @require_safe
 @never_cache
 def bets(request: HttpRequest, simulation_id: UUID) -> HttpResponse:
-    simulation = get_object_or_404(Simulation, pk=simulation_id)
+    simulation = simulation_of(request, simulation_id)
     tally = progress_of(simulation).tally
     asked = "betting" in request.GET
     form = BetsFields(request.GET if asked else None, initial=_initial(simulation.setup))

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -15,14 +14,15 @@ from jost.simulations.models import Simulation
 from jost.simulations.progress import progress_of
 
 from .answers import answer_of
+from .owned import simulation_of
 
 JSON, CSV = "application/json", "text/csv"
 
 
 @require_safe
 @never_cache
-def export(_request: HttpRequest, simulation_id: UUID, kind: str) -> HttpResponse:
-    simulation = get_object_or_404(Simulation, pk=simulation_id)
+def export(request: HttpRequest, simulation_id: UUID, kind: str) -> HttpResponse:
+    simulation = simulation_of(request, simulation_id)
     if kind not in KINDS:
         raise Http404
     write, media, name = KINDS[kind]

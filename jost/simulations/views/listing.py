@@ -11,6 +11,8 @@ from django.views.decorators.http import require_safe
 from jost.simulations.models import Simulation
 from jost.simulations.progress import summaries_of
 
+from .owned import simulations_of
+
 PER_PAGE = 20
 
 
@@ -28,7 +30,7 @@ def rows(request: HttpRequest) -> HttpResponse:
 
 
 def _page(request: HttpRequest) -> dict[str, Any]:
-    newest = Simulation.objects.defer(*Simulation.HEAVY)
+    newest = simulations_of(request).defer(*Simulation.HEAVY)
     page = Paginator(newest, PER_PAGE).get_page(request.GET.get("page"))
     entries = summaries_of(list(page.object_list))
     active = any(entry.simulation.is_active for entry in entries)

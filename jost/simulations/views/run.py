@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -24,12 +24,13 @@ from . import plots
 from .answers import answer_of, answer_parts
 from .chart import chart_address, legend_of, parts_of
 from .exactly import beside
+from .owned import simulation_of
 
 
 @require_safe
 @never_cache
 def detail(request: HttpRequest, simulation_id: UUID) -> HttpResponse:
-    simulation = get_object_or_404(Simulation, pk=simulation_id)
+    simulation = simulation_of(request, simulation_id)
     progress = progress_of(simulation)
     chart = simulation.setup.game.chart
     asked = "exact" in request.GET
@@ -57,9 +58,9 @@ def detail(request: HttpRequest, simulation_id: UUID) -> HttpResponse:
 
 @require_safe
 @never_cache
-def live(_request: HttpRequest, simulation_id: UUID) -> JsonResponse:
+def live(request: HttpRequest, simulation_id: UUID) -> JsonResponse:
     """What the open page asks for again and again; holds nothing between two questions."""
-    simulation = get_object_or_404(Simulation, pk=simulation_id)
+    simulation = simulation_of(request, simulation_id)
     return JsonResponse(live_figures(simulation, progress=progress_of(simulation)))
 
 
@@ -67,7 +68,7 @@ def live(_request: HttpRequest, simulation_id: UUID) -> JsonResponse:
 @never_cache
 def moves(request: HttpRequest, simulation_id: UUID) -> HttpResponse:
     """The buttons that its state allows."""
-    simulation = get_object_or_404(Simulation, pk=simulation_id)
+    simulation = simulation_of(request, simulation_id)
     return render(request, "simulations/moves.html", {"simulation": simulation})
 
 
@@ -75,7 +76,7 @@ def moves(request: HttpRequest, simulation_id: UUID) -> HttpResponse:
 @never_cache
 def answer(request: HttpRequest, simulation_id: UUID) -> HttpResponse:
     """Outcomes, counts, bets and bankroll of what has been counted so far."""
-    simulation = get_object_or_404(Simulation, pk=simulation_id)
+    simulation = simulation_of(request, simulation_id)
     progress = progress_of(simulation)
     parts = answer_parts(simulation.setup, answer_of(simulation, tally=progress.tally))
     context = parts | {"about": str(simulation), "simulation": simulation}
@@ -86,7 +87,7 @@ def answer(request: HttpRequest, simulation_id: UUID) -> HttpResponse:
 @never_cache
 def exact(request: HttpRequest, simulation_id: UUID) -> HttpResponse:
     """The exact value beside the simulated one; costs a second when nobody has asked for it before."""
-    simulation = get_object_or_404(Simulation, pk=simulation_id)
+    simulation = simulation_of(request, simulation_id)
     found = beside(simulation.setup, estimate=progress_of(simulation).estimate)
     return render(request, "simulations/exact.html", {"exact": found})
 
@@ -108,7 +109,7 @@ def cancel(request: HttpRequest, simulation_id: UUID) -> HttpResponse:
 
 @require_POST
 def extend(request: HttpRequest, simulation_id: UUID) -> HttpResponse:
-    simulation = get_object_or_404(Simulation, pk=simulation_id)
+    simulation = simulation_of(request, simulation_id)
     try:
         rounds = simulation.rounds + parse_rounds(request.POST.get("more", ""))
         if rounds > MAX_ROUNDS:
@@ -126,7 +127,7 @@ def extend(request: HttpRequest, simulation_id: UUID) -> HttpResponse:
 
 @require_POST
 def rename(request: HttpRequest, simulation_id: UUID) -> HttpResponse:
-    simulation = get_object_or_404(Simulation, pk=simulation_id)
+    simulation = simulation_of(request, simulation_id)
     # PostgreSQL keeps no null character.
     simulation.name = request.POST.get("name", "").replace("\0", "").strip()[:LONGEST_NAME]
     simulation.save(update_fields=["name"])
@@ -140,7 +141,7 @@ def _move(
     move: Callable[[Simulation], bool],
     refusal: str,
 ) -> HttpResponse:
-    simulation = get_object_or_404(Simulation, pk=simulation_id)
+    simulation = simulation_of(request, simulation_id)
     if not move(simulation):
         messages.info(request, f"It is {simulation.state}: there was nothing to {refusal}.")
     return redirect(simulation)

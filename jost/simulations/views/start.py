@@ -3,15 +3,19 @@
 from typing import Any
 from uuid import UUID
 
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods
 
+from jost.api.owners import owner_of
 from jost.simulations import lifecycle
 from jost.simulations.exact import best_chart
 from jost.simulations.forms import StartForm, initial_of, initial_rules, presets
 from jost.simulations.models import Simulation
 from jost.simulations.presets import PRESETS
+
+from .owned import simulations_of
 
 # What is folded, and the fields whose errors unfold it.
 FOLDED = {
@@ -36,18 +40,19 @@ def new(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         form = StartForm(request.POST, request.FILES)
         if form.is_valid():
-            return redirect(_start(form.cleaned_data))
+            return redirect(_start(form.cleaned_data, owner=owner_of(request)))
         return _show(request, form=form, status=422)
     return _show(request, form=StartForm(initial=_initial(request)))
 
 
-def _start(values: dict[str, Any]) -> Simulation:
+def _start(values: dict[str, Any], *, owner: User | None) -> Simulation:
     return lifecycle.start(
         values["setup"],
         rounds=values["rounds"],
         seed=values["seed"],
         target=values["target"],
         name=values["name"],
+        owner=owner,
     )
 
 
@@ -69,7 +74,7 @@ def _show(request: HttpRequest, *, form: StartForm, status: int = 200) -> HttpRe
 def _initial(request: HttpRequest) -> dict[str, Any]:
     earlier = request.GET.get("from")
     if earlier:
-        simulation = get_object_or_404(Simulation, pk=_id(earlier))
+        simulation = get_object_or_404(simulations_of(request), pk=_id(earlier))
         setup = simulation.setup
         computed = setup.game.chart == best_chart(setup.rules)
         return initial_of(setup, computed=computed) | {"rounds": f"{simulation.rounds:,}"}

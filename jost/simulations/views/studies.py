@@ -8,12 +8,14 @@ from itertools import combinations
 from typing import Any
 from uuid import UUID
 
+from django.contrib.auth.models import User
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from jost.api.owners import owner_of
 from jost.simulations import analysis, lifecycle, report, studies
 from jost.simulations.analysis import Figure
 from jost.simulations.engine import RulesError, Tally
@@ -24,6 +26,7 @@ from jost.simulations.setup import Setup
 
 from . import plots
 from .exports import CSV, file_of
+from .owned import simulations_of, studies_of, study_of
 
 PER_PAGE = 20
 COLUMNS = ("ev", "ev_standard_error", "ev_low", "ev_high", "sd")
@@ -47,17 +50,19 @@ class Won:
 @require_safe
 @never_cache
 def index(request: HttpRequest) -> HttpResponse:
-    page = Paginator(Study.objects.all(), PER_PAGE).get_page(request.GET.get("page"))
+    page = Paginator(studies_of(request), PER_PAGE).get_page(request.GET.get("page"))
     return render(request, "simulations/studies.html", {"page": page})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def new_comparison(request: HttpRequest) -> HttpResponse:
-    form = CompareForm(request.POST or None, initial=_both(request))
+    form = CompareForm(
+        request.POST or None, initial=_both(request), simulations=simulations_of(request)
+    )
     if request.method == "POST" and form.is_valid():
         setups = form.setups()
         if setups:
-            return redirect(_begin_comparison(form.cleaned_data, setups=setups))
+            return redirect(_begin_comparison(form, setups=setups, owner=owner_of(request)))
     context = {"form": form}
     return render(
         request, "simulations/new_compare.html", context, status=422 if form.errors else 200
@@ -66,9 +71,11 @@ def new_comparison(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def new_sweep(request: HttpRequest) -> HttpResponse:
-    form = SweepForm(request.POST or None, initial=_one(request))
+    form = SweepForm(
+        request.POST or None, initial=_one(request), simulations=simulations_of(request)
+    )
     if request.method == "POST" and form.is_valid():
-        study = _begin_sweep(form)
+        study = _begin_sweep(form, owner=owner_of(request))
         if study:
             return redirect(study)
     context = {"form": form, "keys": KEYS}
@@ -80,14 +87,14 @@ def new_sweep(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def detail(request: HttpRequest, study_id: UUID) -> HttpResponse:
-    study = get_object_or_404(Study, pk=study_id)
+    study = study_of(request, study_id)
     return _show(request, list(study.in_order.defer(*Simulation.HEAVY)), study=study)
 
 
 @require_POST
-def cancel(_request: HttpRequest, study_id: UUID) -> HttpResponse:
+def cancel(request: HttpRequest, study_id: UUID) -> HttpResponse:
     """End all runs of a study that have not ended."""
-    study = get_object_or_404(Study, pk=study_id)
+    study = study_of(request, study_id)
     for simulation in study.in_order:
         lifecycle.cancel(simulation)
     return redirect(study)
@@ -98,7 +105,7 @@ def cancel(_request: HttpRequest, study_id: UUID) -> HttpResponse:
 def compare(request: HttpRequest) -> HttpResponse:
     """Any runs side by side, as the address names them."""
     ids = [found for found in map(_id, request.GET.getlist("run")) if found][:MOST_SIDE_BY_SIDE]
-    simulations = Simulation.objects.defer(*Simulation.HEAVY).in_bulk(ids)
+    simulations = simulations_of(request).defer(*Simulation.HEAVY).in_bulk(ids)
     chosen = [simulations[each] for each in dict.fromkeys(ids) if each in simulations]
     return _show(request, chosen, study=None)
 
@@ -218,17 +225,19 @@ def _labels(simulations: Sequence[Simulation]) -> list[str]:
     return [chr(ord("A") + place % 26) * (1 + place // 26) for place in range(len(names))]
 
 
-def _begin_comparison(values: dict[str, Any], *, setups: list[Any]) -> Study:
+def _begin_comparison(form: CompareForm, *, setups: list[Setup], owner: User | None) -> Study:
+    values = form.cleaned_data
     return studies.compare(
         setups,
         rounds=values["rounds"],
         seed=values["seed"],
         target=values["target"],
         name=values["name"],
+        owner=owner,
     )
 
 
-def _begin_sweep(form: SweepForm) -> Study | None:
+def _begin_sweep(form: SweepForm, *, owner: User | None) -> Study | None:
     values = form.cleaned_data
     setup = form.setup()
     if setup is None:
@@ -242,6 +251,7 @@ def _begin_sweep(form: SweepForm) -> Study | None:
             seed=values["seed"],
             target=values["target"],
             name=values["name"],
+            owner=owner,
         )
     except (RulesError, ValueError) as reason:
         form.add_error("values", str(reason))
