@@ -20,14 +20,25 @@ PATIENCE = {
     queues.CPU: 1800,
     queues.LOW_PRIORITY: 3600,
 }
+# How bad it is when a job of an app has failed for good: money and long computations wake somebody.
+DEAD_LETTERS = {
+    "orders": "critical",
+    "simulations": "critical",
+    "accounts": "warning",
+    "imports": "warning",
+    "leads": "warning",
+    "reports": "warning",
+}
 RULES: list[dict[str, Any]] = [
-    {
-        "when": "dead_letter",
-        "name": "dead simulation",
-        "task": "jost.simulations.*",
-        "severity": "critical",
-    },
-    {"when": "dead_letter", "name": "dead order", "task": "jost.orders.*", "severity": "critical"},
+    *(
+        {
+            "when": "dead_letter",
+            "name": f"dead letter of {app}",
+            "task": f"jost.{app}.*",
+            "severity": severity,
+        }
+        for app, severity in DEAD_LETTERS.items()
+    ),
     {"when": "failure_rate", "name": "many failures", "above": 0.05, "least": 50},
     *(
         {

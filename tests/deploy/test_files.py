@@ -291,11 +291,12 @@ def test_debugger_listens_where_the_editor_looks(files: Files) -> None:
     assert all(set(one["configurations"]) <= set(found) for one in said["compounds"])
 
 
-def test_workspace_says_where_redis_is_and_starts_a_worker(files: Files) -> None:
+def test_workspace_says_where_redis_is_and_starts_page_and_worker(files: Files) -> None:
     text = files.text(".idx/dev.nix")
     assert 'CELERY_BROKER_URL = "redis://127.0.0.1:6379/0";' in text
     assert "services.redis.enable = true;" in text
     assert files.queues in text
+    assert re.search(r"web = \{\s+command = \[ \".venv/bin/python\" \"manage.py\"", text)
     assert re.search(r"worker = \{\s+command = \[ \".venv/bin/celery\"", text)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from unittest import mock
 
@@ -21,6 +22,10 @@ from holdfast.ledger.database import alias, dialect
 from holdfast.ledger.models import Alert, Job, Worker
 from holdfast.ledger.schedules import Decided
 from holdfast.ledger.states import State
+from holdfast.testing import HoldfastJobs
+from jost.celery import app as celery
+from jost.gateways.clients import Gateway, GatewayError
+from jost.leads import services
 from jost.settings import alerting, queues
 from jost.settings.environment import Environment
 from tests.doctor.hired import hire
@@ -30,8 +35,8 @@ from tests.receivers import Web, web
 from tests.rows import new_job
 
 
-@pytest.fixture
-def told(ledger: str, app: Celery) -> Iterator[Web]:
+@contextmanager
+def telling() -> Iterator[Web]:
     """Who is told, by the address that the environment gives."""
     with web() as server:
         said = alerting.settings(
@@ -44,24 +49,16 @@ def told(ledger: str, app: Celery) -> Iterator[Web]:
             yield server
 
 
+@pytest.fixture
+def told(ledger: str, app: Celery) -> Iterator[Web]:
+    with telling() as server:
+        yield server
+
+
 def test_each_of_its_rules_tells_what_it_is_for(told: Web) -> None:
     now = dialect().now()
-    finished(
-        1,
-        at=now,
-        task="jost.simulations.run_chunk",
-        queue=queues.CPU,
-        state=State.DEAD,
-        fingerprint="a",
-    )
-    finished(
-        1,
-        at=now,
-        task="jost.orders.charge",
-        queue=queues.CRITICAL,
-        state=State.FAILED,
-        fingerprint="b",
-    )
+    for app in alerting.DEAD_LETTERS:
+        finished(at=now, task=f"jost.{app}.work", state=State.FAILED, fingerprint=app)
     finished(60, at=last_full(), task="jost.gateways.ask", queue=queues.IO, state=State.FAILED)
     jobs = [new_job(task="jost.old", queue=queue) for queue in alerting.PATIENCE]
     ids = [ticket.id for ticket in transitions.record(jobs)]
@@ -82,14 +79,39 @@ def test_each_of_its_rules_tells_what_it_is_for(told: Web) -> None:
     assert {body["rule"] for body in bodies} == {rule["name"] for rule in alerting.RULES}
     critical = {body["rule"] for body in bodies if body["severity"] == "critical"}
     assert critical == {
-        "dead simulation",
-        "dead order",
+        "dead letter of orders",
+        "dead letter of simulations",
         "old in critical",
         "nobody serves",
         "frozen or lost worker",
     }
     assert {body["source"] for body in bodies} == {"JOST"}
     assert all(body["link"].startswith("https://jost.example.com/holdfast/") for body in bodies)
+
+
+@pytest.mark.django_db
+def test_crm_that_is_never_reached_is_told_of_once_no_retry_is_left(
+    holdfast_jobs: HoldfastJobs,
+) -> None:
+    watch = Watch()
+    with telling() as told, mock.patch.object(Gateway, "send", side_effect=GatewayError("away")):
+        services.add_lead("+4930123456")
+        holdfast_jobs.drain(raise_errors=False)
+        watch.one_pass()
+        assert not told.posted, "as long as it is tried again, nobody is woken"
+
+        holdfast_jobs.drain(raise_errors=False, skip_waits=True)
+        watch.one_pass()
+
+        (body,) = told.bodies("/S3CRET")
+        assert (body["rule"], body["severity"]) == ("dead letter of leads", "warning")
+        assert "jost.leads.tell_crm: 1 dead letter" in str(body)
+
+
+def test_dead_letters_of_every_app_are_told() -> None:
+    apps = {name.split(".")[1] for name in celery.tasks if name.startswith("jost.")}
+    # Who keeps the embedded services alive has nothing that anybody waits for.
+    assert alerting.DEAD_LETTERS.keys() == apps - {"embedded"}
 
 
 def test_every_queue_has_its_patience_and_what_is_well_is_not_told(told: Web) -> None:

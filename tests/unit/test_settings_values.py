@@ -101,6 +101,8 @@ def test_conservative_profile_is_the_published_table(tmp_path: Path) -> None:
     assert settings["CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP"] is True
     transport = settings["CELERY_BROKER_TRANSPORT_OPTIONS"]
     assert transport["socket_timeout"] == transport["socket_connect_timeout"] == 30
+    # Ours: the table says nothing of them.
+    assert (transport["socket_keepalive"], transport["health_check_interval"]) == (True, 30)
     assert settings["CELERY_REDIS_SOCKET_TIMEOUT"] == 30
     assert settings["CELERY_REDIS_SOCKET_CONNECT_TIMEOUT"] == 30
 
