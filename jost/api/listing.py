@@ -18,9 +18,10 @@ DIRECTIONS = ("asc", "desc")
 class Order(BaseFilterBackend):
     """Orders by one of the view's `order_fields`, in `order_dir`; rows that are equal by their id.
 
-    Without `order_by` the first of them counts; without either the list keeps the order of the
-    view's queryset. Anything else is an error that lists what there is: an order that is silently
-    another one would be trusted.
+    Without `order_by` the first of them counts, without `order_dir` the view's `order_dir`, which
+    is usually upwards; without either the list keeps the order of the view's queryset. What a
+    field is called in the database, if not as here, is in `order_columns`. Anything else is an
+    error that lists what there is: an order that is silently another one would be trusted.
     """
 
     def filter_queryset(
@@ -31,22 +32,32 @@ class Order(BaseFilterBackend):
         if "order_by" not in asked and "order_dir" not in asked:
             return queryset
         field = asked.get("order_by", fields[0])
-        direction = asked.get("order_dir", "asc")
+        direction = asked.get("order_dir", self._direction(view)).lower()
         if direction not in DIRECTIONS:
             raise ValidationError({"order_dir": [f"There is {' and '.join(DIRECTIONS)}."]})
         if field not in fields:
             raise ValidationError({"order_by": [f"There is {', '.join(fields)}."]})
         sign = "-" if direction == "desc" else ""
-        return queryset.order_by(f"{sign}{field}", f"{sign}pk")
+        column = getattr(view, "order_columns", {}).get(field, field)
+        return queryset.order_by(f"{sign}{column}", f"{sign}pk")
 
     def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
         return [
             _parameter("order_by", self._fields(view), "Field that the list is ordered by."),
-            _parameter("order_dir", DIRECTIONS, "Upwards, which is usual, or downwards."),
+            _parameter("order_dir", DIRECTIONS, _usual(self._direction(view))),
         ]
 
     def _fields(self, view: APIView) -> tuple[str, ...]:
         return tuple(getattr(view, "order_fields", ("id",)))
+
+    def _direction(self, view: APIView) -> str:
+        return str(getattr(view, "order_dir", "asc"))
+
+
+def _usual(direction: str) -> str:
+    if direction == "asc":
+        return "Upwards, which is usual, or downwards."
+    return "Downwards, which is usual here, or upwards."
 
 
 def _parameter(name: str, choices: tuple[str, ...], meaning: str) -> dict[str, Any]:

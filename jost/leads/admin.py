@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from jost.admin import Admin, HistoryAdmin, HistoryInline
 
 from . import services
+from .forms import AdminLeadForm
 from .models import Followup, FollowupRule, Lead, LeadEvent, Status
 
 
@@ -25,9 +26,11 @@ class FollowupInline(HistoryInline):
 
 @admin.register(Lead)
 class LeadAdmin(Admin):
+    form = AdminLeadForm
     list_display = ["phone", "status", "status_since", "created_at"]
     list_filter = ["status"]
     search_fields = ["phone"]
+    ordering = ["-status_since", "-pk"]
     readonly_fields = ["status_since", "created_at"]
     inlines = [EventInline, FollowupInline]
 
@@ -54,16 +57,21 @@ class LeadEventAdmin(HistoryAdmin):
     list_display = ["lead", "status", "created_at", "told_crm_at"]
     list_filter = ["status"]
     list_select_related = ["lead"]
+    search_fields = ["lead__phone"]
+    ordering = ["-created_at", "-pk"]
 
 
 @admin.register(Followup)
 class FollowupAdmin(HistoryAdmin):
     list_display = ["lead", "rule", "state", "stay", "created_at", "sent_at"]
-    list_filter = ["state", "rule"]
+    list_filter = ["state", "rule", "rule__status"]
     list_select_related = ["lead", "rule"]
+    search_fields = ["lead__phone"]
+    ordering = ["-created_at", "-pk"]
 
 
 @admin.register(FollowupRule)
 class FollowupRuleAdmin(Admin):
-    list_display = ["status", "delay", "text", "enabled"]
+    list_display = ["status", "delay", "enabled", "text"]
     list_filter = ["status", "enabled"]
+    search_fields = ["text"]

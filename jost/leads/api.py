@@ -13,7 +13,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
-from . import services
+from jost.api.pages import Pages
+
+from . import phones, services
 from .models import Followup, FollowupRule, Lead, LeadEvent, Status
 from .serializers import (
     FollowupRuleSerializer,
@@ -24,14 +26,25 @@ from .serializers import (
 )
 
 
+class LeadPages(Pages):
+    default_limit = 10
+    max_limit = 100
+
+
 class LeadFilter(django_filters.FilterSet):
+    phone = django_filters.CharFilter(method="known_as", strip=False)
     status = django_filters.MultipleChoiceFilter(choices=Status.choices)
     status_since = django_filters.IsoDateTimeFromToRangeFilter()
     created_at = django_filters.IsoDateTimeFromToRangeFilter()
 
     class Meta:
         model = Lead
-        fields = ["phone"]
+        fields: list[str] = []
+
+    def known_as(self, leads: QuerySet[Lead], _name: str, written: str) -> QuerySet[Lead]:
+        # In an address an unquoted plus means a space.
+        number = f"+{written[1:]}" if written.startswith(" ") else written
+        return leads.filter(phone=phones.known_as(number))
 
 
 class EventFilter(django_filters.FilterSet):
@@ -63,10 +76,13 @@ class LeadViewSet(
     mixins.RetrieveModelMixin,
     viewsets.GenericViewSet[Lead],
 ):
-    queryset = Lead.objects.all()
+    queryset = Lead.objects.order_by("-status_since", "-pk")
     serializer_class = LeadSerializer
     filterset_class = LeadFilter
-    order_fields = ("id", "phone", "status", "status_since", "created_at")
+    pagination_class = LeadPages
+    order_fields = ("updated_at", "id", "phone", "status", "status_since", "created_at")
+    order_columns = {"updated_at": "status_since"}
+    order_dir = "desc"
 
     def perform_create(self, serializer: BaseSerializer[Any]) -> None:
         try:
@@ -80,10 +96,12 @@ class LeadViewSet(
     retrieve=extend_schema(summary="Read an event"),
 )
 class LeadEventViewSet(viewsets.ReadOnlyModelViewSet[LeadEvent]):
-    queryset = LeadEvent.objects.all()
+    queryset = LeadEvent.objects.select_related("lead").order_by("-created_at", "-pk")
     serializer_class = LeadEventSerializer
     filterset_class = EventFilter
-    order_fields = ("id", "lead", "status", "created_at")
+    pagination_class = LeadPages
+    order_fields = ("created_at", "id", "lead", "status")
+    order_dir = "desc"
 
 
 @extend_schema_view(
@@ -91,10 +109,13 @@ class LeadEventViewSet(viewsets.ReadOnlyModelViewSet[LeadEvent]):
     retrieve=extend_schema(summary="Read a message"),
 )
 class FollowupViewSet(viewsets.ReadOnlyModelViewSet[Followup]):
-    queryset = Followup.objects.all()
+    queryset = Followup.objects.select_related("rule").order_by("-created_at", "-pk")
     serializer_class = FollowupSerializer
     filterset_class = FollowupFilter
-    order_fields = ("id", "lead", "rule", "state", "created_at", "sent_at")
+    pagination_class = LeadPages
+    order_fields = ("created_at", "id", "lead", "rule", "state", "sent_at")
+    order_columns = {"rule": "rule_id"}
+    order_dir = "desc"
 
 
 @extend_schema_view(
@@ -106,10 +127,13 @@ class FollowupViewSet(viewsets.ReadOnlyModelViewSet[Followup]):
     destroy=extend_schema(summary="Delete a rule and the record of its messages"),
 )
 class FollowupRuleViewSet(viewsets.ModelViewSet[FollowupRule]):
-    queryset = FollowupRule.objects.all()
+    queryset = FollowupRule.objects.order_by("-status", "-pk")
     serializer_class = FollowupRuleSerializer
     filterset_fields = ["status", "enabled"]
-    order_fields = ("id", "status", "delay", "enabled")
+    pagination_class = LeadPages
+    order_fields = ("status", "id", "delay", "text", "enabled", "is_enabled")
+    order_columns = {"is_enabled": "enabled"}
+    order_dir = "desc"
 
 
 class LeadEventCreateView(generics.GenericAPIView[LeadEvent]):
@@ -118,7 +142,7 @@ class LeadEventCreateView(generics.GenericAPIView[LeadEvent]):
     filter_backends = []
 
     @extend_schema(
-        summary="Move a lead into a status, and record that, in one transaction",
+        summary="Record that a lead is in a status, and move it there, in one transaction",
         responses={201: LeadEventSerializer},
     )
     def post(self, request: Request) -> Response:
@@ -126,7 +150,8 @@ class LeadEventCreateView(generics.GenericAPIView[LeadEvent]):
         asked.is_valid(raise_exception=True)
         values = asked.validated_data
         try:
-            event = services.move(values["lead"].pk, status=values["status"])
-        except services.SameStatusError as reason:
-            raise ValidationError({"status": [str(reason)]}) from None
+            event = services.report(values["lead"].pk, status=values["status"])
+        except Lead.DoesNotExist:
+            # Deleted since it was looked up.
+            raise ValidationError({"lead": [f"There is no lead {values['lead'].pk}."]}) from None
         return Response(LeadEventSerializer(event).data, status.HTTP_201_CREATED)

@@ -5,15 +5,15 @@ from rest_framework.routers import SimpleRouter
 
 from . import api
 
-app_name = "leads-api"
+app_name = "lead"
 
 router = SimpleRouter()
 router.register("leads", api.LeadViewSet, basename="lead")
-router.register("leads_events", api.LeadEventViewSet, basename="event")
-router.register("leads_followups", api.FollowupViewSet, basename="followup")
-router.register("leads_followup_rules", api.FollowupRuleViewSet, basename="rule")
+router.register("leads_events", api.LeadEventViewSet, basename="lead-event")
+router.register("leads_followups", api.FollowupViewSet, basename="lead-followup")
+router.register("leads_followup_rules", api.FollowupRuleViewSet, basename="lead-followup-rule")
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("lead_event_create/", api.LeadEventCreateView.as_view(), name="move"),
+    path("lead_event_create/", api.LeadEventCreateView.as_view(), name="lead-event-create"),
     *router.urls,
 ]

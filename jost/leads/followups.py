@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
@@ -16,6 +16,8 @@ from .models import Followup, FollowupRule, Lead
 
 # Recorded by one transaction, so that none is long and a kill repeats little.
 SLICE = 500
+# Twenty tries, each at most an hour and five minutes after the one before.
+LONGEST_TRIED = timedelta(days=1)
 
 
 def collect() -> int:
@@ -29,17 +31,22 @@ def collect() -> int:
 def stalled(rule: FollowupRule) -> QuerySet[Lead]:
     """Who has been in the rule's status for longer than its delay and is to get its message now.
 
-    Not who got it in this stay, nor who got it within FOLLOWUP_REPEAT_THRESHOLD minutes. Who has
-    stayed longest comes first.
+    Not who got it in this stay, nor who got it within FOLLOWUP_REPEAT_THRESHOLD minutes, or may
+    have: a message of an earlier stay that is not known to be sent counts as sent when its last
+    try can have been. Who has stayed longest comes first.
     """
     now = timezone.now()
     lately = now - timedelta(minutes=settings.FOLLOWUP_REPEAT_THRESHOLD)
     of_this_rule = Followup.objects.filter(lead=OuterRef("pk"), rule=rule)
+    of_this_stay = of_this_rule.filter(stay=OuterRef("status_since"))
+    perhaps_lately = Q(sent_at__gte=lately) | Q(
+        state__in=Followup.OPEN, created_at__gte=lately - LONGEST_TRIED
+    )
     return Lead.objects.filter(
-        ~Exists(of_this_rule.filter(stay=OuterRef("status_since"))),
-        ~Exists(of_this_rule.filter(created_at__gt=lately).exclude(state=Followup.State.SKIPPED)),
+        ~Exists(of_this_stay.exclude(state=Followup.State.SKIPPED)),
+        ~Exists(of_this_rule.filter(perhaps_lately)),
         status=rule.status,
-        status_since__lte=now - timedelta(minutes=rule.delay),
+        status_since__lte=_came_by(rule),
     ).order_by("status_since", "pk")
 
 
@@ -67,7 +74,7 @@ def _record_slice(rule: FollowupRule, leads: QuerySet[Lead]) -> list[Lead]:
 
 
 def send(followup_id: int) -> None:
-    """Send one message, once; none to a lead that has moved on or whose rule was switched off."""
+    """Send one message, once; none to a lead that has moved on, or that its rule is not for any more."""
     followup = (
         Followup.objects.select_related("lead", "rule")
         .filter(pk=followup_id, state__in=Followup.OPEN)
@@ -97,7 +104,13 @@ def give_up(followup_id: int) -> None:
 
 def _stands(followup: Followup) -> bool:
     lead, rule = followup.lead, followup.rule
-    return rule.enabled and lead.status == rule.status and lead.status_since == followup.stay
+    is_there_still = lead.status == rule.status and lead.status_since == followup.stay
+    return rule.enabled and is_there_still and followup.stay <= _came_by(rule)
+
+
+def _came_by(rule: FollowupRule) -> datetime:
+    """When the stays began at the latest that are longer than the delay."""
+    return timezone.now() - timedelta(minutes=rule.delay)
 
 
 def _end(followup: Followup, *, state: Followup.State) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from django import forms
 
 from .models import Lead, Status
+from .phones import PhoneFormField
 
 if TYPE_CHECKING:
     _LeadForm = forms.ModelForm[Lead]
@@ -15,12 +16,19 @@ else:
 class LeadForm(_LeadForm):
     """A new lead."""
 
+    phone = PhoneFormField()
+
     class Meta:
         model = Lead
         fields = ["phone"]
-        widgets = {
-            "phone": forms.TextInput(attrs={"inputmode": "tel", "placeholder": "+4915112345678"})
-        }
+
+
+class AdminLeadForm(LeadForm):
+    """A lead in the admin, which has its status, too."""
+
+    class Meta:
+        model = Lead
+        fields = ["phone", "status"]
 
 
 class MoveForm(forms.Form):

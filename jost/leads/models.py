@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 
-# As international networks have it: a plus, the country, at most 15 digits.
-phone_number = RegexValidator(
-    r"^\+[1-9][0-9]{6,14}$", "Write the number as +4930123456: a plus, the country, only digits."
-)
+from . import phones
+
 MOST_LETTERS = 140
 # A year.
 MOST_MINUTES = 366 * 24 * 60
@@ -26,7 +24,7 @@ class Status(models.TextChoices):
 class Lead(models.Model):
     """Somebody who may become a customer, known by a phone number."""
 
-    phone = models.CharField(max_length=16, unique=True, validators=[phone_number])
+    phone = models.CharField(max_length=16, unique=True, validators=[phones.check])
     status = models.CharField(max_length=16, choices=Status, default=Status.NEW)
     # When this stay in the status began: a message belongs to a stay.
     status_since = models.DateTimeField(default=timezone.now)
@@ -34,14 +32,17 @@ class Lead(models.Model):
 
     class Meta:
         ordering = ["id"]
-        indexes = [models.Index(fields=["status", "status_since"], name="lead_by_stay")]
+        indexes = [
+            models.Index(fields=["status", "status_since"], name="lead_by_stay"),
+            models.Index(fields=["-status_since", "-id"], name="lead_latest"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.phone} ({self.status})"
 
 
 class LeadEvent(models.Model):
-    """A lead came into a status; never changed."""
+    """A lead came into a status, or was reported in the one it had; never changed."""
 
     lead = models.ForeignKey(Lead, on_delete=models.CASCADE, related_name="events")
     status = models.CharField(max_length=16, choices=Status)
@@ -50,6 +51,7 @@ class LeadEvent(models.Model):
 
     class Meta:
         ordering = ["id"]
+        indexes = [models.Index(fields=["-created_at", "-id"], name="lead_event_latest")]
 
     def __str__(self) -> str:
         return f"{self.status} at {self.created_at:%Y-%m-%d %H:%M}"
@@ -60,7 +62,7 @@ class FollowupRule(models.Model):
 
     status = models.CharField(max_length=16, choices=Status)
     delay = models.PositiveIntegerField(
-        validators=[MinValueValidator(1), MaxValueValidator(MOST_MINUTES)],
+        validators=[MinValueValidator(0), MaxValueValidator(MOST_MINUTES)],
         help_text="Minutes in the status.",
     )
     text = models.CharField(max_length=MOST_LETTERS)
@@ -103,9 +105,17 @@ class Followup(models.Model):
     class Meta:
         ordering = ["id"]
         constraints = [
-            models.UniqueConstraint(fields=["lead", "rule", "stay"], name="one_followup_for_a_stay")
+            models.UniqueConstraint(
+                fields=["lead", "rule", "stay"],
+                # Nobody got these: a rule that is switched on again writes after all.
+                condition=~models.Q(state="skipped"),
+                name="one_followup_for_a_stay",
+            )
         ]
-        indexes = [models.Index(fields=["lead", "rule", "created_at"], name="followup_latest")]
+        indexes = [
+            models.Index(fields=["lead", "rule"], name="followup_of_lead"),
+            models.Index(fields=["-created_at", "-id"], name="followup_latest"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.rule} to {self.lead.phone}: {self.state}"

@@ -2,41 +2,76 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
-from rest_framework.validators import UniqueTogetherValidator
+from rest_framework.validators import UniqueTogetherValidator, UniqueValidator
 
 from jost.api.strict import StrictMixin, StrictSerializer
 
+from . import phones
 from .models import Followup, FollowupRule, Lead, LeadEvent, Status
+from .phones import PhoneField
+
+
+class OlderNames:
+    """Takes a field by an older name, too; by both at once only if they agree."""
+
+    older_names: Mapping[str, str]
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, dict):
+            data = data.copy()
+            for older, name in self.older_names.items():
+                if older not in data:
+                    continue
+                if name in data and data[name] != data[older]:
+                    message = f"This is another name of {name!r}, which says something else."
+                    raise serializers.ValidationError({older: [message]})
+                data[name] = data[older]
+                del data[older]
+        return super().to_internal_value(data)  # type: ignore[misc]
 
 
 class LeadSerializer(StrictMixin, serializers.ModelSerializer[Lead]):
+    phone = PhoneField(
+        validators=[
+            phones.check,
+            UniqueValidator(
+                Lead.objects.all(), message="There is a lead with this number already."
+            ),
+        ],
+        help_text="What divides the digits is dropped: +49 (0)30 123-456 is +4930123456.",
+    )
+    updated_at = serializers.DateTimeField(
+        source="status_since", read_only=True, help_text="The same as status_since."
+    )
+
     class Meta:
         model = Lead
-        fields = ["id", "phone", "status", "status_since", "created_at"]
+        fields = ["id", "phone", "status", "status_since", "updated_at", "created_at"]
         read_only_fields = ["status", "status_since", "created_at"]
 
 
 class LeadEventSerializer(serializers.ModelSerializer[LeadEvent]):
+    lead = LeadSerializer(read_only=True)
+
     class Meta:
         model = LeadEvent
         fields = ["id", "lead", "status", "created_at", "told_crm_at"]
         read_only_fields = fields
 
 
-class FollowupSerializer(serializers.ModelSerializer[Followup]):
-    class Meta:
-        model = Followup
-        fields = ["id", "lead", "rule", "stay", "state", "created_at", "sent_at"]
-        read_only_fields = fields
+class FollowupRuleSerializer(OlderNames, StrictMixin, serializers.ModelSerializer[FollowupRule]):
+    is_enabled = serializers.BooleanField(
+        source="enabled", read_only=True, help_text="The same as enabled, and taken for it."
+    )
+    older_names = {"is_enabled": "enabled"}
 
-
-class FollowupRuleSerializer(StrictMixin, serializers.ModelSerializer[FollowupRule]):
     class Meta:
         model = FollowupRule
-        fields = ["id", "status", "delay", "text", "enabled"]
+        fields = ["id", "status", "delay", "text", "enabled", "is_enabled"]
         validators = [
             UniqueTogetherValidator(
                 queryset=FollowupRule.objects.all(),
@@ -46,11 +81,21 @@ class FollowupRuleSerializer(StrictMixin, serializers.ModelSerializer[FollowupRu
         ]
 
 
-class MoveSerializer(StrictSerializer):
-    """A lead, and the status that it comes into."""
+class FollowupSerializer(serializers.ModelSerializer[Followup]):
+    rule = FollowupRuleSerializer(read_only=True)
+
+    class Meta:
+        model = Followup
+        fields = ["id", "lead", "rule", "stay", "state", "created_at", "sent_at"]
+        read_only_fields = fields
+
+
+class MoveSerializer(OlderNames, StrictSerializer):
+    """A lead, which `lead_id` names as well, and the status that it is in."""
 
     lead = serializers.PrimaryKeyRelatedField[Lead](queryset=Lead.objects.all())
     status = serializers.ChoiceField(choices=Status.choices)
+    older_names = {"lead_id": "lead"}
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         return attrs | {"status": Status(attrs["status"])}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -27,7 +29,7 @@ def add_lead(phone: str) -> Lead:
     try:
         with transaction.atomic():
             lead = Lead.objects.create(phone=phone)
-            _record(lead)
+            _record(lead, at=lead.status_since)
     except IntegrityError:
         if not Lead.objects.filter(phone=phone).exists():
             raise
@@ -38,13 +40,22 @@ def add_lead(phone: str) -> Lead:
 def move(lead_id: int, *, status: Status) -> LeadEvent:
     """Move a lead and record that, in one transaction; raises `SameStatusError` if it is there."""
     with transaction.atomic():
-        # The row lock: of two who move it at once, the second sees what the first did.
-        lead = Lead.objects.select_for_update().get(pk=lead_id)
+        lead = _locked(lead_id)
         if lead.status == status:
             raise SameStatusError(f"Lead {lead_id} is {status} already: choose another status.")
-        lead.status, lead.status_since = status, timezone.now()
-        lead.save(update_fields=["status", "status_since"])
-        return _record(lead)
+        return _begin_stay(lead, status=status)
+
+
+def report(lead_id: int, *, status: Status) -> LeadEvent:
+    """Record that a lead is in a status, and move it there if it is not, in one transaction.
+
+    One that is there already stays: its stay, and with it its messages, goes on as it was.
+    """
+    with transaction.atomic():
+        lead = _locked(lead_id)
+        if lead.status == status:
+            return _record(lead, at=timezone.now())
+        return _begin_stay(lead, status=status)
 
 
 def tell_crm(event_id: int) -> None:
@@ -62,9 +73,20 @@ def tell_crm(event_id: int) -> None:
     LeadEvent.objects.filter(pk=event_id).update(told_crm_at=timezone.now())
 
 
-def _record(lead: Lead) -> LeadEvent:
+def _locked(lead_id: int) -> Lead:
+    # The row lock: of two who move it at once, the second sees what the first did.
+    return Lead.objects.select_for_update().get(pk=lead_id)
+
+
+def _begin_stay(lead: Lead, *, status: Status) -> LeadEvent:
+    lead.status, lead.status_since = status, timezone.now()
+    lead.save(update_fields=["status", "status_since"])
+    return _record(lead, at=lead.status_since)
+
+
+def _record(lead: Lead, *, at: datetime) -> LeadEvent:
     from . import tasks  # they import this module
 
-    event = LeadEvent.objects.create(lead=lead, status=lead.status, created_at=lead.status_since)
+    event = LeadEvent.objects.create(lead=lead, status=lead.status, created_at=at)
     tasks.tell_crm.delay(event.pk)
     return event

@@ -171,8 +171,8 @@ class Environment(BaseSettings):
     JOST_IMPORT_JOB_SECONDS: PositiveFloat | None = Field(
         None, description="Seconds after which a further job goes on with a file that is imported."
     )
-    FOLLOWUP_REPEAT_THRESHOLD: PositiveInt | None = Field(
-        None, description="Minutes in which a follow-up message is not repeated."
+    FOLLOWUP_REPEAT_THRESHOLD: NonNegativeInt | None = Field(
+        None, description="Minutes in which a follow-up message is not repeated; 0 is for none."
     )
     TASK_LOCK_TIMEOUT: PositiveInt | None = Field(
         None,

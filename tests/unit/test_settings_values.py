@@ -65,6 +65,13 @@ def test_no_database_connection_is_closed_between_tasks(tmp_path: Path) -> None:
     assert _development(tmp_path)["CELERY_DB_REUSE_MAX"] >= 100_000
 
 
+@pytest.mark.parametrize(("said", "minutes"), [({}, 1440), ({"FOLLOWUP_REPEAT_THRESHOLD": "0"}, 0)])
+def test_no_threshold_of_messages_is_said_by_a_nought(
+    tmp_path: Path, said: dict[str, str], minutes: int
+) -> None:
+    assert _development(tmp_path, **said)["FOLLOWUP_REPEAT_THRESHOLD"] == minutes
+
+
 def test_only_json_is_spoken(tmp_path: Path) -> None:
     settings = _development(tmp_path)
     assert settings["CELERY_ACCEPT_CONTENT"] == ["json"]
