@@ -12,6 +12,7 @@ COLUMNS = (*REQUIRED, "phone")
 MOST_RECORD_BYTES = 64 * 1024
 SHOWN_CHARACTERS = 500
 _BOM = b"\xef\xbb\xbf"
+_OTHER_MARKS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 class HeaderError(ValueError):
@@ -54,9 +55,19 @@ def header(file: IO[bytes]) -> tuple[list[str], Place]:
     line = file.readline(MOST_RECORD_BYTES)
     try:
         text = line.removeprefix(_BOM).decode()
+    except UnicodeDecodeError:
+        text = "\x00"
+    # UTF-16 without a mark decodes, too: every other character is a null.
+    if "\x00" in text:
+        raise HeaderError("The first line is no CSV in UTF-8: save the file as such.")
+    if "\r" in text.rstrip("\r\n") or (text.endswith("\r") and not text.endswith("\n")):
+        raise HeaderError("Its lines end in CR alone: save the file with LF or CR LF.")
+    if len(line) == MOST_RECORD_BYTES:
+        raise HeaderError(f"The first line is longer than {MOST_RECORD_BYTES:,} bytes.")
+    try:
         cells = next(csv.reader([text], strict=True), [])
-    except (UnicodeDecodeError, csv.Error):
-        raise HeaderError("The first line is no CSV in UTF-8: save the file as such.") from None
+    except csv.Error as reason:
+        raise HeaderError(f"The first line is no CSV: {reason}.") from None
     columns = [cell.strip().lower() for cell in cells]
     _require_known(columns)
     return columns, Place(len(line), 2)
@@ -64,10 +75,15 @@ def header(file: IO[bytes]) -> tuple[list[str], Place]:
 
 def _require_known(columns: list[str]) -> None:
     wanted = f"The first line names the columns: {', '.join(REQUIRED)} and perhaps phone"
-    if len(columns) == 1 and ";" in columns[0]:
-        raise HeaderError(f"{wanted}, with commas in between, not semicolons.")
+    if len(columns) == 1:
+        for mark, name in _OTHER_MARKS.items():
+            if mark in columns[0]:
+                raise HeaderError(f"{wanted}, with commas in between, not {name}.")
     if missing := [name for name in REQUIRED if name not in columns]:
-        raise HeaderError(f"{wanted}; here {' and '.join(missing)} is missing.")
+        verb = "is" if len(missing) == 1 else "are"
+        raise HeaderError(f"{wanted}; here {' and '.join(missing)} {verb} missing.")
+    if "" in columns:
+        raise HeaderError(f"{wanted}; take out the column without a name, here and in each row.")
     if unknown := [name for name in columns if name not in COLUMNS]:
         raise HeaderError(f"{wanted}; take out {', '.join(unknown)[:100]}.")
     if len(set(columns)) < len(columns):
@@ -104,7 +120,7 @@ def records(file: IO[bytes], *, begin: Place) -> Iterator[tuple[Record, Place]]:
         except StopIteration:
             return
         except (csv.Error, _TooLongError) as reason:
-            broken = Record(place.line, [], _shown(lines.raw[:1]), f"no CSV: {reason}")
+            broken = Record(place.line, [], _shown(lines.raw[:1]), f"no CSV: {_in_words(reason)}")
             place = _behind_line(file, place)
             lines = _Lines(file, place)
             reader = csv.reader(lines, strict=True)
@@ -148,6 +164,13 @@ class _Lines:
         self._line += 1
         # What is no UTF-8 is the row's trouble, not the reader's.
         return line.decode(errors="surrogateescape")
+
+
+def _in_words(reason: Exception) -> str:
+    told = str(reason)
+    if told.startswith("new-line character"):
+        return "a CR in the middle of the line"
+    return "a quote that is never closed" if told == "unexpected end of data" else told
 
 
 def _behind_line(file: IO[bytes], place: Place) -> Place:

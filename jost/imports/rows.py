@@ -24,11 +24,14 @@ def contact_of(record: Record, *, columns: list[str]) -> Contact:
     if record.reason:
         raise WrongRowError(record.reason)
     if len(record.cells) != len(columns):
-        raise WrongRowError(f"{len(record.cells)} cells; the first line names {len(columns)}")
+        cells_told = "1 cell" if len(record.cells) == 1 else f"{len(record.cells)} cells"
+        raise WrongRowError(f"{cells_told}; the first line names {len(columns)}")
     cells = {name: cell.strip() for name, cell in zip(columns, record.cells, strict=True)}
     for name, cell in cells.items():
         if _NOT_UTF8.search(cell):
             raise WrongRowError(f"{name}: not UTF-8")
+        if "\n" in cell or "\r" in cell:
+            raise WrongRowError(f"{name}: goes over more than one line")
         if _CONTROL.search(cell):
             raise WrongRowError(f"{name}: has a character that cannot be seen")
     return Contact(
@@ -44,9 +47,11 @@ def _email(cell: str) -> str:
         validate_email(cell)
     except ValidationError:
         raise WrongRowError("email: no mail address" if cell else "email: missing") from None
-    if len(cell) > 254:
+    # Some capitals are two small letters: what is kept is what is measured.
+    address = cell.lower()
+    if len(address) > 254:
         raise WrongRowError("email: longer than 254 characters")
-    return cell.lower()
+    return address
 
 
 def _name(cell: str) -> str:

@@ -61,7 +61,7 @@ class Rows(ImportCase):
         self.assertEqual(Contact.objects.get().name, 'Lovelace, "Ada"')
 
         wrong = self.wrong('name,email\n"two\nlines",a@b.eu\nBob,b@b.eu\n')
-        self.assertEqual(wrong, [(2, "name: has a character that cannot be seen")])
+        self.assertEqual(wrong, [(2, "name: goes over more than one line")])
         self.assertEqual(Contact.objects.latest("id").line, 4)
 
     def test_quote_that_is_never_closed_costs_one_line(self) -> None:
@@ -85,6 +85,27 @@ class Rows(ImportCase):
         self.assertEqual(wrong, reasons)
         self.assertEqual(Contact.objects.get().name, "Zo\u00eb")
 
+    def test_address_that_grows_in_small_letters_costs_its_row_alone(self) -> None:
+        """A capital dotted I is two characters when it is small; PostgreSQL takes no more than 254."""
+        address = "a@" + ".".join(["\u0130" * 20] * 8) + ".eu"
+
+        wrong = self.wrong(f"email,name\n{address},Ada\nb@b.eu,Bob\n")
+
+        self.assertEqual(wrong, [(2, "email: longer than 254 characters")])
+        self.assertEqual(Contact.objects.get().line, 3)
+
+    def test_what_is_no_csv_is_told_in_words(self) -> None:
+        wrong = self.wrong('email,name\na@b.eu,A\rb@b.eu,B\nc@b.eu\r\r\nd@b.eu,"D\n')
+
+        self.assertEqual(
+            wrong,
+            [
+                (2, "no CSV: a CR in the middle of the line"),
+                (3, "1 cell; the first line names 2"),
+                (4, "no CSV: a quote that is never closed"),
+            ],
+        )
+
     def test_same_line_twice_is_refused_by_the_database(self) -> None:
         contact = self.imported().contacts.all()[0]
         contact.pk = None
@@ -105,7 +126,15 @@ class Uploads(ImportCase):
         self.assertIn("not semicolons", self.refused("email;name\n"))
         self.assertIn("take out age", self.refused("email,name,age\n"))
         self.assertIn("each once", self.refused("email,name,name\n"))
-        self.assertIn("UTF-8", self.refused("email,name".encode("utf-16")))
+        self.assertIn("not tabs", self.refused("email\tname\n"))
+        self.assertIn("email and name are missing", self.refused("a@b.eu,Ada\n"))
+        self.assertIn("without a name", self.refused("email,name,\n"))
+        self.assertIn("LF or CR LF", self.refused("email,name\ra@b.eu,Ada\r"))
+        self.assertIn("longer than", self.refused(f"email,name{' ' * 70_000}\n"))
+        self.assertIn("',' expected", self.refused('"email"s,name\n'))
+        for encoding in ("utf-16", "utf-16-le", "utf-16-be", "utf-32"):
+            self.assertIn("UTF-8", self.refused("email,name\n".encode(encoding)))
+        self.assertIn("UTF-8", self.refused(b"PK\x03\x04\x14\x00\x00\x00"))
         with patch.object(services, "MOST_BYTES", 10):
             self.assertIn("10 are the most", self.refused(GOOD))
         self.assertFalse(Import.objects.exists() or any(self.files.iterdir()))
