@@ -29,12 +29,12 @@ class ImportAdmin(HistoryAdmin):
 
     @admin.action(description="Go on where they are", permissions=["move"])
     def go_on(self, request: HttpRequest, imports: QuerySet[Any]) -> None:
-        """One that has not stopped yet is left as it is."""
+        """One that has not stopped yet, or has no file any more, is left as it is."""
         taken_up = 0
         for source in imports:
             try:
                 taken_up += services.go_on(source.pk)
-            except services.StillStoppingError:
+            except services.CannotGoOnError:
                 continue
         self.message_user(request, f"{taken_up} taken up.")
 

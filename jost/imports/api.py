@@ -96,7 +96,7 @@ class ImportViewSet(
         try:
             if not services.go_on(source.pk):
                 return self._conflict("It is under way, or done.")
-        except services.StillStoppingError as reason:
+        except services.CannotGoOnError as reason:
             return self._conflict(str(reason))
         return Response(self.get_serializer(self.get_object()).data, status.HTTP_202_ACCEPTED)
 

@@ -10,11 +10,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 LONGEST_NAME = 120
+# The folder of all uploaded files, within the site's.
+UPLOADS = "imports"
 
 
 def where_it_lies(_import: Import, _name: str) -> str:
     """A name of ours: nothing of the uploader's ends up in a path."""
-    return f"imports/{timezone.now():%Y/%m/%d}/{uuid4().hex}.csv"
+    return f"{UPLOADS}/{timezone.now():%Y/%m/%d}/{uuid4().hex}.csv"
 
 
 class Import(models.Model):
@@ -60,8 +62,13 @@ class Import(models.Model):
         return self.state in self.UNDER_WAY
 
     @property
-    def can_go_on(self) -> bool:
+    def has_stopped_early(self) -> bool:
         return self.state in (self.State.CANCELLED, self.State.FAILED)
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether it has stopped early and its file is still kept."""
+        return self.has_stopped_early and bool(self.file)
 
     @property
     def percent(self) -> int:

@@ -24,14 +24,24 @@ from .reading import HeaderError, Place
 State = Import.State
 
 MOST_BYTES = 200_000_000
+# What a job has beyond its time before it is struck: only a chunk that hangs takes so long.
+GRACE_SECONDS = 30
 
 
 class UploadError(ValueError):
     """The file is not taken; the message says what to change."""
 
 
-class StillStoppingError(ValueError):
+class CannotGoOnError(ValueError):
+    """It stopped early and cannot be taken up; the message says why."""
+
+
+class StillStoppingError(CannotGoOnError):
     """The job has not left yet, or is no longer in the ledger."""
+
+
+class FileGoneError(CannotGoOnError):
+    """The file was kept for its days."""
 
 
 def begin(upload: UploadedFile[Any], *, owner: User | None = None) -> Import:
@@ -73,8 +83,7 @@ def send(source: Import, *, place: Place | None) -> None:
     """Let a new job work on it from a place, as part of the caller's transaction."""
     from . import tasks  # they import this module
 
-    # For a chunk that hangs; a job that is in time hands over by itself.
-    patience = settings.JOST_IMPORT_JOB_SECONDS + 30
+    patience = settings.JOST_IMPORT_JOB_SECONDS + GRACE_SECONDS
     begin_at = None if place is None else [place.offset, place.line]
     job = tasks.run.apply_async(
         (source.pk, begin_at),
@@ -101,11 +110,13 @@ def cancel(import_id: int) -> bool:
 
 
 def go_on(import_id: int) -> bool:
-    """Take up what was cancelled or has failed, at its checkpoint; raises `StillStoppingError`."""
+    """Take up what was cancelled or has failed, at its checkpoint; raises `CannotGoOnError`."""
     with transaction.atomic():
         source = Import.objects.select_for_update().get(pk=import_id)
-        if not source.can_go_on:
+        if not source.has_stopped_early:
             return False
+        if not source.file:
+            raise FileGoneError("Its file is no longer kept, so it cannot go on.")
         try:
             holdfast.replay(source.job)
         except JobNotFound as reason:
@@ -119,8 +130,8 @@ def go_on(import_id: int) -> bool:
 
 def fail(import_id: int, *, job: str) -> None:
     """Note that its job has failed for good; inside the caller's transaction."""
-    source = Import.objects.select_for_update().get(pk=import_id)
-    if source.is_under_way and source.job == job:
+    source = Import.objects.select_for_update().filter(pk=import_id).first()
+    if source is not None and source.is_under_way and source.job == job:
         _end(source, state=State.FAILED, reason="Its job has failed; the console says why.")
 
 
@@ -131,8 +142,8 @@ def settle() -> int:
         if AsyncResult(job).state != states.REVOKED:
             continue
         with transaction.atomic():
-            source = Import.objects.select_for_update().get(pk=number)
-            if source.is_under_way and source.job == job:
+            source = Import.objects.select_for_update().filter(pk=number, job=job).first()
+            if source is not None and source.is_under_way:
                 _end(source, state=State.CANCELLED)
                 settled += 1
     return settled

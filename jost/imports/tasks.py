@@ -11,24 +11,30 @@ from django.db import InterfaceError, OperationalError
 import holdfast
 from holdfast import Rule
 
-from . import services, work
+from . import cleaning, services, work
 
-# The database or the storage is away for a while.
-RETRIES = [Rule(OperationalError, InterfaceError, ConnectionError, TimeoutError, max=20, backoff=2)]
+RETRIES = [
+    # The database or the storage is away for a while.
+    Rule(OperationalError, InterfaceError, ConnectionError, TimeoutError, max=20, backoff=2),
+    # The same chunk hangs: what never ends must not be tried for ever.
+    Rule(SoftTimeLimitExceeded, max=2, backoff=2),
+]
 
 
 @shared_task(bind=True, name="jost.imports.run", retry_rules=RETRIES)
 def run(self: Any, import_id: int, begin: list[int] | None = None) -> None:
     """Work on a file until it is done, or until the time of one job is over.
 
-    A chunk that hangs is struck by the soft time limit, which sends a further job, too.
+    A chunk that hangs is struck by the soft time limit, which sends a further job, too; one that got nowhere is
+    tried twice more instead.
     """
     job = self.request.id
     try:
         work.work_off(import_id, job=job, begin=begin, tell=self.progress)
     except SoftTimeLimitExceeded:
         # The chunk it struck was rolled back, and the checkpoint is where the last one ended.
-        work.hand_over(import_id, job=job, begin=begin)
+        if not work.hand_over(import_id, job=job, begin=begin):
+            raise
 
 
 @shared_task(name="jost.imports.note_failure", atomic=True)
@@ -41,3 +47,9 @@ def note_failure(job: str, import_id: int) -> None:
 def settle() -> int:
     """Look whether a job was cancelled by somebody who knows nothing of imports."""
     return services.settle()
+
+
+@holdfast.singleton_task(name="jost.imports.clean_up", on_conflict="skip")
+def clean_up() -> int:
+    """Delete uploaded files that were kept long enough."""
+    return cleaning.clean_up()

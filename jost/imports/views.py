@@ -79,7 +79,7 @@ def go_on(request: HttpRequest, number: int) -> HttpResponse:
     try:
         if not services.go_on(source.pk):
             messages.info(request, "This import needs nobody to go on.")
-    except services.StillStoppingError as reason:
+    except services.CannotGoOnError as reason:
         messages.error(request, str(reason))
     return redirect(source)
 

@@ -27,15 +27,15 @@ Tell = Callable[[int, int, str], None]
 
 
 class _NotOursError(Exception):
-    """Another job works on the file, or it is done: there is nothing left to do for this one."""
+    """Another job works on the file, or it is done, or the import is gone: there is nothing left to do."""
 
 
 @contextmanager
 def _locked(import_id: int, *, job: str) -> Iterator[Import]:
     """The import, locked until the end of the block; raises if this job is not, or no longer, to work on it."""
     with transaction.atomic():
-        source = Import.objects.select_for_update().get(pk=import_id)
-        if source.job != job or source.state == Import.State.DONE:
+        source = Import.objects.select_for_update().filter(pk=import_id).first()
+        if source is None or source.job != job or source.state == Import.State.DONE:
             raise _NotOursError
         if not source.is_under_way:
             # Left by this way, its checkpoint stays for whoever goes on.
@@ -107,11 +107,17 @@ def _judge(
     return contacts, errors
 
 
-def hand_over(import_id: int, *, job: str, begin: list[int] | None) -> None:
-    """Send a further job to go on where this one is; whoever repeats this one finds itself replaced."""
+def hand_over(import_id: int, *, job: str, begin: list[int] | None) -> bool:
+    """Send a further job to go on where this one is; False if this one has come nowhere.
+
+    Whoever repeats this one finds itself replaced.
+    """
     reached = holdfast.last_checkpoint(begin)
+    if reached == begin:
+        return False
     try:
         with _locked(import_id, job=job) as source:
-            services.send(source, place=None if reached is None else Place(*reached))
+            services.send(source, place=Place(*reached))
     except _NotOursError:
-        return
+        pass
+    return True

@@ -198,6 +198,10 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "schedule": crontab(),
     },
     "settle imports": {"task": "jost.imports.settle", "schedule": crontab()},
+    "clean up imports": {
+        "task": "jost.imports.clean_up",
+        "schedule": crontab(minute="55", hour="3"),
+    },
     "heal stuck orders": {"task": "jost.orders.heal_stuck", "schedule": crontab()},
     "report of yesterday": {
         "task": "jost.reports.daily",
@@ -219,6 +223,7 @@ JOST_RUN = ""
 JOST_GATEWAYS_URL = ENVIRONMENT.JOST_GATEWAYS_URL or ""
 JOST_GATEWAY_SECONDS = ENVIRONMENT.JOST_GATEWAY_SECONDS or 10.0
 JOST_IMPORT_JOB_SECONDS = ENVIRONMENT.JOST_IMPORT_JOB_SECONDS or 60.0
+JOST_IMPORT_KEEP_DAYS = ENVIRONMENT.JOST_IMPORT_KEEP_DAYS or 7
 if JOST_GATEWAYS_URL:
     EMAIL_BACKEND = "jost.gateways.email.EmailBackend"
 DEFAULT_FROM_EMAIL = "JOST <jost@localhost>"

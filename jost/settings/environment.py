@@ -171,6 +171,9 @@ class Environment(BaseSettings):
     JOST_IMPORT_JOB_SECONDS: PositiveFloat | None = Field(
         None, description="Seconds after which a further job goes on with a file that is imported."
     )
+    JOST_IMPORT_KEEP_DAYS: PositiveInt | None = Field(
+        None, description="Days for which an uploaded file is kept behind the end of its import."
+    )
     FOLLOWUP_REPEAT_THRESHOLD: NonNegativeInt | None = Field(
         None, description="Minutes in which a follow-up message is not repeated; 0 is for none."
     )

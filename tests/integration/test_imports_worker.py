@@ -49,7 +49,7 @@ def desk(directory: Path, redis: Path, database_url: str) -> Iterator[JostSite]:
         yield site
 
 
-def upload(site: JostSite, *, rows: int) -> int:
+def upload(site: JostSite, *, rows: int, grace_seconds: int = 30) -> int:
     """Upload so many rows; return the number of their import."""
     path = site.directory / "contacts.csv"
     with path.open("w") as file:
@@ -58,7 +58,8 @@ def upload(site: JostSite, *, rows: int) -> int:
             address = "nobody" if number % WRONG_EVERY == 0 else f"person{number}@example.com"
             file.write(f"{address},Person {number},+49 30 {number:07}\n")
     began = f"services.begin(Upload('contacts.csv', open({str(path)!r}, 'rb').read()))"
-    return int(site.ask(f"{began}.pk", imports=IMPORTS))
+    grace = f"services.GRACE_SECONDS = {grace_seconds}"
+    return int(site.ask(f"{began}.pk", imports=f"{IMPORTS}; {grace}"))
 
 
 def figures(site: JostSite) -> dict[str, Any]:
@@ -154,6 +155,22 @@ def test_import_goes_from_job_to_job_is_cancelled_and_goes_on(
 
         every_row_is_in_once(site, rows=100_000)
         assert figures(site)["imported"] > stopped["imported"]
+
+
+def test_chunk_that_hangs_is_struck_by_the_soft_limit_and_a_further_job_goes_on(
+    private_directory: Path, tmp_path: Path
+) -> None:
+    with desk(tmp_path, private_directory, "") as site:
+        site.environment["DJANGO_SETTINGS_MODULE"] = "tests.hanging_chunks"
+        site.environment["JOST_IMPORT_JOB_SECONDS"] = "1"
+        upload(site, rows=10_000, grace_seconds=1)
+        first = figures(site)["job"]
+        site.worker(pool="prefork", concurrency=1)
+
+        every_row_is_in_once(site, rows=10_000)
+        assert (tmp_path / "has-hung").exists()
+        told = f"[AsyncResult({first!r}).state, Import.objects.get().job != {first!r}]"
+        assert site.ask(told, imports=IMPORTS) == ["SUCCESS", True]
 
 
 def test_tests_of_the_app_pass_under_djangos_own_runner(tmp_path: Path) -> None:

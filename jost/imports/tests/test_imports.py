@@ -194,6 +194,18 @@ class Faults(ImportCase):
         self.assertEqual(second.args[1][1], 22, "the line behind two chunks of ten")
         self.assertEqual({first.state, second.state}, {"succeeded"})
 
+    def test_chunk_that_hangs_again_and_again_fails_the_import_which_can_go_on(self) -> None:
+        source = services.begin(upload())
+        with patch.object(work, "_import", side_effect=SoftTimeLimitExceeded) as struck:
+            self.holdfast_jobs.drain(raise_errors=False, skip_waits=True)
+        source.refresh_from_db()
+        self.assertEqual((source.state, struck.call_count), ("failed", 3))
+
+        self.assertTrue(services.go_on(source.pk))
+        self.drain()
+
+        self.is_exact(source)
+
     def test_job_that_was_replaced_and_runs_again_imports_nothing(self) -> None:
         source = services.begin(upload())
         Import.objects.update(job="another")
