@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from jost.admin import HistoryAdmin, HistoryInline
+from jost.admin import HistoryAdmin, HistoryInline, note
 
 from .models import Account, Mail
 from .tasks import send_mail
@@ -39,8 +40,10 @@ class MailAdmin(HistoryAdmin):
     def send(self, request: HttpRequest, mails: QuerySet[Any]) -> None:
         """What is sent stays sent once: the job looks first."""
         unsent = list(mails.filter(sent_at=None).values_list("pk", flat=True))
-        for number in unsent:
-            send_mail.delay(number)
+        with transaction.atomic():
+            for number in unsent:
+                send_mail.delay(number)
+            note(request, Mail.objects.filter(pk__in=unsent), message="Sent on.")
         self.message_user(request, f"{len(unsent)} sent on.")
 
     def has_send_permission(self, request: HttpRequest) -> bool:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
-from .models import Order, OrderItem, Payment, Product
+from .models import Order, OrderEvent, OrderItem, Payment, Product
 from .workflow import go_on
 
 MOST_OF_A_PRODUCT = 1000
@@ -76,6 +76,7 @@ def _record(wanted: Mapping[int, int], *, email: str, key: str, owner: User | No
         for each in sorted(wanted)
     )
     Payment.objects.create(order=order, amount=total)
+    OrderEvent.objects.create(order=order, state=order.state)
     return order
 
 

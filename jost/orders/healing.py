@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from .models import Order, Receipt
+from .steps import note
 from .workflow import go_on
 
 # Longer than a job tries to reach a gateway that is away: before that, it may still be at it.
@@ -43,5 +44,6 @@ def _send_on(found: Order, *, older_than: timedelta) -> bool:
         if order.moved_at > timezone.now() - older_than:
             return False
         Order.objects.filter(pk=order.pk).update(moved_at=timezone.now())
+        note(order, reason="Nobody went on with it: sent on.")
         go_on(order)
     return True

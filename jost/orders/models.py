@@ -77,6 +77,21 @@ class Order(models.Model):
         return f"{self.state} {self.reason}".strip()
 
 
+class OrderEvent(models.Model):
+    """An order came into a state, or somebody said something of it; never changed."""
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="events")
+    state = models.CharField(max_length=16, choices=Order.State)
+    reason = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.state} at {self.created_at:%Y-%m-%d %H:%M}"
+
+
 class OrderItem(models.Model):
     """Some of one product; its price is that of the moment of the order."""
 
@@ -109,11 +124,19 @@ class Payment(models.Model):
     amount = models.DecimalField(max_digits=14, decimal_places=2)
     number = models.BigIntegerField(null=True)
     charged_at = models.DateTimeField(null=True)
+    # A refund that was asked for after so many had been declined is another one.
+    refunds_declined = models.PositiveIntegerField(default=0, db_default=0)
     refund_number = models.BigIntegerField(null=True)
     refunded_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return f"{self.amount} for order {self.order_id}"
+
+    @property
+    def refund_key(self) -> str:
+        """What the gateway knows the refund by; one that was declined keeps its key, and its answer."""
+        again = f":{self.refunds_declined + 1}" if self.refunds_declined else ""
+        return f"refund:{self.order_id}{again}"
 
 
 class Receipt(models.Model):

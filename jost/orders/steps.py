@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from django.core.mail import EmailMessage
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from jost.gateways import clients
@@ -17,11 +18,14 @@ from jost.gateways.clients import GatewayDeclinedError
 from jost.gateways.sending import mail_once, send_once
 
 from . import stock
-from .models import Order, OrderItem, Payment, Receipt
+from .models import Order, OrderEvent, OrderItem, Payment, Receipt
 
 State = Order.State
 # A gateway moves money for orders in these.
-WITH_MONEY = (State.RESERVED, State.REFUNDING)
+HELD_UP = {
+    State.RESERVED: "The payment could not be made yet. It is tried again.",
+    State.REFUNDING: "The money could not be given back yet. It is tried again.",
+}
 
 
 class NotRefundableError(ValueError):
@@ -39,6 +43,12 @@ def _locked(order_id: int, *, expected: Order.State) -> Iterator[Order | None]:
 def _move(order: Order, *, state: Order.State, reason: str = "") -> None:
     order.state, order.reason, order.moved_at = state, reason, timezone.now()
     order.save(update_fields=["state", "reason", "moved_at"])
+    note(order)
+
+
+def note(order: Order, *, reason: str = "") -> None:
+    """Add to the history of an order where it stands, and why."""
+    OrderEvent.objects.create(order=order, state=order.state, reason=reason or order.reason)
 
 
 def settle_stock(order_id: int) -> None:
@@ -46,6 +56,8 @@ def settle_stock(order_id: int) -> None:
     with _locked(order_id, expected=State.PLACED) as order:
         if order is None:
             return
+        # A job that somebody discarded has not looked; nothing is sold that was not taken off the shelf.
+        stock.reserve_rest(order)
         short = order.items.filter(state=OrderItem.State.SHORT).select_related("product")
         if names := ", ".join(item.product.name for item in short):
             stock.give_back(order)
@@ -94,9 +106,10 @@ def hold_up(order_id: int) -> None:
     """
     with transaction.atomic():
         order = Order.objects.select_for_update().get(pk=order_id)
-        if order.state in WITH_MONEY:
-            order.reason = "The payment could not be made yet. It is tried again."
+        if reason := HELD_UP.get(State(order.state)):
+            order.reason = reason
             order.save(update_fields=["reason"])
+            note(order)
 
 
 def confirm(order_id: int) -> None:
@@ -122,8 +135,8 @@ def send_receipt(order_id: int) -> None:
     Receipt.objects.filter(order=order_id).update(sent_at=timezone.now())
 
 
-def ask_for_refund(order_id: int) -> None:
-    """Begin to give the money back; the job that does it is part of the same transaction.
+def ask_for_refund(order_id: int) -> bool:
+    """Begin to give the money back, by a job of the same transaction; tell whether it is this call that did.
 
     Raises `NotRefundableError` for an order that is not confirmed. One that is being refunded, or was,
     stays as it is.
@@ -133,30 +146,48 @@ def ask_for_refund(order_id: int) -> None:
     with transaction.atomic():
         order = Order.objects.select_for_update().get(pk=order_id)
         if order.state in (State.REFUNDING, State.REFUNDED):
-            return
+            return False
         if order.state != State.CONFIRMED:
             raise NotRefundableError(
                 f"Order {order_id} is {order.state}: only a confirmed one is refunded."
             )
         _move(order, state=State.REFUNDING)
         go_on(order)
+    return True
 
 
 def refund(order_id: int) -> None:
-    """Give the money back, once, then the items."""
+    """Give the money back, once, then the items; an order whose refund is declined stays sold."""
     order = Order.objects.select_related("payment").get(pk=order_id)
     if order.state != State.REFUNDING:
         return
-    number = send_once(
-        clients.refunds,
-        key=f"refund:{order_id}",
-        order=str(order_id),
-        amount=str(order.payment.amount),
-    )
-    with _locked(order_id, expected=State.REFUNDING) as still_refunding:
+    asked = order.payment
+    try:
+        number = send_once(
+            clients.refunds, key=asked.refund_key, order=str(order_id), amount=str(asked.amount)
+        )
+    except GatewayDeclinedError as reason:
+        _decline_refund(asked, reason=str(reason))
+        return
+    with _refunding(asked) as still_refunding:
         if still_refunding is not None:
             Payment.objects.filter(order=order_id).update(
                 refund_number=number, refunded_at=timezone.now()
             )
             stock.give_back(still_refunding)
             _move(still_refunding, state=State.REFUNDED)
+
+
+def _decline_refund(asked: Payment, *, reason: str) -> None:
+    with _refunding(asked) as order:
+        if order is not None:
+            Payment.objects.filter(pk=asked.pk).update(refunds_declined=F("refunds_declined") + 1)
+            _move(order, state=State.CONFIRMED, reason=f"The refund was declined: {reason}"[:200])
+
+
+@contextmanager
+def _refunding(asked: Payment) -> Iterator[Order | None]:
+    """The order, locked; None unless it waits for this refund, and not for one that was asked for later."""
+    with _locked(asked.order_id, expected=State.REFUNDING) as order:
+        is_same = order is not None and order.payment.refund_key == asked.refund_key
+        yield order if is_same else None

@@ -28,6 +28,17 @@ def reserve(item_id: int) -> None:
         item.save(update_fields=["state"])
 
 
+def reserve_rest(order: Order) -> None:
+    """Reserve what no job of its own has looked at; inside the caller's transaction."""
+    wanted = order.items.select_for_update().filter(state=OrderItem.State.WANTED)
+    if not (left := [item.pk for item in wanted]):
+        return
+    # All of them in one order, as whoever gives back has it: two such orders wait for each other.
+    list(Product.objects.select_for_update().filter(orderitem__order=order).order_by("pk"))
+    for item in left:
+        reserve(item)
+
+
 def give_back(order: Order) -> None:
     """Put what the order had reserved on the shelf again; inside the caller's transaction."""
     reserved = order.items.select_for_update().filter(state=OrderItem.State.RESERVED)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import requests
@@ -31,8 +32,7 @@ def database_url(request: pytest.FixtureRequest) -> str:
     if request.param == "sqlite":
         return ""
     server: PostgresServer = request.getfixturevalue("postgres_server")
-    name = f"orders_{request.node.name.partition('[')[0][-30:]}"
-    return server.create_database(name)
+    return server.create_database(f"orders_{uuid4().hex}")
 
 
 @contextmanager
@@ -131,6 +131,56 @@ def test_gateway_that_answers_too_late_has_charged_once(
         all_are(site, "refunded")
 
         assert len(outside.effects("charges")) == len(outside.effects("refunds")) == 1
+
+
+@pytest.mark.short_on("postgres")
+def test_refund_whose_gateway_or_worker_dies_before_the_answer_is_made_once(
+    database_url: str, private_directory: Path, tmp_path: Path
+) -> None:
+    with shop(tmp_path, private_directory, database_url) as (site, outside):
+        victim = site.worker()
+        numbers = place(site, keys=["one", "two"])
+        receipts(outside, 2)
+        # A refund is in the record, its answer does not come, and nobody but us sees to it that it is one.
+        outside.tell("refunds", answer_seconds=30, honours_keys=False)
+        refund = "[steps.ask_for_refund({0}) for _ in range(2)]"
+        site.ask(refund.format(numbers[0]), imports=IMPORTS)
+        eventually(lambda: outside.totals("refunds")["effects"] == 1, told="one refunded")
+        outside.kill()
+        outside.start()
+        outside.tell("refunds", answer_seconds=30, honours_keys=False)
+        site.ask(refund.format(numbers[1]), imports=IMPORTS)
+        eventually(lambda: outside.totals("refunds")["effects"] == 2, told="the other refunded")
+
+        victim.kill()
+        outside.tell("refunds", answer_seconds=0)
+        site.worker()
+        all_are(site, "refunded")
+
+        keys = sorted(effect["key"] for effect in outside.effects("refunds"))
+        assert keys == [f"refund:{number}" for number in numbers]
+        assert site.ask("Product.objects.get().stock", imports=IMPORTS) == 1000
+
+
+@pytest.mark.short_on("postgres")
+def test_last_ones_are_sold_once_each_to_whoever_of_many_comes_first(
+    database_url: str, private_directory: Path, tmp_path: Path
+) -> None:
+    with shop(tmp_path, private_directory, database_url) as (site, outside):
+        site.ask("Product.objects.update(stock=3)", imports=IMPORTS)
+        place(site, keys=[f"k{n}" for n in range(12)])
+        site.worker(concurrency=12)
+        receipts(outside, 3)
+
+        told = (
+            "[sorted(Order.objects.values_list('state', flat=True)), Product.objects.get().stock]"
+        )
+        eventually(
+            lambda: site.ask(told, imports=IMPORTS) == [["confirmed"] * 3 + ["failed"] * 9, 0],
+            told="three are sold and nine are not",
+            every=0.5,
+        )
+        assert outside.totals("charges")["effects"] == 3
 
 
 @pytest.mark.short_on("postgres")

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.core import mail
 from django.core.cache import caches
@@ -199,6 +200,7 @@ class Recovery(AccountCase):
 
         self.client.post("/admin/accounts/mail/", chosen)
         self.assertContains(self.client.get("/admin/accounts/mail/"), "request-7")
+        self.assertEqual(LogEntry.objects.get().change_message, "Sent on.")
         number = Account.objects.get().pk
         self.assertContains(self.client.get(f"/admin/accounts/account/{number}/change/"), "reque")
 
