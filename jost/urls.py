@@ -14,6 +14,8 @@ from drf_spectacular.views import (
 
 from holdfast.urls import metrics
 
+handler404 = "jost.api.refusals.not_found"
+
 home = TemplateView.as_view(template_name="home.html")
 login = LoginView.as_view(template_name="login.html", redirect_authenticated_user=True)
 

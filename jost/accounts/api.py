@@ -8,7 +8,6 @@ from django.contrib.auth.models import User
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics, status
 from rest_framework.exceptions import ValidationError
-from rest_framework.parsers import JSONParser
 from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -26,7 +25,6 @@ class SignUpView(generics.GenericAPIView[Any]):
     serializer_class = SignUpSerializer
     permission_classes = [AllowAny]
     throttle_classes = [MailRate]
-    parser_classes = [JSONParser]
 
     @extend_schema(
         summary="Ask for an account, or for another mail; a known address gets the same answer",
@@ -44,7 +42,6 @@ class ActivationView(generics.GenericAPIView[Any]):
     serializer_class = ActivationSerializer
     permission_classes = [AllowAny]
     throttle_classes = [MailRate]
-    parser_classes = [JSONParser]
 
     @extend_schema(
         summary="Choose the password of an account whose mail one can read",
@@ -63,7 +60,6 @@ class ActivationView(generics.GenericAPIView[Any]):
 class ProfileView(generics.RetrieveUpdateAPIView[User]):
     serializer_class = ProfileSerializer
     permission_classes = [IsAuthenticated]
-    parser_classes = [JSONParser]
     http_method_names = ["get", "patch", "head", "options"]
 
     @extend_schema(summary="Read one's own profile")

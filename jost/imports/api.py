@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django.http import HttpResponseBase
@@ -54,6 +54,7 @@ class ImportViewSet(
     filterset_fields = ["state"]
     order_fields = ("id", "state", "name", "size", "created_at", "ended_at")
     parser_classes = [MultiPartParser]
+    throttle_scopes: ClassVar = {"create": "uploads"}
 
     def get_queryset(self) -> QuerySet[Import]:
         return visible_to(self.request.user, Import.objects.all())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import uuid4
 
 from django.db.models import QuerySet
@@ -15,7 +15,6 @@ from drf_spectacular.utils import (
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
-from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -56,8 +55,7 @@ class OrderViewSet(
     serializer_class = OrderSerializer
     filterset_fields = ["state"]
     order_fields = ("id", "state", "total", "created_at", "moved_at")
-    # JSON only: a form on somebody else's site cannot send it without asking first.
-    parser_classes = [JSONParser]
+    throttle_scopes: ClassVar = {"create": "checkout"}
 
     def get_queryset(self) -> QuerySet[Order]:
         orders = Order.objects.select_related("payment", "receipt").prefetch_related(

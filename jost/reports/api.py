@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpResponse
@@ -17,7 +17,6 @@ from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound
 from rest_framework.negotiation import BaseContentNegotiation
-from rest_framework.parsers import JSONParser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -56,9 +55,7 @@ class ReportViewSet(
     serializer_class = ReportSerializer
     filterset_fields = ["state"]
     order_fields = ("id", "state", "since", "until", "asked_at", "finished_at")
-    # JSON only: a form on somebody else's site cannot send it without asking first.
-    parser_classes = [JSONParser]
-    throttle_scope: str | None = None
+    throttle_scopes: ClassVar = {"now": "heavy"}
 
     def get_queryset(self) -> QuerySet[Report]:
         return visible_to(self.request.user, Report.objects.prefetch_related(FILES))
@@ -80,7 +77,7 @@ class ReportViewSet(
         request=PeriodSerializer,
         responses={200: NowSerializer},
     )
-    @action(detail=False, methods=["post"], throttle_scope="heavy")
+    @action(detail=False, methods=["post"])
     def now(self, request: Request) -> Response:
         asked = PeriodSerializer(data=request.data)
         asked.is_valid(raise_exception=True)

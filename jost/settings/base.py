@@ -9,6 +9,7 @@ from celery.schedules import crontab
 
 from holdfast import logs
 from jost.settings import alerting, deploy, environment, profiles, queues
+from jost.settings.rest import REST_FRAMEWORK, SPECTACULAR_SETTINGS  # noqa: F401  # are settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -101,66 +102,6 @@ USE_TZ = True
 STATIC_URL = "/static/"
 STATIC_ROOT = ROOT / "staticfiles"
 STATICFILES_DIRS = [path for path in [ROOT / "jost" / "static"] if path.is_dir()]
-
-REST_FRAMEWORK = {
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework.authentication.TokenAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
-        "rest_framework.authentication.BasicAuthentication",
-    ],
-    "DEFAULT_PERMISSION_CLASSES": ["jost.access.SignedIn"],
-    "DEFAULT_PAGINATION_CLASS": "jost.api.pages.Pages",
-    "PAGE_SIZE": 50,
-    "DEFAULT_FILTER_BACKENDS": [
-        "django_filters.rest_framework.DjangoFilterBackend",
-        "jost.api.listing.Order",
-    ],
-    # Of one caller at one web process. A page that is watched asks twice a second.
-    "DEFAULT_THROTTLE_CLASSES": [
-        "jost.api.rates.StrangerRate",
-        "jost.api.rates.UserRate",
-        "jost.api.rates.ScopedRate",
-    ],
-    "DEFAULT_THROTTLE_RATES": {
-        "anon": "600/min",
-        "user": "1200/min",
-        "token": "10/min",
-        # What keeps workers busy for minutes.
-        "heavy": "30/min",
-        # Mails to addresses that anybody may type, and guesses at their links.
-        "mail": "20/min",
-    },
-    "TEST_REQUEST_DEFAULT_FORMAT": "json",
-}
-
-_FONTS = "system-ui, sans-serif"
-
-SPECTACULAR_SETTINGS = {
-    "TITLE": "JOST",
-    "DESCRIPTION": "The reference project of Holdfast.",
-    "VERSION": "1",
-    # Its schemas are JSON Schema as it stands, which the files of rules and answers are written in.
-    "OAS_VERSION": "3.1.0",
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "jost.simulations.api.documents.add_json_schemas",
-    ],
-    "ENUM_NAME_OVERRIDES": {
-        "ReportState": "jost.reports.models.Report.State",
-        "SimulationState": "jost.simulations.models.Simulation.State",
-    },
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SERVE_PERMISSIONS": ["jost.access.SignedIn"],
-    # Scripts and fonts come from here, and nobody else's server is asked what it thinks of the schema.
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},
-    "REDOC_DIST": "SIDECAR",
-    "REDOC_UI_SETTINGS": {
-        "theme": {"typography": {"fontFamily": _FONTS, "headings": {"fontFamily": _FONTS}}}
-    },
-}
 
 _THRESHOLD = ENVIRONMENT.FOLLOWUP_REPEAT_THRESHOLD
 FOLLOWUP_REPEAT_THRESHOLD = 1440 if _THRESHOLD is None else _THRESHOLD

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.cache import caches
 from django.core.management import call_command
 from django.test import override_settings
 
@@ -16,8 +17,15 @@ from holdfast.broker.publisher import Publisher
 from holdfast.testing import HoldfastJobs
 from holdfast.testing.services import RedisServer, TcpProxy
 from holdfast.upkeep.reconciler import Reconciler
+from jost.api import rates
 from tests.ledgers import empty
 from tests.surroundings import current_app
+
+
+@pytest.fixture(autouse=True)
+def uncounted_callers() -> None:
+    """Let nobody have called JOST's API as yet: a rate that another test used up is none of this one's."""
+    caches[rates.CACHE].clear()
 
 
 @pytest.fixture

@@ -8,13 +8,11 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.cache import caches
 from django.test import Client
 from django.urls import URLPattern
 from rest_framework.authtoken.models import Token
 
 from holdfast.testing import HoldfastJobs
-from jost.api import rates
 from jost.imports import urls as imports
 from jost.orders import urls as orders
 from jost.reports import urls as reports
@@ -35,13 +33,10 @@ OWNED_PAGES = {
 
 
 @pytest.fixture(autouse=True)
-def closed(settings: Any, tmp_path: Path) -> Iterator[None]:
-    """JOST as it is deployed, and nobody counted as yet."""
+def closed(settings: Any, tmp_path: Path) -> None:
+    """JOST as it is deployed."""
     settings.JOST_LOGIN = True
     settings.MEDIA_ROOT = tmp_path
-    caches[rates.CACHE].clear()
-    yield
-    caches[rates.CACHE].clear()
 
 
 def user(name: str, **more: Any) -> User:

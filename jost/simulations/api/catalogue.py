@@ -12,7 +12,7 @@ from jost.simulations.engine.plays import SETS
 from jost.simulations.presets import PRESETS
 
 from .documents import INDEX_PLAYS, RULES_FILE
-from .refusals import JsonView, answers
+from .refusals import PathView
 
 
 @extend_schema_field(RULES_FILE)
@@ -54,27 +54,25 @@ class PlaySetSerializer(serializers.Serializer[dict[str, Any]]):
     plays = GivenPlaysField()
 
 
-class PresetsView(JsonView):
+class PresetsView(PathView):
     @extend_schema(
         summary="List presets of common games",
-        responses=answers({200: PresetSerializer(many=True)}),
+        responses={200: PresetSerializer(many=True)},
     )
     def get(self, _request: Request) -> Response:
         return Response([preset.to_dict() for preset in PRESETS.values()])
 
 
-class CountingSystemsView(JsonView):
-    @extend_schema(
-        summary="List the counting systems", responses=answers({200: TagsSerializer(many=True)})
-    )
+class CountingSystemsView(PathView):
+    @extend_schema(summary="List the counting systems", responses={200: TagsSerializer(many=True)})
     def get(self, _request: Request) -> Response:
         return Response([_written_out(system) for system in SYSTEMS.values()])
 
 
-class IndexPlaysView(JsonView):
+class IndexPlaysView(PathView):
     @extend_schema(
         summary="List the sets of index plays",
-        responses=answers({200: PlaySetSerializer(many=True)}),
+        responses={200: PlaySetSerializer(many=True)},
     )
     def get(self, _request: Request) -> Response:
         return Response(

@@ -10,17 +10,19 @@ from jost.simulations.exact_report import exact_answer
 from jost.simulations.setup import Setup
 
 from .documents import CHART, EXACT_ANSWER
-from .refusals import JsonView, answers, refused
+from .refusals import PathView, refused
 from .requests import ChartSerializer, ExactSerializer
 
 
-class ExactView(JsonView):
+class ExactView(PathView):
+    throttle_scope = "heavy"
+
     @extend_schema(
         summary="Compute the exact value of a game that is not dealt to a cut card",
         description="The object that `manage.py exact --json` prints. A game that does not say how it is "
         "dealt has a fresh shoe every round; a cut card is refused with the reason.",
         request=ExactSerializer,
-        responses=answers({200: EXACT_ANSWER}, 400, 415),
+        responses={200: EXACT_ANSWER},
     )
     def post(self, request: Request) -> Response:
         asked = ExactSerializer(data=request.data)
@@ -33,11 +35,13 @@ class ExactView(JsonView):
         return Response(exact_answer(setup, found))
 
 
-class ChartView(JsonView):
+class ChartView(PathView):
+    throttle_scope = "heavy"
+
     @extend_schema(
         summary="Compute the basic strategy of a game; rows that its strategy gives stay",
         request=ChartSerializer,
-        responses=answers({200: CHART}, 400, 415),
+        responses={200: CHART},
     )
     def post(self, request: Request) -> Response:
         asked = ChartSerializer(data=request.data)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from jost.api.refusals import ConflictError
 from jost.simulations.analysis import difference
 from jost.simulations.engine import RulesError
 from jost.simulations.exact import Exact
@@ -11,7 +12,7 @@ from jost.simulations.progress import Summary, progress_of
 from jost.simulations.report import answer, exact_of
 from jost.simulations.setup import Setup
 
-from .refusals import ConflictError, refused
+from .refusals import refused
 
 
 def answer_of(simulation: Simulation) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Simulations over REST: list, start, read, move, and ask what other bets would have made of one."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django.http import HttpResponse
@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from jost.api.owners import owner_of, visible_to
+from jost.api.refusals import CONFLICT, ConflictError
 from jost.simulations import lifecycle
 from jost.simulations.charts import chart_to_csv
 from jost.simulations.exports import counts_csv, to_json
@@ -22,7 +23,7 @@ from jost.simulations.models import Simulation, Study
 
 from .documents import ANSWER, CHART, EXACT_BESIDE
 from .reading import answer_of, exact_beside, what_if
-from .refusals import ConflictError, JsonView, answers
+from .refusals import PathView
 from .requests import ExtendSerializer, StartSerializer, WhatIfSerializer
 from .responses import SimulationDetailSerializer, SimulationSerializer
 
@@ -34,7 +35,7 @@ def _move(summary: str) -> Callable[..., Any]:
     return extend_schema(
         summary=summary,
         request=None,
-        responses=answers({200: SimulationDetailSerializer}, 404, 409),
+        responses={200: SimulationDetailSerializer, 409: CONFLICT},
     )
 
 
@@ -54,15 +55,15 @@ class SimulationFilter(FilterSet):
 @extend_schema_view(
     list=extend_schema(
         summary="List simulations, newest first",
-        responses=answers({200: SimulationSerializer(many=True)}, 400),
+        responses={200: SimulationSerializer(many=True)},
     ),
     retrieve=extend_schema(
         summary="Read a simulation with its progress, and its answer once it has succeeded",
-        responses=answers({200: SimulationDetailSerializer}, 404),
+        responses={200: SimulationDetailSerializer},
     ),
 )
 class SimulationViewSet(
-    JsonView,
+    PathView,
     mixins.ListModelMixin,
     mixins.RetrieveModelMixin,
     viewsets.GenericViewSet[Simulation],
@@ -71,6 +72,12 @@ class SimulationViewSet(
     filterset_class = SimulationFilter
     order_fields = ("created_at", "name", "state", "rounds", "finished_at")
     lookup_value_converter = "uuid"
+    throttle_scopes: ClassVar = {
+        "create": "simulations",
+        "resume": "simulations",
+        "extend": "simulations",
+        "exact": "heavy",
+    }
 
     def get_serializer_class(self) -> type[SimulationSerializer]:
         return SimulationSerializer if self.action == "list" else SimulationDetailSerializer
@@ -82,7 +89,7 @@ class SimulationViewSet(
     @extend_schema(
         summary="Start a simulation",
         request=StartSerializer,
-        responses=answers({201: SimulationDetailSerializer}, 400, 415),
+        responses={201: SimulationDetailSerializer},
     )
     def create(self, request: Request) -> Response:
         asked = StartSerializer(data=request.data)
@@ -110,7 +117,7 @@ class SimulationViewSet(
     @extend_schema(
         summary="Extend a simulation: the same random streams go on",
         request=ExtendSerializer,
-        responses=answers({200: SimulationDetailSerializer}, 400, 404, 409, 415),
+        responses={200: SimulationDetailSerializer, 409: CONFLICT},
     )
     @action(detail=True, methods=["post"])
     def extend(self, request: Request, **_: Any) -> Response:
@@ -133,7 +140,7 @@ class SimulationViewSet(
     @extend_schema(
         summary="Ask what other bets would have made of what is counted, without running again",
         request=WhatIfSerializer,
-        responses=answers({200: ANSWER}, 400, 404, 409, 415),
+        responses={200: ANSWER, 409: CONFLICT},
     )
     @action(detail=True, methods=["post"])
     def whatif(self, request: Request, **_: Any) -> Response:
@@ -146,7 +153,7 @@ class SimulationViewSet(
         summary="Set the exact value beside the estimate",
         description="Of the same rules and chart; for a cut card, of the same game with a fresh shoe every "
         "round, and says so. Takes some seconds.",
-        responses=answers({200: EXACT_BESIDE}, 404, 409),
+        responses={200: EXACT_BESIDE, 409: CONFLICT},
     )
     @action(detail=True)
     def exact(self, _request: Request, **_: Any) -> Response:
@@ -154,7 +161,7 @@ class SimulationViewSet(
 
     @extend_schema(
         summary="Read the strategy that a simulation plays",
-        responses=answers({200: CHART}, 404),
+        responses={200: CHART},
     )
     @action(detail=True)
     def chart(self, _request: Request, **_: Any) -> Response:
@@ -162,7 +169,7 @@ class SimulationViewSet(
 
     @extend_schema(
         summary="Export the strategy as a CSV file, which can be given back",
-        responses=answers(_CSV, 404),
+        responses=_CSV,
     )
     @action(detail=True, url_path="export/chart")
     def export_chart(self, _request: Request, **_: Any) -> HttpResponse:
@@ -172,7 +179,7 @@ class SimulationViewSet(
         )
 
     @extend_schema(
-        summary="Export the results by true count as a CSV file", responses=answers(_CSV, 404, 409)
+        summary="Export the results by true count as a CSV file", responses=_CSV | {409: CONFLICT}
     )
     @action(detail=True, url_path="export/csv")
     def export_csv(self, _request: Request, **_: Any) -> HttpResponse:
@@ -181,7 +188,7 @@ class SimulationViewSet(
 
     @extend_schema(
         summary="Export the answer: the object that `manage.py simulate --json` prints",
-        responses=answers({200: ANSWER}, 404, 409),
+        responses={200: ANSWER, 409: CONFLICT},
     )
     @action(detail=True, url_path="export/json")
     def export_json(self, _request: Request, **_: Any) -> HttpResponse:

@@ -1,6 +1,6 @@
 """Studies over REST: setups side by side, or one key of the rules file at several values."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from jost.api.owners import owner_of, visible_to
+from jost.api.refusals import CONFLICT, ConflictError
 from jost.api.strict import StrictSerializer
 from jost.simulations import lifecycle, studies
 from jost.simulations.engine import RulesError
@@ -20,7 +21,7 @@ from jost.simulations.studies import MOST_SIMULATIONS
 
 from .fields import NameField, RoundsField, RulesFileField, SeedField, TargetField, usual_rules
 from .reading import difference_told
-from .refusals import ConflictError, JsonView, answers
+from .refusals import PathView
 from .responses import EstimateSerializer, IntervalField, SimulationSerializer, estimate_told
 
 
@@ -147,20 +148,21 @@ class StudyDetailSerializer(StudySerializer):
 @extend_schema_view(
     list=extend_schema(
         summary="List studies, newest first",
-        responses=answers({200: StudySerializer(many=True)}, 400),
+        responses={200: StudySerializer(many=True)},
     ),
     retrieve=extend_schema(
         summary="Read a study with its estimates, and each against the first",
-        responses=answers({200: StudyDetailSerializer}, 404),
+        responses={200: StudyDetailSerializer},
     ),
 )
 class StudyViewSet(
-    JsonView, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Study]
+    PathView, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Study]
 ):
     queryset = Study.objects.all()
     filterset_fields = ("kind",)
     order_fields = ("created_at", "name", "kind", "rounds")
     lookup_value_converter = "uuid"
+    throttle_scopes: ClassVar = {"compare": "simulations", "sweep": "simulations"}
 
     def get_queryset(self) -> QuerySet[Study]:
         return visible_to(self.request.user, Study.objects.all())
@@ -171,7 +173,7 @@ class StudyViewSet(
     @extend_schema(
         summary="Compare setups: a simulation of each, begun together",
         request=CompareSerializer,
-        responses=answers({201: StudyDetailSerializer}, 400, 415),
+        responses={201: StudyDetailSerializer},
     )
     @action(detail=False, methods=["post"])
     def compare(self, request: Request) -> Response:
@@ -183,7 +185,7 @@ class StudyViewSet(
     @extend_schema(
         summary="Sweep one key of a rules file: a simulation at each value, begun together",
         request=SweepSerializer,
-        responses=answers({201: StudyDetailSerializer}, 400, 415),
+        responses={201: StudyDetailSerializer},
     )
     @action(detail=False, methods=["post"])
     def sweep(self, request: Request) -> Response:
@@ -201,7 +203,7 @@ class StudyViewSet(
     @extend_schema(
         summary="Cancel all simulations of a study that have not ended",
         request=None,
-        responses=answers({200: StudyDetailSerializer}, 404, 409),
+        responses={200: StudyDetailSerializer, 409: CONFLICT},
     )
     @action(detail=True, methods=["post"])
     def cancel(self, _request: Request, **_: Any) -> Response:
