@@ -108,9 +108,15 @@ def _refusals(operation: dict[str, Any], *, method: str) -> set[str]:
 
 
 def _rate(view: Any) -> str:
-    scope = scope_of(view)
+    scope = scope_of(view) or _scope_of_class(view)
     rate = ScopedRate.THROTTLE_RATES.get(scope) if scope else None
     if not rate:
         return ""
     number, period = rate.split("/")
     return f"At most {number} times a {PERIODS[period[0]]}: its rate is `{scope}`."
+
+
+def _scope_of_class(view: Any) -> str | None:
+    """The scope of a throttle of the view's own; all calls count for those of everybody."""
+    scopes = (getattr(throttle, "scope", None) for throttle in view.get_throttles())
+    return next((scope for scope in scopes if scope not in {None, "anon", "user"}), None)

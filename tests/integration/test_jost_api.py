@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
+from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Permission, User
+from django.core.cache import caches
 from django.test import Client
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
+from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import APIView
 
 from jost.api import rates
 from jost.api.listing import Order
+from tests.belongings import operations, schema
 
 pytestmark = pytest.mark.django_db
 
@@ -81,3 +89,62 @@ def test_list_is_ordered_by_what_is_asked_for() -> None:
 def test_order_that_is_none_is_refused_with_what_there_is(query: str, told: str) -> None:
     with pytest.raises(ValidationError, match=told):
         ordered(query)
+
+
+def scopes() -> dict[str, list[tuple[str, str]]]:
+    """The operations of each scope, as the schema has them."""
+    described, found = schema(), defaultdict[str, list[tuple[str, str]]](list)
+    for method, path in operations(described):
+        said = described["paths"][path][method]["description"]
+        if scope := re.search(r"its rate is `(\w+)`", said):
+            found[scope[1]].append((method, path))
+    return dict(found)
+
+
+def once_a_minute(monkeypatch: pytest.MonkeyPatch, *limited: str) -> None:
+    """Let what has one of these scopes be asked for once a minute, everything else without end."""
+    endless = dict.fromkeys(settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"])
+    changed = endless | dict.fromkeys(limited, "1/min")
+    monkeypatch.setattr(SimpleRateThrottle, "THROTTLE_RATES", changed)
+
+
+def test_each_scope_of_rates_is_kept_and_tells_when_to_come_again(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = scopes()
+    assert set(found) | {"anon", "user"} == set(settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"])
+    once_a_minute(monkeypatch, *found)
+
+    for scope, limited in found.items():
+        for method, path in limited:
+            caches[rates.CACHE].clear()
+            place = re.sub(r"\{\w+\}", str(uuid4()), path)
+            body = {"no such field": 1} if method == "post" else None
+            ask = partial(getattr(client, method), place, body, content_type="application/json")
+            assert ask().status_code in {400, 404, 415}, (scope, path)
+            again = ask()
+            assert again.status_code == 429, (scope, path)
+            assert 0 < int(again["Retry-After"]) <= 60, (scope, path)
+
+
+def test_what_costs_has_a_scope_and_one_scope_leaves_the_others_alone(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limited = {path for places in scopes().values() for _, path in places}
+    assert limited >= {
+        HOME,
+        f"{HOME}studies/compare/",
+        f"{HOME}studies/sweep/",
+        f"{HOME}exact/",
+        f"{HOME}{{id}}/exact/",
+        "/api/reports/now/",
+        "/api/imports/",
+        "/api/orders/",
+    }
+    once_a_minute(monkeypatch, "simulations", "checkout")
+
+    def ask(path: str) -> int:
+        return client.post(path, {"no such field": 1}, content_type="application/json").status_code
+
+    assert [ask(HOME), ask(HOME), ask("/api/orders/")] == [400, 429, 400]
+    assert client.get(HOME).status_code == 200
