@@ -46,8 +46,14 @@ class Outside:
             self._process.stdout.close()
             self._process = None
 
+    def await_death(self) -> None:
+        """Return once it has died as it was told to."""
+        assert self._process is not None
+        self._process.wait(PATIENCE)
+        self.kill()
+
     def tell(self, kind: str, **behaviour: Any) -> None:
-        """Change how one gateway behaves: delay_seconds, too_many, retry_after, fails, loses_answer, honours_keys."""
+        """Change how one gateway behaves, in the words of `jost.gateways.behaviour`."""
         answer = requests.put(f"{self.url}/{kind}/behaviour", json=behaviour, timeout=PATIENCE)
         assert answer.ok, answer.text
 

@@ -18,10 +18,10 @@ class Behaviour:
 
     A call is first delayed, then may be refused with 429 (`too_many`, to come again after
     `retry_after` seconds), fail with 503 (`fails`) or be declined for good with 402 (`declines`):
-    nothing has happened then. `loses_answer` is
-    the worst: the effect happens, and the connection ends without a word. `answer_seconds` lie
-    between the effect and its answer. With `honours_keys` a
-    call whose key is known gets the first answer again and has no effect.
+    nothing has happened then. With `honours_keys` a call whose key is known gets the first answer
+    again and has no effect. The worst comes last: the effect happens, `answer_seconds` go by, and
+    then the connection ends without a word (`loses_answer`), or the whole process of the gateways
+    does (`dies`), which starts with nothing told.
     """
 
     delay_seconds: float = 0.0
@@ -31,10 +31,11 @@ class Behaviour:
     fails: float = 0.0
     declines: float = 0.0
     loses_answer: float = 0.0
+    dies: float = 0.0
     honours_keys: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("too_many", "fails", "declines", "loses_answer"):
+        for name in ("too_many", "fails", "declines", "loses_answer", "dies"):
             _require_number(name, getattr(self, name), least=0, most=1)
         for name in ("delay_seconds", "answer_seconds"):
             _require_number(name, getattr(self, name), least=0, most=600)

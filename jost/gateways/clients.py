@@ -5,6 +5,8 @@ Runs wherever something is sent, which is in workers. None of it tries again: ta
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -22,11 +24,16 @@ REQUEST_HEADER = "X-Request-ID"
 class GatewayError(Exception):
     """A gateway did not do what it was asked; `retry_after` is when to come again, if it said so.
 
+    It is as it was said: seconds, or a date; rules of retries read both.
     `may_have_happened` tells the one bad case: no answer came, so nobody but the gateway knows.
     """
 
     def __init__(
-        self, message: str, *, retry_after: float | None = None, may_have_happened: bool = False
+        self,
+        message: str,
+        *,
+        retry_after: float | str | None = None,
+        may_have_happened: bool = False,
     ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
@@ -53,12 +60,16 @@ class Gateway:
 
     def send(self, *, key: str, **content: Any) -> int:
         """Return the number that the gateway gave to the effect."""
-        return int(self._call("POST", key=key, content=content)["id"])
+        answer = self._call("POST", key=key, content=content)
+        with self._readable(answer):
+            return int(answer.json()["id"])
 
     def find(self, key: str) -> int | None:
         """Return the number of the effect with this key; None if it has not happened."""
-        effects = self._call("GET", query={"key": key})["effects"]
-        return int(effects[0]["id"]) if effects else None
+        answer = self._call("GET", query={"key": key})
+        with self._readable(answer):
+            effects = answer.json()["effects"]
+            return int(effects[0]["id"]) if effects else None
 
     def _call(
         self,
@@ -67,7 +78,7 @@ class Gateway:
         key: str = "",
         content: dict[str, Any] | None = None,
         query: dict[str, str] | None = None,
-    ) -> dict[str, Any]:
+    ) -> requests.Response:
         said = {"Idempotency-Key": key, REQUEST_HEADER: correlation_id()}
         try:
             answer = requests.request(
@@ -84,22 +95,35 @@ class Gateway:
             refused = isinstance(reason, requests.ConnectionError) and "refused" in str(reason)
             message = f"{self.kind}: no answer ({reason})."
             # Who was too slow may still be at it: asked too soon, it knows nothing of this call yet.
-            later = settings.JOST_GATEWAY_SECONDS if isinstance(reason, requests.Timeout) else None
+            patience = (
+                settings.JOST_GATEWAY_SECONDS if isinstance(reason, requests.Timeout) else None
+            )
             raise GatewayError(
-                message, may_have_happened=not refused, retry_after=later
+                message, may_have_happened=not refused, retry_after=patience
             ) from reason
         if answer.ok:
-            values: dict[str, Any] = answer.json()
-            return values
+            return answer
         message = f"{self.kind} answered {answer.status_code}: {answer.text[:200]}"
+        later = answer.headers.get("Retry-After")
         if answer.status_code == requests.codes.too_many_requests:
-            raise GatewayError(message, retry_after=float(answer.headers.get("Retry-After", 1)))
+            raise GatewayError(message, retry_after=later)
         if answer.status_code == requests.codes.payment_required:
             raise GatewayDeclinedError(message)
         if answer.status_code < requests.codes.server_error:
             raise GatewayRefusedError(message)
         # It may have failed before or after it did its work.
-        raise GatewayError(message, may_have_happened=True)
+        raise GatewayError(message, may_have_happened=True, retry_after=later)
+
+    @contextmanager
+    def _readable(self, answer: requests.Response) -> Iterator[None]:
+        """Whoever answers well in words that nobody understands may have done it."""
+        try:
+            yield
+        except (ValueError, LookupError, TypeError) as reason:
+            message = (
+                f"{self.kind} answered {answer.status_code}, but not as agreed: {answer.text[:200]}"
+            )
+            raise GatewayError(message, may_have_happened=True) from reason
 
 
 def base_url() -> str:

@@ -74,7 +74,7 @@ class Record:
             return int(added.lastrowid or 0), True
 
     def count_call(self, kind: str, *, answer: str) -> None:
-        """Remember how a call was answered: accepted, repeated, refused, failed or lost."""
+        """Remember how a call was answered: accepted, repeated, refused, failed, declined, lost or died."""
         with self._lock:
             self._database.execute(
                 "INSERT INTO calls VALUES (?, ?, 1) "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 import time
@@ -63,10 +64,7 @@ class Calls(BaseHTTPRequestHandler):
             told = {kind: asdict(each) for kind, each in self.server.behaviours.items()}
             self._answer(HTTPStatus.OK, told)
         elif (kind := address.path.strip("/")) in KINDS:
-            key = query["key"][0] if "key" in query else None
-            after = int(query.get("after", ["0"])[0])
-            found = self.server.record.effects(kind, key=key, after=after)
-            self._answer(HTTPStatus.OK, {"effects": [asdict(each) for each in found]})
+            self._tell(kind, query)
         else:
             self._answer(HTTPStatus.NOT_FOUND, {"error": _nothing_there(address.path)})
 
@@ -95,23 +93,22 @@ class Calls(BaseHTTPRequestHandler):
             self.server.behaviours[kind] = told
             self._answer(HTTPStatus.OK, asdict(told))
 
+    def _tell(self, kind: str, query: dict[str, list[str]]) -> None:
+        key = query["key"][0] if "key" in query else None
+        after = query.get("after", ["0"])[0]
+        if not (after.isascii() and after.isdigit()):
+            message = "after is the number of an effect: those that came later are told."
+            self._answer(HTTPStatus.UNPROCESSABLE_ENTITY, {"error": message})
+            return
+        found = self.server.record.effects(kind, key=key, after=int(after[:18]))
+        self._answer(HTTPStatus.OK, {"effects": [asdict(each) for each in found]})
+
     def _accept(self, kind: str, content: dict[str, Any]) -> None:
         behaviour, dice = self.server.behaviours[kind], self.server.dice
         record = self.server.record
         if behaviour.delay_seconds:
             time.sleep(behaviour.delay_seconds)
-        if behaviour.happens(behaviour.too_many, dice=dice):
-            record.count_call(kind, answer="refused")
-            later = {"Retry-After": str(behaviour.retry_after)}
-            self._answer(HTTPStatus.TOO_MANY_REQUESTS, {"error": "too many calls"}, **later)
-            return
-        if behaviour.happens(behaviour.fails, dice=dice):
-            record.count_call(kind, answer="failed")
-            self._answer(HTTPStatus.SERVICE_UNAVAILABLE, {"error": "told to fail"})
-            return
-        if behaviour.happens(behaviour.declines, dice=dice):
-            record.count_call(kind, answer="declined")
-            self._answer(HTTPStatus.PAYMENT_REQUIRED, {"error": "declined"})
+        if self._turns_away(kind, behaviour):
             return
         key = self.headers.get("Idempotency-Key", "")
         number, is_new = record.add(
@@ -123,6 +120,9 @@ class Calls(BaseHTTPRequestHandler):
         )
         if behaviour.answer_seconds:
             time.sleep(behaviour.answer_seconds)
+        if behaviour.happens(behaviour.dies, dice=dice):
+            record.count_call(kind, answer="died")
+            os.kill(os.getpid(), signal.SIGKILL)
         if behaviour.happens(behaviour.loses_answer, dice=dice):
             record.count_call(kind, answer="lost")
             self.close_connection = True
@@ -131,13 +131,32 @@ class Calls(BaseHTTPRequestHandler):
         status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
         self._answer(status, {"id": number, "key": key})
 
+    def _turns_away(self, kind: str, behaviour: Behaviour) -> bool:
+        """Answer a call that shall have no effect."""
+        record, dice = self.server.record, self.server.dice
+        if behaviour.happens(behaviour.too_many, dice=dice):
+            record.count_call(kind, answer="refused")
+            later = {"Retry-After": str(behaviour.retry_after)}
+            self._answer(HTTPStatus.TOO_MANY_REQUESTS, {"error": "too many calls"}, **later)
+        elif behaviour.happens(behaviour.fails, dice=dice):
+            record.count_call(kind, answer="failed")
+            self._answer(HTTPStatus.SERVICE_UNAVAILABLE, {"error": "told to fail"})
+        elif behaviour.happens(behaviour.declines, dice=dice):
+            record.count_call(kind, answer="declined")
+            self._answer(HTTPStatus.PAYMENT_REQUIRED, {"error": "declined"})
+        else:
+            return False
+        return True
+
     def _content(self) -> dict[str, Any] | None:
         """The JSON object that was sent; None if it is none."""
-        length = int(self.headers.get("Content-Length") or 0)
-        if not 0 < length <= MOST_BYTES:
+        length = self.headers.get("Content-Length", "")
+        if not (length.isascii() and length.isdigit() and 0 < int(length) <= MOST_BYTES):
+            # What is not read would be taken for the next call.
+            self.close_connection = True
             return None
         try:
-            content = json.loads(self.rfile.read(length))
+            content = json.loads(self.rfile.read(int(length)))
         except ValueError:
             return None
         return content if isinstance(content, dict) else None

@@ -15,6 +15,7 @@ from jost.gateways import clients
 from jost.gateways.clients import GatewayError, GatewayMissingError, GatewayRefusedError
 from jost.gateways.email import KEY_HEADER, EmailBackend
 from tests.outside import Outside
+from tests.project.shopping import open_shop
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def test_too_many_calls_are_told_when_to_come_again(outside: Outside) -> None:
     with pytest.raises(GatewayError) as told:
         clients.send_sms("+4930123", text="hello", key="too many")
 
-    assert told.value.retry_after == 7
+    assert told.value.retry_after == "7"
     assert not told.value.may_have_happened
     assert outside.effects("sms", key="too many") == []
 
@@ -69,6 +70,45 @@ def test_lost_answer_is_an_effect_that_may_have_happened_and_has(outside: Outsid
 
     assert told.value.may_have_happened
     assert clients.charges.find("charge:8") is not None
+
+
+def test_gateways_that_die_after_accepting_know_it_when_they_are_back(
+    tmp_path: Path, settings: Any
+) -> None:
+    with Outside(tmp_path) as outside:
+        settings.JOST_GATEWAYS_URL = outside.url
+        outside.tell("sms", dies=1)
+
+        with pytest.raises(GatewayError, match="no answer") as told:
+            clients.send_sms("+4930123", text="hello", key="last words")
+
+        assert told.value.may_have_happened
+        outside.await_death()
+        outside.start()
+        assert clients.sms.find("last words") is not None
+        assert outside.totals("sms") == {"effects": 1, "keys": 1, "twice": 0, "died": 1}
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_date_to_come_again_is_handed_on_as_it_was_said(status: int, settings: Any) -> None:
+    date = "Wed, 21 Oct 2026 07:28:00 GMT"
+    with open_shop((status, {"Retry-After": date})) as shop:
+        settings.JOST_GATEWAYS_URL = shop.url
+
+        with pytest.raises(GatewayError, match=str(status)) as told:
+            clients.sms.find("later")
+
+    assert told.value.retry_after == date
+
+
+def test_answer_that_nobody_understands_is_a_doubt(settings: Any) -> None:
+    with open_shop() as shop:
+        settings.JOST_GATEWAYS_URL = shop.url
+
+        with pytest.raises(GatewayError, match="not as agreed: ok") as told:
+            clients.sms.find("mumbled")
+
+    assert told.value.may_have_happened
 
 
 def test_failing_gateway_has_no_effect(outside: Outside) -> None:
@@ -99,6 +139,13 @@ def test_wrong_behaviour_is_refused_with_the_repair(outside: Outside) -> None:
 
     assert answer.status_code == 422
     assert "it has delay_seconds, answer_seconds" in answer.json()["error"]
+
+
+def test_question_that_makes_no_sense_is_refused_with_the_repair(outside: Outside) -> None:
+    answer = requests.get(f"{outside.url}/sms", params={"after": "noon"}, timeout=10)
+
+    assert answer.status_code == 422
+    assert "number of an effect" in answer.json()["error"]
 
 
 def test_mail_goes_through_the_gateway_with_its_key(outside: Outside) -> None:

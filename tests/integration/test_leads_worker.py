@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 import requests
 
@@ -68,6 +69,63 @@ def test_each_stalled_lead_gets_one_message_whoever_is_killed_and_whatever_the_g
         totals = outside.totals("sms")
         assert (totals["effects"], totals["keys"], totals["twice"]) == (LEADS, LEADS, 0)
         assert totals["lost"] > 0
+
+
+def test_gateway_that_dies_after_accepting_sends_no_message_again(
+    private_directory: Path, tmp_path: Path
+) -> None:
+    with (
+        RedisServer(private_directory) as redis,
+        Outside(tmp_path) as outside,
+        JostSite(tmp_path, redis_url=redis.url, gateways_url=outside.url) as site,
+    ):
+        outside.tell("sms", dies=1)
+        site.ask(f"[{RULE}, {stalled(first=0)}]", imports=IMPORTS)
+        site.worker()
+        site.ask("tasks.collect_followups.delay().id", imports=IMPORTS)
+
+        outside.await_death()
+        outside.start()
+
+        eventually(lambda: outside.totals("sms")["effects"] >= LEADS, told="all have arrived")
+        sent = "Followup.objects.filter(state='sent').count()"
+        eventually(lambda: site.ask(sent, imports=IMPORTS) == LEADS, told="all are sent", every=1)
+        totals = outside.totals("sms")
+        assert (totals["effects"], totals["keys"], totals["twice"]) == (LEADS, LEADS, 0)
+        assert totals["died"] > 0
+
+
+def test_collection_of_a_killed_worker_is_taken_over_within_the_timeout_of_its_lock(
+    postgres_server: PostgresServer, private_directory: Path, tmp_path: Path
+) -> None:
+    url = postgres_server.create_database("stale_lock")
+    stuck = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'relation'"
+    with (
+        RedisServer(private_directory) as redis,
+        Outside(tmp_path) as outside,
+        JostSite(tmp_path, redis_url=redis.url, gateways_url=outside.url, database_url=url) as site,
+    ):
+        site.ask(f"[{RULE}, {stalled(first=0)}]", imports=IMPORTS)
+        first = site.worker()
+        with psycopg.connect(url) as somebody:
+            # The rules are what a collection reads first: it stands there.
+            somebody.execute("LOCK TABLE lead_followuprule")
+            collect = "tasks.collect_followups.delay().id"
+            held = site.ask(collect, imports=IMPORTS)
+            eventually(lambda: int(postgres_server.execute(stuck)) == 1, told="it is at work")
+            site.worker()
+            assert site.ask(collect, imports=IMPORTS) == held
+
+            first.kill()
+
+            # PostgreSQL notices only later that nobody listens to the first.
+            bound = float(site.environment["TASK_LOCK_TIMEOUT"])
+            eventually(
+                lambda: int(postgres_server.execute(stuck)) == 2, within=bound, told="a second one"
+            )
+        eventually(lambda: outside.totals("sms")["effects"] >= LEADS, told="all have arrived")
+        totals = outside.totals("sms")
+        assert (totals["effects"], totals["keys"]) == (LEADS, LEADS)
 
 
 def test_two_schedulers_of_which_one_is_killed_write_to_each_lead_once(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from email.utils import format_datetime
 from unittest.mock import patch
 
 from django.db import IntegrityError, transaction
@@ -74,6 +75,43 @@ class Moves(GatewayCase):
         self.holdfast_jobs.travel(timedelta(minutes=2))
         self.drain()
         self.assertEqual(len(self.sent.keys), 1)
+
+    def test_crm_that_names_a_moment_is_told_then(self) -> None:
+        moment = timezone.now().replace(microsecond=0) + timedelta(minutes=20)
+        said = format_datetime(moment, usegmt=True)
+        self.sent.errors = [GatewayError("closed", retry_after=said)]
+        services.add_lead(PHONE)
+
+        self.drain()
+
+        (job,) = self.holdfast_jobs.recorded(tasks.tell_crm)
+        assert job.eta is not None
+        self.assertLessEqual(abs(job.eta - moment), timedelta(seconds=2))
+
+    def test_crm_that_is_away_is_told_ever_later_and_not_by_all_at_once(self) -> None:
+        for number in range(20):
+            services.add_lead(f"+49301234{number:02}")
+        self.sent.errors = [GatewayError("away")] * 999
+        for tries in (1, 2, 3):
+            began = timezone.now()
+            self.drain()
+            jobs = self.holdfast_jobs.recorded(tasks.tell_crm)
+
+            # Full jitter: anything up to the backoff of two seconds, which is doubled each time.
+            waits = [(job.eta - began).total_seconds() for job in jobs if job.eta is not None]
+            passed = (timezone.now() - began).total_seconds()
+            for job, wait in zip(jobs, waits, strict=True):
+                self.assertGreaterEqual(job.failures, tries)
+                self.assertLessEqual(wait, 2**job.failures + passed)
+            self.assertLess(min(waits), 2 ** (tries - 1) + passed)
+            self.assertGreater(max(waits), 2 ** (tries - 1))
+            self.holdfast_jobs.travel(timedelta(minutes=1))
+        self.sent.errors.clear()
+
+        self.drain()
+
+        self.assertEqual(len(set(self.sent.keys)), 20)
+        self.assertEqual(len(self.sent.keys), 20)
 
     def test_lead_that_is_deleted_meanwhile_is_told_of_to_nobody(self) -> None:
         services.add_lead(PHONE).delete()
