@@ -2,10 +2,8 @@
 
 from django.conf import settings
 from django.contrib import admin
-from django.contrib.auth.decorators import login_not_required
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, URLResolver, include, path
-from django.views.generic import TemplateView
 from drf_spectacular.views import (
     SpectacularAPIView,
     SpectacularRedocView,
@@ -13,15 +11,14 @@ from drf_spectacular.views import (
 )
 
 from holdfast.urls import metrics
+from jost.accounts.views import SignInView
+from jost.home import home
 
 handler404 = "jost.api.refusals.not_found"
 
-home = TemplateView.as_view(template_name="home.html")
-login = LoginView.as_view(template_name="login.html", redirect_authenticated_user=True)
-
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("", login_not_required(home), name="home"),
-    path("login/", login, name="login"),
+    path("", home, name="home"),
+    path("login/", SignInView.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("accounts/", include("jost.accounts.urls")),
     path("api/accounts/", include("jost.accounts.api_urls")),

@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.core import signing
 from django.db import transaction
 from django.utils import timezone
+from rest_framework.authtoken.models import Token
 
 from holdfast.logs import correlation_id
 
@@ -105,3 +106,12 @@ def activate(token: str, *, password: str) -> User:
         user.is_active = True
         user.save(update_fields=["password", "is_active"])
     return user
+
+
+def new_token(user: User) -> str:
+    """Make the token by which a user's programs sign in; the one before is worth nothing from now on."""
+    with transaction.atomic():
+        # The row lock: of two who ask at once, the second replaces the token of the first.
+        User.objects.select_for_update().get(pk=user.pk)
+        Token.objects.filter(user=user).delete()
+        return str(Token.objects.create(user=user).key)

@@ -8,6 +8,7 @@ app_name = "accounts"
 
 urlpatterns = [
     path("", views.profile, name="profile"),
+    path("token/", views.token, name="token"),
     path("sign-up/", views.sign_up, name="sign-up"),
     path("asked/", views.asked, name="asked"),
     path("activate/<str:token>/", views.activate, name="activate"),

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_not_required, login_required
+from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.models import User
+from django.contrib.auth.views import LoginView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from rest_framework.authtoken.models import Token
 
 from . import services
 from .forms import ActivationForm, ProfileForm, SignUpForm
@@ -43,7 +48,9 @@ def sign_up(request: HttpRequest) -> HttpResponse:
 @require_safe
 def asked(request: HttpRequest) -> HttpResponse:
     """Say that there is a mail to wait for, and how to ask for another."""
-    return render(request, "accounts/asked.html")
+    # A developer has no mailbox: the gateway lists what was sent.
+    gateway = settings.JOST_GATEWAYS_URL if settings.DEBUG else ""
+    return render(request, "accounts/asked.html", {"gateway": gateway})
 
 
 @login_not_required
@@ -84,7 +91,38 @@ def profile(request: HttpRequest) -> HttpResponse:
         form.save()
         messages.success(request, "Saved.")
         return redirect("accounts:profile")
-    return render(request, "accounts/profile.html", {"form": form})
+    return render(request, "accounts/profile.html", {"form": form, **_programs(request.user)})
+
+
+@login_required
+@never_cache
+@require_POST
+def token(request: HttpRequest) -> HttpResponse:
+    """Make a token for programs, and show it this once."""
+    assert isinstance(request.user, User)
+    made = services.new_token(request.user)
+    form = ProfileForm(instance=request.user)
+    context = {"form": form, **_programs(request.user), "token": made}
+    return render(request, "accounts/profile.html", context)
+
+
+class SignInView(LoginView):
+    """The sign-in; where nobody has an account yet, it says how the first one is made."""
+
+    template_name = "login.html"
+    redirect_authenticated_user = True
+
+    def get_form(self, form_class: type[AuthenticationForm] | None = None) -> AuthenticationForm:
+        form = super().get_form(form_class)
+        form.fields["username"].label = "Name or mail address"
+        return form
+
+    def get_context_data(self, **values: Any) -> dict[str, Any]:
+        return super().get_context_data(nobody_yet=not User.objects.exists(), **values)
+
+
+def _programs(user: User) -> dict[str, object]:
+    return {"since": Token.objects.filter(user=user).values_list("created", flat=True).first()}
 
 
 def _seconds_to_wait(request: HttpRequest) -> int | None:

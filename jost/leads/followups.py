@@ -35,19 +35,31 @@ def stalled(rule: FollowupRule) -> QuerySet[Lead]:
     have: a message of an earlier stay that is not known to be sent counts as sent when its last
     try can have been. Who has stayed longest comes first.
     """
-    now = timezone.now()
-    lately = now - timedelta(minutes=settings.FOLLOWUP_REPEAT_THRESHOLD)
     of_this_rule = Followup.objects.filter(lead=OuterRef("pk"), rule=rule)
     of_this_stay = of_this_rule.filter(stay=OuterRef("status_since"))
-    perhaps_lately = Q(sent_at__gte=lately) | Q(
-        state__in=Followup.OPEN, created_at__gte=lately - LONGEST_TRIED
-    )
     return Lead.objects.filter(
         ~Exists(of_this_stay.exclude(state=Followup.State.SKIPPED)),
-        ~Exists(of_this_rule.filter(perhaps_lately)),
+        ~Exists(of_this_rule.filter(_perhaps_lately())),
         status=rule.status,
         status_since__lte=_came_by(rule),
     ).order_by("status_since", "pk")
+
+
+def due(lead: Lead) -> list[tuple[FollowupRule, datetime]]:
+    """What a lead gets if it stays where it is, and when; the next one first."""
+    in_this_stay = Q(stay=lead.status_since) & ~Q(state=Followup.State.SKIPPED)
+    had = lead.followups.filter(in_this_stay | _perhaps_lately())
+    rules = FollowupRule.objects.filter(status=lead.status, enabled=True)
+    return [
+        (rule, lead.status_since + timedelta(minutes=rule.delay))
+        for rule in rules.exclude(pk__in=had.values("rule")).order_by("delay")
+    ]
+
+
+def _perhaps_lately() -> Q:
+    lately = timezone.now() - timedelta(minutes=settings.FOLLOWUP_REPEAT_THRESHOLD)
+    tried = Q(state__in=Followup.OPEN, created_at__gte=lately - LONGEST_TRIED)
+    return Q(sent_at__gte=lately) | tried
 
 
 def _collect_rule(rule: FollowupRule) -> int:

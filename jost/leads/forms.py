@@ -4,19 +4,20 @@ from typing import TYPE_CHECKING
 
 from django import forms
 
-from .models import Lead, Status
+from .models import FollowupRule, Lead, Status
 from .phones import PhoneFormField
 
 if TYPE_CHECKING:
     _LeadForm = forms.ModelForm[Lead]
+    _RuleForm = forms.ModelForm[FollowupRule]
 else:
-    _LeadForm = forms.ModelForm
+    _LeadForm = _RuleForm = forms.ModelForm
 
 
 class LeadForm(_LeadForm):
     """A new lead."""
 
-    phone = PhoneFormField()
+    phone = PhoneFormField(help_text="A plus, the country, the number: +49 30 123456.")
 
     class Meta:
         model = Lead
@@ -35,3 +36,14 @@ class MoveForm(forms.Form):
     """Where a lead goes."""
 
     status = forms.ChoiceField(choices=Status.choices)
+
+
+class RuleForm(_RuleForm):
+    """Who gets which message, and when."""
+
+    class Meta:
+        model = FollowupRule
+        fields = ["status", "delay", "text", "enabled"]
+        labels = {"status": "Who stays", "delay": "For so many minutes", "text": "Is written"}
+        help_texts = {"delay": "", "text": "At most 140 characters: one SMS."}
+        widgets = {"text": forms.Textarea(attrs={"rows": 3})}

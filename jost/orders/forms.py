@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from uuid import uuid4
 
 from django import forms
 
@@ -11,10 +12,17 @@ from .checkout import MOST_OF_A_PRODUCT
 from .models import Product
 
 
+def new_key() -> str:
+    """A key for one order of one page."""
+    return uuid4().hex
+
+
 class CheckoutForm(forms.Form):
     """How many of each product, and for whom; `key` makes a double click one order."""
 
-    email = forms.EmailField(widget=forms.EmailInput(attrs={"autocomplete": "email"}))
+    email = forms.EmailField(
+        label="Mail address", widget=forms.EmailInput(attrs={"autocomplete": "email"})
+    )
     key = forms.CharField(max_length=80, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, products: Iterable[Product], **kwargs: Any) -> None:
@@ -36,6 +44,10 @@ class CheckoutForm(forms.Form):
             product.pk: self.cleaned_data[f"quantity_{product.pk}"] or 0
             for product in self._products
         }
+
+    def take_new_key(self) -> None:
+        """Let what is said next with this form be another order."""
+        self.data = {name: self.data[name] for name in self.data} | {"key": new_key()}
 
     def lines(self) -> list[tuple[Product, forms.BoundField]]:
         """Each product with its field."""

@@ -32,6 +32,11 @@ def without_receipt(*, older_than: timedelta = STUCK_AFTER) -> QuerySet[Order]:
     ).order_by("moved_at")
 
 
+def is_stuck(order: Order) -> bool:
+    """Whether the next look sends this order on."""
+    return order.goes_on and order.moved_at < timezone.now() - STUCK_AFTER
+
+
 def heal(*, older_than: timedelta = STUCK_AFTER, most: int = 500) -> int:
     """Send stuck orders on; return how many. An order is looked at again after as long a time."""
     found = [*stuck(older_than=older_than)[:most], *without_receipt(older_than=older_than)[:most]]

@@ -71,11 +71,6 @@ class Order(models.Model):
             return self.receipt.sent_at is None
         return self.state in self.UNDER_WAY
 
-    @property
-    def standing(self) -> str:
-        """What the page shows, in short: who has seen it learns nothing new."""
-        return f"{self.state} {self.reason}".strip()
-
 
 class OrderEvent(models.Model):
     """An order came into a state, or somebody said something of it; never changed."""

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
+from collections.abc import Iterator
 
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from jost.api.owners import owner_of, visible_to
 
-from . import checkout, steps
-from .forms import CheckoutForm
+from . import checkout, healing, steps
+from .forms import CheckoutForm, new_key
 from .models import Order, Product
 
 PER_PAGE = 20
+# Of what became of one order: the newest.
+MOST_SHOWN = 100
 # What htmx takes as nothing new, and as the end of its asking.
 NOTHING_NEW = 204
 STOP_POLLING = 286
@@ -29,39 +32,68 @@ STEPS = (
     (State.CHARGED, "paid"),
     (State.CONFIRMED, "confirmed"),
 )
+REFUND = ((State.REFUNDING, "refund asked for"), (State.REFUNDED, "money given back"))
 
 
+@never_cache
 def index(request: HttpRequest) -> HttpResponse:
-    """Show the shop and one's orders; take an order."""
+    """Show the shop and one's orders; take an order.
+
+    The page is never kept: each has a key of its own, and who goes back to order once more gets a
+    new one.
+    """
     products = list(Product.objects.all())
-    form = CheckoutForm(request.POST or None, products=products, initial={"key": uuid4().hex})
+    if getattr(request, "htmx", False):
+        return render(request, "orders/rows.html", _listed(request))
+    form = CheckoutForm(request.POST or None, products=products, initial={"key": new_key()})
     if request.method == "POST" and form.is_valid():
         try:
-            order = checkout.place(
-                form.quantities(),
-                email=form.cleaned_data["email"],
-                key=form.cleaned_data["key"],
-                owner=owner_of(request),
-            )
+            return redirect(_placed(request, form))
+        except checkout.KeyTakenError:
+            form.take_new_key()
+            form.add_error(None, "This page has placed an order already. Press again for one more.")
         except checkout.CheckoutError as reason:
             form.add_error(None, str(reason))
-        else:
-            return redirect(order)
-    page = Paginator(_mine(request), PER_PAGE).get_page(request.GET.get("page"))
-    context = {"form": form, "page": page, "products": products}
+    context = {"form": form, "products": products, **_listed(request)}
     return render(request, "orders/index.html", context, status=422 if form.errors else 200)
 
 
+def _placed(request: HttpRequest, form: CheckoutForm) -> Order:
+    return checkout.place(
+        form.quantities(),
+        email=form.cleaned_data["email"],
+        key=form.cleaned_data["key"],
+        owner=owner_of(request),
+    )
+
+
+def _listed(request: HttpRequest) -> dict[str, object]:
+    orders = _mine(request)
+    chosen = request.GET.get("state", "")
+    if chosen in State.values:
+        orders = orders.filter(state=chosen)
+    page = Paginator(orders, PER_PAGE).get_page(request.GET.get("page"))
+    return {
+        "page": page,
+        "states": State.values,
+        "chosen": chosen if chosen in State.values else "",
+        # Until the last of them is over, the list asks for itself.
+        "live": any(order.goes_on for order in page),
+    }
+
+
+@never_cache
 @require_safe
 def detail(request: HttpRequest, number: int) -> HttpResponse:
     """Show an order; the part with its steps asks for itself until it is over."""
     order = get_object_or_404(_mine(request), pk=number)
+    shown = _shown(order)
     if not getattr(request, "htmx", False):
-        return render(request, "orders/detail.html", _shown(order))
-    if order.goes_on and request.GET.get("seen") == order.standing:
+        return render(request, "orders/detail.html", shown)
+    if order.goes_on and request.GET.get("seen") == shown["standing"]:
         return HttpResponse(status=NOTHING_NEW)
     status = None if order.goes_on else STOP_POLLING
-    return render(request, "orders/steps.html", _shown(order), status=status)
+    return render(request, "orders/steps.html", shown, status=status)
 
 
 @require_POST
@@ -80,15 +112,28 @@ def _mine(request: HttpRequest) -> QuerySet[Order]:
 
 
 def _shown(order: Order) -> dict[str, object]:
-    reached = [state for state, _ in STEPS]
-    done = reached.index(State(order.state)) if order.state in reached else len(reached)
-    if order.state == State.FAILED:
-        done = 0
+    stuck = healing.is_stuck(order)
+    events = list(order.events.order_by("-id")[:MOST_SHOWN])
     return {
         "order": order,
+        "events": events,
+        "is_stuck": stuck,
+        # What the page says, in short: who has seen it learns nothing new.
+        "standing": f"{order.state} {events[0].pk if events else 0}{' stuck' if stuck else ''}",
         "later": "no" if order.state == State.FAILED else "not yet",
         "items": order.items.select_related("product"),
-        "steps": [
-            (words, "done" if place <= done else "open") for place, (_, words) in enumerate(STEPS)
-        ],
+        "steps": list(_steps(order)),
     }
+
+
+def _steps(order: Order) -> Iterator[tuple[str, str]]:
+    """What an order goes through, each with how far that is: done, now, open or bad."""
+    if order.state == State.FAILED:
+        yield from [("placed", "done"), ("failed", "bad")]
+        return
+    way = STEPS + REFUND if order.state in (State.REFUNDING, State.REFUNDED) else STEPS
+    states = [state for state, _ in way]
+    reached = states.index(State(order.state))
+    for place, (_, words) in enumerate(way):
+        mark = "done" if place <= reached else "now" if place == reached + 1 else "open"
+        yield words, mark

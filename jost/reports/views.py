@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from jost.api.owners import owner_of, visible_to
@@ -45,6 +46,7 @@ def index(request: HttpRequest) -> HttpResponse:
     return render(request, "reports/index.html", context, status=422 if form.errors else 200)
 
 
+@never_cache
 @require_safe
 def detail(request: HttpRequest, number: int) -> HttpResponse:
     """Show a report; the part with its progress asks for itself until it is over."""

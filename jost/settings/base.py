@@ -70,6 +70,7 @@ TEMPLATES: list[dict[str, Any]] = [
         "DIRS": [ROOT / "jost" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
+            "builtins": ["jost.shown"],
             "context_processors": [
                 "django.template.context_processors.debug",
                 "django.template.context_processors.request",

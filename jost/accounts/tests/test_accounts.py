@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.core import mail
 from django.core.cache import caches
 from django.db import transaction
-from django.test import TestCase, override_settings
+from django.test import Client, TestCase, override_settings
 from django.utils import timezone
 
 from holdfast.logs import correlated
@@ -249,6 +249,30 @@ class Pages(AccountCase):
 
     def test_profile_is_for_who_is_signed_in(self) -> None:
         self.assertRedirects(self.client.get("/accounts/"), "/login/?next=/accounts/")
+
+    def test_token_is_shown_once_and_a_new_one_takes_its_place(self) -> None:
+        self.client.force_login(self.active())
+        first, second = (self.post("/accounts/token/").context["token"] for _ in range(2))
+
+        page = self.client.get("/accounts/")
+
+        self.assertContains(page, "You have one since")
+        self.assertNotContains(page, second)
+        for token, status in [(first, 401), (second, 200)]:
+            said = {"Authorization": f"Token {token}"}
+            answer = Client().get("/api/accounts/me/", headers=said)
+            self.assertEqual(answer.status_code, status)
+
+    def test_developer_is_shown_where_mails_go_and_nobody_else(self) -> None:
+        with override_settings(JOST_GATEWAYS_URL="http://127.0.0.1:9"):
+            self.assertNotContains(self.client.get("/accounts/asked/"), ":9/mail")
+            with override_settings(DEBUG=True):
+                self.assertContains(self.client.get("/accounts/asked/"), ":9/mail")
+
+    def test_sign_in_says_how_the_first_account_is_made_while_there_is_none(self) -> None:
+        self.assertContains(self.client.get("/login/"), "createsuperuser")
+        self.active()
+        self.assertNotContains(self.client.get("/login/"), "createsuperuser")
 
     def test_address_that_is_none_is_refused(self) -> None:
         for email in ("ada", "", f"{'a' * 150}@example.com"):

@@ -183,19 +183,19 @@ class Api(GatewayCase):
 
 class Faces(GatewayCase):
     def test_page_adds_a_lead_moves_it_and_shows_its_history(self) -> None:
-        added = self.client.post("/leads/add/", {"phone": PHONE}, follow=True)
+        added = self.client.post("/leads/", {"phone": PHONE}, follow=True)
         self.assertContains(added, PHONE)
 
         moved = self.client.post(
             f"{added.redirect_chain[-1][0]}move/", {"status": "lost"}, follow=True
         )
 
-        self.assertContains(moved, '<th scope="row">lost</th>', html=True)
+        self.assertContains(moved, '<span class="badge lost">lost</span></th>')
         self.assertContains(self.client.get("/leads/?status=lost"), PHONE)
         self.assertNotContains(self.client.get("/leads/?status=paid"), PHONE)
 
     def test_wrong_number_is_told_beside_the_field(self) -> None:
-        answer = self.client.post("/leads/add/", {"phone": "123"})
+        answer = self.client.post("/leads/", {"phone": "123"})
 
         self.assertContains(answer, "a plus, the country", status_code=422)
         self.assertEqual(Lead.objects.count(), 0)

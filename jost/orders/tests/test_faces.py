@@ -167,7 +167,9 @@ class Faces(ShopCase):
         address = pages[0].redirect_chain[-1][0]
         self.assertEqual(pages[1].redirect_chain[-1][0], address)
         self.assertContains(pages[0], 'hx-trigger="every 1s"')
-        seen = self.client.get(f"{address}?seen=placed", headers={"HX-Request": "true"})
+        seen = self.client.get(
+            address, {"seen": pages[0].context["standing"]}, headers={"HX-Request": "true"}
+        )
         self.assertEqual(seen.status_code, 204)
 
         self.drain()

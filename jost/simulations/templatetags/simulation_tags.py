@@ -1,10 +1,6 @@
 """How numbers, rules and charts look on the pages."""
 
-from datetime import datetime, timedelta
-
 from django import template
-from django.utils import timezone
-from django.utils.timesince import timesince
 
 from jost.simulations import wording
 
@@ -40,14 +36,6 @@ def count(value: int) -> str:
 def words(said: object) -> list[str]:
     """Rules or a whole setup as short words, one per chip."""
     return str(said).split(", ")
-
-
-@register.filter
-def ago(moment: datetime) -> str:
-    """How long ago, in one unit."""
-    if timezone.now() - moment < timedelta(minutes=1):
-        return "just now"
-    return f"{timesince(moment, depth=1)} ago"
 
 
 @register.filter

@@ -1,0 +1,35 @@
+"""How moments look on every page; a library of filters that each template has."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django import template
+from django.utils import timezone
+
+register = template.Library()
+_UNITS = (
+    (timedelta(days=365), "y"),
+    (timedelta(days=1), "d"),
+    (timedelta(hours=1), "h"),
+    (timedelta(minutes=1), "min"),
+)
+
+
+@register.filter
+def lasting(moment: datetime) -> str:
+    """How long since, in one short unit."""
+    length = timezone.now() - moment
+    for unit, name in _UNITS:
+        if length >= unit:
+            # A number is not parted from its unit at the end of a line.
+            return f"{length // unit}\u00a0{name}"
+    return "<\u00a01\u00a0min"
+
+
+@register.filter
+def ago(moment: datetime) -> str:
+    """How long ago, in one short unit."""
+    if timezone.now() - moment < timedelta(minutes=1):
+        return "just now"
+    return f"{lasting(moment)} ago"
