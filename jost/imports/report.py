@@ -11,12 +11,12 @@ from django.core.handlers.asgi import ASGIRequest
 from django.db.models import QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
 
+from jost.spreadsheets import harmless
+
 from .models import Import, RowError
 
 AT_A_TIME = 2000
 _HEADER = ("line", "reason", "text")
-# A spreadsheet takes a cell that begins so for a formula, and these rows are a stranger's.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def answer(request: HttpRequest, source: Import) -> StreamingHttpResponse:
@@ -46,9 +46,5 @@ async def _one_by_one(errors: QuerySet[RowError]) -> AsyncIterator[str]:
 
 def _line(*cells: object) -> str:
     out = StringIO()
-    csv.writer(out).writerow([_harmless(str(cell)) for cell in cells])
+    csv.writer(out).writerow([harmless(str(cell)) for cell in cells])
     return out.getvalue()
-
-
-def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell

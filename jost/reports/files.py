@@ -7,6 +7,8 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from jost.spreadsheets import harmless
+
 from .figures import Total, by_month, by_region, in_all
 from .models import Report, ReportLine
 
@@ -25,7 +27,7 @@ def to_csv(lines: Iterable[ReportLine]) -> bytes:
         month = f"{line.month:%Y-%m}"
         amount = f"{line.amount:.2f}"
         counts = (line.sales, line.pieces, amount, line.customers)
-        writer.writerow((month, line.region, line.category, *counts))
+        writer.writerow((month, harmless(line.region), harmless(line.category), *counts))
     return text.getvalue().encode()
 
 
@@ -55,4 +57,9 @@ def _table(pdf: FPDF, heading: str, *, rows: Iterable[Total]) -> None:
         table.row((heading, "Sales", "Pieces", "Amount"))
         for each in rows:
             counts = (f"{each.sales:,}", f"{each.pieces:,}", f"{each.amount:,.2f}")
-            table.row((each.name, *counts))
+            table.row((_printable(each.name), *counts))
+
+
+def _printable(text: str) -> str:
+    """What the fonts of every PDF reader have: Latin-1. The CSV has the name as it is."""
+    return text.encode("latin-1", errors="replace").decode("latin-1")

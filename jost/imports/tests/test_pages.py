@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import re
+
 from django.contrib.auth.models import User
 from django.test import override_settings
 
@@ -30,6 +33,18 @@ class Pages(ImportCase):
         expected = 'line,reason,text\r\n3,email: no mail address,"\'=1+1,Bob"\r\n'
         self.assertEqual(report.decode(), expected)
         self.assertContains(self.client.get("/imports/"), "1 in, 1 refused")
+
+    def test_no_cell_of_the_report_begins_a_formula_whatever_divides_cells(self) -> None:
+        rows = ["=1", "+1", "-1", "@x", " =1", "\uff1d1", "x;=1", 'x;"-1', "\t@x", "x\t+1"]
+        source = self.imported("email,name\n" + "\n".join(rows) + "\n")
+
+        report = b"".join(self.client.get(f"{source.get_absolute_url()}errors.csv")).decode()
+
+        texts = [row[2] for row in csv.reader(report.splitlines()[1:])]
+        self.assertEqual(len(texts), len(rows))
+        for text in texts:
+            for cell in re.split("[;\t]", text):
+                self.assertNotRegex(cell.lstrip(' "'), "^[=+@\uff1d-]")
 
     async def test_report_streams_from_an_asynchronous_server_too(self) -> None:
         source = await Import.objects.acreate(name="a.csv", size=1)
