@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 from django.contrib.auth.models import User
 from django.core.mail import EmailMessage
 from django.db import transaction
+from django.db.models import Max
 from django.utils import timezone
 
 from jost.gateways.sending import mail_once
@@ -16,24 +17,38 @@ from .figures import by_region, in_all
 from .models import Report
 
 KEEP = timedelta(days=7)
+# Of a site that was away: as many mails as somebody may want to read at once.
+MOST_DAYS = 31
 SLICE = 100
 
 
-def ask_for_yesterday() -> int:
-    """Begin the report of yesterday, unless there is one; return its number."""
+def ask_for_missing() -> int:
+    """Begin the report of each day behind the last one that has one, up to yesterday; return how many.
+
+    A site without reports begins with yesterday's, and one that was away for long with the last `MOST_DAYS`.
+    """
     yesterday = timezone.localdate() - timedelta(days=1)
+    last = Report.objects.aggregate(last=Max("day"))["last"] or yesterday - timedelta(days=1)
+    missing = min((yesterday - last).days, MOST_DAYS)
+    days = [yesterday - timedelta(days=back) for back in reversed(range(missing))]
+    return sum(_ask_for(day) for day in days)
+
+
+def _ask_for(day: date) -> bool:
     with transaction.atomic():
         report, is_new = Report.objects.get_or_create(
-            day=yesterday, defaults={"since": yesterday, "until": yesterday, "parts": 1}
+            day=day, defaults={"since": day, "until": day, "parts": 1}
         )
         if is_new:
             making.begin(report)
-    return report.pk
+    return is_new
 
 
 def mail_summary(report_id: int) -> None:
     """Tell the staff what was sold, once."""
-    report = Report.objects.get(pk=report_id)
+    report = Report.objects.filter(pk=report_id).first()
+    if report is None:
+        return
     staff = User.objects.filter(is_staff=True, is_active=True).exclude(email="")
     addresses = sorted(staff.values_list("email", flat=True))
     if not addresses:

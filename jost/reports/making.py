@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from celery import chain
+from celery import chain, states
+from celery.result import AsyncResult
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
@@ -39,7 +40,13 @@ def begin(report: Report) -> None:
     steps = [tasks.collect, tasks.render]
     if report.day is not None:
         steps.append(tasks.mail_summary)
-    chain(*(step.si(number).on_error(tasks.give_up.si(number)) for step in steps)).delay()
+    last = chain(*(step.si(number).on_error(tasks.give_up.si(number)) for step in steps)).delay()
+    report.jobs = _ids(last)
+    report.save(update_fields=["jobs"])
+
+
+def _ids(last: AsyncResult[Any] | None) -> list[str]:
+    return [*_ids(last.parent), last.id] if last is not None else []
 
 
 def collect(report_id: int, *, tell: Tell) -> None:
@@ -48,8 +55,8 @@ def collect(report_id: int, *, tell: Tell) -> None:
     The lines of a month and the checkpoint behind it commit together, so a month is added up once
     into a report, whoever dies.
     """
-    report = Report.objects.get(pk=report_id)
-    if report.state == State.SUCCEEDED:
+    report = Report.objects.filter(pk=report_id).first()
+    if report is None or report.state == State.SUCCEEDED:
         return
     months = report.period.parts()
     begin_at = holdfast.last_checkpoint(default=0)
@@ -81,7 +88,9 @@ def _start(report: Report, *, is_anew: bool) -> None:
 
 def render(report_id: int) -> None:
     """Write the files; they and the end of the report commit together."""
-    report = Report.objects.get(pk=report_id)
+    report = Report.objects.filter(pk=report_id).first()
+    if report is None:
+        return
     lines = list(report.lines.all())
     contents = {
         ReportFile.Kind.CSV: files.to_csv(lines),
@@ -98,6 +107,16 @@ def render(report_id: int) -> None:
 def give_up(report_id: int) -> None:
     """Say on a report that nothing goes on with it; the replay of its job does."""
     _end(report_id, state=State.FAILED, reason="It could not be made. Ask for it again later.")
+
+
+def settle() -> int:
+    """Say on reports of which a job was cancelled, as in the console, that nothing goes on; return how many."""
+    settled = 0
+    for number, jobs in Report.objects.filter(state__in=Report.UNDER_WAY).values_list("pk", "jobs"):
+        if any(AsyncResult(job).state == states.REVOKED for job in jobs):
+            _end(number, state=State.FAILED, reason="It was cancelled.")
+            settled += 1
+    return settled
 
 
 def _end(report_id: int, *, state: Report.State, reason: str = "") -> None:

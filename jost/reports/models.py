@@ -47,6 +47,8 @@ class Report(models.Model):
     until = models.DateField()
     state = models.CharField(max_length=16, choices=State, default=State.QUEUED)
     reason = models.CharField(max_length=200, blank=True)
+    # Its steps, by which it is known that one was cancelled.
+    jobs = models.JSONField(default=list)
     parts = models.PositiveIntegerField()
     parts_done = models.PositiveIntegerField(default=0)
     asked_at = models.DateTimeField(default=timezone.now, db_index=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from celery import shared_task
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 
 import holdfast
 from jost.gateways.sending import RETRIES
@@ -16,7 +16,7 @@ from . import daily, making
 @shared_task(
     bind=True,
     name="jost.reports.collect",
-    autoretry_for=(OperationalError,),
+    autoretry_for=(InterfaceError, OperationalError),
     retry_backoff=True,
     max_retries=5,
     soft_time_limit=600,
@@ -28,7 +28,7 @@ def collect(self: Any, report_id: int) -> None:
 
 @shared_task(
     name="jost.reports.render",
-    autoretry_for=(OperationalError,),
+    autoretry_for=(InterfaceError, OperationalError),
     retry_backoff=True,
     max_retries=5,
 )
@@ -51,8 +51,14 @@ def give_up(report_id: int) -> None:
 
 @holdfast.singleton_task(name="jost.reports.daily", on_conflict="skip")
 def report_of_yesterday() -> int:
-    """Begin the report of yesterday."""
-    return daily.ask_for_yesterday()
+    """Begin the report of yesterday, and of days that were missed."""
+    return daily.ask_for_missing()
+
+
+@holdfast.singleton_task(name="jost.reports.settle", on_conflict="skip")
+def settle() -> int:
+    """Look whether a job was cancelled by somebody who knows nothing of reports."""
+    return making.settle()
 
 
 @holdfast.singleton_task(name="jost.reports.clean_up", on_conflict="skip")

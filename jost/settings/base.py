@@ -145,10 +145,11 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "schedule": crontab(minute="55", hour="3"),
     },
     "heal stuck orders": {"task": "jost.orders.heal_stuck", "schedule": crontab()},
+    "settle reports": {"task": "jost.reports.settle", "schedule": crontab()},
     "report of yesterday": {
         "task": "jost.reports.daily",
         "schedule": crontab(minute="15", hour="3"),
-        # A night without a scheduler has its report later.
+        # A night without a scheduler has its report later; one job asks for all that are missing.
         "catch_up": "last",
     },
     "clean up reports": {

@@ -20,6 +20,7 @@ TASK_ROUTES = {
     "jost.orders.*": {"queue": CRITICAL},
     # A report may wait; that somebody waits for the world outside must hold up no report.
     "jost.reports.mail_summary": {"queue": IO},
+    "jost.reports.settle": {"queue": DEFAULT},
     "jost.reports.*": {"queue": LOW_PRIORITY},
     "jost.embedded.*": {"queue": FAST},
     "jost.simulations.*": {"queue": CPU},

@@ -37,6 +37,7 @@ _TYPES = {
     "EmailField": "text",
     "FileField": "text",
     "ForeignKey": "bigint",
+    "JSONField": "json",
     "OneToOneField": "bigint",
     "PositiveBigIntegerField": "bigint",
     "PositiveIntegerField": "integer",

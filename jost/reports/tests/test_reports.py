@@ -200,6 +200,21 @@ class Daily(ReportCase):
         self.assertEqual(told.to, ["boss@example.com"])
         self.assertIn("Asia: 1,234.56", told.body)
 
+    def test_days_that_were_missed_have_their_reports_later(self) -> None:
+        yesterday = timezone.localdate() - timedelta(days=1)
+        self.assertEqual(daily.ask_for_missing(), 1, "a new site has no past")
+        for away, days in ((4, 4), (400, daily.MOST_DAYS)):
+            Report.objects.all().delete()
+            Report.objects.create(
+                day=yesterday - timedelta(days=away), since=yesterday, until=yesterday, parts=1
+            )
+
+            self.assertEqual([daily.ask_for_missing(), daily.ask_for_missing()], [days, 0])
+
+            told = Report.objects.order_by("-day").values_list("day", "since", "until")[:days]
+            expected = [yesterday - timedelta(days=back) for back in range(days)]
+            self.assertEqual(list(told), [(day, day, day) for day in expected])
+
     def test_summary_does_not_wait_behind_reports(self) -> None:
         tasks.report_of_yesterday.delay()
         self.drain()
@@ -216,6 +231,7 @@ class Daily(ReportCase):
         self.assertEqual(
             told,
             {
+                "settle reports": ("jost.reports.settle", "skip"),
                 "report of yesterday": ("jost.reports.daily", "last"),
                 "clean up reports": ("jost.reports.clean_up", "skip"),
             },
