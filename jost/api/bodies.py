@@ -9,6 +9,8 @@ from typing import IO, Any, NoReturn
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
+from .numbers import read_number
+
 
 class JsonParser(JSONParser):
     """Refuses a key that is there twice: whichever was meant, the other would be lost."""
@@ -22,7 +24,12 @@ class JsonParser(JSONParser):
         encoding = (parser_context or {}).get("encoding", "utf-8")
         try:
             text = stream.read().decode(encoding)
-            values = json.loads(text, object_pairs_hook=_once_each, parse_constant=_no_constant)
+            values = json.loads(
+                text,
+                object_pairs_hook=_once_each,
+                parse_constant=_no_constant,
+                parse_float=read_number,
+            )
             _require_text(values)
             return values
         except RecursionError:

@@ -3,13 +3,20 @@
 import json
 from typing import Any, NoReturn
 
+from jost.api.numbers import read_number
+
 from .engine.rules import RulesError
 
 
 def parse_rules_file(text: str) -> dict[str, Any]:
     """The object that the text of a rules file holds, not checked beyond being JSON."""
     try:
-        values = json.loads(text, object_pairs_hook=_once_each, parse_constant=_refuse_constant)
+        values = json.loads(
+            text,
+            object_pairs_hook=_once_each,
+            parse_constant=_refuse_constant,
+            parse_float=read_number,
+        )
     except json.JSONDecodeError as reason:
         raise RulesError(
             f"The rules file is no JSON: {reason.msg} in line {reason.lineno}, column "

@@ -8,6 +8,8 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from jost.api.numbers import read_number
+
 from .charts import read_strategy
 from .engine.rules import RulesError, meant
 from .presets import PRESETS
@@ -164,7 +166,7 @@ def _text(place: str, *, flag: str) -> str:
 
 def _number(text: str) -> int | float | str:
     """What is no number goes on as it is: the rules say better what they take."""
-    for kind in (int, float):
+    for kind in (int, read_number):
         try:
             return kind(text)
         except ValueError:

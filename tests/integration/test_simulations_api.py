@@ -84,6 +84,15 @@ def test_rounds_are_read_as_people_write_them(client: Client, rounds: Any) -> No
     assert post(client, HOME, BODY | {"rounds": rounds}).json()["rounds"] == 1_000_000
 
 
+def test_whole_number_of_a_program_that_knows_no_integers_is_taken(client: Client) -> None:
+    rules = RULES | {"decks": 6.0, "seats": 1.0}
+
+    answer = post(client, HOME, BODY | {"rules": rules})
+
+    assert answer.status_code == 201, answer.content
+    assert '"decks":6,' in client.get(answer.json()["url"]).content.decode().replace(" ", "")
+
+
 @pytest.mark.parametrize(
     ("change", "path", "repair"),
     [

@@ -198,6 +198,22 @@ def test_plays_of_another_system_are_written_out_even_if_they_are_those_of_hi_lo
     assert Setup.from_dict(setup.to_dict()) == setup
 
 
+def test_whole_number_may_be_written_with_a_point() -> None:
+    asked = '{"decks": 6.0, "max_hands": 0.3e1, "dealing": {"mode": "fixed_rounds", "rounds": 9.0}}'
+
+    setup = Setup.from_dict(parse_rules_file(asked) | {"strategy": CHART})
+
+    assert (
+        setup.to_dict()
+        == Setup.from_dict(
+            whole_file(decks=6, max_hands=3, dealing={"mode": "fixed_rounds", "rounds": 9})
+        ).to_dict()
+    )
+    with pytest.raises(RulesError, match="decks must be a whole number"):
+        Setup.from_dict(parse_rules_file('{"decks": 6.5}'))
+    assert parse_rules_file('{"decks": 1e300}') == {"decks": 1e300}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -7,6 +7,7 @@ from uuid import UUID
 from django import forms
 from django.db.models import QuerySet
 
+from jost.api.numbers import read_number
 from jost.simulations.engine import RulesError
 from jost.simulations.exact import best_chart
 from jost.simulations.models import Simulation
@@ -144,7 +145,7 @@ def changed(values: dict[str, Any], text: str) -> dict[str, Any]:
 def read_value(word: str) -> Any:
     """true, 0.75 and null as JSON has them; anything else is a text."""
     try:
-        return json.loads(word.strip())
+        return json.loads(word.strip(), parse_float=read_number)
     except ValueError:
         return word.strip().strip("\"'")
 
