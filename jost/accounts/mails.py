@@ -32,7 +32,10 @@ _SUBJECTS = {
 
 def send(mail_id: int) -> None:
     """Send one mail, once, and set its flag."""
-    mail = Mail.objects.select_related("account__user").get(pk=mail_id)
+    mail = Mail.objects.select_related("account__user").filter(pk=mail_id).first()
+    if mail is None:
+        logger.info("Mail %s is gone, with its account.", mail_id)
+        return
     if mail.sent_at is not None:
         return
     mail_once(_message(mail), key=mail.key)

@@ -33,15 +33,16 @@ def sign_up(email: str, *, site: str) -> None:
     """
     with transaction.atomic():
         account = _account_of(email.lower())
-        # The row lock: of two who ask at once, the second sees the mail of the first.
-        account = Account.objects.select_for_update().get(pk=account.pk)
         if _gets_a_mail(account):
             _ask_for_mail(account, site=site)
 
 
 def _account_of(email: str) -> Account:
     nobody_yet = {"email": email, "is_active": False, "password": make_password(None)}
-    user, is_new = User.objects.get_or_create(username=email, defaults=nobody_yet)
+    # The row lock: of two who ask at once, the second sees the mail of the first, and nobody forgets
+    # the account meanwhile. Whoever locks the account locks its user before.
+    users = User.objects.select_for_update()
+    user, is_new = users.get_or_create(username=email, defaults=nobody_yet)
     # Somebody else may have made the user, who is then active, or was switched off on purpose.
     since = None if is_new else user.date_joined
     account, _ = Account.objects.get_or_create(user=user, defaults={"activated_at": since})
@@ -49,7 +50,8 @@ def _account_of(email: str) -> Account:
 
 
 def _gets_a_mail(account: Account) -> bool:
-    if account.activated_at is not None and not account.user.is_active:
+    user = account.user
+    if not user.email or (account.activated_at is not None and not user.is_active):
         return False
     lately = timezone.now() - MAIL_PAUSE
     return not account.mails.filter(asked_at__gt=lately).exists()
@@ -97,11 +99,11 @@ def activate(token: str, *, password: str) -> User:
     """
     with transaction.atomic():
         account = account_by(token)
+        user = User.objects.select_for_update().get(pk=account.user_id)
         if not Account.objects.filter(pk=account.pk, activated_at=None).update(
             activated_at=timezone.now()
         ):
             raise LinkError("This link was used already.")
-        user = account.user
         user.set_password(password)
         user.is_active = True
         user.save(update_fields=["password", "is_active"])

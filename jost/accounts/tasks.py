@@ -7,7 +7,7 @@ from celery import shared_task
 import holdfast
 from jost.gateways.sending import RETRIES
 
-from . import mails
+from . import forgetting, mails
 
 
 @shared_task(
@@ -24,3 +24,9 @@ def send_mail(mail_id: int) -> None:
 def find_unsent() -> int:
     """Send what should have been sent by now."""
     return mails.recover()
+
+
+@holdfast.singleton_task(name="jost.accounts.forget_unused", on_conflict="skip")
+def forget_unused() -> int:
+    """Delete the accounts that nobody activated."""
+    return forgetting.forget()

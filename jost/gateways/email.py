@@ -37,5 +37,6 @@ class EmailBackend(BaseEmailBackend):
 
 def _more_headers(message: EmailMessage) -> dict[str, dict[str, str]]:
     headers = {name: str(value) for name, value in message.extra_headers.items()}
-    headers.pop(KEY_HEADER, None)
+    for known_otherwise in (KEY_HEADER, "Message-ID"):
+        headers.pop(known_otherwise, None)
     return {"headers": headers} if headers else {}

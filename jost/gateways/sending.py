@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.core.mail import EmailMessage
@@ -18,6 +20,7 @@ from .clients import (
 )
 from .clients import mail as mail_gateway
 from .email import KEY_HEADER
+from .mail_server import hand_over
 
 # Of every task that calls a gateway. A Retry-After is waited for beside it.
 RETRIES = [
@@ -40,15 +43,11 @@ def send_once(gateway: Gateway, *, key: str, **content: Any) -> int:
         if found is not None:
             call.result = found
         elif not call.is_done:
-            try:
-                call.result = gateway.send(key=key, **content)
-            except GatewayDeclinedError as reason:
-                call.result = {"declined": str(reason)}
-            except GatewayError as error:
-                # An older doubt is not settled by what came of this call.
-                if call.is_new and not error.may_have_happened:
-                    call.did_not_happen()
-                raise
+            with _no_doubt_of_a_refusal(call):
+                try:
+                    call.result = gateway.send(key=key, **content)
+                except GatewayDeclinedError as reason:
+                    call.result = {"declined": str(reason)}
     if isinstance(call.result, dict):
         raise GatewayDeclinedError(call.result["declined"])
     return int(call.result)
@@ -70,10 +69,34 @@ def was_sent(gateway: Gateway, *, key: str) -> int | None:
 
 
 def mail_once(message: EmailMessage, *, key: str) -> None:
-    """Send a mail by Django, which has the key in its header; in doubt, the mail gateway is asked first."""
+    """Send a mail by Django, which has the key in its header; in doubt, the mail gateway is asked first.
+
+    A mail server cannot be asked: what may have reached it goes there again, as the same mail by its
+    Message-ID, for a mail that comes twice is better than none. Raises `GatewayError`.
+    """
     message.extra_headers[KEY_HEADER] = key
+    with effect(key) as call:
+        if call.in_doubt and _has_arrived(key):
+            call.result = 1
+        elif not call.is_done:
+            with _no_doubt_of_a_refusal(call):
+                call.result = hand_over(message, key=key)
 
-    def look_first(_doubt: object) -> int:
-        return message.send() if mail_gateway.find(key) is None else 1
 
-    effect(key).once(message.send, in_doubt=look_first)
+def _has_arrived(key: str) -> bool:
+    try:
+        return mail_gateway.find(key) is not None
+    except GatewayMissingError:
+        return False
+
+
+@contextmanager
+def _no_doubt_of_a_refusal(call: Any) -> Iterator[None]:
+    """Free the key of an effect that surely has not happened, for whoever tries again."""
+    try:
+        yield
+    except GatewayError as error:
+        # An older doubt is not settled by what came of this call.
+        if call.is_new and not error.may_have_happened:
+            call.did_not_happen()
+        raise

@@ -8,7 +8,7 @@ from typing import Any
 from celery.schedules import crontab
 
 from holdfast import logs
-from jost.settings import alerting, deploy, environment, profiles, queues
+from jost.settings import alerting, deploy, environment, mail, profiles, queues
 from jost.settings.rest import REST_FRAMEWORK, SPECTACULAR_SETTINGS  # noqa: F401  # are settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,6 +92,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"{_VALIDATION}.NumericPasswordValidator"},
 ]
 
+AUTHENTICATION_BACKENDS = ["jost.accounts.backend.AddressBackend"]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "simulations:index"
 LOGOUT_REDIRECT_URL = "home"
@@ -139,6 +140,10 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "task": "jost.accounts.find_unsent",
         "schedule": crontab(),
     },
+    "forget accounts that nobody activated": {
+        "task": "jost.accounts.forget_unused",
+        "schedule": crontab(minute="30", hour="3"),
+    },
     "settle imports": {"task": "jost.imports.settle", "schedule": crontab()},
     "clean up imports": {
         "task": "jost.imports.clean_up",
@@ -167,10 +172,7 @@ JOST_GATEWAYS_URL = ENVIRONMENT.JOST_GATEWAYS_URL or ""
 JOST_GATEWAY_SECONDS = ENVIRONMENT.JOST_GATEWAY_SECONDS or 10.0
 JOST_IMPORT_JOB_SECONDS = ENVIRONMENT.JOST_IMPORT_JOB_SECONDS or 60.0
 JOST_IMPORT_KEEP_DAYS = ENVIRONMENT.JOST_IMPORT_KEEP_DAYS or 7
-if JOST_GATEWAYS_URL:
-    EMAIL_BACKEND = "jost.gateways.email.EmailBackend"
-DEFAULT_FROM_EMAIL = "JOST <jost@localhost>"
-
+globals().update(mail.settings(ENVIRONMENT, seconds=JOST_GATEWAY_SECONDS))
 
 # At DEBUG these would say so much that nothing else is seen.
 _CHATTY = (

@@ -33,7 +33,8 @@ CELERY_BROKER_URL = _BROKER or f"{_EMBEDDED}/0"
 CACHES = stores.caches(ENVIRONMENT.CACHE_URL or (None if _BROKER else f"{_EMBEDDED}/2"))
 
 JOST_GATEWAYS_URL = ENVIRONMENT.JOST_GATEWAYS_URL or state.gateways_url(DATA_DIR)
-EMAIL_BACKEND = "jost.gateways.email.EmailBackend"
+if not ENVIRONMENT.EMAIL_URL:
+    EMAIL_BACKEND = "jost.gateways.email.EmailBackend"
 
 # Uploads and what is made for downloading; no address shows this folder.
 MEDIA_ROOT = DATA_DIR / "files"

@@ -24,6 +24,7 @@ SECRETS = Path("/run/secrets")
 
 REDIS_SCHEMES = ("redis", "rediss", "redis+socket", "unix")
 BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps", "memory")
+MAIL_SCHEMES = ("smtp", "smtp+tls", "smtps")
 DATABASE_SCHEMES = ("postgres", "postgresql", "sqlite")
 
 
@@ -37,6 +38,22 @@ def _address(*schemes: str) -> AfterValidator:
         if not known or "://" not in url:
             raise ValueError(f"it must start with {', '.join(f'{name}://' for name in schemes)}")
         return url
+
+    return AfterValidator(check)
+
+
+def _mail_server() -> AfterValidator:
+    def check(secret: SecretStr) -> SecretStr:
+        url = secret.get_secret_value()
+        try:
+            server = urlsplit(url)
+            is_one = server.scheme in MAIL_SCHEMES and server.port != 0
+        except ValueError:
+            is_one = False
+        if not is_one or not server.hostname:
+            told = ", ".join(f"{name}://" for name in MAIL_SCHEMES)
+            raise ValueError(f"it must start with {told}, and name a host and at most its port")
+        return secret
 
     return AfterValidator(check)
 
@@ -62,6 +79,7 @@ Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_hosts)]
 BrokerUrl = Annotated[str, _address(*BROKER_SCHEMES)]
 RedisUrl = Annotated[str, _address(*REDIS_SCHEMES)]
 HttpUrl = Annotated[str, _address("http", "https")]
+MailUrl = Annotated[SecretStr, _mail_server()]
 DatabaseUrl = Annotated[str, _address(*DATABASE_SCHEMES)]
 Retries = Annotated[NonNegativeInt | None, BeforeValidator(_none)]
 
@@ -165,8 +183,14 @@ class Environment(BaseSettings):
         None,
         description="Where SMS, CRM, payments and mails go: `http://gateways:9100`.",
     )
+    EMAIL_URL: MailUrl | None = Field(
+        None,
+        description="The mail server, before the gateway: `smtp://user:password@host:25`, `smtp+tls://` with STARTTLS, "
+        "`smtps://` with TLS from the start.",
+    )
+    EMAIL_FROM: str | None = Field(None, description="Sender of mails: `JOST <jost@example.com>`.")
     JOST_GATEWAY_SECONDS: PositiveFloat | None = Field(
-        None, description="Seconds that a gateway may take to answer."
+        None, description="Seconds that a gateway, or the mail server, may take to answer."
     )
     JOST_IMPORT_JOB_SECONDS: PositiveFloat | None = Field(
         None, description="Seconds after which a further job goes on with a file that is imported."

@@ -28,6 +28,7 @@ TASK_ROUTES = {
     "jost.leads.collect_followups": {"queue": DEFAULT},
     "jost.leads.*": {"queue": IO},
     "jost.accounts.find_unsent": {"queue": DEFAULT},
+    "jost.accounts.forget_unused": {"queue": DEFAULT},
     "jost.accounts.*": {"queue": IO},
     "jost.imports.settle": {"queue": DEFAULT},
     "jost.imports.*": {"queue": LOW_PRIORITY},

@@ -28,6 +28,9 @@ def _development(folder: Path, **environment: str) -> dict[str, Any]:
         ("DATABASE_URL", "mysql://u:p@host/name"),
         ("DATABASE_URL", "postgresql://u:p@host:port/name"),
         ("DATABASE_URL", "sqlite://"),
+        ("EMAIL_URL", "mail.example.com:25"),
+        ("EMAIL_URL", "smtp://"),
+        ("EMAIL_URL", "smtp://mail.example.com:none"),
         ("POSTGRES_PORT", "99999"),
         ("DJANGO_SECRET_KEY", "short"),
         ("CELERY_BROKER_POOL_LIMIT", "-1"),
@@ -50,6 +53,25 @@ def test_refusal_never_shows_a_secret(tmp_path: Path) -> None:
     with pytest.raises(ImproperlyConfigured) as refusal:
         _development(tmp_path, DJANGO_SECRET_KEY="hunter2", DATABASE_URL="mysql://u:hunter2@h/n")
     assert "hunter2" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "port", "tls", "ssl"),
+    [
+        ("smtp://mail.example.com", 25, False, False),
+        ("smtp+tls://ada:p%40ss@mail.example.com", 587, True, False),
+        ("smtps://ada:p%40ss@mail.example.com:2465", 2465, False, True),
+    ],
+)
+def test_mails_go_to_the_server_of_its_url(
+    tmp_path: Path, url: str, port: int, *, tls: bool, ssl: bool
+) -> None:
+    settings = _development(tmp_path, EMAIL_URL=url, EMAIL_FROM="JOST <jost@example.com>")
+    assert settings["EMAIL_BACKEND"].endswith("smtp.EmailBackend")
+    assert (settings["EMAIL_HOST"], settings["EMAIL_PORT"]) == ("mail.example.com", port)
+    assert (settings["EMAIL_USE_TLS"], settings["EMAIL_USE_SSL"]) == (tls, ssl)
+    assert settings["EMAIL_HOST_PASSWORD"] == ("p@ss" if "@mail" in url else "")
+    assert settings["DEFAULT_FROM_EMAIL"] == "JOST <jost@example.com>"
 
 
 @pytest.mark.parametrize(("level", "debug"), [("DEBUG", True), ("debug", True), ("INFO", False)])

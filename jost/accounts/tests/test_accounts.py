@@ -103,6 +103,21 @@ class SignUp(AccountCase):
 
         self.assertEqual(self.drain(), [])
 
+    def test_user_without_an_address_gets_nothing(self) -> None:
+        User.objects.create_user(ADA, password=PASSWORD)
+
+        self.sign_up()
+
+        self.assertEqual(self.drain(), [])
+
+    def test_mail_whose_account_is_gone_is_no_error(self) -> None:
+        self.sign_up()
+        User.objects.all().delete()
+
+        self.assertEqual(self.drain(), [])
+        (job,) = self.holdfast_jobs.recorded(tasks.send_mail)
+        self.assertEqual(job.state, "succeeded")
+
     def test_worker_that_dies_while_it_sends_asks_first(self) -> None:
         self.sign_up()
         self.found.return_value = 1
@@ -230,6 +245,16 @@ class Pages(AccountCase):
         self.assertContains(profile, "Your account is active.")
         self.assertContains(self.post("/accounts/", first_name="Ada"), 'value="Ada"')
         self.assertContains(self.client.get(path), "used already", status_code=410)
+
+    @override_settings(JOST_LOGIN=True)
+    def test_person_signs_in_however_the_address_is_written(self) -> None:
+        self.active()
+
+        for name in (ADA, "Ada@Example.COM"):
+            answer = self.post("/login/", username=name, password=PASSWORD)
+            self.assertEqual(answer.redirect_chain[0][1], 302)
+        wrong = self.client_class().post("/login/", {"username": ADA.upper(), "password": "no"})
+        self.assertEqual(wrong.status_code, 200)
 
     @override_settings(JOST_LOGIN=True)
     def test_pages_answer_alike_whether_an_address_is_known_or_not(self) -> None:
