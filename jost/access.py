@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.utils import translation
+from django.utils.cache import patch_vary_headers
 from django.utils.deprecation import MiddlewareMixin
 from rest_framework.permissions import BasePermission
 
@@ -58,9 +60,34 @@ def console(_request: HttpRequest) -> str | None:
     return None if settings.JOST_LOGIN else "administer"
 
 
+class ConsoleLanguageMiddleware(MiddlewareMixin):
+    """Gives the console the language of the browser; JOST's own pages and API have one, English.
+
+    Django's `LocaleMiddleware` would also translate what Django says on those pages, in the API's
+    errors and in numbers, between texts that nobody has translated.
+    """
+
+    def process_view(self, request: HttpRequest, *_: Any) -> None:
+        if _is_of_the_console(request):
+            translation.activate(translation.get_language_from_request(request))
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        # The thread serves whoever comes next.
+        translation.activate(settings.LANGUAGE_CODE)
+        if _is_of_the_console(request):
+            patch_vary_headers(response, ["Accept-Language"])
+        return response
+
+
 class OwnHostOnlyMiddleware(MiddlewareMixin):
     """Tells browsers to load nothing from another host, whatever a page says."""
 
     def process_response(self, _request: HttpRequest, response: HttpResponse) -> HttpResponse:
         response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
         return response
+
+
+def _is_of_the_console(request: HttpRequest) -> bool:
+    return request.resolver_match is not None and "holdfast" in request.resolver_match.app_names

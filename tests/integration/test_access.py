@@ -151,3 +151,18 @@ def _other_hosts(text: str) -> set[str]:
     # A namespace is a name that looks like an address.
     found = re.findall(r"(?:https?:)?//[a-z0-9][\w.-]*\.[a-z]{2,}", text, re.IGNORECASE)
     return {address for address in found if not address.endswith("//www.w3.org")}
+
+
+def test_console_is_in_the_language_of_the_browser_and_all_else_in_english(client: Client) -> None:
+    said = {"Accept-Language": "de-AT,de;q=0.9,en;q=0.5"}
+
+    console = client.get("/holdfast/", headers=said)
+    wrong = client.post("/login/", {}, headers=said)
+    refused = client.post("/lead/leads/", {}, content_type="application/json", headers=said)
+
+    assert '<html lang="de">' in console.content.decode()
+    assert "Accept-Language" in console["Vary"]
+    assert "This field is required." in wrong.content.decode()
+    assert refused.json() == {"phone": ["This field is required."]}
+    french = client.get("/holdfast/", headers={"Accept-Language": "fr"})
+    assert '<html lang="en' in french.content.decode()
