@@ -91,3 +91,18 @@ class OwnHostOnlyMiddleware(MiddlewareMixin):
 
 def _is_of_the_console(request: HttpRequest) -> bool:
     return request.resolver_match is not None and "holdfast" in request.resolver_match.app_names
+
+
+class OneThreadMiddleware:
+    """Innermost: has Django run its own in the thread of the view, not each in turns with the event loop.
+
+    Under ASGI that halves what a small request costs.
+    """
+
+    sync_capable, async_capable = True, False
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)

@@ -6,6 +6,8 @@ import warnings
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "jost.settings.development")
+# Each request has a thread of its own here, and what a thread keeps open is gone with it.
+os.environ.setdefault("DATABASE_POOL", "20")
 
 # Static files are sent whole under ASGI: they are small, and a proxy serves them where it matters.
 warnings.filterwarnings(

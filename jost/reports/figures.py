@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from django.db.models import Count, Sum
 
-from .models import ReportLine, Sale
+from .models import Category, Region, ReportLine, Sale
 from .periods import Period
 
 
@@ -25,7 +26,13 @@ def lines_of(month: Period) -> list[ReportLine]:
         )
         .order_by("region", "category")
     )
-    return [ReportLine(month=month.since, **row) for row in rows]
+    return [ReportLine(month=month.since, **_in_words(row)) for row in rows]
+
+
+def _in_words(row: dict[str, Any]) -> dict[str, Any]:
+    """Name region and category: a line says what it said, whatever becomes of their numbers."""
+    words = {"region": Region(row["region"]).label, "category": Category(row["category"]).label}
+    return {**row, **words}
 
 
 def all_lines(period: Period) -> list[ReportLine]:

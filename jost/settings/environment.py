@@ -138,6 +138,11 @@ class Environment(BaseSettings):
     POSTGRES_USER: str | None = Field(None, description="Database user.")
     POSTGRES_DB: str | None = Field(None, description="Database name.")
     POSTGRES_PASSWORD: SecretStr | None = Field(None, description="Password of `POSTGRES_USER`.")
+    DATABASE_POOL: NonNegativeInt | None = Field(
+        None,
+        description="Most connections to PostgreSQL that the threads of a process share; 0: each thread has its own. "
+        "Unset: 20 in a web process, whose requests have a new thread each, and 0 elsewhere.",
+    )
     CELERY_BROKER_URL: BrokerUrl | None = Field(
         None, description="The broker: `redis://redis:6379/0`."
     )

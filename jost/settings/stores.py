@@ -17,7 +17,7 @@ _POSTGRES = ("POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_USER", "POSTGRES_DB", "
 # The port has a default of PostgreSQL's own.
 _POSTGRES_REQUIRED = tuple(name for name in _POSTGRES if name != "POSTGRES_PORT")
 
-# Kept open for five minutes: a connection per request costs more than the request.
+# Kept open for five minutes: a connection per job costs more than the job.
 _CONN_MAX_AGE = 300
 
 _SQLITE_OPTIONS: dict[str, Any] = {
@@ -36,9 +36,9 @@ def database(environment: Environment, *, embedded: Path | None) -> dict[str, An
     Order: `DATABASE_URL`, then `POSTGRES_*` if any is set, then SQLite in the folder `embedded`.
     """
     if environment.DATABASE_URL:
-        return _from_url(environment.DATABASE_URL)
+        return _pooled(_from_url(environment.DATABASE_URL), most=environment.DATABASE_POOL)
     if any(environment.is_given(name) for name in _POSTGRES):
-        return _from_postgres_variables(environment)
+        return _pooled(_from_postgres_variables(environment), most=environment.DATABASE_POOL)
     if embedded is None:
         raise missing(
             "DATABASE_URL",
@@ -158,6 +158,15 @@ def _postgres(description: dict[str, Any]) -> dict[str, Any]:
     # A server that is not there is known in 5 s, not when the kernel gives up after minutes.
     options = {"connect_timeout": 5, **description.get("OPTIONS", {})}
     return {**description, "OPTIONS": options}
+
+
+def _pooled(description: dict[str, Any], *, most: int | None) -> dict[str, Any]:
+    """Let the threads of a process share at most so many connections, if any; SQLite needs none of it."""
+    if not most or description["ENGINE"] != "django.db.backends.postgresql":
+        return description
+    options = {**description["OPTIONS"], "pool": {"min_size": 1, "max_size": most}}
+    # A thread gives its connection back at the end of each request.
+    return {**description, "OPTIONS": options, "CONN_MAX_AGE": 0}
 
 
 def _sqlite(path: Path) -> dict[str, Any]:

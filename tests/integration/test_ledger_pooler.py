@@ -93,3 +93,32 @@ def test_who_answers_is_asked_once_a_connection(monkeypatch: pytest.MonkeyPatch)
     _lives(5)
 
     assert len(asked) == 1
+
+
+@pytest.fixture
+def pool(postgres_server: PostgresServer, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Django's own pool, of one connection that everybody gets in turn."""
+    name = f"pool_{uuid4().hex}"
+    url = postgres_server.create_database(name)
+    with django_db_blocker.unblock(), ledger_in(url, alias=name):
+        connection().close()
+        settings = connection().settings_dict
+        settings["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 1}
+        settings["CONN_MAX_AGE"] = 0
+        hire(WORKER)
+        connection().close()
+        yield
+        connection().close()
+        connection().close_pool()  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("pool")
+def test_connection_of_djangos_pool_goes_back_as_it_came() -> None:
+    _lives(3)
+    one = _one("SELECT pg_backend_pid()")
+    connection().close()
+
+    assert _one("SELECT pg_backend_pid()") == one
+    assert _one("SHOW enable_seqscan") == "on"
+    assert _one("SHOW lock_timeout") == "0"
+    assert int(_one("SELECT count(*) FROM pg_prepared_statements")) > 0

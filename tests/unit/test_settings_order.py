@@ -52,6 +52,20 @@ def test_postgres_variables_come_second(tmp_path: Path) -> None:
     assert (database["HOST"], database["PORT"], database["USER"]) == ("db.example", 5433, "someone")
 
 
+@pytest.mark.parametrize(
+    ("asked", "age", "pool"),
+    [("20", 0, {"min_size": 1, "max_size": 20}), ("0", 300, None), ("", 300, None)],
+)
+def test_threads_share_connections_to_postgres_where_they_are_asked_to(
+    tmp_path: Path, asked: str, age: int, pool: dict[str, int] | None
+) -> None:
+    database = _development(tmp_path, **POSTGRES, DATABASE_POOL=asked)["DATABASES"]["default"]
+    assert (database["CONN_MAX_AGE"], database["OPTIONS"].get("pool")) == (age, pool)
+    assert (
+        "pool" not in _development(tmp_path, DATABASE_POOL=asked)["DATABASES"]["default"]["OPTIONS"]
+    )
+
+
 def test_embedded_sqlite_comes_last_and_waits_safely(tmp_path: Path) -> None:
     database = _development(tmp_path)["DATABASES"]["default"]
     assert database["NAME"] == str(tmp_path / "jost.sqlite3")

@@ -18,17 +18,17 @@ import holdfast
 from holdfast.testing import HoldfastJobsMixin, faults
 from jost.reports import daily, figures, files, making, tasks
 from jost.reports.links import LINK_LASTS
-from jost.reports.models import Report, ReportFile, Sale
+from jost.reports.models import Category, Region, Report, ReportFile, Sale
 from jost.reports.periods import Period, PeriodError, last_year, period
 
 QUARTER = Period(since=date(2026, 1, 15), until=date(2026, 3, 31))
 
 
-def sold(day: date, *, region: str = "Asia", customer: int = 1, cents: int = 250) -> Sale:
+def sold(day: date, *, region: Region = Region.ASIA, customer: int = 1, cents: int = 250) -> Sale:
     return Sale.objects.create(
         sold_on=day,
         region=region,
-        category="Books",
+        category=Category.BOOKS,
         customer=customer,
         quantity=2,
         amount_cents=cents,
@@ -72,7 +72,7 @@ class ReportCase(HoldfastJobsMixin, TestCase):
         sold(date(2026, 1, 14))  # the day before
         sold(date(2026, 1, 15), customer=1)
         sold(date(2026, 1, 31), customer=1)
-        sold(date(2026, 1, 31), customer=2, region="Europe", cents=99)
+        sold(date(2026, 1, 31), customer=2, region=Region.EUROPE, cents=99)
         sold(date(2026, 3, 31), customer=3)
         sold(date(2026, 4, 1))  # the day after
 

@@ -12,22 +12,21 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from jost.reports.models import Sale
+from jost.reports.models import Category, Region, Sale
 
 SLICE = 5000
 DAYS = 365
-REGIONS = ("Africa", "Asia", "Europe", "North America", "Oceania", "South America")
-# With the price of one in cents.
-CATEGORIES = (
-    ("Books", 240),
-    ("Cards", 450),
-    ("Chips", 1790),
-    ("Clothing", 3900),
-    ("Furniture", 12900),
-    ("Lamps", 5400),
-    ("Music", 990),
-    ("Toys", 1500),
-)
+# What one costs in cents.
+PRICES = {
+    Category.BOOKS: 240,
+    Category.CARDS: 450,
+    Category.CHIPS: 1790,
+    Category.CLOTHING: 3900,
+    Category.FURNITURE: 12900,
+    Category.LAMPS: 5400,
+    Category.MUSIC: 990,
+    Category.TOYS: 1500,
+}
 
 
 class Command(BaseCommand):
@@ -38,24 +37,24 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         there = Sale.objects.count()
-        rows = sales(seed=there, today=timezone.localdate())
         left = max(0, int(options["rows"]) - there)
-        for size in (min(SLICE, left - done) for done in range(0, left, SLICE)):
-            Sale.objects.bulk_create(islice(rows, size))
+        rows = sales(left, seed=there, today=timezone.localdate())
+        while some := list(islice(rows, SLICE)):
+            Sale.objects.bulk_create(some)
         if options["verbosity"] > 0:
             self.stdout.write(f"{max(there, int(options['rows']))} sales are there.")
 
 
-def sales(*, seed: int, today: date) -> Iterator[Sale]:
-    """Sales of the year before today, without an end."""
+def sales(rows: int, *, seed: int, today: date) -> Iterator[Sale]:
+    """So many sales of the year before today, in the order of their days, as a till records them."""
     chance = Random(seed)  # noqa: S311 - the same sales again, no secret
-    days = [today - timedelta(days=1 + back) for back in range(DAYS)]
-    while True:
-        category, price = chance.choice(CATEGORIES)
+    first_day = today - timedelta(days=DAYS)
+    for number in range(rows):
+        category, price = chance.choice(tuple(PRICES.items()))
         quantity = 1 + int(chance.random() * 5)
         yield Sale(
-            sold_on=days[int(chance.random() * DAYS)],
-            region=REGIONS[int(chance.random() * len(REGIONS))],
+            sold_on=first_day + timedelta(days=number * DAYS // rows),
+            region=chance.choice(Region.values),
             category=category,
             customer=1 + int(chance.random() * 50_000),
             quantity=quantity,

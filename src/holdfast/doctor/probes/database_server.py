@@ -78,7 +78,8 @@ RECONNECTS = define(
     "holdfast.I419",
     title="Each web request opens a connection to the database of its own",
     leads_to="Some milliseconds for each request that sends a job, and a load that grows with the requests.",
-    repair="Set CONN_MAX_AGE = 600 and CONN_HEALTH_CHECKS = True on the alias, or its OPTIONS['pool'].",
+    repair="Set CONN_MAX_AGE = 600 and CONN_HEALTH_CHECKS = True on the alias. Under ASGI, where each request has a "
+    "thread of its own and its connection ends with it, set OPTIONS['pool'] (pip install 'psycopg[pool]').",
 )
 
 

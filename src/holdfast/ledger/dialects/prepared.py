@@ -111,10 +111,13 @@ class PreparedCursor(psycopg.Cursor[Any]):
 def own_session(connection: BaseDatabaseWrapper) -> None:
     """Take a connection that runs nothing but the ledger's statements.
 
-    Its look-ups always go by an index, and it waits for no lock for long.
+    Its look-ups always go by an index, and it waits for no lock for long. One from Django's pool stays as
+    it is: with these settings it would go back, and on to the project's own code.
     """
     session = session_of(connection)
-    if session is not None and session.direct and not session.own:
+    if session is None or not session.direct or connection.settings_dict["OPTIONS"].get("pool"):
+        return
+    if not session.own:
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT set_config('enable_seqscan', 'off', false), "
