@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -29,7 +29,7 @@ def lines_of(month: Period) -> list[ReportLine]:
     return [ReportLine(month=month.since, **_in_words(row)) for row in rows]
 
 
-def _in_words(row: dict[str, Any]) -> dict[str, Any]:
+def _in_words(row: Mapping[str, Any]) -> dict[str, Any]:
     """Name region and category: a line says what it said, whatever becomes of their numbers."""
     words = {"region": Region(row["region"]).label, "category": Category(row["category"]).label}
     return {**row, **words}

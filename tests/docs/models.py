@@ -41,6 +41,7 @@ _TYPES = {
     "OneToOneField": "bigint",
     "PositiveBigIntegerField": "bigint",
     "PositiveIntegerField": "integer",
+    "PositiveSmallIntegerField": "smallint",
 }
 
 
