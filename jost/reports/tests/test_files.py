@@ -10,7 +10,7 @@ from decimal import Decimal
 from jost.reports import making
 from jost.reports.models import Report
 
-from .test_reports import QUARTER, ReportCase, sold
+from .test_reports import ReportCase
 
 _STREAM = re.compile(rb"stream\r?\n(.*?)\r?\nendstream", re.DOTALL)
 _TEXT = re.compile(rb"\(((?:[^()\\]|\\.)*)\) ?Tj")
@@ -46,10 +46,9 @@ class Files(ReportCase):
                 self.assertEqual(texts[at + 1 : at + 4], told)
 
     def written(self, *, region: str) -> Report:
-        """A report of one line, about a region of this name."""
-        sold(QUARTER.since)
+        """A report whose first line is about a region of this name."""
         report = self.made()
-        report.lines.update(region=region)
+        report.lines.filter(pk=report.lines.earliest("pk").pk).update(region=region)
         making.render(report.pk)
         return report
 
