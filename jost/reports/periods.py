@@ -34,8 +34,11 @@ def period(*, since: date, until: date) -> Period:
     if until < since:
         raise PeriodError("The last day is before the first.")
     months = (until.year - since.year) * 12 + until.month - since.month + 1
-    if months > MOST_MONTHS or until == date.max:
+    if months > MOST_MONTHS:
         raise PeriodError(f"A report is about {MOST_MONTHS} months at most.")
+    # Behind a month there must be another day.
+    if until.year == date.max.year:
+        raise PeriodError(f"A report ends before the year {date.max.year}.")
     return Period(since=since, until=until)
 
 

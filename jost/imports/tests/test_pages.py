@@ -122,7 +122,7 @@ class Api(ImportCase):
         (error,) = self.client.get(f"{url}errors/").json()["results"]
         self.assertEqual(error["line"], 52)
         report = self.client.get(f"{url}error-report/", headers={"Accept": "text/csv"})
-        self.assertEqual(len(list(report)), 2)
+        self.assertEqual(b"".join(report).count(b"\r\n"), 2)
         missing = self.client.get("/api/imports/0/error-report/", headers={"Accept": "text/csv"})
         self.assertEqual(missing.status_code, 404)
         listed = self.client.get("/api/imports/?state=done&order_by=size&order_dir=desc").json()

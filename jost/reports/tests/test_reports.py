@@ -48,6 +48,10 @@ class Periods(SimpleTestCase):
             ],
         )
 
+    def test_last_month_that_is_taken_is_one_part(self) -> None:
+        month = {"since": date(9998, 12, 1), "until": date(9998, 12, 31)}
+        self.assertEqual(period(**month).parts(), [Period(**month)])
+
     def test_one_day_is_one_part(self) -> None:
         day = Period(since=date(2026, 12, 31), until=date(2026, 12, 31))
         self.assertEqual(day.parts(), [day])
@@ -61,6 +65,7 @@ class Periods(SimpleTestCase):
             (date(2026, 2, 1), date(2026, 1, 31)),
             (date(2020, 1, 1), date(2025, 1, 1)),
             (date.max, date.max),
+            (date(9999, 12, 1), date(9999, 12, 30)),
         ):
             with self.assertRaises(PeriodError):
                 period(since=since, until=until)
