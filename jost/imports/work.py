@@ -5,7 +5,7 @@ It may be killed anywhere: what a chunk wrote is there together with the place b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 
@@ -31,13 +31,15 @@ class _NotOursError(Exception):
 
 
 @contextmanager
-def _locked(import_id: int, *, job: str) -> Iterator[Import]:
+def _locked(
+    import_id: int, *, job: str, states: Sequence[str] = Import.UNDER_WAY
+) -> Iterator[Import]:
     """The import, locked until the end of the block; raises if this job is not, or no longer, to work on it."""
     with transaction.atomic():
         source = Import.objects.select_for_update().filter(pk=import_id).first()
         if source is None or source.job != job or source.state == Import.State.DONE:
             raise _NotOursError
-        if not source.is_under_way:
+        if source.state not in states:
             # Left by this way, its checkpoint stays for whoever goes on.
             raise holdfast.Aborted(f"the import is {source.state}")
         yield source
@@ -51,10 +53,11 @@ def work_off(import_id: int, *, job: str, begin: list[int] | None, tell: Tell) -
     """
     until = monotonic() + settings.JOST_IMPORT_JOB_SECONDS
     try:
-        with _locked(import_id, job=job) as source:
-            source.state = Import.State.RUNNING
+        # One that has failed is only run again because its dead letter is replayed.
+        with _locked(import_id, job=job, states=(*Import.UNDER_WAY, Import.State.FAILED)) as source:
+            source.state, source.reason, source.ended_at = Import.State.RUNNING, "", None
             source.started_at = source.started_at or timezone.now()
-            source.save(update_fields=["state", "started_at"])
+            source.save(update_fields=["state", "reason", "started_at", "ended_at"])
         with source.file.open("rb") as file:
             columns, first_row = reading.header(file)
             reached = holdfast.last_checkpoint(begin)

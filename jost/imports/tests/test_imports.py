@@ -238,6 +238,19 @@ class Faults(ImportCase):
 
         self.is_exact(source)
 
+    def test_replay_of_the_dead_letter_goes_on_too(self) -> None:
+        source = services.begin(upload())
+        with patch.object(work, "_import", side_effect=RuntimeError("a bug")):
+            self.holdfast_jobs.drain(raise_errors=False)
+        source.refresh_from_db()
+        self.assertEqual(source.state, "failed")
+
+        holdfast.replay(source.job)
+        self.drain()
+
+        self.is_exact(source)
+        self.assertEqual(source.reason, "")
+
     def test_cancel_stops_between_two_chunks_and_can_be_taken_back(self) -> None:
         source = services.begin(upload())
         with self.at_third_chunk(lambda: services.cancel(source.pk)):
