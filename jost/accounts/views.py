@@ -146,6 +146,7 @@ def _shown(form: ActivationForm, user: User) -> dict[str, object]:
 
 
 def _private(answer: HttpResponse) -> HttpResponse:
-    # The address of this page is the key to the account: it goes to no other page.
-    answer["Referrer-Policy"] = "no-referrer"
+    # The address of this page is the key to the account: it goes to no other site. Said to nobody at
+    # all, browsers would send the form without an origin, and it would be refused.
+    answer["Referrer-Policy"] = "same-origin"
     return answer

@@ -235,7 +235,7 @@ class Pages(AccountCase):
 
         page = self.client.get(path)
         self.assertContains(page, "Choose a password")
-        self.assertEqual(page["Referrer-Policy"], "no-referrer")
+        self.assertEqual(page["Referrer-Policy"], "same-origin")
         self.assertFalse(User.objects.get().is_active, "who only looks changes nothing")
         self.assertContains(
             self.post(path, password="12345678"), "entirely numeric", status_code=422
