@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import django_filters
-from django.db.models import QuerySet
+from django import forms
+from django.db.models import BigIntegerField, QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import generics, mixins, status, viewsets
 from rest_framework.exceptions import ValidationError
@@ -31,6 +32,15 @@ class LeadPages(Pages):
     max_limit = 100
 
 
+class RowFilter(django_filters.Filter):
+    """By the number of a row: a choice would list all rows wherever the filter is drawn."""
+
+    field_class = forms.IntegerField
+
+    def __init__(self, field_name: str) -> None:
+        super().__init__(field_name, min_value=1, max_value=BigIntegerField.MAX_BIGINT)
+
+
 class LeadFilter(django_filters.FilterSet):
     phone = django_filters.CharFilter(method="known_as", strip=False)
     status = django_filters.MultipleChoiceFilter(choices=Status.choices)
@@ -48,21 +58,24 @@ class LeadFilter(django_filters.FilterSet):
 
 
 class EventFilter(django_filters.FilterSet):
+    lead = RowFilter("lead_id")
     status = django_filters.MultipleChoiceFilter(choices=Status.choices)
     created_at = django_filters.IsoDateTimeFromToRangeFilter()
 
     class Meta:
         model = LeadEvent
-        fields = ["lead"]
+        fields: list[str] = []
 
 
 class FollowupFilter(django_filters.FilterSet):
+    lead = RowFilter("lead_id")
+    rule = RowFilter("rule_id")
     state = django_filters.MultipleChoiceFilter(choices=Followup.State.choices)
     created_at = django_filters.IsoDateTimeFromToRangeFilter()
 
     class Meta:
         model = Followup
-        fields = ["lead", "rule"]
+        fields: list[str] = []
 
 
 @extend_schema_view(

@@ -33,7 +33,8 @@ class Lead(models.Model):
     class Meta:
         ordering = ["id"]
         indexes = [
-            models.Index(fields=["status", "status_since"], name="lead_by_stay"),
+            # In the whole order of a collection: nobody is sorted for it.
+            models.Index(fields=["status", "status_since", "id"], name="lead_in_stay"),
             models.Index(fields=["-status_since", "-id"], name="lead_latest"),
         ]
 

@@ -35,6 +35,8 @@ class OlderNames:
 
 
 class LeadSerializer(StrictMixin, serializers.ModelSerializer[Lead]):
+    """Somebody who may become a customer, known by a phone number."""
+
     phone = PhoneField(
         validators=[
             phones.check,
@@ -55,6 +57,8 @@ class LeadSerializer(StrictMixin, serializers.ModelSerializer[Lead]):
 
 
 class LeadEventSerializer(serializers.ModelSerializer[LeadEvent]):
+    """A lead came into a status, or was reported in the one it had."""
+
     lead = LeadSerializer(read_only=True)
 
     class Meta:
@@ -64,6 +68,8 @@ class LeadEventSerializer(serializers.ModelSerializer[LeadEvent]):
 
 
 class FollowupRuleSerializer(OlderNames, StrictMixin, serializers.ModelSerializer[FollowupRule]):
+    """Who stays in a status for longer than so many minutes gets the text."""
+
     is_enabled = serializers.BooleanField(
         source="enabled", read_only=True, help_text="The same as enabled, and taken for it."
     )
@@ -82,6 +88,8 @@ class FollowupRuleSerializer(OlderNames, StrictMixin, serializers.ModelSerialize
 
 
 class FollowupSerializer(serializers.ModelSerializer[Followup]):
+    """A message of a rule to a lead, for one stay in a status."""
+
     rule = FollowupRuleSerializer(read_only=True)
 
     class Meta:

@@ -132,6 +132,17 @@ class Api(GatewayCase):
         self.assertEqual([each["phone"][-1] for each in page["results"]], ["3", "2"])
         self.assertEqual(paid["count"], 1)
 
+    def test_histories_are_narrowed_by_numbers_and_wrong_ones_refused(self) -> None:
+        number = services.add_lead(PHONE).pk
+        services.add_lead("+4930123457")
+
+        self.assertEqual(len(self.results("leads_events", lead=number)), 1)
+        self.assertEqual(self.results("leads_events", lead=10**9), [])
+        for wrong in ("x", "1.5", "0", str(10**30)):
+            with self.subTest(wrong):
+                answer = self.client.get("/lead/leads_followups/", {"rule": wrong})
+                self.assertEqual((answer.status_code, list(answer.json())), (400, ["rule"]))
+
     def test_wrong_bodies_are_refused_by_field(self) -> None:
         services.add_lead(PHONE)
         wrong: list[tuple[str, dict[str, Any], str, str]] = [
@@ -140,6 +151,7 @@ class Api(GatewayCase):
             ("leads", {"phone": "00 49 (30) 123-456"}, "phone", "already"),
             ("leads", {"phone": "+4930999", "state": "new"}, "state", "There is no"),
             ("lead_event_create", {"lead": 10**9, "status": "paid"}, "lead", "does not exist"),
+            ("lead_event_create", {"lead": 10**30, "status": "paid"}, "lead", "does not exist"),
             ("lead_event_create", {"lead": 1, "lead_id": 2, "status": "new"}, "lead_id", "lead"),
             (
                 "lead_event_create",
