@@ -6,7 +6,7 @@ from typing import Any
 
 import django_filters
 from django import forms
-from django.db.models import BigIntegerField, QuerySet
+from django.db.models import BigIntegerField, ProtectedError, QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import generics, mixins, status, viewsets
 from rest_framework.exceptions import ValidationError
@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
 from jost.api.pages import Pages
+from jost.api.refusals import CONFLICT, ConflictError
 
 from . import phones, services
 from .models import Followup, FollowupRule, Lead, LeadEvent, Status
@@ -137,7 +138,9 @@ class FollowupViewSet(viewsets.ReadOnlyModelViewSet[Followup]):
     retrieve=extend_schema(summary="Read a rule"),
     update=extend_schema(summary="Replace a rule"),
     partial_update=extend_schema(summary="Change a rule"),
-    destroy=extend_schema(summary="Delete a rule and the record of its messages"),
+    destroy=extend_schema(
+        summary="Delete a rule that has written to nobody", responses={204: None, 409: CONFLICT}
+    ),
 )
 class FollowupRuleViewSet(viewsets.ModelViewSet[FollowupRule]):
     queryset = FollowupRule.objects.order_by("-status", "-pk")
@@ -147,6 +150,14 @@ class FollowupRuleViewSet(viewsets.ModelViewSet[FollowupRule]):
     order_fields = ("status", "id", "delay", "text", "enabled", "is_enabled")
     order_columns = {"is_enabled": "enabled"}
     order_dir = "desc"
+
+    def perform_destroy(self, instance: FollowupRule) -> None:
+        try:
+            instance.delete()
+        except ProtectedError:
+            raise ConflictError(
+                "This rule has written to leads, which stays on record: switch it off instead."
+            ) from None
 
 
 class LeadEventCreateView(generics.GenericAPIView[LeadEvent]):

@@ -96,7 +96,8 @@ class Followup(models.Model):
     OPEN = (State.WAITING, State.FAILED)
 
     lead = models.ForeignKey(Lead, on_delete=models.CASCADE, related_name="followups")
-    rule = models.ForeignKey(FollowupRule, on_delete=models.CASCADE, related_name="followups")
+    # A rule that came back would write again to everybody.
+    rule = models.ForeignKey(FollowupRule, on_delete=models.PROTECT, related_name="followups")
     stay = models.DateTimeField(help_text="When the lead had come into the status.")
     state = models.CharField(max_length=16, choices=State, default=State.WAITING)
     created_at = models.DateTimeField(default=timezone.now)

@@ -29,7 +29,9 @@ def outside(world: Outside, settings: Any) -> Iterator[Outside]:
     settings.JOST_GATEWAYS_URL = world.url
     yield world
     for kind in ("sms", "charges", "mail", "crm", "refunds"):
-        world.tell(kind, delay_seconds=0, too_many=0, fails=0, declines=0, loses_answer=0)
+        world.tell(
+            kind, delay_seconds=0, answer_seconds=0, too_many=0, fails=0, declines=0, loses_answer=0
+        )
 
 
 def test_sms_sent_twice_arrives_twice_and_the_record_tells(outside: Outside) -> None:
@@ -109,6 +111,21 @@ def test_answer_that_nobody_understands_is_a_doubt(settings: Any) -> None:
             clients.sms.find("mumbled")
 
     assert told.value.may_have_happened
+
+
+def test_gateway_that_is_too_slow_has_done_it_and_is_asked_later(
+    outside: Outside, settings: Any
+) -> None:
+    settings.JOST_GATEWAY_SECONDS = 0.2
+    outside.tell("sms", answer_seconds=0.6)
+
+    with pytest.raises(GatewayError, match="no answer") as told:
+        clients.send_sms("+4930123", text="hello", key="slow")
+
+    assert told.value.may_have_happened
+    assert told.value.retry_after == 0.2
+    settings.JOST_GATEWAY_SECONDS = 10
+    assert clients.sms.find("slow") is not None
 
 
 def test_failing_gateway_has_no_effect(outside: Outside) -> None:

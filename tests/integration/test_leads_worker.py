@@ -71,7 +71,7 @@ def test_each_stalled_lead_gets_one_message_whoever_is_killed_and_whatever_the_g
         assert totals["lost"] > 0
 
 
-def test_gateway_that_dies_after_accepting_sends_no_message_again(
+def test_gateway_that_is_too_slow_and_dies_after_accepting_sends_no_message_again(
     private_directory: Path, tmp_path: Path
 ) -> None:
     with (
@@ -79,11 +79,14 @@ def test_gateway_that_dies_after_accepting_sends_no_message_again(
         Outside(tmp_path) as outside,
         JostSite(tmp_path, redis_url=redis.url, gateways_url=outside.url) as site,
     ):
-        outside.tell("sms", dies=1)
+        site.environment["JOST_GATEWAY_SECONDS"] = "0.5"
+        outside.tell("sms", answer_seconds=1)
         site.ask(f"[{RULE}, {stalled(first=0)}]", imports=IMPORTS)
         site.worker()
         site.ask("tasks.collect_followups.delay().id", imports=IMPORTS)
+        eventually(lambda: outside.totals("sms")["effects"] >= LEADS // 4, told="some are sent")
 
+        outside.tell("sms", answer_seconds=0, dies=1)
         outside.await_death()
         outside.start()
 

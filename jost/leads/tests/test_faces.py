@@ -188,6 +188,18 @@ class Api(GatewayCase):
         self.assertEqual(again.status_code, 400)
         self.assertIn("already", str(again.json()))
 
+    def test_rule_that_has_written_is_switched_off_and_not_deleted(self) -> None:
+        rule = FollowupRule.objects.create(status=Status.NEW, delay=1, text="Hello?")
+        lead = services.add_lead(PHONE)
+        followup = Followup.objects.create(lead=lead, rule=rule, stay=lead.status_since)
+        address = f"/lead/leads_followup_rules/{rule.pk}/"
+
+        refused = self.client.delete(address)
+
+        self.assertContains(refused, "switch it off", status_code=409)
+        followup.delete()
+        self.assertEqual(self.client.delete(address).status_code, 204)
+
     def test_histories_cannot_be_written(self) -> None:
         for address in ("leads_events", "leads_followups"):
             self.assertEqual(self.post(address, lead=1).status_code, 405)
