@@ -74,7 +74,7 @@ class StuckFilter(admin.SimpleListFilter):
 class OrderAdmin(HistoryAdmin):
     list_display = ["id", "state", "total", "email", "moved_at", "created_at"]
     list_filter = ["state", StuckFilter]
-    search_fields = ["email"]
+    search_fields = ["email", "correlation"]
     inlines = [ItemInline, PaymentInline, ReceiptInline, EventInline]
     actions = ["send_on", "refund"]
 

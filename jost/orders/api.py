@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 from uuid import uuid4
 
@@ -26,9 +27,11 @@ from .models import Order, Product
 from .serializers import CheckoutSerializer, OrderSerializer, ProductSerializer
 
 LONGEST_KEY = 80
+# What can be seen, with spaces inside at most: nobody means a key that is empty.
+KEY_PATTERN = "^[!-~]([ -~]*[!-~])?$"
 KEY = OpenApiParameter(
     "Idempotency-Key",
-    str,
+    {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": KEY_PATTERN},
     OpenApiParameter.HEADER,
     description="A second order with the same key is the first one. Left out, every call is new.",
 )
@@ -75,9 +78,7 @@ class OrderViewSet(
     def create(self, request: Request) -> Response:
         asked = CheckoutSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        key = request.headers.get("Idempotency-Key") or uuid4().hex
-        if len(key) > LONGEST_KEY:
-            raise ValidationError({"Idempotency-Key": [f"At most {LONGEST_KEY} characters."]})
+        key = _key(request)
         values = asked.validated_data
         try:
             order = checkout.place(
@@ -107,3 +108,13 @@ class OrderViewSet(
             return Response({"detail": str(reason)}, status.HTTP_409_CONFLICT)
         answer = self.get_serializer(self.get_queryset().get(pk=order.pk)).data
         return Response(answer, status.HTTP_202_ACCEPTED)
+
+
+def _key(request: Request) -> str:
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return uuid4().hex
+    if len(key) > LONGEST_KEY or not re.match(KEY_PATTERN, key):
+        told = f"Give from 1 to {LONGEST_KEY} letters, digits and signs of ASCII, or no key at all."
+        raise ValidationError({"Idempotency-Key": [told]})
+    return key

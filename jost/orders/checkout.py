@@ -8,6 +8,8 @@ from decimal import Decimal
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
+from holdfast.logs import correlation_id
+
 from .models import Order, OrderEvent, OrderItem, Payment, Product
 from .workflow import go_on
 
@@ -65,7 +67,9 @@ def _record(wanted: Mapping[int, int], *, email: str, key: str, owner: User | No
         message = f"There is no product {', '.join(map(str, missing))}."
         raise CheckoutError(message, field="items")
     total = sum((products[each].price * wanted[each] for each in wanted), start=Decimal(0))
-    order = Order.objects.create(owner=owner, key=key, email=email, total=total)
+    order = Order.objects.create(
+        owner=owner, key=key, email=email, total=total, correlation=correlation_id()
+    )
     OrderItem.objects.bulk_create(
         OrderItem(
             order=order,

@@ -8,6 +8,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from holdfast import logs
+
 from .models import Order, Receipt
 from .steps import note
 from .workflow import go_on
@@ -44,7 +46,7 @@ def heal(*, older_than: timedelta = STUCK_AFTER, most: int = 500) -> int:
 
 
 def _send_on(found: Order, *, older_than: timedelta) -> bool:
-    with transaction.atomic():
+    with logs.correlated(found.correlation), transaction.atomic():
         order = Order.objects.select_for_update().get(pk=found.pk)
         if order.moved_at > timezone.now() - older_than:
             return False

@@ -48,6 +48,8 @@ class Order(models.Model):
     # What a form or a caller says a second time is the same order.
     key = models.CharField(max_length=120, unique=True)
     email = models.EmailField()
+    # The id of the request that placed it, for whoever looks why; whoever sends it on keeps to it.
+    correlation = models.CharField(max_length=128, blank=True, db_default="")
     state = models.CharField(max_length=16, choices=State, default=State.PLACED)
     reason = models.CharField(max_length=200, blank=True)
     total = models.DecimalField(max_digits=14, decimal_places=2)

@@ -5,12 +5,14 @@ A step may be sent twice, die anywhere and run again: what is done stays done.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.core.mail import EmailMessage
 from django.db import transaction
 from django.db.models import F
+from django.template.loader import render_to_string
 from django.utils import timezone
 
 from jost.gateways import clients
@@ -19,6 +21,8 @@ from jost.gateways.sending import mail_once, send_once
 
 from . import stock
 from .models import Order, OrderEvent, OrderItem, Payment, Receipt
+
+logger = logging.getLogger(__name__)
 
 State = Order.State
 # A gateway moves money for orders in these.
@@ -95,7 +99,8 @@ def _decline(order_id: int, *, reason: str) -> None:
     with _locked(order_id, expected=State.RESERVED) as order:
         if order is not None:
             stock.give_back(order)
-            _move(order, state=State.FAILED, reason=f"The payment was declined: {reason}"[:200])
+            _move(order, state=State.FAILED, reason="The payment was declined.")
+            logger.info("Charge of order %s was declined: %s", order_id, reason)
 
 
 def hold_up(order_id: int) -> None:
@@ -122,17 +127,26 @@ def confirm(order_id: int) -> None:
 
 def send_receipt(order_id: int) -> None:
     """Mail the receipt, once."""
-    receipt = Receipt.objects.select_related("order").filter(order=order_id).first()
+    receipts = Receipt.objects.select_related("order__payment")
+    receipt = receipts.filter(order=order_id).first()
     if receipt is None or receipt.sent_at is not None:
         return
     order = receipt.order
     message = EmailMessage(
         subject=f"Your order {order_id}",
-        body=f"Thank you. We have received {order.total} for order {order_id}.",
+        body=render_to_string("orders/receipt.txt", _told(order)),
         to=[order.email],
     )
     mail_once(message, key=f"receipt:{order_id}")
     Receipt.objects.filter(order=order_id).update(sent_at=timezone.now())
+
+
+def _told(order: Order) -> dict[str, object]:
+    items = [
+        {"name": item.product.name, "quantity": item.quantity, "amount": item.quantity * item.price}
+        for item in order.items.select_related("product")
+    ]
+    return {"order": order, "payment": order.payment, "items": items}
 
 
 def ask_for_refund(order_id: int) -> bool:
@@ -182,7 +196,8 @@ def _decline_refund(asked: Payment, *, reason: str) -> None:
     with _refunding(asked) as order:
         if order is not None:
             Payment.objects.filter(pk=asked.pk).update(refunds_declined=F("refunds_declined") + 1)
-            _move(order, state=State.CONFIRMED, reason=f"The refund was declined: {reason}"[:200])
+            _move(order, state=State.CONFIRMED, reason="The refund was declined.")
+            logger.info("Refund of order %s was declined: %s", order.pk, reason)
 
 
 @contextmanager

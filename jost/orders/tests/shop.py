@@ -8,6 +8,7 @@ from unittest.mock import patch
 
 from django.test import TestCase
 
+from holdfast.logs import correlation_id
 from holdfast.testing import HoldfastJobsMixin
 from jost.gateways.clients import Gateway
 from jost.orders import checkout
@@ -15,16 +16,18 @@ from jost.orders.models import Order, Product
 
 
 class Money:
-    """Stands for the gateways: what was taken and given back, by key."""
+    """Stands for the gateways: what was taken and given back, by key, and for which requests."""
 
     def __init__(self) -> None:
         self.taken: list[str] = []
+        self.requests: list[str] = []
         self.errors: list[Exception] = []
 
     def send(self, _gateway: Any, *, key: str, **_content: Any) -> int:
         if self.errors:
             raise self.errors.pop(0)
         self.taken.append(key)
+        self.requests.append(correlation_id())
         return len(self.taken)
 
     def find(self, _gateway: Any, key: str) -> int | None:

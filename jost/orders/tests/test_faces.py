@@ -143,6 +143,15 @@ class Faces(ShopCase):
                 self.assertEqual(answer.status_code, 400, answer.content)
                 self.assertIn(told, str(answer.json()[field]))
 
+    def test_key_that_says_nothing_is_refused(self) -> None:
+        for key in ("", " ", "k" * 81, "\u00e4"):
+            with self.subTest(key=key):
+                answer = self.order(headers={"Idempotency-Key": key})
+                self.assertEqual(
+                    (answer.status_code, list(answer.json())), (400, ["Idempotency-Key"])
+                )
+        self.assertFalse(Order.objects.exists())
+
     def test_key_for_other_things_is_a_conflict(self) -> None:
         self.order(headers={"Idempotency-Key": "a"})
 

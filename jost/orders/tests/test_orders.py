@@ -10,6 +10,7 @@ from django.core import mail
 from django.utils import timezone
 
 import holdfast
+from holdfast.logs import correlated
 from holdfast.testing import faults
 from jost.gateways.clients import GatewayDeclinedError, GatewayError
 from jost.orders import checkout, healing, steps, stock, tasks
@@ -28,7 +29,10 @@ class Steps(ShopCase):
         self.assertEqual(self.state(order), "confirmed")
         self.assertEqual(self.stock(), (8, 0))
         self.assertEqual(self.money.taken, [f"charge:{order.pk}"])
-        self.assertEqual([each.to for each in mail.outbox], [["ada@example.com"]])
+        (receipt,) = mail.outbox
+        self.assertEqual(receipt.to, ["ada@example.com"])
+        for told in ("2 x Tea: 9.00", "1 x Cup: 12.00", "received 21.00 by payment 1 on"):
+            self.assertIn(told, receipt.body)
         self.assertIsNotNone(order.receipt.sent_at)
 
     def test_steps_of_orders_go_before_everything_else(self) -> None:
@@ -206,7 +210,8 @@ class Healing(ShopCase):
         Order.objects.filter(pk=order.pk).update(moved_at=timezone.now() - timedelta(hours=3))
 
     def test_order_whose_job_is_gone_is_found_and_sent_on_from_where_it_stands(self) -> None:
-        order = self.place()
+        with correlated("request-7"):
+            order = self.place()
         for item in order.items.all():
             stock.reserve(item.pk)
         steps.settle_stock(order.pk)
@@ -219,7 +224,7 @@ class Healing(ShopCase):
         self.drain()
 
         self.assertEqual(self.state(order), "confirmed")
-        self.assertEqual((self.stock()[0], len(self.money.taken)), (8, 1))
+        self.assertEqual((self.stock()[0], self.money.requests), (8, ["request-7"]))
         told = [event.reason for event in order.events.filter(state="reserved")]
         self.assertEqual(told, ["", "Nobody went on with it: sent on."])
 
