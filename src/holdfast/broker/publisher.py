@@ -24,6 +24,7 @@ from holdfast.broker.messages import BODY, encode, headers_of
 from holdfast.broker.pushing import Pusher
 from holdfast.broker.transport import Channel
 from holdfast.conf import get_settings
+from holdfast.interruptions import let_out_interruption
 from holdfast.tickets import Ticket
 
 logger = logging.getLogger("holdfast.broker")
@@ -78,6 +79,7 @@ class Publisher:
                     _within(FIRST_WAITS * _wait(), partial(self._put, chunk))
                 done += len(chunk)
         except Exception as error:  # every client library has its own tree of errors
+            self._let_out_interruption(error)
             self._break(error)
             raise Unavailable(error, rest=tickets[done:]) from error
 
@@ -108,7 +110,8 @@ class Publisher:
                     connection.collect()
                 else:
                     connection.release()
-            except Exception:  # a broken socket may refuse to be closed
+            except Exception as error:  # a broken socket may refuse to be closed
+                let_out_interruption(error)
                 logger.debug("closing the publisher's connection failed", exc_info=True)
 
     def waiting(self, queue: str) -> int | None:
@@ -122,6 +125,7 @@ class Publisher:
                 return None
             return self._confirmed.waiting(queue)
         except Exception as error:
+            self._let_out_interruption(error)
             self.close(broken=True)
             raise Unavailable(error, rest=()) from error
 
@@ -177,7 +181,8 @@ class Publisher:
             self._confirmed.put(tickets)
         except (NotConfirmed, TimeoutError):
             raise
-        except Exception:
+        except Exception as error:
+            let_out_interruption(error)
             if not idle:
                 raise
             # The broker may have been restarted since the last call, which nobody was there to see. What is there
@@ -237,9 +242,18 @@ class Publisher:
             elif self._confirmed is not None:
                 self._confirmed.probe()
             return True
-        except Exception:
+        except Exception as error:
+            self._let_out_interruption(error)
             self.close(broken=True)
             return False
+
+    def _let_out_interruption(self, error: Exception) -> None:
+        try:
+            let_out_interruption(error)
+        except BaseException:
+            # An answer that was not read would be taken for that of the next question. The broker is well all the same.
+            self.close(broken=True)
+            raise
 
     def _after_fork(self) -> None:
         if self._pid != os.getpid():

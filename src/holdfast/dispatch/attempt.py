@@ -25,6 +25,7 @@ from holdfast.dispatch.bodies import AttemptStopped, BodyStopped
 from holdfast.dispatch.handover import hand_over
 from holdfast.dispatch.retrying import bounded, run_body
 from holdfast.exceptions import Aborted, AttemptLost, HoldfastError
+from holdfast.interruptions import let_out_interruption
 from holdfast.ledger import fence, logs, snoozing, transitions
 from holdfast.ledger.connections.watchdog import answer_within
 from holdfast.ledger.database import (
@@ -193,8 +194,12 @@ def _run_atomic(
         _patiently(partial(_leave, task, hold, leaving_undone), hold)
         raise
     except Exception as error:
-        in_body = body_begun and not body_over
-        if isinstance(error, AttemptLost) or not is_passing(error) or (in_body and _survived(wire)):
+        let_out_interruption(error)
+        if (
+            isinstance(error, AttemptLost)
+            or not is_passing(error)
+            or (body_begun and not body_over and _survived(wire))
+        ):
             raise
         _after_broken_commit(task, hold, error)
     _mark_ended(request)

@@ -21,6 +21,7 @@ from holdfast import vault
 from holdfast.dispatch.known import task_named
 from holdfast.dispatch.redaction import Redaction, redaction_of
 from holdfast.exceptions import SelectionRefused
+from holdfast.interruptions import let_out_interruption
 from holdfast.ledger.records import Message
 
 
@@ -46,6 +47,7 @@ def shown(app: Celery, message: Message) -> ShownCall:
         headers = json.loads(message.headers)
         args, kwargs, _ = _decode(app, message, headers)
     except Exception as error:  # every serializer has its own tree of errors
+        let_out_interruption(error)
         return ShownCall(args=None, kwargs=None, hidden=f"cannot be decoded here: {error!r}")
     rules = redaction_of(task_named(app, message.task))
     clean_args, clean_kwargs = _clean(rules, args, kwargs)
@@ -140,6 +142,7 @@ def _decoded(app: Celery, message: Message) -> tuple[dict[str, Any], Any, Any, A
         headers: dict[str, Any] = json.loads(message.headers)
         return headers, *_decode(app, message, headers)
     except Exception as error:  # every serializer has its own tree of errors
+        let_out_interruption(error)
         raise SelectionRefused(
             f"Job {message.job} cannot be edited here: its body cannot be decoded ({error!r}). "
             "Its serializer must be in CELERY_ACCEPT_CONTENT."
@@ -158,6 +161,7 @@ def _encode(message: Message, headers: Mapping[str, Any], body: Any) -> tuple[by
     try:
         _, _, data = serialization.dumps(body, serializer=serializer)
     except Exception as error:
+        let_out_interruption(error)
         raise SelectionRefused(
             f"Job {message.job} cannot be called with these arguments: {serializer} cannot write them ({error})."
         ) from error

@@ -10,6 +10,7 @@ from typing import Any
 from celery.app.control import Control
 from django.db import transaction
 
+from holdfast.interruptions import let_out_interruption
 from holdfast.ledger import interventions
 from holdfast.ledger.database import alias
 from holdfast.ledger.limiting import limits
@@ -55,7 +56,7 @@ class LedgerControl(Control):
         if running:
             tell = partial(self.tell_workers, running, destination=destination, signal=signal)
             # Before the commit the workers would end attempts that a rollback lets stand.
-            transaction.on_commit(tell, using=alias(), robust=True)
+            transaction.on_commit(tell, using=alias())
         others = [id for id in ids if id not in ours]
         if not others:
             return None
@@ -73,15 +74,16 @@ class LedgerControl(Control):
         self, running: list[str], *, destination: Any = None, signal: str = "SIGTERM"
     ) -> None:
         """Tell workers that jobs which they run are cancelled; while the broker is away they find out by themselves."""
-        if not self._broker_answers():
-            logger.warning(
-                "The broker is away: workers stop %d cancelled jobs at their next heartbeat",
-                len(running),
-            )
-            return
         try:
+            if not self._broker_answers():
+                logger.warning(
+                    "The broker is away: workers stop %d cancelled jobs at their next heartbeat",
+                    len(running),
+                )
+                return
             super().revoke(running, destination=destination, terminate=True, signal=signal)
         except Exception as error:  # see above
+            let_out_interruption(error)
             logger.warning(
                 "Could not tell the workers of %d cancelled jobs at once: %s", len(running), error
             )

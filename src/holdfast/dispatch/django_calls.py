@@ -21,6 +21,7 @@ from holdfast.dispatch.django_api import (
     normalize_json,
 )
 from holdfast.dispatch.django_errors import errors_of
+from holdfast.interruptions import let_out_interruption
 from holdfast.ledger.reads.history import History
 from holdfast.ledger.states import State
 
@@ -95,7 +96,8 @@ class Call:
             body, encoding = vault.opened(history.body, history.content_encoding, headers)
             _, kwargs, _ = loads(body, history.content_type, encoding, accept)
             return cls(**kwargs)
-        except Exception:  # the serializer decides which; the job itself ends as dead
+        except Exception as error:  # the serializer decides which; the job itself ends as dead
+            let_out_interruption(error)
             return None
 
     def as_kwargs(self) -> dict[str, Any]:

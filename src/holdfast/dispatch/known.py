@@ -11,6 +11,8 @@ from celery import Celery
 from celery.fixups.django import DjangoFixup
 from celery.signals import import_modules
 
+from holdfast.interruptions import let_out_interruption
+
 logger = logging.getLogger("holdfast")
 _loading = threading.RLock()
 _loaded: WeakSet[Celery] = WeakSet()
@@ -45,7 +47,8 @@ def _load(app: Celery) -> None:
         for module in app.loader.default_modules:
             app.loader.import_task_module(module)
         app.finalize()
-    except Exception:
+    except Exception as error:
+        let_out_interruption(error)
         logger.exception(
             "Not all task modules can be imported here: what their tasks declare, such as redact=, is not known"
         )

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from holdfast.interruptions import let_out_interruption
 from holdfast.ledger import transitions
 from holdfast.ledger.connections.aside import has_transaction, in_event_loop, in_thread
 from holdfast.ledger.database import (
@@ -82,6 +83,7 @@ def admit(jobs: Sequence[NewJob]) -> list[Ticket]:
         for name, line in by_limit.items():
             tickets += _admit(name, line)
     except Exception as error:
+        let_out_interruption(error)
         if not is_passing(error):
             raise
         logger.warning("Jobs were recorded and wait; the relay will admit them (%s)", error)

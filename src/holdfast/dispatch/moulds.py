@@ -14,6 +14,7 @@ from kombu.utils import json
 
 from holdfast import vault
 from holdfast.dispatch.redaction import redaction_of
+from holdfast.interruptions import let_out_interruption
 from holdfast.ledger.ids import new_id
 from holdfast.ledger.records import NewJob
 
@@ -124,8 +125,8 @@ class Mould:
         if self._is_json:
             try:
                 return f"{_encode((args, kwargs))[:-1]}, {_EMBEDDED}]".encode()
-            except Exception:  # noqa: S110  # kombu says in its own words what is wrong
-                pass
+            except Exception as error:  # kombu says in its own words what is wrong
+                let_out_interruption(error)
         _, _, data = serialization.dumps((args, kwargs, _EMBED), serializer=self._serializer)
         if self._compression:
             data, _ = compress(data, self._compression)

@@ -17,6 +17,7 @@ from django.db import connections, transaction
 from holdfast import spans
 from holdfast.broker.publisher import Publisher, Unavailable
 from holdfast.dispatch import limiting
+from holdfast.interruptions import let_out_interruption
 from holdfast.ledger import publishing, transitions
 from holdfast.ledger.connections.aside import in_event_loop, in_thread
 from holdfast.ledger.database import (
@@ -167,7 +168,7 @@ class Outbox:
         if waiting is not None:
             waiting.tickets.extend(tickets)
         else:
-            transaction.on_commit(_Publication(self, list(tickets)), using=alias(), robust=True)
+            transaction.on_commit(_Publication(self, list(tickets)), using=alias())
 
     def _admit_on_commit(self, jobs: Sequence[NewJob]) -> None:
         """Let jobs in after the open transaction commits, at once if there is none."""
@@ -180,7 +181,7 @@ class Outbox:
         if waiting is not None:
             waiting.jobs.extend(jobs)
         else:
-            transaction.on_commit(_Admission(self, list(jobs)), using=alias(), robust=True)
+            transaction.on_commit(_Admission(self, list(jobs)), using=alias())
 
     def admit(self, jobs: Sequence[NewJob]) -> None:
         """Let in now what waits at limits, as far as it fits, and publish it."""
@@ -196,6 +197,7 @@ class Outbox:
             try:
                 publishing.recall(unavailable.rest)
             except Exception as error:
+                let_out_interruption(error)
                 if not is_passing(error):
                     raise
                 # The rows say queued: the relay finds that the broker does not show them.
@@ -215,7 +217,8 @@ class _Publication:
         self.tickets = tickets
 
     def __call__(self) -> None:
-        self.outbox.publish(self.tickets)
+        with _beside_the_commit():
+            self.outbox.publish(self.tickets)
 
 
 class _Admission:
@@ -226,7 +229,18 @@ class _Admission:
         self.jobs = jobs
 
     def __call__(self) -> None:
-        self.outbox.admit(self.jobs)
+        with _beside_the_commit():
+            self.outbox.admit(self.jobs)
+
+
+@contextmanager
+def _beside_the_commit() -> Iterator[None]:
+    """Let no error out: the commit stands, and the relay does what was not done. Django would swallow a time limit."""
+    try:
+        yield
+    except Exception as error:
+        let_out_interruption(error)
+        logger.exception("Jobs were recorded and are not published: the relay does it")
 
 
 def _last_of(kind: type[Last], outbox: Outbox) -> Last | None:

@@ -11,9 +11,9 @@ from threading import Lock, Timer
 from time import monotonic
 from typing import Any
 
-from celery.exceptions import SoftTimeLimitExceeded
 from django.utils.translation import gettext as _
 
+from holdfast.interruptions import let_out_interruption
 from holdfast.ledger.connections.aside import has_transaction, in_event_loop
 from holdfast.ledger.connections.watchdog import answer_within
 from holdfast.ledger.database import close_connection, connection
@@ -51,9 +51,11 @@ class Reporter:
                 # The body's transaction holds the only writer: the next report outside of it is written.
                 return
             if wait > 0 or beside:
-                self._timer = Timer(max(wait, 0.0), self._beside)
-                self._timer.daemon = True
-                self._timer.start()
+                timer = Timer(max(wait, 0.0), self._beside)
+                timer.daemon = True
+                # Noted once it runs: a time limit may strike between, and one that never began is waited for in vain.
+                timer.start()
+                self._timer = timer
                 return
         self._flush()
 
@@ -82,9 +84,8 @@ class Reporter:
         try:
             with answer_within(ANSWER_SECONDS):
                 self._write(said)
-        except SoftTimeLimitExceeded:
-            raise
         except Exception as error:
+            let_out_interruption(error)
             logger.warning("Job %s: its progress could not be written (%s)", self._job, error)
             close_connection()
 

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from celery import Task
 from celery.exceptions import Reject, Retry, TaskPredicate
+from django.db import Error
 
 from holdfast.dispatch.bodies import returned
 from holdfast.exceptions import AttemptLost, ConfigurationError
+from holdfast.interruptions import let_out_interruption
+from holdfast.ledger.database import end_half_begun, open_transactions
 from holdfast.ledger.holds import hold_from
 from holdfast.policies import retry_rules
 from holdfast.policies.retry_rules import Decision, Rule
@@ -32,9 +35,9 @@ def run_body(task: LedgerTask, request: Any, args: Sequence[Any], kwargs: Mappin
     """
     rules = rules_of(task, request)
     if not rules:
-        return returned(task, task.run(*args, **kwargs))
+        return _left_whole(task, args, kwargs)
     try:
-        return returned(task, task.run(*args, **kwargs))
+        return _left_whole(task, args, kwargs)
     except (AttemptLost, TaskPredicate):
         raise
     except Exception as error:
@@ -44,6 +47,18 @@ def run_body(task: LedgerTask, request: Any, args: Sequence[Any], kwargs: Mappin
             _put_back(task, error, decision, decision.rule)
         task.request.update(holdfast_last_try=decision.exhausted)
         raise
+
+
+def _left_whole(task: LedgerTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Run the body; a time limit that tears a transaction of its own is what it leaves by, and not what Django says."""
+    before = open_transactions()
+    try:
+        return returned(task, task.run(*args, **kwargs))
+    except Error as error:
+        let_out_interruption(error)
+        raise
+    finally:
+        end_half_begun(before)
 
 
 def rules_of(task: LedgerTask, request: Any) -> Sequence[Rule]:

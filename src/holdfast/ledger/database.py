@@ -6,7 +6,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,6 +20,7 @@ from django.db import (
 
 from holdfast.conf import get_settings
 from holdfast.exceptions import UnsupportedDatabase
+from holdfast.interruptions import let_out_interruption, striking_afterwards
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -111,10 +112,12 @@ def with_patience(ask: Callable[[], T], *, seconds: float, what: str) -> T:
     pause = 0.05
     while True:
         try:
-            with _asked_again():
+            with _asked_again(), kept_whole():
                 return ask()
-        except PASSING_ERRORS as error:
-            if in_transaction() or time.monotonic() + pause > deadline:
+        except Exception as error:
+            let_out_interruption(error)
+            out_of_time = time.monotonic() + pause > deadline
+            if not is_passing(error) or in_transaction() or out_of_time:
                 raise
             logger.warning(
                 "%s: the database does not answer (%s); asking again in %.1f s", what, error, pause
@@ -168,29 +171,59 @@ def close_connection() -> None:
     """Drop this thread's connection, so that the next statement opens a fresh one."""
     try:
         connection().close()
-    except DatabaseError:  # a connection that is already gone may refuse even that
+    except DatabaseError as error:  # a connection that is already gone may refuse even that
+        let_out_interruption(error)
         logger.debug("closing a broken connection failed", exc_info=True)
 
 
-def end_half_begun() -> None:
+@contextlib.contextmanager
+def kept_whole() -> Iterator[None]:
+    """Leave no transaction half begun or half ended, whatever strikes inside: the connection can be used after it."""
+    before = open_transactions()
+    # No statement on SQLite can be interrupted anyway.
+    strikes = striking_afterwards if connection().vendor == "sqlite" else contextlib.nullcontext
+    try:
+        with strikes():
+            yield
+    except BaseException:
+        end_half_begun(before)
+        raise
+
+
+def open_transactions() -> Collection[str]:
+    """Return the databases on which this thread is inside a transaction."""
+    return {here.alias for here in connections.all(initialized_only=True) if here.in_atomic_block}
+
+
+def end_half_begun(open_before: Collection[str] | None = None) -> None:
     """Undo what a signal tore from Django's note of it, on every database this thread uses.
 
     A soft time limit may strike between a BEGIN and Django's note that it is inside a transaction: the
-    connection would keep its locks, and swallow the commits of all jobs that come after.
+    connection would keep its locks, and swallow the commits of all jobs that come after. So it would the other way
+    round: with `open_before`, a transaction that is open and not among these is one that nobody will end.
     """
     for here in connections.all(initialized_only=True):
         raw = here.connection
-        if raw is None or here.in_atomic_block:
-            continue
-        as_configured = here.autocommit == here.settings_dict["AUTOCOMMIT"]
-        if as_configured and not (here.autocommit and _is_in_transaction(raw)):
+        if raw is None or not _is_torn(here, raw, open_before):
             continue
         logger.warning("A transaction on %r was torn by a time limit: undone", here.alias)
+        # Without a block around it the connection is closed at once, and the next one begins with none.
+        here.in_atomic_block = here.closed_in_transaction = False
         # Closing alone is not enough: SQLite keeps the lock as long as anybody holds a cursor.
         with contextlib.suppress(Exception):
             raw.rollback()
         with contextlib.suppress(DatabaseError):
             here.close()
+
+
+def _is_torn(here: BaseDatabaseWrapper, raw: Any, open_before: Collection[str] | None) -> bool:
+    if here.in_atomic_block:
+        return open_before is not None and here.alias not in open_before
+    if here.autocommit != here.settings_dict["AUTOCOMMIT"]:
+        return True
+    # psycopg may have been told already, and begins a transaction with the next statement.
+    as_noted = getattr(raw, "autocommit", here.autocommit) == here.autocommit
+    return bool(here.autocommit) and (_is_in_transaction(raw) or not as_noted)
 
 
 def _is_in_transaction(raw: Any) -> bool:

@@ -15,6 +15,7 @@ from asgiref.sync import sync_to_async
 from billiard.process import current_process
 from celery.exceptions import SoftTimeLimitExceeded
 
+from holdfast.interruptions import let_out_interruption
 from holdfast.ledger import wishes
 from holdfast.ledger.connections.aside import has_transaction, in_event_loop, in_thread
 from holdfast.ledger.connections.watchdog import answer_within
@@ -100,6 +101,7 @@ def _look(hold: Hold) -> Standing:
         aside = in_event_loop() or (has_transaction() and connection().vendor == "postgresql")
         return in_thread(ask) if aside else ask()
     except Exception as error:
+        let_out_interruption(error)
         if not is_passing(error):
             raise
         logger.warning("Job %s: whether it is still wanted cannot be asked (%s)", hold.id, error)

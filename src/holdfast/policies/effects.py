@@ -23,6 +23,7 @@ from celery import current_app
 from kombu.serialization import dumps, loads, prepare_accept_content
 
 from holdfast.conf import get_settings
+from holdfast.interruptions import let_out_interruption
 from holdfast.ledger import effects
 from holdfast.ledger.connections.aside import beside_loop, has_transaction, in_event_loop, in_thread
 from holdfast.ledger.connections.watchdog import answer_within
@@ -258,7 +259,8 @@ class Effect:
         )
         try:
             yield record
-        except Exception:
+        except Exception as refusal:
+            let_out_interruption(refusal)
             if error is None:
                 raise
             logger.exception(
@@ -302,6 +304,7 @@ def _encode(key: str, value: Any) -> Encoded:
     try:
         content_type, encoding, data = dumps(value, serializer=serializer)
     except Exception as error:
+        let_out_interruption(error)
         raise refusals.unwritable(key, value, serializer, error) from error
     return Encoded(data.encode() if isinstance(data, str) else bytes(data), content_type, encoding)
 

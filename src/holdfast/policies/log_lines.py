@@ -10,6 +10,7 @@ from contextvars import ContextVar, Token
 from functools import cache
 
 from holdfast.conf import get_settings
+from holdfast.interruptions import let_out_interruption
 
 # Celery's own words about an attempt, and ours, are not the body's.
 _LEFT_OUT = ("celery", "holdfast")
@@ -83,7 +84,8 @@ class AttemptHandler(logging.Handler):
         lines.last = record
         try:
             lines.add(self.format(record))
-        except Exception:  # noqa: BLE001  # a line that cannot be written is no reason to fail a job
+        except Exception as error:  # noqa: BLE001  # a line that cannot be written is no reason to fail a job
+            let_out_interruption(error)
             self.handleError(record)
 
 

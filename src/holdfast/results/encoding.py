@@ -12,6 +12,7 @@ from kombu.exceptions import DecodeError
 from kombu.serialization import dumps, loads
 
 from holdfast import vault
+from holdfast.interruptions import let_out_interruption
 from holdfast.ledger.records import ResultMeta, StoredResult
 from holdfast.ledger.states import CELERY_STATE, Reason, State
 from holdfast.ledger.states import Hold as HoldReason
@@ -63,6 +64,7 @@ def read(stored: StoredResult, *, accept: Any) -> tuple[Any, str]:
     try:
         return load(stored, accept=accept), ""
     except Exception as error:  # every serializer has its own tree of errors
+        let_out_interruption(error)
         return None, repr(error)
 
 

@@ -26,6 +26,7 @@ from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 
 from holdfast.correlation import CORRELATION
 from holdfast.dispatch.prose import Prose
+from holdfast.interruptions import let_out_interruption
 from holdfast.ledger.holds import is_secret
 from holdfast.lineage import inherited_headers
 from holdfast.spans import By, Lost
@@ -63,7 +64,10 @@ class OpenSpan:
             if left.is_error:
                 self._fail(left)
             self._say(left)
-        except Exception:  # an error that has no words for itself fails no job a second time
+        except (
+            Exception
+        ) as refusal:  # an error that has no words for itself fails no job a second time
+            let_out_interruption(refusal)
             logger.exception("A span ends without the words of its error")
         finally:
             self.span.end()

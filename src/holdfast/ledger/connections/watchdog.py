@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from holdfast.ledger.database import connection
+from holdfast.ledger.database import connection, kept_whole
 
 logger = logging.getLogger("holdfast.ledger")
 LOOK_SECONDS = 0.5
@@ -35,17 +35,18 @@ def answer_within(seconds: float, *, first: float | None = None) -> Iterator[Non
     """
     here = connection()
     if here.vendor != "postgresql":
-        yield
+        with kept_whole():
+            yield
         return
     me, began = threading.get_ident(), time.monotonic()
     patience = seconds if first is None else min(first, seconds)
-    _allow(me, here, began + patience)
     try:
-        if patience == seconds:
+        _allow(me, here, began + patience)
+        with kept_whole(), contextlib.ExitStack() as around:
+            if patience < seconds:
+                answered = _FirstAnswer(partial(_allow, me, here, began + seconds))
+                around.enter_context(here.execute_wrapper(answered))
             yield
-        else:
-            with here.execute_wrapper(_FirstAnswer(partial(_allow, me, here, began + seconds))):
-                yield
     finally:
         with _lock:
             _deadlines.pop(me, None)
