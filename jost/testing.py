@@ -12,6 +12,8 @@ from django.test.runner import DiscoverRunner
 # What a deployment has otherwise, and tests of an app are not about.
 SETTINGS: dict[str, Any] = {
     "JOST_LOGIN": False,
+    # Passwords of tests protect nothing, and a good hash of each takes a tenth of a second.
+    "PASSWORD_HASHERS": ["django.contrib.auth.hashers.MD5PasswordHasher"],
     "STORAGES": {
         "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
         # Asks for no file that `collectstatic` would have made.

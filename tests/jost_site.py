@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from holdfast.testing.services import free_port
+from holdfast.testing.services import RedisServer, free_port
 from tests import warm
+from tests.outside import Outside
 from tests.processes import ROOT, SiteProcess
 
 EVERY_QUEUE = ("default", "critical", "low-priority", "fast", "io")
@@ -100,6 +101,21 @@ class JostSite:
         self._ends.callback(process.kill)
         process.await_line(told)
         return process
+
+
+@contextmanager
+def jost_and_gateways(
+    directory: Path, *, redis: Path, database_url: str = ""
+) -> Iterator[tuple[JostSite, Outside]]:
+    """Run JOST on a Redis of its own, with gateways that can misbehave."""
+    with (
+        RedisServer(redis) as server,
+        Outside(directory) as outside,
+        JostSite(
+            directory, redis_url=server.url, gateways_url=outside.url, database_url=database_url
+        ) as site,
+    ):
+        yield site, outside
 
 
 class SiteWorker:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.conf import settings
@@ -15,7 +16,7 @@ from django.test import override_settings
 from holdfast import Celery
 from holdfast.broker.publisher import Publisher
 from holdfast.testing import HoldfastJobs
-from holdfast.testing.services import RedisServer, TcpProxy
+from holdfast.testing.services import PostgresServer, RedisServer, TcpProxy
 from holdfast.upkeep.reconciler import Reconciler
 from jost.api import rates
 from tests.ledgers import empty
@@ -49,6 +50,15 @@ def proxied_broker(private_directory: Path) -> Iterator[tuple[TcpProxy, str]]:
     """A Redis behind a proxy, and its address there."""
     with RedisServer(private_directory) as redis, TcpProxy(redis.port) as proxy:
         yield proxy, proxy.url(redis.url)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The address of an empty database for a JOST of the test's own; of SQLite it has one itself."""
+    if request.param == "sqlite":
+        return ""
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return server.create_database(f"jost_{uuid4().hex}")
 
 
 @pytest.fixture

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from holdfast.testing.postgres_server import PostgresServer
-from holdfast.testing.services import RedisServer
 from tests.eventually import eventually
-from tests.jost_site import JostSite
+from tests.jost_site import JostSite, jost_and_gateways
 from tests.outside import Outside
-from tests.processes import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.short_on("sqlite")]
 
@@ -28,23 +22,9 @@ IMPORTS = (
 UNSENT = "Mail.objects.filter(sent_at=None).count()"
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest) -> str:
-    if request.param == "sqlite":
-        return ""
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    return server.create_database(f"accounts_{request.node.name.partition('[')[0][-30:]}")
-
-
 @contextmanager
 def door(directory: Path, redis: Path, database_url: str) -> Iterator[tuple[JostSite, Outside]]:
-    with (
-        RedisServer(redis) as server,
-        Outside(directory) as outside,
-        JostSite(
-            directory, redis_url=server.url, gateways_url=outside.url, database_url=database_url
-        ) as site,
-    ):
+    with jost_and_gateways(directory, redis=redis, database_url=database_url) as (site, outside):
         site.environment |= {
             "LOG_FORMAT": "json",
             "LOG_FILE": str(directory / "jost.log"),
@@ -98,18 +78,3 @@ def test_worker_killed_between_mail_and_flag_sends_one_mail(
 
         totals = outside.totals("mail")
         assert (totals["effects"], totals["twice"]) == (1, 0)
-
-
-def test_tests_of_the_app_pass_under_djangos_own_runner(tmp_path: Path) -> None:
-    left = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
-    done = subprocess.run(
-        [sys.executable, "manage.py", "test", "accounts"],
-        cwd=ROOT,
-        env=left | {"JOST_DATA_DIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-
-    assert done.returncode == 0, done.stderr[-2000:]

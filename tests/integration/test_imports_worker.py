@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
-from holdfast.testing.postgres_server import PostgresServer
 from holdfast.testing.services import RedisServer
 from tests.eventually import eventually
 from tests.jost_site import JostSite
-from tests.processes import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.short_on("postgres")]
 
@@ -30,14 +24,6 @@ IMPORTS = (
 )
 # Every so many rows one is wrong.
 WRONG_EVERY = 1000
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest) -> str:
-    if request.param == "sqlite":
-        return ""
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    return server.create_database(f"imports_{uuid4().hex[:12]}")
 
 
 @contextmanager
@@ -171,18 +157,3 @@ def test_chunk_that_hangs_is_struck_by_the_soft_limit_and_a_further_job_goes_on(
         assert (tmp_path / "has-hung").exists()
         told = f"[AsyncResult({first!r}).state, Import.objects.get().job != {first!r}]"
         assert site.ask(told, imports=IMPORTS) == ["SUCCESS", True]
-
-
-def test_tests_of_the_app_pass_under_djangos_own_runner(tmp_path: Path) -> None:
-    left = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
-    done = subprocess.run(
-        [sys.executable, "manage.py", "test", "imports"],
-        cwd=ROOT,
-        env=left | {"JOST_DATA_DIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-
-    assert done.returncode == 0, done.stderr[-2000:]

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.testing.services import RedisServer
 from tests.eventually import eventually
-from tests.jost_site import JostSite
-from tests.outside import Outside
+from tests.jost_site import jost_and_gateways
 
 pytestmark = pytest.mark.slow
 
@@ -28,11 +26,7 @@ STATES = "[[each.state for each in kind.objects.all()] for kind in (Order, Repor
 def test_order_is_paid_while_reports_and_leads_wait_for_another_worker(
     private_directory: Path, tmp_path: Path
 ) -> None:
-    with (
-        RedisServer(private_directory) as redis,
-        Outside(tmp_path) as outside,
-        JostSite(tmp_path, redis_url=redis.url, gateways_url=outside.url) as site,
-    ):
+    with jost_and_gateways(tmp_path, redis=private_directory) as (site, outside):
         asked = [*[f"making.ask({YEAR}).pk"] * 3, "leads.add_lead('+4930123456').pk", ORDER]
         site.ask(f"[{', '.join(asked)}]", imports=IMPORTS)
 

@@ -12,10 +12,8 @@ import pytest
 import requests
 
 from holdfast.testing.postgres_server import PostgresServer
-from holdfast.testing.services import RedisServer
 from tests.eventually import eventually
-from tests.jost_site import JostSite
-from tests.outside import Outside
+from tests.jost_site import JostSite, jost_and_gateways
 from tests.processes import ROOT
 
 pytestmark = pytest.mark.slow
@@ -47,11 +45,7 @@ def test_each_stalled_lead_gets_one_message_whoever_is_killed_and_whatever_the_g
     if database == "postgres":
         server: PostgresServer = request.getfixturevalue("postgres_server")
         url = server.create_database("leads")
-    with (
-        RedisServer(private_directory) as redis,
-        Outside(tmp_path) as outside,
-        JostSite(tmp_path, redis_url=redis.url, gateways_url=outside.url, database_url=url) as site,
-    ):
+    with jost_and_gateways(tmp_path, redis=private_directory, database_url=url) as (site, outside):
         outside.tell(
             "sms", delay_seconds=0.05, too_many=0.1, retry_after=1, fails=0.05, loses_answer=0.2
         )
@@ -74,11 +68,7 @@ def test_each_stalled_lead_gets_one_message_whoever_is_killed_and_whatever_the_g
 def test_gateway_that_is_too_slow_and_dies_after_accepting_sends_no_message_again(
     private_directory: Path, tmp_path: Path
 ) -> None:
-    with (
-        RedisServer(private_directory) as redis,
-        Outside(tmp_path) as outside,
-        JostSite(tmp_path, redis_url=redis.url, gateways_url=outside.url) as site,
-    ):
+    with jost_and_gateways(tmp_path, redis=private_directory) as (site, outside):
         site.environment["JOST_GATEWAY_SECONDS"] = "0.5"
         outside.tell("sms", answer_seconds=1)
         site.ask(f"[{RULE}, {stalled(first=0)}]", imports=IMPORTS)
@@ -103,11 +93,7 @@ def test_collection_of_a_killed_worker_is_taken_over_within_the_timeout_of_its_l
 ) -> None:
     url = postgres_server.create_database("stale_lock")
     stuck = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'relation'"
-    with (
-        RedisServer(private_directory) as redis,
-        Outside(tmp_path) as outside,
-        JostSite(tmp_path, redis_url=redis.url, gateways_url=outside.url, database_url=url) as site,
-    ):
+    with jost_and_gateways(tmp_path, redis=private_directory, database_url=url) as (site, outside):
         site.ask(f"[{RULE}, {stalled(first=0)}]", imports=IMPORTS)
         first = site.worker()
         with psycopg.connect(url) as somebody:
@@ -134,11 +120,7 @@ def test_collection_of_a_killed_worker_is_taken_over_within_the_timeout_of_its_l
 def test_two_schedulers_of_which_one_is_killed_write_to_each_lead_once(
     private_directory: Path, tmp_path: Path
 ) -> None:
-    with (
-        RedisServer(private_directory) as redis,
-        Outside(tmp_path) as outside,
-        JostSite(tmp_path, redis_url=redis.url, gateways_url=outside.url) as site,
-    ):
+    with jost_and_gateways(tmp_path, redis=private_directory) as (site, outside):
         site.environment["DJANGO_SETTINGS_MODULE"] = "tests.hurried_jost"
         site.ask(f"[{RULE}, {stalled(first=0)}]", imports=IMPORTS)
         site.worker()
@@ -158,11 +140,7 @@ def test_two_schedulers_of_which_one_is_killed_write_to_each_lead_once(
 
 
 def test_request_of_a_move_is_named_to_the_gateway(private_directory: Path, tmp_path: Path) -> None:
-    with (
-        RedisServer(private_directory) as redis,
-        Outside(tmp_path) as outside,
-        JostSite(tmp_path, redis_url=redis.url, gateways_url=outside.url) as site,
-    ):
+    with jost_and_gateways(tmp_path, redis=private_directory) as (site, outside):
         site.worker()
         web = site.web()
         headers = {"X-Request-ID": "move-of-ada"}

@@ -6,15 +6,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 import requests
 
-from holdfast.testing.postgres_server import PostgresServer
-from holdfast.testing.services import RedisServer
 from tests.eventually import eventually
-from tests.jost_site import JostSite
+from tests.jost_site import JostSite, jost_and_gateways
 from tests.outside import Outside
 
 pytestmark = pytest.mark.slow
@@ -27,23 +24,9 @@ TEA = "Product.objects.create(name='Tea', price=Decimal('4.50'), stock=1000).pk"
 STATES = "sorted(set(Order.objects.values_list('state', flat=True)))"
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest) -> str:
-    if request.param == "sqlite":
-        return ""
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    return server.create_database(f"orders_{uuid4().hex}")
-
-
 @contextmanager
 def shop(directory: Path, redis: Path, database_url: str) -> Iterator[tuple[JostSite, Outside]]:
-    with (
-        RedisServer(redis) as server,
-        Outside(directory) as outside,
-        JostSite(
-            directory, redis_url=server.url, gateways_url=outside.url, database_url=database_url
-        ) as site,
-    ):
+    with jost_and_gateways(directory, redis=redis, database_url=database_url) as (site, outside):
         site.ask(TEA, imports=IMPORTS)
         yield site, outside
 

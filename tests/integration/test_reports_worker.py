@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from holdfast.testing.postgres_server import PostgresServer
 from holdfast.testing.services import RedisServer
 from tests.eventually import eventually
-from tests.jost_site import JostSite
-from tests.outside import Outside
+from tests.jost_site import JostSite, jost_and_gateways
 
 pytestmark = [pytest.mark.slow, pytest.mark.short_on("postgres")]
 
@@ -29,14 +27,6 @@ DUE = (
     "[str(each.last_due_at) for each in holdfast.schedules() if each.task == 'jost.reports.daily']"
 )
 DAILY = "list(Report.objects.filter(day__isnull=False).values_list('state', flat=True))"
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest) -> str:
-    if request.param == "sqlite":
-        return ""
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    return server.create_database("reports_killed")
 
 
 def test_report_goes_on_at_its_checkpoint_when_its_worker_is_killed(
@@ -78,11 +68,7 @@ def test_report_goes_on_at_its_checkpoint_when_its_worker_is_killed(
 def test_days_that_were_missed_have_one_report_and_one_mail_each_with_two_schedulers(
     private_directory: Path, tmp_path: Path
 ) -> None:
-    with (
-        RedisServer(private_directory) as redis,
-        Outside(tmp_path) as outside,
-        JostSite(tmp_path, redis_url=redis.url, gateways_url=outside.url) as site,
-    ):
+    with jost_and_gateways(tmp_path, redis=private_directory) as (site, outside):
         site.manage("seed_sales", "--rows", "100", "--verbosity", "0")
         site.ask(f"[{BOSS}, {LAST}]", imports=IMPORTS)
         # Every schedule is due twice a second.
