@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 
 from django import template
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 register = template.Library()
 _UNITS = (
@@ -33,3 +35,13 @@ def ago(moment: datetime) -> str:
     if timezone.now() - moment < timedelta(minutes=1):
         return "just now"
     return f"{lasting(moment)} ago"
+
+
+@register.filter
+def at(moment: datetime | None) -> SafeString | str:
+    """A day and a time of it, which are parted at the end of a line but not broken; nothing for none."""
+    if moment is None:
+        return ""
+    day, time = f"{timezone.localtime(moment):%Y-%m-%d %H:%M:%S}".split()
+    whole = '<time class="at" datetime="{}"><span>{}</span> <span>{}</span></time>'
+    return format_html(whole, moment.isoformat(), day, time)

@@ -30,7 +30,7 @@ class Pages(HoldfastJobsMixin, TestCase):
         page = self.client.get(f"/leads/{lead.pk}/")
 
         self.assertContains(page, "Still there?")
-        self.assertContains(page, f"{moment:%Y-%m-%d %H:%M:%S}")
+        self.assertContains(page, f"{moment:<span>%Y-%m-%d</span> <span>%H:%M:%S</span>}")
         for text in ("For others", "Switched off"):
             self.assertNotContains(page, text)
 
