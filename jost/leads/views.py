@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from . import followups, services
 from .forms import LeadForm, MoveForm, RuleForm
 from .models import Followup, FollowupRule, Lead, Status
+from .phones import known_as
 
 PER_PAGE = 50
 # Of what became of one lead, and of its messages: the newest.
@@ -46,7 +47,7 @@ def _listed(request: HttpRequest) -> dict[str, object]:
         leads = leads.filter(status=chosen)
     if phone := request.GET.get("phone", "").strip():
         # A plus in an address is a space, unless it is escaped.
-        leads = leads.filter(phone__startswith=f"+{phone.lstrip('+')}")
+        leads = leads.filter(phone__startswith=f"+{known_as(phone).lstrip('+')}")
     return {
         "page": Paginator(leads, PER_PAGE).get_page(request.GET.get("page")),
         "statuses": Status.values,

@@ -6,8 +6,9 @@ from datetime import timedelta
 from email.utils import format_datetime
 from unittest.mock import patch
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 import holdfast
@@ -265,6 +266,17 @@ class Followups(GatewayCase):
             self.assertEqual(self.collect(), 8)
 
         self.assertEqual(len(set(self.sms_keys())), 8)
+
+    def test_slice_costs_as_many_statements_for_many_as_for_one(self) -> None:
+        costs = []
+        for first, many in ((0, 1), (1, 20)):
+            for number in range(first, first + many):
+                self.lead(minutes=31, phone=f"+49301234{number:02}")
+            with CaptureQueriesContext(connection) as asked:
+                self.assertEqual(followups.collect(), many)
+            costs.append(len(asked))
+
+        self.assertEqual(costs[0], costs[1])
 
     def test_worker_that_dies_while_it_sends_sends_once(self) -> None:
         self.lead(minutes=31)
