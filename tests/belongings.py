@@ -30,39 +30,35 @@ from tests.simulated import ROUNDS, plain_setup
 
 MONTH = period(since=date(2026, 1, 1), until=date(2026, 1, 31))
 UPLOAD = b"email,name,phone\nada@example.com,Ada,\nnobody,Nobody,\n"
+BOOKS = {"region": "Asia", "category": "Books"}
 METHODS = {"get", "post", "put", "patch", "delete"}
 
 
 def belongings(owner: User | None, *, jobs: HoldfastJobs) -> dict[str, Any]:
     """Make the things of one user, let their jobs run, and return their numbers by path of the API."""
-    simulation = lifecycle.start(plain_setup(), rounds=ROUNDS, seed=1, owner=owner)
-    study = studies.compare(
-        [plain_setup(), plain_setup(decks=1)], rounds=ROUNDS, seed=1, owner=owner
-    )
-    product, _ = Product.objects.get_or_create(name="Tea", defaults={"price": 4, "stock": 100})
-    order = checkout.place({product.pk: 1}, email="ada@example.com", key="first", owner=owner)
-    upload = SimpleUploadedFile("people.csv", UPLOAD, content_type="text/csv")
-    source = services.begin(upload, owner=owner)
-    Sale.objects.create(
-        sold_on=MONTH.since,
-        region="Asia",
-        category="Books",
-        customer=1,
-        quantity=1,
-        amount_cents=250,
-    )
-    report = making.ask(MONTH, owner=owner)
+    things = begun(owner)
     # The world outside takes money and mails without a word.
     with patch.object(Gateway, "send", return_value=1):
         jobs.drain()
-    file = ReportFile.objects.filter(report=report)[0]
+    file = ReportFile.objects.filter(report=things["/api/reports/{id}/"])[0]
+    return things | {"/api/reports/files/{token}/": link_token(file)}
+
+
+def begun(owner: User | None, *, key: str = "first") -> dict[str, Any]:
+    """The same before any job has run, so without files of reports; each order has another key."""
+    simulation = lifecycle.start(plain_setup(), rounds=ROUNDS, seed=1, owner=owner)
+    setups = [plain_setup(), plain_setup(decks=1)]
+    study = studies.compare(setups, rounds=ROUNDS, seed=1, owner=owner)
+    order = checkout.place({_tea().pk: 1}, email="ada@example.com", key=key, owner=owner)
+    upload = SimpleUploadedFile("people.csv", UPLOAD, content_type="text/csv")
+    source = services.begin(upload, owner=owner)
+    Sale.objects.create(sold_on=MONTH.since, customer=1, quantity=1, amount_cents=250, **BOOKS)
     return {
         "/api/simulations/{id}/": simulation.pk,
         "/api/simulations/studies/{id}/": study.pk,
         "/api/orders/{id}/": order.pk,
         "/api/imports/{id}/": source.pk,
-        "/api/reports/{id}/": report.pk,
-        "/api/reports/files/{token}/": link_token(file),
+        "/api/reports/{id}/": making.ask(MONTH, owner=owner).pk,
     }
 
 
@@ -71,13 +67,12 @@ def shared() -> dict[str, Any]:
     lead = add_lead("+4930123456")
     rule = FollowupRule.objects.create(status="new", delay=5, text="Still there?")
     followup = lead.followups.create(rule=rule, stay=lead.status_since)
-    product, _ = Product.objects.get_or_create(name="Tea", defaults={"price": 4, "stock": 100})
     return {
         "/lead/leads/{id}/": lead.pk,
         "/lead/leads_events/{id}/": lead.events.all()[0].pk,
         "/lead/leads_followups/{id}/": followup.pk,
         "/lead/leads_followup_rules/{id}/": rule.pk,
-        "/api/orders/products/{id}/": product.pk,
+        "/api/orders/products/{id}/": _tea().pk,
     }
 
 
@@ -113,3 +108,8 @@ def everything() -> dict[str, list[Any]]:
         model.__name__: list(model._default_manager.order_by("pk").values()) for model in models
     }
     return {**rows, "Job": list(Job.objects.order_by("pk").values_list("id", "state"))}
+
+
+def _tea() -> Product:
+    product, _ = Product.objects.get_or_create(name="Tea", defaults={"price": 4, "stock": 100})
+    return product

@@ -42,6 +42,9 @@ class ActivationSerializer(StrictSerializer):
 class ProfileSerializer(StrictMixin, serializers.ModelSerializer[User]):
     """Who somebody is; the address stays what the mail went to."""
 
+    # Who was made by a command may have none.
+    email = serializers.CharField(read_only=True, help_text="Empty if there is none.")
+
     class Meta:
         model = User
         fields = ["username", "email", "first_name", "last_name", "date_joined"]

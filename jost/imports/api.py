@@ -12,11 +12,11 @@ from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
 from rest_framework.parsers import MultiPartParser
-from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
+from jost.api.files import FILE
 from jost.api.owners import owner_of, visible_to
 from jost.api.strict import ErrorSerializer
 
@@ -30,16 +30,6 @@ from .serializers import (
 )
 
 CONFLICT = OpenApiResponse(ErrorSerializer, "Not in this state.")
-
-
-class CsvRenderer(BaseRenderer):
-    """For whoever accepts nothing else; what it writes are errors, the report streams itself."""
-
-    media_type = "text/csv"
-    format = "csv"
-
-    def render(self, data: Any, *_: object, **__: object) -> bytes:
-        return str(data.get("detail", data)).encode()
 
 
 @extend_schema_view(
@@ -114,15 +104,8 @@ class ImportViewSet(
     @extend_schema(
         summary="Get these rows as a CSV file",
         responses={(200, "text/csv"): OpenApiTypes.STR},
-        filters=False,
     )
-    @action(
-        detail=True,
-        url_path="error-report",
-        filter_backends=[],
-        pagination_class=None,
-        renderer_classes=[JSONRenderer, CsvRenderer],
-    )
+    @action(detail=True, url_path="error-report", **FILE)
     def errors_file(self, request: Request, **_: Any) -> HttpResponseBase:
         return report.answer(request._request, self.get_object())  # noqa: SLF001  # DRF has no other name for it
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpResponse
@@ -16,11 +16,10 @@ from drf_spectacular.utils import (
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound
-from rest_framework.negotiation import BaseContentNegotiation
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from jost.api.files import FILE
 from jost.api.owners import owner_of, visible_to
 from jost.api.strict import ErrorSerializer
 
@@ -32,16 +31,6 @@ from .views import answer_with
 
 # Their contents stay where they are until somebody takes them away.
 FILES = Prefetch("files", ReportFile.objects.defer("content"))
-
-
-class WhateverIsAccepted(BaseContentNegotiation):
-    """Whoever asks for a PDF is told in JSON why there is none."""
-
-    def select_parser(self, _request: Request, parsers: Any) -> Any:
-        return parsers[0]
-
-    def select_renderer(self, _request: Request, renderers: Any, _suffix: Any = None) -> Any:
-        return renderers[0], renderers[0].media_type
 
 
 @extend_schema_view(
@@ -93,15 +82,8 @@ class ReportViewSet(
             404: OpenApiResponse(ErrorSerializer, "No link, or not the caller's."),
             410: OpenApiResponse(ErrorSerializer, "The link is too old."),
         },
-        filters=False,
     )
-    @action(
-        detail=False,
-        url_path=r"files/(?P<token>[^/]+)",
-        renderer_classes=[JSONRenderer],
-        content_negotiation_class=WhateverIsAccepted,
-        pagination_class=None,
-    )
+    @action(detail=False, url_path=r"files/(?P<token>[^/]+)", **FILE)
     def file(self, request: Request, token: str) -> Response | HttpResponse:
         try:
             found = file_by(token, user=request.user)

@@ -14,6 +14,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from jost.api.files import FILE
 from jost.api.owners import owner_of, visible_to
 from jost.api.refusals import CONFLICT, ConflictError
 from jost.simulations import lifecycle
@@ -171,7 +172,7 @@ class SimulationViewSet(
         summary="Export the strategy as a CSV file, which can be given back",
         responses=_CSV,
     )
-    @action(detail=True, url_path="export/chart")
+    @action(detail=True, url_path="export/chart", **FILE)
     def export_chart(self, _request: Request, **_: Any) -> HttpResponse:
         simulation = self.get_object()
         return _file(
@@ -181,7 +182,7 @@ class SimulationViewSet(
     @extend_schema(
         summary="Export the results by true count as a CSV file", responses=_CSV | {409: CONFLICT}
     )
-    @action(detail=True, url_path="export/csv")
+    @action(detail=True, url_path="export/csv", **FILE)
     def export_csv(self, _request: Request, **_: Any) -> HttpResponse:
         simulation = self.get_object()
         return _file(counts_csv(answer_of(simulation)), name=f"{simulation.pk}.csv")
@@ -190,7 +191,7 @@ class SimulationViewSet(
         summary="Export the answer: the object that `manage.py simulate --json` prints",
         responses={200: ANSWER, 409: CONFLICT},
     )
-    @action(detail=True, url_path="export/json")
+    @action(detail=True, url_path="export/json", **FILE)
     def export_json(self, _request: Request, **_: Any) -> HttpResponse:
         simulation = self.get_object()
         return _file(to_json(answer_of(simulation)), name=f"{simulation.pk}.json")
