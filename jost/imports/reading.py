@@ -10,6 +10,8 @@ from typing import IO
 REQUIRED = ("email", "name")
 COLUMNS = (*REQUIRED, "phone")
 MOST_RECORD_BYTES = 64 * 1024
+# What a file of long rows, or of none, holds in memory and keeps from its next checkpoint.
+MOST_CHUNK_BYTES = 1024 * 1024
 SHOWN_CHARACTERS = 500
 _BOM = b"\xef\xbb\xbf"
 _OTHER_MARKS = {";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -91,21 +93,21 @@ def _require_known(columns: list[str]) -> None:
 
 
 def chunks(file: IO[bytes], *, begin: Place, size: int) -> Iterator[Chunk]:
-    """Read on from a place, so many records at a time."""
+    """Read on from a place, so many records at a time, or fewer that are long or have many empty lines between."""
     gathered: list[Record] = []
-    end = begin
-    for record, place in records(file, begin=begin):
-        gathered.append(record)
-        end = place
-        if len(gathered) == size:
+    start = end = begin
+    for record, end in records(file, begin=begin):
+        if record is not None:
+            gathered.append(record)
+        if len(gathered) == size or end.offset - start.offset >= MOST_CHUNK_BYTES:
             yield Chunk(gathered, end)
-            gathered = []
-    if gathered:
+            gathered, start = [], end
+    if end != start:
         yield Chunk(gathered, end)
 
 
-def records(file: IO[bytes], *, begin: Place) -> Iterator[tuple[Record, Place]]:
-    """Each record with the place behind it; empty lines are none.
+def records(file: IO[bytes], *, begin: Place) -> Iterator[tuple[Record | None, Place]]:
+    """Each record with the place behind it; None for an empty line.
 
     Behind a record that is broken, reading goes on in its second line: a quote that nobody closed
     costs one line and not the rest of the file.
@@ -127,8 +129,7 @@ def records(file: IO[bytes], *, begin: Place) -> Iterator[tuple[Record, Place]]:
             yield broken, place
             continue
         first, place = place.line, lines.place
-        if cells:
-            yield Record(first, cells, _shown(lines.raw)), place
+        yield Record(first, cells, _shown(lines.raw)) if cells else None, place
 
 
 class _Lines:

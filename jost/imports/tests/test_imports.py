@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from io import BytesIO
 from typing import Any
 from unittest.mock import patch
 
@@ -13,8 +14,9 @@ from django.test import override_settings
 
 import holdfast
 from holdfast.testing import faults
-from jost.imports import services, tasks, work
+from jost.imports import reading, services, tasks, work
 from jost.imports.models import Contact, Import
+from jost.imports.reading import Place
 
 from .cases import GOOD, ImportCase, upload
 
@@ -105,6 +107,20 @@ class Rows(ImportCase):
                 (4, "no CSV: a quote that is never closed"),
             ],
         )
+
+    def test_file_of_empty_lines_has_its_checkpoints_too(self) -> None:
+        with patch.object(reading, "MOST_CHUNK_BYTES", 100):
+            found = list(reading.chunks(BytesIO(b"\n" * 301), begin=Place(0, 1), size=10))
+
+        self.assertEqual([len(chunk.records) for chunk in found], [0, 0, 0, 0])
+        self.assertEqual(found[-1].end, Place(301, 302))
+
+    def test_long_rows_make_short_chunks(self) -> None:
+        row = b"a@b.eu," + b"N" * 60_000 + b"\n"
+
+        found = list(reading.chunks(BytesIO(row * 40), begin=Place(0, 2), size=1000))
+
+        self.assertEqual([len(chunk.records) for chunk in found], [18, 18, 4])
 
     def test_same_line_twice_is_refused_by_the_database(self) -> None:
         contact = self.imported().contacts.all()[0]
