@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -48,12 +50,23 @@ def known() -> list[Fault]:
 
 
 def kill_worker() -> Fault:
-    """Kill -9 a worker in the middle of its work; by turns the one and the other."""
-    killed = [fault.target for fault in known() if fault.kind == "kill"]
-    name = WORKERS[len(killed) % len(WORKERS)]
-    pid = _pid(name)
-    fault = _note("kill", target=name, pid=pid)
-    os.kill(pid, signal.SIGKILL)
+    """Kill -9 a worker in the middle of its work, or one process of its pool alone; which one is chance."""
+    workers = {name: pid for name in WORKERS if (pid := _pid_or_none(name)) is not None}
+    if not workers:
+        raise CannotBreakError("No worker is there just now: they are being started again.")
+    whole = [(f"worker {name}", pid) for name, pid in workers.items()]
+    children = [
+        (f"pool process of worker {name}", child)
+        for name, pid in workers.items()
+        for child in _children(pid)
+    ]
+    # Else it were nearly always a process of the larger pool.
+    target, pid = secrets.choice(secrets.choice([each for each in (whole, children) if each]))
+    fault = _note("kill", target=target, pid=pid)
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        raise CannotBreakError(f"The {target} has just ended by itself: press again.") from None
     return fault
 
 
@@ -101,14 +114,35 @@ def _note(kind: str, *, target: str, pid: int = 0, seconds: float = 0.0) -> Faul
 
 
 def _pid(name: str) -> int:
+    pid = _pid_or_none(name)
+    if pid is None:
+        raise CannotBreakError(
+            f"The process {name} is not there just now: it is being started again."
+        )
+    return pid
+
+
+def _pid_or_none(name: str) -> int | None:
     """The process that the runner has started under this name, and that leads a session of its own."""
     pid = state.process(settings.DATA_DIR, name=name)
     try:
-        if pid is not None and os.getsid(pid) == pid:
-            return pid
+        return pid if pid is not None and os.getsid(pid) == pid else None
     except ProcessLookupError:
-        pass
-    raise CannotBreakError(f"The process {name} is not there just now: it is being started again.")
+        return None
+
+
+def _children(parent: int) -> list[int]:
+    """The processes of a worker's pool; of threads there are none."""
+    told = Path(f"/proc/{parent}/task/{parent}/children")
+    try:
+        return [int(child) for child in told.read_text().split()]
+    except OSError:
+        # No such file but on Linux.
+        listed = subprocess.run(
+            ["/bin/ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=False
+        )
+        pairs = [line.split() for line in listed.stdout.splitlines()]
+        return [int(pid) for pid, of in pairs if int(of) == parent]
 
 
 def _file() -> Path:

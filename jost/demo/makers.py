@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from jost.accounts.models import Mail
 from jost.accounts.services import sign_up
+from jost.imports.models import Import
 from jost.imports.services import begin
 from jost.leads import services
 from jost.leads.models import FollowupRule, Lead, Status
@@ -32,6 +33,10 @@ NAME = "demo"
 SEEDS = 4
 MOST_SIMULATIONS = 100
 ROUNDS = 4_000_000
+# A file of the load: so many rows, no two alike, some of them wrong. The oldest go.
+FILE = f"{NAME}.csv"
+ROWS, WRONG_ROWS = 2500, 5
+MOST_FILES = 100
 # Who is asked for again is among the newest so many.
 LATELY = 200
 
@@ -126,16 +131,21 @@ def simulate(dice: Random, _page: str) -> None:
     Simulation.objects.filter(pk__in=list(old)).delete()
 
 
-@makes("imports", per_minute=0.5)
+@makes("imports", per_minute=1)
 def import_contacts(dice: Random, _page: str) -> None:
-    """Hand in a file of some hundred contacts; one row of it is wrong."""
-    rows = [f"{dice.randrange(10**9)}@example.com,Player {place}" for place in range(300)]
-    rows[dice.randrange(len(rows))] = "nobody,Player"
+    """Hand in a file of some thousand contacts; a few rows of it are wrong."""
+    rows = [f"{place}.{dice.randrange(10**9)}@example.com,Player {place}" for place in range(ROWS)]
+    for place in dice.sample(range(ROWS), WRONG_ROWS):
+        rows[place] = f"nobody,Player {place}"
     content = "\n".join(["email,name", *rows]).encode()
-    begin(SimpleUploadedFile(f"{NAME}.csv", content, content_type="text/csv"))
+    begin(SimpleUploadedFile(FILE, content, content_type="text/csv"))
+    ended = Import.objects.filter(name=FILE, state=Import.State.DONE)
+    for source in ended.order_by("-pk")[MOST_FILES : MOST_FILES + LATELY]:
+        source.file.delete(save=False)
+        source.delete()
 
 
-@makes("reports", per_minute=0.5)
+@makes("reports", per_minute=2)
 def report(dice: Random, _page: str) -> None:
     """Ask what was sold in the last months."""
     today = timezone.localdate()

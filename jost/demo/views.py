@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 from jost.demo import faults, watch
 
 DONE = {
-    "kill": "Killed the worker “{target}” with -9.",
+    "kill": "Killed the {target}, process {pid}, with SIGKILL.",
     "wipe": "Wiped Redis: every message that it held is gone.",
     "freeze": "Froze the scheduler for {seconds:g} seconds.",
 }
@@ -67,7 +67,8 @@ def break_it(request: HttpRequest, kind: str) -> HttpResponse:
         messages.error(request, str(reason))
     else:
         seconds = fault.until - fault.at
-        messages.success(request, DONE[kind].format(target=fault.target, seconds=round(seconds, 1)))
+        told = DONE[kind].format(target=fault.target, pid=fault.pid, seconds=round(seconds, 1))
+        messages.success(request, told)
     return redirect("demo:index")
 
 

@@ -21,6 +21,7 @@ import requests
 if TYPE_CHECKING:  # their models need Django, which `main` sets up
     from jost.demo.counts import Promise
     from jost.demo.faults import Fault
+    from jost.demo.rows import Rows
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +30,11 @@ EVERY_SECONDS = 1.0
 MOST_POINTS = 900
 # Holdfast counts once a minute.
 COUNTERS_SECONDS = 10.0
+SAID = {
+    "kill": "killed {target}, process {pid}",
+    "wipe": "wiped Redis",
+    "freeze": "froze the scheduler",
+}
 
 
 class Watch:
@@ -42,6 +48,7 @@ class Watch:
         mine = kept if kept.get("run") == run else {}
         self._points: deque[list[float]] = deque(mine.get("points", []), maxlen=MOST_POINTS)
         self._recovered: dict[str, float] = mine.get("recovered", {})
+        self._rows: Rows = _rows(mine.get("rows", {}))
         self._happened: tuple[float, int] | None = None
         self._answers: dict[int, str] = {}
         self._compared = 0
@@ -57,8 +64,9 @@ class Watch:
         broken = faults.known()
         faults.thaw(broken)
         promises = counts.promises()
+        rows = self._rows.promises()
         now = time.time()
-        oldest = counts.open_since(promises)
+        oldest = counts.open_since([*promises, *rows])
         self._note_recoveries(broken, promises, now=now, oldest=oldest)
         self._compare_answers()
         jobs = self._jobs()
@@ -69,7 +77,9 @@ class Watch:
                 "at": now,
                 "jobs": jobs,
                 "kinds": [_row(each, now=now) for each in promises],
-                "sums": _sums(promises),
+                "rows": self._rows.to_dict(),
+                "tables": [_row(each, now=now) for each in rows],
+                "sums": _sums(promises, rows),
                 "answers": {"compared": self._compared, "different": self._different},
                 "points": list(self._points),
                 "recovered": self._recovered,
@@ -114,7 +124,7 @@ class Watch:
             self._different += self._answers.setdefault(seed, answer) != answer
 
     def _jobs(self) -> dict[str, int]:
-        """What Holdfast says of its jobs: now waiting and running; calls and ends until a minute ago."""
+        """What Holdfast says of its jobs: now waiting and running; recorded and ended until a minute ago."""
         import holdfast
 
         queues = holdfast.queues()
@@ -126,7 +136,7 @@ class Watch:
         return {
             "waiting": sum(queue.total + queue.held for queue in queues),
             "running": sum(queue.running for queue in queues),
-            "calls": counters.get("holdfast_queue_jobs_recorded_total", 0),
+            "recorded": counters.get("holdfast_queue_jobs_recorded_total", 0),
             "ended": counters.get("holdfast_queue_jobs_ended_total", 0),
         }
 
@@ -185,13 +195,20 @@ def _row(promise: Promise, *, now: float) -> dict[str, Any]:
     }
 
 
-def _sums(promises: list[Promise]) -> dict[str, int]:
+def _rows(kept: dict[str, Any]) -> Rows:
+    from jost.demo.rows import Rows
+
+    return Rows(kept)
+
+
+def _sums(promises: list[Promise], rows: list[Promise]) -> dict[str, int]:
+    """Only the gateways have effects; what is lost or twice anywhere is."""
     return {
         "owed": sum(each.owed.done + each.owed.open for each in promises),
         "happened": sum(each.happened for each in promises),
         "open": sum(each.owed.open for each in promises),
-        "twice": sum(each.twice for each in promises),
-        "lost": sum(each.lost for each in promises),
+        "twice": sum(each.twice for each in [*promises, *rows]),
+        "lost": sum(each.lost for each in [*promises, *rows]),
     }
 
 
@@ -202,7 +219,7 @@ def _name(fault: Fault) -> str:
 def _broken(fault: Fault, *, recovered: dict[str, float]) -> dict[str, Any]:
     return {
         "kind": fault.kind,
-        "target": fault.target,
+        "said": SAID[fault.kind].format(target=fault.target, pid=fault.pid),
         "at": fault.at,
         "until": fault.until,
         "recovered": recovered.get(_name(fault)),
@@ -210,7 +227,7 @@ def _broken(fault: Fault, *, recovered: dict[str, float]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Look every two seconds until SIGTERM or SIGINT."""
+    """Look once a second until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(description="Counts what the demo shows.")
     parser.add_argument("--page", required=True, help="where JOST is: http://127.0.0.1:8000")
     options = parser.parse_args()

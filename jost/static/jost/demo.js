@@ -39,7 +39,7 @@ function show() {
     const tile = demo.querySelector(`[data-of="${of}"]`).closest("dd");
     tile.className = told[part][name] ? "wrong" : "good";
   }
-  document.getElementById("kinds").replaceChildren(...told.kinds.map(row));
+  document.getElementById("kinds").replaceChildren(...[...told.kinds, ...told.tables].map(row));
   document.getElementById("faults").replaceChildren(...told.faults.slice(0, 8).map(line));
   document.getElementById("none").hidden = told.faults.length > 0;
   draw();
@@ -56,8 +56,9 @@ function row(kind) {
   const tr = document.createElement("tr");
   const name = made("th", kind.name);
   name.scope = "row";
-  const values = [kind.owed, kind.happened, kind.open, kind.twice, kind.lost];
-  tr.append(name, ...values.map((value) => made("td", number.format(value), "number")));
+  const values = [kind.owed, kind.happened, kind.open].map((value) => made("td", number.format(value), "number"));
+  const wrong = [kind.twice, kind.lost].map((value) => made("td", number.format(value), value ? "number wrong" : "number"));
+  tr.append(name, ...values, ...wrong);
   return tr;
 }
 
@@ -66,7 +67,7 @@ function line(fault) {
   const time = new Date(fault.at * 1000).toLocaleTimeString("en-GB");
   const over = fault.recovered !== null;
   const said = over ? `made up for after ${fault.recovered.toFixed(1)} s` : "under way";
-  li.append(made("b", `${time} ${NAMES[fault.kind]} ${fault.target}`), made("span", said, over ? "over" : ""));
+  li.append(made("b", `${time} ${fault.said}`), made("span", said, over ? "over" : ""));
   return li;
 }
 
