@@ -18,10 +18,13 @@ from .models import Import
 
 PER_PAGE = 20
 ERRORS_PER_PAGE = 100
+# Of what was refused, so many are on the page of the import itself.
+FIRST = 5
 # What htmx takes as the end of its asking.
 STOP_POLLING = 286
 
 
+@never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def index(request: HttpRequest) -> HttpResponse:
     """List one's imports; take a file."""
@@ -34,8 +37,12 @@ def index(request: HttpRequest) -> HttpResponse:
         else:
             return redirect(source)
     page = Paginator(_mine(request), PER_PAGE).get_page(request.GET.get("page"))
+    live = any(source.is_under_way for source in page)
+    is_part = bool(getattr(request, "htmx", False))
+    template = "imports/rows.html" if is_part else "imports/index.html"
     status = 422 if request.method == "POST" else 200
-    return render(request, "imports/index.html", {"form": form, "page": page}, status=status)
+    context = {"form": form, "page": page, "live": live}
+    return render(request, template, context, status=status)
 
 
 @require_safe
@@ -45,7 +52,7 @@ def detail(request: HttpRequest, number: int) -> HttpResponse:
     source = get_object_or_404(_mine(request), pk=number)
     is_part = bool(getattr(request, "htmx", False))
     template = "imports/figures.html" if is_part else "imports/detail.html"
-    answer = render(request, template, {"source": source})
+    answer = render(request, template, {"source": source, "errors": source.errors.all()[:FIRST]})
     if is_part and not source.is_under_way:
         answer.status_code = STOP_POLLING
     return answer

@@ -27,6 +27,7 @@ PER_PAGE = 20
 STOP_POLLING = 286
 
 
+@never_cache
 def index(request: HttpRequest) -> HttpResponse:
     """List one's reports; make one here and now, or have it made."""
     begun = perf_counter()
@@ -42,8 +43,11 @@ def index(request: HttpRequest) -> HttpResponse:
             return redirect(report)
         context |= _totals(figures.all_lines(form.period()))
         context["seconds"] = perf_counter() - begun
-    context["page"] = Paginator(_mine(request), PER_PAGE).get_page(request.GET.get("page"))
-    return render(request, "reports/index.html", context, status=422 if form.errors else 200)
+    page = Paginator(_mine(request), PER_PAGE).get_page(request.GET.get("page"))
+    context |= {"page": page, "live": any(report.is_under_way for report in page)}
+    is_part = bool(getattr(request, "htmx", False))
+    template = "reports/rows.html" if is_part else "reports/index.html"
+    return render(request, template, context, status=422 if form.errors else 200)
 
 
 @never_cache

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 from threading import Event
@@ -14,9 +21,15 @@ import pytest
 import requests
 from django.core.management import call_command
 from django.test import Client
+from django.utils import timezone
 
-from jost.demo import load
-from jost.demo.makers import MAKERS, Maker
+from jost.demo import faults, load
+from jost.demo.counts import LOST_AFTER
+from jost.demo.makers import FILE, MAKERS, ROWS, Maker
+from jost.demo.rows import SETTLED_AFTER, Rows
+from jost.embedded.state import note_process
+from jost.imports.models import Contact, Import, RowError
+from jost.reports.models import Report, ReportFile, ReportLine, Sale
 from tests.eventually import eventually
 from tests.integration.test_up import Up
 
@@ -73,19 +86,21 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 def test_each_button_breaks_something_and_nothing_is_lost_or_happens_twice(
     demo: Demo, kind: str
 ) -> None:
-    faults = len(demo.figures()["faults"])
-    pids = {name: demo.pid(name) for name in ("jobs", "cpu", "scheduler")}
-    scheduler = psutil.Process(pids["scheduler"])
+    before = len(demo.figures()["faults"])
+    scheduler = psutil.Process(demo.pid("scheduler"))
 
     page = demo.press(kind)
 
     if kind == "kill":
-        assert "Killed the worker" in page
-        eventually(lambda: demo.pid("jobs") != pids["jobs"] or demo.pid("cpu") != pids["cpu"])
+        killed = re.search(
+            r"Killed the (?:pool process of )?worker \w+, process (\d+), with SIGKILL", page
+        )
+        assert killed is not None, page
+        eventually(lambda: not psutil.pid_exists(int(killed[1])), told="it is gone")
     if kind == "freeze":
         assert scheduler.status() == psutil.STATUS_STOPPED
         eventually(lambda: scheduler.status() != psutil.STATUS_STOPPED, told="it is thawed")
-    eventually(lambda: len(demo.figures()["faults"]) > faults and None not in demo.recovered())
+    eventually(lambda: len(demo.figures()["faults"]) > before and None not in demo.recovered())
     more = demo.happened() + 10
     eventually(lambda: demo.happened() > more, told="the load goes on")
     sums = demo.figures()["sums"]
@@ -110,6 +125,82 @@ def test_what_is_shown_as_happened_is_what_the_gateways_recorded(demo: Demo) -> 
 def test_button_without_its_token_is_refused(demo: Demo) -> None:
     assert requests.post(f"{demo.address}break/kill/", timeout=30).status_code == 403
     assert requests.get(f"{demo.address}break/kill/", timeout=30).status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("picked", "said"), [(0, "worker jobs"), (-1, "pool process of worker jobs")]
+)
+def test_killed_is_a_whole_worker_or_one_process_of_its_pool(
+    settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, picked: int, said: str
+) -> None:
+    settings.DATA_DIR = tmp_path
+    lines = (
+        "import subprocess; child = subprocess.Popen(['sleep', '60']);"
+        "print(child.pid, flush=True); child.wait()"
+    )
+    command = [sys.executable, "-c", lines]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as worker:
+        assert worker.stdout is not None
+        child = int(worker.stdout.readline())
+        note_process(tmp_path, name="jobs", pid=worker.pid)
+        monkeypatch.setattr("secrets.choice", lambda those: those[picked])
+
+        fault = faults.kill_worker()
+
+        assert (fault.target, fault.pid) == (said, child if picked else worker.pid)
+        # Of the killed child it goes on and ends by itself.
+        assert worker.wait(20) == (0 if picked else -signal.SIGKILL)
+        if not picked:
+            os.kill(child, signal.SIGKILL)
+
+
+@pytest.mark.django_db
+def test_rows_of_files_that_are_lost_or_twice_are_told() -> None:
+    now = timezone.now()
+    done = Import.objects.create(name=FILE, size=1, state=Import.State.DONE, ended_at=now)
+    Contact.objects.bulk_create(
+        Contact(source=done, line=n, email=f"p{n}@example.com", name="P") for n in range(ROWS - 2)
+    )
+    Contact.objects.create(source=done, line=ROWS, email="p1@example.com", name="P")
+    RowError.objects.create(source=done, line=ROWS + 1, reason="no", text="nobody")
+    begun = now - LOST_AFTER - timedelta(seconds=1)
+    Import.objects.create(name=FILE, size=1, created_at=begun)
+
+    files, _ = Rows({}).promises()
+
+    assert (files.owed.done, files.happened, files.twice) == (ROWS, ROWS - 1, 1)
+    assert (files.owed.open, files.lost) == (ROWS, ROWS + 1)
+
+
+@pytest.mark.django_db
+def test_what_was_judged_for_good_stays_when_it_is_deleted() -> None:
+    over = timezone.now() - SETTLED_AFTER - timedelta(seconds=1)
+    day = over.date()
+    Sale.objects.create(
+        sold_on=day, region="r", category="c", customer=1, quantity=1, amount_cents=1
+    )
+    made = [
+        Report.objects.create(
+            since=day, until=day, parts=1, state=Report.State.SUCCEEDED, finished_at=over
+        )
+        for _ in range(3)
+    ]
+    for report in made[:2]:
+        for kind in ReportFile.Kind:
+            ReportFile.objects.create(report=report, kind=kind, content=b"")
+    ReportLine.objects.create(
+        report=made[1], month=day, region="r", category="c", sales=2, pieces=2, cents=2, customers=1
+    )
+    rows = Rows({})
+    _, before = rows.promises()
+
+    Report.objects.all().delete()
+    _, after = Rows(json.loads(json.dumps(rows.to_dict()))).promises()
+
+    assert (before.owed.done, before.happened, before.twice, before.lost) == (3, 2, 1, 1)
+    assert after == before
 
 
 @pytest.mark.parametrize("demo_mode", [False, True])

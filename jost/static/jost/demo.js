@@ -23,7 +23,7 @@ async function refresh() {
 }
 
 function say(text) {
-  const place = document.getElementById("stale");
+  const place = document.getElementById("counted");
   if (place.textContent !== text) place.textContent = text;
 }
 
