@@ -19,8 +19,14 @@ else:
     Inline = admin.TabularInline
 
 
+_PAGES_THAT_DELETE_USERS = ("auth_user_delete", "auth_user_changelist")
+
+
 class ReadOnly:
-    """Shows rows to whoever may view them; nobody adds, changes or deletes one here."""
+    """Shows rows to whoever may view them; nobody adds, changes or deletes one here.
+
+    They go with the user whose they are: who may delete users is not held up by their histories.
+    """
 
     def has_add_permission(self, *_: Any) -> bool:
         return False
@@ -28,8 +34,10 @@ class ReadOnly:
     def has_change_permission(self, *_: Any) -> bool:
         return False
 
-    def has_delete_permission(self, *_: Any) -> bool:
-        return False
+    def has_delete_permission(self, request: HttpRequest, *_: Any) -> bool:
+        page = request.resolver_match
+        of_users = page is not None and page.url_name in _PAGES_THAT_DELETE_USERS
+        return of_users and request.user.has_perm("auth.delete_user")
 
 
 class HistoryAdmin(ReadOnly, Admin):

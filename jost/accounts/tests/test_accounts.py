@@ -8,7 +8,7 @@ from typing import Any
 from unittest.mock import patch
 
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.core import mail
 from django.core.cache import caches
 from django.db import transaction
@@ -220,6 +220,32 @@ class Recovery(AccountCase):
         self.assertContains(self.client.get(f"/admin/accounts/account/{number}/change/"), "reque")
 
         self.assertEqual(len(self.drain()), 1)
+
+
+class Erasing(AccountCase):
+    def staff(self, *permissions: str) -> None:
+        staff = User.objects.create_user("staff", is_staff=True)
+        staff.user_permissions.add(*Permission.objects.filter(codename__in=permissions))
+        self.client.force_login(staff)
+
+    def test_person_is_deleted_with_account_and_mails_by_who_may_delete_users(self) -> None:
+        user = self.active()
+        self.staff("view_user", "delete_user")
+
+        self.client.post(f"/admin/auth/user/{user.pk}/delete/", {"post": "yes"})
+
+        self.assertFalse(User.objects.filter(pk=user.pk).exists())
+        self.assertEqual((Account.objects.count(), Mail.objects.count()), (0, 0))
+
+    def test_history_is_not_deleted_by_itself(self) -> None:
+        self.active()
+        self.staff("view_user", "delete_user", "view_mail", "delete_mail")
+
+        answer = self.client.post(
+            f"/admin/accounts/mail/{Mail.objects.get().pk}/delete/", {"post": "yes"}
+        )
+
+        self.assertEqual((answer.status_code, Mail.objects.count()), (403, 1))
 
 
 class Pages(AccountCase):
