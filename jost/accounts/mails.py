@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 
+from django.conf import settings
+from django.contrib.auth.tokens import default_token_generator
 from django.core.mail import EmailMessage
 from django.db import transaction
 from django.db.models import QuerySet
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.encoding import force_bytes
+from django.utils.http import urlsafe_base64_encode
 
 from holdfast import logs
 from jost.gateways.sending import mail_once
@@ -44,15 +48,26 @@ def send(mail_id: int) -> None:
 
 
 def _message(mail: Mail) -> EmailMessage:
+    user = mail.account.user
     if mail.kind == Mail.Kind.ACTIVATION:
         path = reverse("accounts:activate", args=[services.link_token(mail.account)])
+        lasts = services.LINK_LASTS
     else:
-        path = reverse("login")
-    values = {"link": f"{mail.site}{path}", "days": services.LINK_LASTS.days}
+        uid = urlsafe_base64_encode(force_bytes(user.pk))
+        path = reverse(
+            "accounts:new-password", args=[uid, default_token_generator.make_token(user)]
+        )
+        lasts = timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT)
+    sign_in = reverse("login")
+    values = {
+        "link": f"{mail.site}{path}",
+        "sign_in": f"{mail.site}{sign_in}",
+        "days": lasts.days,
+    }
     return EmailMessage(
         subject=_SUBJECTS[Mail.Kind(mail.kind)],
         body=render_to_string(f"accounts/{mail.kind}.txt", values),
-        to=[mail.account.user.email],
+        to=[user.email],
         headers={CORRELATION_HEADER: mail.correlation},
     )
 

@@ -12,4 +12,5 @@ urlpatterns = [
     path("sign-up/", views.sign_up, name="sign-up"),
     path("asked/", views.asked, name="asked"),
     path("activate/<str:token>/", views.activate, name="activate"),
+    path("password/<uidb64>/<token>/", views.NewPasswordView.as_view(), name="new-password"),
 ]

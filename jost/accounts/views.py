@@ -11,9 +11,10 @@ from django.contrib.auth import login
 from django.contrib.auth.decorators import login_not_required, login_required
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.models import User
-from django.contrib.auth.views import LoginView
+from django.contrib.auth.views import LoginView, PasswordResetConfirmView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -119,6 +120,20 @@ class SignInView(LoginView):
 
     def get_context_data(self, **values: Any) -> dict[str, Any]:
         return super().get_context_data(nobody_yet=not User.objects.exists(), **values)
+
+
+class NewPasswordView(PasswordResetConfirmView):
+    """The link of the mail to who has an account: it takes another password, once, and lets its reader in."""
+
+    template_name = "accounts/new_password.html"
+    success_url = reverse_lazy("accounts:profile")
+    post_reset_login = True
+
+    def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
+        if self.validlink:
+            return super().render_to_response(context, **kwargs)
+        reason = {"reason": "This link was used already, was changed, or is too old."}
+        return render(self.request, "accounts/no_link.html", reason, status=HTTPStatus.GONE)
 
 
 def _programs(user: User) -> dict[str, object]:
