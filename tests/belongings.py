@@ -23,14 +23,14 @@ from jost.orders import checkout
 from jost.orders.models import Product
 from jost.reports import making
 from jost.reports.links import link_token
-from jost.reports.models import ReportFile, Sale
+from jost.reports.models import Category, Region, ReportFile, Sale
 from jost.reports.periods import period
 from jost.simulations import lifecycle, studies
 from tests.simulated import ROUNDS, plain_setup
 
 MONTH = period(since=date(2026, 1, 1), until=date(2026, 1, 31))
 UPLOAD = b"email,name,phone\nada@example.com,Ada,\nnobody,Nobody,\n"
-BOOKS = {"region": "Asia", "category": "Books"}
+BOOKS = {"region": Region.ASIA, "category": Category.BOOKS}
 METHODS = {"get", "post", "put", "patch", "delete"}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib.auth import password_validation
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from jost.api.strict import StrictMixin, StrictSerializer
@@ -15,6 +16,9 @@ from . import services
 from .forms import LONGEST_ADDRESS
 
 
+@extend_schema_serializer(
+    examples=[OpenApiExample("An address", {"email": "ada@example.com"}, request_only=True)]
+)
 class SignUpSerializer(StrictSerializer):
     """The address that a mail is to go to."""
 

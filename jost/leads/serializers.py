@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.validators import UniqueTogetherValidator, UniqueValidator
 
@@ -34,6 +35,9 @@ class OlderNames:
         return super().to_internal_value(data)  # type: ignore[misc]
 
 
+@extend_schema_serializer(
+    examples=[OpenApiExample("A number", {"phone": "+4930654321"}, request_only=True)]
+)
 class LeadSerializer(StrictMixin, serializers.ModelSerializer[Lead]):
     """Somebody who may become a customer, known by a phone number."""
 
@@ -67,6 +71,20 @@ class LeadEventSerializer(serializers.ModelSerializer[LeadEvent]):
         read_only_fields = fields
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "After an hour",
+            {
+                "status": "new",
+                "delay": 60,
+                "text": "Still there? Your table waits.",
+                "enabled": True,
+            },
+            request_only=True,
+        )
+    ]
+)
 class FollowupRuleSerializer(OlderNames, StrictMixin, serializers.ModelSerializer[FollowupRule]):
     """Who stays in a status for longer than so many minutes gets the text."""
 
@@ -98,6 +116,11 @@ class FollowupSerializer(serializers.ModelSerializer[Followup]):
         read_only_fields = fields
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample("A lead that has paid", {"lead": 1, "status": "paid"}, request_only=True)
+    ]
+)
 class MoveSerializer(OlderNames, StrictSerializer):
     """A lead, which `lead_id` names as well, and the status that it is in."""
 

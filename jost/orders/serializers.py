@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from jost.api.strict import StrictSerializer
@@ -28,6 +29,18 @@ class WantedSerializer(StrictSerializer):
     quantity = serializers.IntegerField(min_value=1, max_value=MOST_OF_A_PRODUCT)
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Two of one, one of another",
+            {
+                "email": "ada@example.com",
+                "items": [{"product": 1, "quantity": 2}, {"product": 2, "quantity": 1}],
+            },
+            request_only=True,
+        )
+    ]
+)
 class CheckoutSerializer(StrictSerializer):
     """An order to be placed; the header Idempotency-Key makes a second one the same."""
 

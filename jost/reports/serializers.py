@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
@@ -16,6 +16,13 @@ from .models import Report, ReportLine
 from .periods import PeriodError, period
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "A quarter", {"since": "2026-01-01", "until": "2026-03-31"}, request_only=True
+        )
+    ]
+)
 class PeriodSerializer(StrictSerializer):
     """The days of a report, both included."""
 

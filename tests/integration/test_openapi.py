@@ -29,6 +29,8 @@ from schemathesis.specs.openapi import checks
 from werkzeug.test import Client
 
 from holdfast.testing import HoldfastJobs
+from jost.leads.models import Lead
+from jost.orders.models import Product
 from tests.belongings import begun, belongings, schema, shared
 
 pytestmark = [
@@ -239,6 +241,26 @@ def test_no_body_is_a_servers_error(api: Api) -> None:
         for name in properties(operation, api.document):
             for value in VALUES:
                 api.send(operation, json={name: value})
+
+
+def test_each_example_of_a_body_is_taken(api: Api) -> None:
+    Lead.objects.update_or_create(pk=1, defaults={"phone": "+4930111111"})
+    for number in (1, 2):
+        defaults = {"name": f"Tea {number}", "price": 4, "stock": 100}
+        Product.objects.update_or_create(pk=number, defaults=defaults)
+    found = list(examples(api))
+    assert len(found) >= 13
+    for operation, value in found:
+        assert api.send(operation, json=value) in {200, 201, 202}, (operation.label, value)
+
+
+def examples(api: Api) -> Iterator[tuple[Any, Any]]:
+    """Each operation with the bodies that the schema has as examples of it."""
+    for operation in api.operations():
+        described = api.document["paths"][operation.path][operation.method]
+        content = described.get("requestBody", {}).get("content", {})
+        for example in content.get("application/json", {}).get("examples", {}).values():
+            yield operation, example["value"]
 
 
 def properties(operation: Any, document: dict[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from jost.api.strict import StrictSerializer
@@ -20,6 +21,21 @@ from .fields import (
 )
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Six decks, to a target",
+            {
+                "rules": {"decks": 6, "dealer_hits_soft_17": True},
+                "rounds": 100000000,
+                "seed": 1,
+                "target": 0.0001,
+                "name": "House game",
+            },
+            request_only=True,
+        )
+    ]
+)
 class StartSerializer(StrictSerializer):
     """A request to simulate; with the seed, the answer depends on nothing but what stands here."""
 
@@ -30,6 +46,9 @@ class StartSerializer(StrictSerializer):
     name = NameField()
 
 
+@extend_schema_serializer(
+    examples=[OpenApiExample("A billion more", {"more": 1000000000}, request_only=True)]
+)
 class ExtendSerializer(StrictSerializer):
     """Where a simulation is to go on to, in the same random streams: either of the two."""
 
@@ -44,6 +63,15 @@ class ExtendSerializer(StrictSerializer):
         return attrs
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Another bankroll",
+            {"bets": {"unit": 25}, "bankroll": {"units": 1000, "hours": 100}},
+            request_only=True,
+        )
+    ]
+)
 class WhatIfSerializer(StrictSerializer):
     """Other bets and another bankroll, as a rules file has them; what is left out stays."""
 
@@ -51,12 +79,24 @@ class WhatIfSerializer(StrictSerializer):
     bankroll = BankrollField(required=False, allow_null=True)
 
 
+@extend_schema_serializer(
+    examples=[OpenApiExample("Two decks", {"rules": {"decks": 2}}, request_only=True)]
+)
 class ChartSerializer(StrictSerializer):
     """The game whose strategy is meant."""
 
     rules = RulesFileField(default=usual_rules)
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "An infinite shoe",
+            {"rules": {"decks": 0, "double_after_split": False, "max_hands": 2}},
+            request_only=True,
+        )
+    ]
+)
 class ExactSerializer(StrictSerializer):
     """The game that is meant; one that does not say how it is dealt has fresh shoes."""
 

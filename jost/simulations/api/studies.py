@@ -3,7 +3,13 @@
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
+from drf_spectacular.utils import (
+    OpenApiExample,
+    extend_schema,
+    extend_schema_field,
+    extend_schema_serializer,
+    extend_schema_view,
+)
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
@@ -34,6 +40,19 @@ class RunsSerializer(StrictSerializer):
     name = NameField()
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Soft 17",
+            {
+                "rounds": 10000000,
+                "setups": [{"dealer_hits_soft_17": False}, {"dealer_hits_soft_17": True}],
+                "names": ["stands", "hits"],
+            },
+            request_only=True,
+        )
+    ]
+)
 class CompareSerializer(RunsSerializer):
     """Setups to be looked at side by side; the first is what the others are compared with."""
 
@@ -52,6 +71,15 @@ class CompareSerializer(RunsSerializer):
         return attrs
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Penetration",
+            {"rounds": 10000000, "key": "dealing.penetration", "values": [0.5, 0.75, 0.9]},
+            request_only=True,
+        )
+    ]
+)
 class SweepSerializer(RunsSerializer):
     """One key of a rules file, such as decks or dealing.penetration, at several values."""
 
