@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
+from jost.api.moments import MomentRangeFilter
 from jost.api.pages import Pages
 from jost.api.refusals import CONFLICT, ConflictError
 
@@ -45,8 +46,8 @@ class RowFilter(django_filters.Filter):
 class LeadFilter(django_filters.FilterSet):
     phone = django_filters.CharFilter(method="known_as", strip=False)
     status = django_filters.MultipleChoiceFilter(choices=Status.choices)
-    status_since = django_filters.IsoDateTimeFromToRangeFilter()
-    created_at = django_filters.IsoDateTimeFromToRangeFilter()
+    status_since = MomentRangeFilter()
+    created_at = MomentRangeFilter()
 
     class Meta:
         model = Lead
@@ -61,7 +62,7 @@ class LeadFilter(django_filters.FilterSet):
 class EventFilter(django_filters.FilterSet):
     lead = RowFilter("lead_id")
     status = django_filters.MultipleChoiceFilter(choices=Status.choices)
-    created_at = django_filters.IsoDateTimeFromToRangeFilter()
+    created_at = MomentRangeFilter()
 
     class Meta:
         model = LeadEvent
@@ -72,7 +73,7 @@ class FollowupFilter(django_filters.FilterSet):
     lead = RowFilter("lead_id")
     rule = RowFilter("rule_id")
     state = django_filters.MultipleChoiceFilter(choices=Followup.State.choices)
-    created_at = django_filters.IsoDateTimeFromToRangeFilter()
+    created_at = MomentRangeFilter()
 
     class Meta:
         model = Followup

@@ -21,6 +21,7 @@ from rest_framework.views import APIView
 
 from jost.api import rates
 from jost.api.listing import Order
+from jost.api.moments import MomentField
 from tests.belongings import operations, schema
 
 pytestmark = pytest.mark.django_db
@@ -148,3 +149,23 @@ def test_what_costs_has_a_scope_and_one_scope_leaves_the_others_alone(
 
     assert [ask(HOME), ask(HOME), ask("/api/orders/")] == [400, 429, 400]
     assert client.get(HOME).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("moment", "status"),
+    [
+        ("2026-01-31T12:00:00Z", 200),
+        ("2026-01-31T12:00:00+15:00", 200),
+        ("0342-01-15T05:59:39+20:07", 200),
+        ("0001-01-01T00:00:00+01:00", 400),
+        ("9999-12-31T23:59:59-01:00", 400),
+        ("2026-02-30T12:00:00Z", 400),
+    ],
+)
+def test_moment_of_any_zone_is_taken_unless_the_calendar_ends(
+    client: Client, moment: str, status: int
+) -> None:
+    assert client.get("/lead/leads/", {"created_at_before": moment}).status_code == status
+    if status == 200:
+        # What PostgreSQL is asked: it knows no zone that is further away.
+        assert str(MomentField().to_python(moment)).endswith("+00:00")
