@@ -50,7 +50,7 @@ def sign_up(request: HttpRequest) -> HttpResponse:
 def asked(request: HttpRequest) -> HttpResponse:
     """Say that there is a mail to wait for, and how to ask for another."""
     # A developer has no mailbox: the gateway lists what was sent.
-    gateway = settings.JOST_GATEWAYS_URL if settings.DEBUG else ""
+    gateway = "" if settings.JOST_LOGIN else settings.JOST_GATEWAYS_URL
     return render(request, "accounts/asked.html", {"gateway": gateway})
 
 

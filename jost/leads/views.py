@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.contrib import messages
@@ -10,6 +11,7 @@ from django.core.paginator import Paginator
 from django.db.models import Count, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -23,6 +25,8 @@ PER_PAGE = 50
 MOST_SHOWN = 100
 # What htmx takes as nothing new.
 NOTHING_NEW = 204
+# A message that is due goes out with the next collection, which the schedule has once a minute.
+COLLECTED_EVERY = timedelta(minutes=1)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -84,8 +88,14 @@ def _shown(lead: Lead) -> dict[str, object]:
         # What the page says, in short: who has seen it learns nothing new.
         "standing": f"{events[0].pk if events else 0} {told} {sorted(states.items())} {len(due)}",
         # It asks for itself every so many seconds, as long as more is to come.
-        "pace": 1 if told < len(events) or states[Followup.State.WAITING] else 10 if due else 0,
+        "pace": _pace(due, is_at_it=told < len(events) or states[Followup.State.WAITING] > 0),
     }
+
+
+def _pace(due: list[tuple[FollowupRule, datetime]], *, is_at_it: bool) -> int:
+    if is_at_it or (due and due[0][1] < timezone.now() + COLLECTED_EVERY):
+        return 1
+    return 30 if due else 0
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -95,7 +105,7 @@ def rules(request: HttpRequest, number: int | None = None) -> HttpResponse:
     form = RuleForm(request.POST or None, instance=rule)
     if request.method == "POST" and form.is_valid():
         form.save()
-        messages.success(request, "Saved. The next look, once a minute, goes by it.")
+        messages.success(request, "Saved. It holds from the next look, which is once a minute.")
         return redirect("leads:rules")
     sent = Count("followups", filter=Q(followups__state=Followup.State.SENT))
     context = {

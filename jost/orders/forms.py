@@ -36,6 +36,10 @@ class CheckoutForm(forms.Form):
                 max_value=MOST_OF_A_PRODUCT,
                 initial=0,
                 widget=forms.NumberInput(attrs={"inputmode": "numeric"}),
+                error_messages={
+                    "max_value": f"At most {MOST_OF_A_PRODUCT} at once.",
+                    "min_value": "None, or more.",
+                },
             )
 
     def quantities(self) -> dict[int, int]:

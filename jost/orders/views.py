@@ -26,13 +26,17 @@ NOTHING_NEW = 204
 STOP_POLLING = 286
 
 State = Order.State
+# What an order goes through: what is said of a step when it is done, and while it is next.
 STEPS = (
-    (State.PLACED, "placed"),
-    (State.RESERVED, "items reserved"),
-    (State.CHARGED, "paid"),
-    (State.CONFIRMED, "confirmed"),
+    (State.PLACED, "placed", "placing"),
+    (State.RESERVED, "items reserved", "reserving items"),
+    (State.CHARGED, "paid", "taking the money"),
+    (State.CONFIRMED, "confirmed", "confirming"),
 )
-REFUND = ((State.REFUNDING, "refund asked for"), (State.REFUNDED, "money given back"))
+REFUND = (
+    (State.REFUNDING, "refund asked for", "asking for the refund"),
+    (State.REFUNDED, "money given back", "giving the money back"),
+)
 
 
 @never_cache
@@ -117,6 +121,7 @@ def _shown(order: Order) -> dict[str, object]:
     return {
         "order": order,
         "events": events,
+        "has_reasons": any(event.reason for event in events),
         "is_stuck": stuck,
         # What the page says, in short: who has seen it learns nothing new.
         "standing": f"{order.state} {events[0].pk if events else 0}{' stuck' if stuck else ''}",
@@ -132,8 +137,9 @@ def _steps(order: Order) -> Iterator[tuple[str, str]]:
         yield from [("placed", "done"), ("failed", "bad")]
         return
     way = STEPS + REFUND if order.state in (State.REFUNDING, State.REFUNDED) else STEPS
-    states = [state for state, _ in way]
-    reached = states.index(State(order.state))
-    for place, (_, words) in enumerate(way):
-        mark = "done" if place <= reached else "now" if place == reached + 1 else "open"
-        yield words, mark
+    reached = [state for state, _, _ in way].index(State(order.state))
+    for place, (_, done, at_it) in enumerate(way):
+        if place == reached + 1:
+            yield at_it, "now"
+        else:
+            yield done, "done" if place <= reached else "open"

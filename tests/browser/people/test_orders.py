@@ -187,6 +187,6 @@ def test_order_that_cannot_be_is_told_what_to_do(browse: Browse, quantity: int) 
     choose(page, quantity=quantity)
     page.get_by_role("button", name="Order and pay").click()
 
-    told = "Choose something" if quantity == 0 else "less than or equal to 1000"
+    told = "Choose something" if quantity == 0 else "At most 1000"
     expect(page.get_by_role("alert").filter(has_text=told)).to_be_visible()
     expect(page.get_by_label("Mail address")).to_have_value("ada@example.com")
