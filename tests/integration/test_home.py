@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.template.loader import get_template
 from django.test import Client
 
 from jost.orders.models import Order
@@ -53,3 +54,15 @@ def test_start_page_offers_the_demo_where_there_is_one(
 
     assert ("Break it" in page) is demo
     assert ("make demo" in page) is not demo
+
+
+def test_form_without_its_token_is_told_what_to_do() -> None:
+    answer = Client(enforce_csrf_checks=True).post("/orders/", {})
+
+    assert answer.status_code == 403
+    assert b"load the page again" in answer.content
+
+
+@pytest.mark.parametrize("name", ["403.html", "500.html"])
+def test_page_of_an_error_needs_nothing_that_may_be_broken(name: str) -> None:
+    assert 'href="/"' in get_template(name).render()

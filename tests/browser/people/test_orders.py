@@ -190,3 +190,21 @@ def test_order_that_cannot_be_is_told_what_to_do(browse: Browse, quantity: int) 
     told = "Choose something" if quantity == 0 else "At most 1000"
     expect(page.get_by_role("alert").filter(has_text=told)).to_be_visible()
     expect(page.get_by_label("Mail address")).to_have_value("ada@example.com")
+
+
+def test_who_is_signed_out_meanwhile_is_sent_to_the_sign_in_as_a_page(
+    browse: Browse, ground: JostGround
+) -> None:
+    ground.outside.tell("charges", delay_seconds=4)
+    page = browse("orders/")
+    number = order(page)
+    # As the answer is where everybody has to sign in.
+    page.route(
+        f"**/orders/{number}/**",
+        lambda route: route.fulfill(status=302, headers={"Location": "/login/"}),
+    )
+
+    expect(page).to_have_url(re.compile("/login/$"))
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+    expect(page.get_by_role("navigation", name="Main")).to_have_count(1)
