@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from celery.exceptions import TimeLimitExceeded
+from celery.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded
 
 import holdfast
-from tests.eventually import eventually
+from tests.eventually import PATIENCE, eventually
 from tests.harness import Site, new_site
 from tests.project import steered
+from tests.project.models import AtomicEffect
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
@@ -62,3 +63,15 @@ def test_hard_limit_fails_its_job_and_no_other(clean: Site) -> None:
     assert clean.effect_counts()["start neighbour"] == 1
     assert clean.jobs()[neighbour.id].attempts == 1
     assert clean.effect_counts()["attempt hard"] == 1, "nothing is left to ask for a retry"
+
+
+def test_soft_limit_ends_every_body_that_writes_all_the_time(clean: Site) -> None:
+    task = clean.app.tasks[steered.saying.name]
+    names = {f"saying {n}" for n in range(20)}
+    sent = [task.apply_async((name,), soft_time_limit=0.4) for name in sorted(names)]
+
+    ends = [one.get(timeout=PATIENCE, propagate=False) for one in sent]
+
+    assert {type(end) for end in ends} == {SoftTimeLimitExceeded}
+    written = AtomicEffect.objects.using(clean.alias).values_list("job", flat=True)
+    assert set(written) == names, "each has used its connection after it was struck"
