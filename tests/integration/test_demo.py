@@ -178,9 +178,7 @@ def test_rows_of_files_that_are_lost_or_twice_are_told() -> None:
 def test_what_was_judged_for_good_stays_when_it_is_deleted() -> None:
     over = timezone.now() - SETTLED_AFTER - timedelta(seconds=1)
     day = over.date()
-    Sale.objects.create(
-        sold_on=day, region="r", category="c", customer=1, quantity=1, amount_cents=1
-    )
+    Sale.objects.create(sold_on=day, region=1, category=1, customer=1, quantity=1, amount_cents=1)
     made = [
         Report.objects.create(
             since=day, until=day, parts=1, state=Report.State.SUCCEEDED, finished_at=over
