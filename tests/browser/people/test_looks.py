@@ -10,6 +10,21 @@ from tests.browser.people.seed import PASSWORD
 from tests.browser.served import JostGround
 from tests.browser.test_pages import faults
 
+# Entries of the header that are drawn over each other.
+OVERLAPS = """() => {
+  const found = [];
+  const boxes = [...document.querySelectorAll("header a, header button")].map((each) => {
+    const range = document.createRange();
+    range.selectNodeContents(each);
+    return [each.innerText, range.getBoundingClientRect()];
+  });
+  for (const [name, a] of boxes)
+    for (const [other, b] of boxes)
+      if (a !== b && a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom)
+        found.push([name, other]);
+  return found;
+}"""
+
 
 @pytest.mark.parametrize(
     "address",
@@ -59,6 +74,14 @@ def test_pages_of_who_is_signed_in_are_accessible(browse: Browse) -> None:
     assert faults(page) == []
     go(page, "orders/")
     assert faults(page) == []
+    # In the demo there is one entry more.
+    page.evaluate(
+        "() => { const nav = document.querySelector('nav'); nav.append(nav.lastElementChild.cloneNode(true)); }"
+    )
+    for width in (320, 361, 390, 600, 779, 781, 900, 1079, 1081, 1300):
+        page.set_viewport_size({"width": width, "height": 400})
+        assert excess_width(page) == 0, width
+        assert page.evaluate(OVERLAPS) == [], width
 
 
 @pytest.mark.parametrize(
