@@ -31,7 +31,7 @@ MOST_POINTS = 900
 # Holdfast counts once a minute.
 COUNTERS_SECONDS = 10.0
 SAID = {
-    "kill": "killed {target}, process {pid}",
+    "kill": "killed {target} ({pid})",
     "wipe": "wiped Redis",
     "freeze": "froze the scheduler",
 }
@@ -132,12 +132,16 @@ class Watch:
         if now > self._count_again:
             self._count_again = now + COUNTERS_SECONDS
             self._counted = self._counters() or self._counted
-        counters = self._counted
+        waiting = sum(queue.total + queue.held for queue in queues)
+        running = sum(queue.running for queue in queues)
+        ended = self._counted.get("holdfast_queue_jobs_ended_total", 0)
+        recorded = self._counted.get("holdfast_queue_jobs_recorded_total", 0)
         return {
-            "waiting": sum(queue.total + queue.held for queue in queues),
-            "running": sum(queue.running for queue in queues),
-            "recorded": counters.get("holdfast_queue_jobs_recorded_total", 0),
-            "ended": counters.get("holdfast_queue_jobs_ended_total", 0),
+            "waiting": waiting,
+            "running": running,
+            # Counted later than ends are; whatever ended, waits or runs was recorded.
+            "recorded": max(recorded, ended + waiting + running),
+            "ended": ended,
         }
 
     def _counters(self) -> dict[str, int]:

@@ -40,7 +40,7 @@ function show() {
     tile.className = told[part][name] ? "wrong" : "good";
   }
   document.getElementById("kinds").replaceChildren(...[...told.kinds, ...told.tables].map(row));
-  document.getElementById("faults").replaceChildren(...told.faults.slice(0, 8).map(line));
+  document.getElementById("faults").replaceChildren(...told.faults.slice(0, 6).map(line));
   document.getElementById("none").hidden = told.faults.length > 0;
   draw();
 }
@@ -66,7 +66,7 @@ function line(fault) {
   const li = document.createElement("li");
   const time = new Date(fault.at * 1000).toLocaleTimeString("en-GB");
   const over = fault.recovered !== null;
-  const said = over ? `made up for after ${fault.recovered.toFixed(1)} s` : "under way";
+  const said = over ? `after ${fault.recovered.toFixed(1)} s` : "not yet";
   li.append(made("b", `${time} ${fault.said}`), made("span", said, over ? "over" : ""));
   return li;
 }
