@@ -11,6 +11,9 @@ from jost.gateways.sending import RETRIES
 
 from . import followups, services
 
+# What the CRM takes from all workers together; another rate is set in the console, at run time.
+CRM = holdfast.Limit("crm", rate="50/s")
+
 
 @holdfast.singleton_task(name="jost.leads.collect_followups", on_conflict="skip")
 def collect_followups() -> int:
@@ -32,7 +35,7 @@ def send_followup(followup_id: int) -> None:
     followups.send(followup_id)
 
 
-@shared_task(name="jost.leads.tell_crm", retry_rules=RETRIES)
+@shared_task(name="jost.leads.tell_crm", limit=CRM, retry_rules=RETRIES)
 def tell_crm(event_id: int) -> None:
     """Tell the CRM what became of a lead, once."""
     services.tell_crm(event_id)

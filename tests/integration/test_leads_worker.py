@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import psycopg
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.slow
 LEADS = 16
 IMPORTS = (
     "from datetime import timedelta; from django.utils import timezone;"
-    "from jost.leads import tasks;"
+    "import holdfast; from jost.leads import services, tasks;"
     "from jost.leads.models import Followup, FollowupRule, Lead"
 )
 RULE = "FollowupRule.objects.create(status='submitted', delay=30, text='Still there?').pk"
@@ -137,6 +138,23 @@ def test_two_schedulers_of_which_one_is_killed_write_to_each_lead_once(
             "twice": 0,
             "accepted": 2 * LEADS,
         }
+
+
+def test_crm_is_told_no_faster_than_it_takes_it_from_all_workers(
+    private_directory: Path, tmp_path: Path
+) -> None:
+    with jost_and_gateways(tmp_path, redis=private_directory) as (site, outside):
+        site.worker()
+        site.worker()
+        slower = "holdfast.limits.set('crm', rate='5/s', burst=1, actor='ada') and 0"
+        added = f"[services.add_lead(f'+4930{{n:07}}').pk for n in range({LEADS})]"
+        site.ask(f"[{slower}, {added}]", imports=IMPORTS)
+
+        eventually(lambda: outside.totals("crm")["effects"] == LEADS, told="it knows all")
+
+        told = sorted(datetime.fromisoformat(effect["at"]) for effect in outside.effects("crm"))
+        # At any time one more than the rate allows, and another at each edge.
+        assert (told[-1] - told[0]).total_seconds() >= (LEADS - 3) / 5 - 0.5
 
 
 def test_request_of_a_move_is_named_to_the_gateway(private_directory: Path, tmp_path: Path) -> None:
