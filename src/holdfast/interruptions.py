@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from billiard.pool import soft_timeout_sighandler
 from celery.exceptions import SoftTimeLimitExceeded
@@ -49,6 +51,25 @@ def striking_afterwards() -> Iterator[None]:
         signal.signal(signal.SIGUSR1, soft_timeout_sighandler)
         if struck:
             raise SoftTimeLimitExceeded
+
+
+def strike_again_if_ignored() -> None:
+    """Let a soft time limit that struck where Python ignores errors, such as a finalizer, strike right after it."""
+    otherwise = sys.unraisablehook
+
+    def ignored(unraisable: Any) -> None:
+        if isinstance(unraisable.exc_value, SoftTimeLimitExceeded):
+            # Errors of this hook are ignored too, and what a profiler would be is called next. The body's own is lost.
+            sys.setprofile(strike)
+        else:
+            otherwise(unraisable)
+
+    def strike(frame: FrameType, _event: str, _argument: object) -> None:
+        if frame.f_code is not ignored.__code__:
+            sys.setprofile(None)
+            raise SoftTimeLimitExceeded
+
+    sys.unraisablehook = ignored
 
 
 def _interruption_in(error: BaseException) -> BaseException | None:

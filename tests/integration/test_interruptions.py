@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from holdfast.broker.publisher import Publisher
 from holdfast.dispatch.outbox import Outbox
 from holdfast.dispatch.progress import Reporter
 from holdfast.dispatch.retrying import run_body
+from holdfast.interruptions import strike_again_if_ignored
 from holdfast.ledger import transitions
 from holdfast.ledger.connections.aside import has_transaction
 from holdfast.ledger.database import (
@@ -233,6 +235,29 @@ def test_body_whose_own_commit_is_torn_leaves_by_its_limit(
     with struck_in_the_commit("ledger"), pytest.raises(SoftTimeLimitExceeded):
         run_body(task, Context(), (), {})
     assert_usable()
+
+
+class Dying:
+    """Struck in its finalizer, where Python ignores errors."""
+
+    def __del__(self) -> None:
+        strike()
+        str(self)
+
+
+def test_limit_that_strikes_in_a_finalizer_strikes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    strike_again_if_ignored()
+
+    def body() -> None:
+        Dying()
+        for _ in range(10):
+            abs(-1)
+
+    with limited(), pytest.raises(SoftTimeLimitExceeded):
+        body()
+    assert sys.getprofile() is None
+    abs(-1)
 
 
 def test_transaction_that_nobody_will_end_is_ended(ledger: str) -> None:

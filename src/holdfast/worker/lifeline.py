@@ -22,6 +22,7 @@ from holdfast import events
 from holdfast.conf import get_settings
 from holdfast.dispatch import quiet_logs
 from holdfast.dispatch.code import code_of
+from holdfast.interruptions import strike_again_if_ignored
 from holdfast.ledger import counts, transitions, wishes, workers
 from holdfast.ledger.connections.turns import is_busy
 from holdfast.ledger.connections.watchdog import connect_soon
@@ -72,6 +73,7 @@ class Lifeline(bootsteps.StartStopStep):
         self.child_stacks = ChildStacks()
         if "prefork" in getattr(getattr(parent, "pool_cls", None), "__module__", ""):
             self.child_stacks.install()
+            strike_again_if_ignored()
         self._parent = parent
         self._intake: Intake = current_intake(parent.app)
         self.condition = Condition()
