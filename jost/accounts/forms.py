@@ -37,12 +37,21 @@ class ActivationForm(forms.Form):
 
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._user = user
+        self.user = user
 
     def clean_password(self) -> str:
         password: str = self.cleaned_data["password"]
-        password_validation.validate_password(password, self._user)
+        password_validation.validate_password(password, self.user)
         return password
+
+
+class NewPasswordForm(ActivationForm):
+    """Another password of somebody who has one."""
+
+    def save(self) -> User:
+        self.user.set_password(self.cleaned_data["password"])
+        self.user.save(update_fields=["password"])
+        return self.user
 
 
 class ProfileForm(UserForm):

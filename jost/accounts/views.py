@@ -21,7 +21,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from rest_framework.authtoken.models import Token
 
 from . import services
-from .forms import ActivationForm, ProfileForm, SignUpForm
+from .forms import ActivationForm, NewPasswordForm, ProfileForm, SignUpForm
 from .rates import MailRate
 
 read_or_write = require_http_methods(["GET", "HEAD", "POST"])
@@ -126,6 +126,7 @@ class NewPasswordView(PasswordResetConfirmView):
     """The link of the mail to who has an account: it takes another password, once, and lets its reader in."""
 
     template_name = "accounts/new_password.html"
+    form_class = NewPasswordForm  # type: ignore[assignment]  # as ours: one field, which can be read on a phone
     success_url = reverse_lazy("accounts:profile")
     post_reset_login = True
 

@@ -84,8 +84,9 @@ class Pages(AccountCase):
 
         page = self.client.get(found.group(), follow=True)
         self.assertContains(page, ADA)
-        fields = {"new_password1": "another of mine", "new_password2": "another of mine"}
-        profile = self.client.post(page.redirect_chain[-1][0], fields, follow=True)
+        path = page.redirect_chain[-1][0]
+        self.assertContains(self.client.post(path, {"password": "12345678"}), "entirely numeric")
+        profile = self.post(path, password="another of mine")
 
         self.assertContains(profile, ADA)
         self.assertTrue(User.objects.get(username=ADA).check_password("another of mine"))
