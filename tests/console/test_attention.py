@@ -159,7 +159,7 @@ def test_paused_queue_is_told_when_jobs_wait_for_it(quiet: str) -> None:
     pauses.shelve((ticket.id, ticket.token) for ticket in tickets[1:])
     assert sorted(told(sources.paused_with_backlog)) == [
         "Queue mail is paused by ada, and 2 jobs wait for it",
-        "Task shop.sync is paused by somebody, and 1 jobs wait for it",
+        "Task shop.sync is paused by somebody, and 1 job waits for it",
     ]
 
 

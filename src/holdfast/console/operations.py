@@ -11,6 +11,7 @@ from django import forms
 from django.http import Http404, HttpRequest, QueryDict
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from holdfast import operations as all_matching
 from holdfast.console import links
@@ -232,7 +233,11 @@ def operation_new(_request: HttpRequest, query: Mapping[str, Any]) -> TrialPage:
 def operation_try(_request: HttpRequest, asked: Mapping[str, Any]) -> Done:
     """Count what an operation would move, and show a few of the jobs."""
     trial = all_matching.try_out(asked["kind"], asked["filter"], later=asked["later"])
-    said = _("%(count)s jobs match.") if trial.exact else _("More than %(count)s jobs match.")
+    said = (
+        ngettext("%(count)s job matches.", "%(count)s jobs match.", trial.count)
+        if trial.exact
+        else _("More than %(count)s jobs match.")
+    )
     return Done(
         said % {"count": grouped(trial.count)},
         to=_address(asked["kind"], trial.filter, later=asked["later"]),

@@ -9,6 +9,7 @@ from typing import Any
 from celery import current_app
 from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
 from holdfast.beat import listing
 from holdfast.conf import get_settings
@@ -128,9 +129,17 @@ def paused_with_backlog(seen: Seen) -> Iterator[Trouble]:
             yield Trouble(
                 kind="paused",
                 severity=Severity.NOTE,
-                message=_("Queue %(name)s is paused by %(by)s, and %(n)s jobs wait for it")
+                message=ngettext_lazy(
+                    "Queue %(name)s is paused by %(by)s, and %(n)s job waits for it",
+                    "Queue %(name)s is paused by %(by)s, and %(n)s jobs wait for it",
+                    held,
+                )
                 if is_queue
-                else _("Task %(name)s is paused by %(by)s, and %(n)s jobs wait for it"),
+                else ngettext_lazy(
+                    "Task %(name)s is paused by %(by)s, and %(n)s job waits for it",
+                    "Task %(name)s is paused by %(by)s, and %(n)s jobs wait for it",
+                    held,
+                ),
                 values={
                     "name": one.name,
                     "by": one.by or _("somebody"),
