@@ -73,6 +73,16 @@ def fail_leg(batch_id: str, simulation_id: str, leg: int) -> None:
     gathering.fail_leg(UUID(simulation_id), leg=leg, jobs=legs.outcome_of(batch_id))
 
 
+@shared_task(name="jost.simulations.finish")
+def finish(simulation_id: str) -> None:
+    """Nothing: what the first version sent may still wait, and its simulations are deleted."""
+
+
+@shared_task(name="jost.simulations.fail")
+def fail(simulation_id: str) -> None:
+    """Nothing, as `finish`."""
+
+
 @worker_init.connect(dispatch_uid="jost.simulations.warm_up")
 def compile_before_the_first_job(*, sender: Any, **_: object) -> None:
     """Compile in the worker's main process: its children inherit the compiled engine."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
@@ -324,3 +324,13 @@ def test_impossible_numbers_are_refused_with_the_repair(
         lifecycle.start(plain_setup(), **wrong)
 
     holdfast_jobs.assert_not_recorded()
+
+
+@pytest.mark.parametrize("task", ["finish", "fail"])
+def test_what_the_first_version_sent_ends_well(task: str, holdfast_jobs: HoldfastJobs) -> None:
+    tasks.run_chunk.app.send_task(f"jost.simulations.{task}", (str(uuid4()),))
+    holdfast_jobs.drain()
+
+    assert [job.state for job in holdfast_jobs.recorded(f"jost.simulations.{task}")] == [
+        "succeeded"
+    ]
