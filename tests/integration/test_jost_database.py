@@ -46,7 +46,7 @@ def test_requests_share_the_connections_of_their_process(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@pytest.mark.parametrize("pool", ["prefork", pytest.param("threads", marks=pytest.mark.soak)])
 def test_workers_work_with_djangos_pool(
     pool: str, postgres_server: PostgresServer, private_directory: Path, tmp_path: Path
 ) -> None:

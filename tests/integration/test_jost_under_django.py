@@ -16,7 +16,8 @@ APPS = sorted(folder.parent.name for folder in (ROOT / "jost").glob("*/tests"))
 OTHERS = [app for app in APPS if app != "leads"]
 
 
-@pytest.mark.slow
+# What differs from pytest is how they are run, which the tests of leads show each time.
+@pytest.mark.soak
 def test_tests_of_all_apps_pass_under_djangos_own_runner(tmp_path: Path) -> None:
     left = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
     done = subprocess.run(
