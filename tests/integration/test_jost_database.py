@@ -89,17 +89,10 @@ def test_middleware_does_not_change_threads_for_each_request(
     assert hops < 8
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_sales_keep_their_region_and_category_when_these_become_numbers(
-    kind: str,
-    tmp_path: Path,
-    request: pytest.FixtureRequest,
-    django_db_blocker: DjangoDbBlocker,
+    database_url: str, tmp_path: Path, django_db_blocker: DjangoDbBlocker
 ) -> None:
-    url = sqlite_url(tmp_path)
-    if kind == "postgres":
-        server: PostgresServer = request.getfixturevalue("postgres_server")
-        url = server.create_database("sales_in_words")
+    url = database_url or sqlite_url(tmp_path)
     with django_db_blocker.unblock(), database("words", url):
         call_command("migrate", "reports", "0002", database="words", verbosity=0)
         with connections["words"].cursor() as cursor:

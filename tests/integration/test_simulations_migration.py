@@ -4,29 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from django.core.management import call_command
 from django.db import connections
 from pytest_django import DjangoDbBlocker
 
-from holdfast.testing.services import PostgresServer
 from jost.simulations.models import Chunk, Simulation
 from tests.ledgers import sqlite_url
 from tests.simulated import SEED, plain_setup, pretended
 from tests.surroundings import database
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_database_of_the_first_engine_takes_simulations_of_the_second(
-    kind: str,
-    tmp_path: Path,
-    request: pytest.FixtureRequest,
-    django_db_blocker: DjangoDbBlocker,
+    database_url: str, tmp_path: Path, django_db_blocker: DjangoDbBlocker
 ) -> None:
-    url = sqlite_url(tmp_path)
-    if kind == "postgres":
-        server: PostgresServer = request.getfixturevalue("postgres_server")
-        url = server.create_database("first_engine")
+    url = database_url or sqlite_url(tmp_path)
     with django_db_blocker.unblock(), database("first", url):
         call_command("migrate", "simulations", "0001", database="first", verbosity=0)
         _insert_old_rows()

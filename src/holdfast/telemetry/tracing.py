@@ -64,9 +64,8 @@ class OpenSpan:
             if left.is_error:
                 self._fail(left)
             self._say(left)
-        except (
-            Exception
-        ) as refusal:  # an error that has no words for itself fails no job a second time
+        except Exception as refusal:
+            # An error that has no words for itself fails no job a second time.
             let_out_interruption(refusal)
             logger.exception("A span ends without the words of its error")
         finally:
